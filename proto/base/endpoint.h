@@ -1,0 +1,38 @@
+/* A UDP address: IPv6, or IPv4 as ::ffff:a.b.c.d. Pure value, no socket. */
+#ifndef PROTO_BASE_ENDPOINT_H
+#define PROTO_BASE_ENDPOINT_H
+
+#include "proto/base/bytes.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct endpoint {
+	uint8_t addr[16]; /* network order */
+	uint16_t port;    /* host order */
+};
+
+enum family { FAMILY_V4 = 0, FAMILY_V6 = 1 };
+#define FAMILY_COUNT 2
+
+/* How far an address reaches; the first four are never global. */
+enum endpoint_scope {
+	SCOPE_UNUSABLE, /* 0/8, multicast, broadcast, documentation is global */
+	SCOPE_LOOPBACK,
+	SCOPE_LINK,    /* 169.254/16, fe80::/10 */
+	SCOPE_PRIVATE, /* RFC 1918, 100.64/10, fc00::/7 */
+	SCOPE_GLOBAL,
+};
+
+struct endpoint endpoint_v4(const uint8_t addr[4], uint16_t port);
+enum family endpoint_family(const struct endpoint *e);
+enum endpoint_scope endpoint_scope(const struct endpoint *e);
+bool endpoint_eq(const struct endpoint *a, const struct endpoint *b);
+bool endpoint_same_addr(const struct endpoint *a, const struct endpoint *b);
+/* True if the first bits of the two addresses agree (v4: bits of the 32). */
+bool endpoint_same_prefix(
+    const struct endpoint *a, const struct endpoint *b, unsigned bits);
+/* The address's own bytes: 4 or 16, borrowed from e. */
+struct span endpoint_addr(const struct endpoint *e);
+
+#endif /* PROTO_BASE_ENDPOINT_H */

@@ -1,0 +1,112 @@
+/*
+ * One Mainline DHT node of one address family: joins table, lookups, items
+ * and tokens. Sans-I/O: datagrams and time in, datagrams and events out.
+ * [BEP 5] [BEP 42] [BEP 43] [BEP 44] [SPEC §8]
+ */
+#ifndef PROTO_DHT_DHT_H
+#define PROTO_DHT_DHT_H
+
+#include "proto/base/endpoint.h"
+#include "proto/base/env.h"
+#include "proto/base/err.h"
+#include "proto/crypto/types.h"
+
+enum {
+	DHT_VALUE_MAX = 1000, /* bytes of a bencoded v [BEP 44] */
+	DHT_SALT_MAX = 64,    /* [BEP 44] */
+	DHT_OPS_MAX = 64,     /* gets and puts under way; more is ERR_LIMIT */
+};
+
+struct dht_config {
+	enum family family;
+	const struct rng *rng; /* borrowed for life */
+	bool loopback;  /* 127/8 and ::1 count as peers: private nets, tests */
+	bool read_only; /* BEP 43: ro=1, answer nothing */
+};
+
+/* A mutable item, whole and signed. */
+struct dht_item {
+	uint8_t pk[32];
+	uint8_t sig[64];
+	int64_t seq;
+	uint8_t salt[DHT_SALT_MAX];
+	uint8_t salt_n;
+	uint8_t v[DHT_VALUE_MAX]; /* raw bencoding */
+	uint16_t v_n;
+};
+
+struct dht;
+
+struct dht *dht_new(const struct dht_config *cfg, struct now now); /* or NULL */
+void dht_free(struct dht *d);
+
+/* A bootstrap node: asked when the table is thin, never put into the table
+ * nor stored at. Idempotent; at most 16. */
+void dht_bootstrap(struct dht *d, const struct endpoint *to, struct now now);
+/* A node heard of (saved table, a contact): pinged before it counts. */
+void dht_candidate(struct dht *d, const struct endpoint *to, struct now now);
+/* Copies up to max good nodes for saving; returns how many. */
+size_t dht_nodes(const struct dht *d, struct endpoint *ret, size_t max);
+
+/* Any datagram that begins with 'd' and ends with 'e'. */
+void dht_receive(struct dht *d, const struct endpoint *from,
+    struct span datagram, struct now now);
+void dht_tick(struct dht *d, struct now now);
+uint64_t dht_deadline_ms(const struct dht *d); /* monotonic, or NEVER */
+
+/* Looks a mutable item up. Each valid answer with a higher seq than before
+ * gives a DHT_VALUE at once; one DHT_GET_DONE ends it. `op` is the caller's
+ * name for it. ERR_LIMIT. */
+MUST_USE enum err dht_get(struct dht *d, uint64_t op, const uint8_t pk[32],
+    struct span salt, struct now now);
+/* Looks up the closest nodes and stores there; DHT_PUT_DONE says at how many.
+ * The item is copied. ERR_LIMIT, ERR_TOO_LONG, ERR_AUTH (bad signature). */
+MUST_USE enum err dht_put(
+    struct dht *d, uint64_t op, const struct dht_item *item, struct now now);
+void dht_cancel(struct dht *d, uint64_t op); /* no event follows */
+
+struct dht_send {
+	struct endpoint to;
+	struct span data; /* borrowed until the next call on d */
+};
+bool dht_next_send(struct dht *d, struct dht_send *ret);
+
+enum dht_event_kind {
+	DHT_VALUE = 1, /* item: verified against target and signature */
+	DHT_GET_DONE,  /* n: nodes that answered; found: a value was seen */
+	DHT_PUT_DONE,  /* n: nodes that took it; found: n > 0 */
+	DHT_ADDRESS,   /* address: our own, as a majority of nodes sees it */
+	DHT_READY, /* the table has nodes that answered, for the first time */
+};
+struct dht_event {
+	enum dht_event_kind kind;
+	uint64_t op;
+	size_t n;
+	bool found;
+	struct endpoint address;
+	const struct dht_item *item; /* borrowed until the next call on d */
+};
+bool dht_next_event(struct dht *d, struct dht_event *ret);
+
+struct dht_stats {
+	size_t nodes, nodes_good; /* in the table */
+	size_t buckets;
+	size_t items;    /* stored for others */
+	size_t ops;      /* lookups under way */
+	uint64_t rtt_ms; /* median-like, smoothed */
+	uint64_t n_in, n_out, bytes_in, bytes_out;
+	uint64_t n_dropped;    /* datagrams that drew no answer */
+	struct target id;      /* own */
+	uint64_t network_size; /* estimate, 0 = unknown */
+};
+void dht_get_stats(const struct dht *d, struct dht_stats *ret);
+
+/* BEP 44 signing, for who owns a cell: fills ret->sig over the rest. */
+void dht_item_sign(struct dht_item *item, const uint8_t sk[64]);
+/* ERR_AUTH, ERR_TOO_LONG */
+MUST_USE enum err dht_item_verify(const struct dht_item *item);
+/* SHA1(pk || salt) */
+void
+dht_item_target(const uint8_t pk[32], struct span salt, struct target *ret);
+
+#endif /* PROTO_DHT_DHT_H */

@@ -1,0 +1,174 @@
+/*
+ * Peer sessions: handshakes, keys, packets, one ordered stream of bytes each
+ * way for every peer. Joins the rooms of link/. Sans-I/O. [SPEC §5-§7]
+ *
+ * A *peer* is named by a number its owner (node) chooses. A *link* is what
+ * two running processes have together: it outlives rekeys and moves, and ends
+ * when either loses its memory. Streams belong to a link; each link that
+ * comes up begins them at 0, so what was not acknowledged by the layer above
+ * is sent again by the layer above.
+ */
+#ifndef PROTO_LINK_LINK_H
+#define PROTO_LINK_LINK_H
+
+#include "proto/base/endpoint.h"
+#include "proto/base/env.h"
+#include "proto/base/err.h"
+#include "proto/crypto/identity.h"
+#include "proto/crypto/pair.h"
+
+enum {
+	LINK_STATICS_MAX = 4, /* own S: one each 60 d, kept 180 d */
+	LINK_PEER_STATICS_MAX =
+	    2, /* of a peer: the one in use, the one before */
+	LINK_CANDIDATES_MAX = 8,
+	LINK_PEERS_MAX = 16384, /* contacts and live invitations */
+	LINK_INVITES_MAX = 16, /* live at once: each costs hashes a message 1 */
+	LINK_STREAM_WINDOW = 256 * 1024, /* bytes of a stream in flight */
+};
+
+/* What this node is; replaced as a whole when a key is renewed. */
+struct link_self {
+	struct id_pk id;
+	struct {
+		struct static_sk sk;
+		struct static_pk pk;
+		struct cert_bytes cert; /* of this S */
+	} s[LINK_STATICS_MAX]; /* newest first; handshakes start with [0] */
+	uint8_t n_s;
+	struct reach_key reach; /* R, told in HELLO */
+	struct reach_key reach_prev;
+	bool has_reach_prev;
+	uint8_t db_epoch[8]; /* told in HELLO */
+};
+
+enum link_role {
+	LINK_CONTACT = 0, /* both know each other's ID */
+	LINK_INVITER, /* ours: takes one INVITE handshake; ID, S not known */
+	LINK_INVITED, /* theirs: we start an INVITE handshake */
+};
+#define LINK_ROLES 3
+
+struct link_peer {
+	enum link_role role;
+	struct id_pk id; /* theirs; unset for LINK_INVITER */
+	/* Theirs, newest first. 0 for a contact whose cell we never read: then
+	 * a message 1 that names the rid of rk0 is taken, and its S with HELLO
+	 * (LINK_OUT_UP says so). 0 or the bound one for LINK_INVITER. */
+	struct static_pk s[LINK_PEER_STATICS_MAX];
+	uint8_t n_s;
+	struct reach_key reach; /* theirs (of an invitation: the common one) */
+	struct ratchet_key rk0;
+	struct ratchet ratchet; /* unused in invitations */
+	uint64_t last_ts_ms;    /* highest ts of a message 1 of theirs */
+	bool allow_fallback;
+};
+
+struct links;
+
+struct links *links_new(const struct rng *rng, struct now now); /* or NULL */
+void links_free(struct links *l);
+/* Before the first call every datagram is dropped. */
+void links_set_self(struct links *l, const struct link_self *self);
+/* Own addresses: never contacted. Replaces the list. Loopback peers are
+ * contacted only when `loopback`. */
+void links_set_local(
+    struct links *l, const struct endpoint *local, size_t n, bool loopback);
+/* Adds or updates; a running session goes on. ERR_LIMIT, ERR_NOMEM. */
+MUST_USE enum err
+links_set_peer(struct links *l, uint32_t peer, const struct link_peer *cfg);
+/* Forgets it; a session is closed with a CONNECTION_CLOSE. */
+void links_remove_peer(struct links *l, uint32_t peer, struct now now);
+
+/*
+ * Tries to reach the peer at these addresses (added to those of an attempt
+ * under way; unusable ones are skipped), each at most 3 x 168 bytes in 10 min
+ * without an answer [SPEC §6.5]. Nothing happens while a session is up.
+ * `ts_ms` of message 1 rises by itself.
+ */
+void links_connect(struct links *l, uint32_t peer, const struct endpoint *to,
+    size_t n, struct now now);
+
+/* Takes any datagram that is not KRPC. */
+void links_receive(struct links *l, const struct endpoint *from,
+    struct span datagram, struct now now);
+void links_tick(struct links *l, struct now now);
+uint64_t links_deadline_ms(const struct links *l);
+
+/* Bytes that links_write takes now; 0 while no session is up. */
+size_t links_room(const struct links *l, uint32_t peer);
+/* Appends to the stream; whole or ERR_LIMIT. ERR_STATE: no session. Packets
+ * leave at the next links_flush. */
+MUST_USE enum err links_write(struct links *l, uint32_t peer, struct span data);
+/* Builds the packets that are due: after a batch of receives and writes. */
+void links_flush(struct links *l, struct now now);
+
+/* ts of own message 1: strictly rising, also over restarts. The floor is
+ * what a LINK_OUT_TS made durable. */
+void links_set_ts_floor(struct links *l, uint64_t ts_ms);
+
+enum link_out_kind {
+	LINK_OUT_SEND = 1,
+	/* Must be durable before any output that follows it. */
+	LINK_OUT_STATE, /* ratchet, last_ts_ms of a peer changed */
+	LINK_OUT_TS,    /* ts_ms: new floor, 60 s ahead */
+	/* An INVITE handshake was confirmed and HELLO verified: root is the new
+	 * pair root, hello who it is. The pairing session carries nothing else;
+	 * the invited connects again as a contact. */
+	LINK_OUT_PAIRED,
+	LINK_OUT_UP,   /* confirmed and HELLO verified; streams begin at 0 */
+	LINK_OUT_DOWN, /* the link ended; err says why */
+	LINK_OUT_DATA, /* next bytes of the peer's stream */
+	LINK_OUT_WRITABLE, /* links_room grew from less than half */
+	LINK_OUT_OBSERVED, /* endpoint: ours, as the peer sees it */
+	LINK_OUT_PATH,     /* endpoint: where the peer is now */
+	LINK_OUT_FALLBACK, /* the ratchet was lost and began again from rk0 */
+	LINK_OUT_REFUSED,  /* an authenticated peer broke a rule; err says which
+	                    */
+};
+
+struct link_hello {
+	struct id_pk id;
+	struct cert_bytes cert;
+	struct cert says;
+	struct reach_key reach;
+	uint8_t db_epoch[8];
+	uint64_t time_ms;      /* the peer's clock */
+	uint32_t capabilities; /* bits, none defined yet; unknown are ignored */
+};
+
+struct link_out {
+	enum link_out_kind kind;
+	uint32_t peer;
+	struct endpoint
+	    endpoint;     /* SEND: to; UP, PATH: theirs; OBSERVED: ours */
+	struct span data; /* SEND, DATA; borrowed until the next call on l */
+	struct ratchet ratchet;  /* STATE */
+	uint64_t last_ts_ms;     /* STATE */
+	uint64_t ts_ms;          /* TS */
+	struct pair_root root;   /* PAIRED */
+	struct link_hello hello; /* PAIRED, UP */
+	enum err err;            /* DOWN, REFUSED */
+};
+/* In order. DATA is handed out only here, so the reader sets the pace. */
+bool links_next(struct links *l, struct link_out *ret);
+
+struct link_info {
+	bool up;
+	bool connecting;
+	struct endpoint path;
+	uint64_t rtt_ms, up_since_ms; /* mono */
+	uint64_t bytes_in, bytes_out;
+	uint32_t rekeys;
+};
+bool links_info(const struct links *l, uint32_t peer, struct link_info *ret);
+
+struct link_stats {
+	size_t n_up, n_half_open, n_attempts;
+	uint64_t n_in, n_out, bytes_in, bytes_out;
+	uint64_t n_dropped; /* silently */
+	uint64_t n_dh;      /* Diffie-Hellman operations spent on message 1 */
+};
+void links_stats(const struct links *l, struct link_stats *ret);
+
+#endif /* PROTO_LINK_LINK_H */

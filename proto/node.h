@@ -1,0 +1,231 @@
+/*
+ * One participant: identity, contacts, DHT, sessions, messages. Joins dht/,
+ * link/ and chat/. Sans-I/O: receive, tick and commands in; effects out.
+ *
+ * THE LAW: the owner pops every effect in order and carries it out in that
+ * order; what a STORE changes must be durable (committed and synced) before
+ * any SEND or EVENT that was popped after it leaves the process. One
+ * transaction for all STOREs of a drain, then all SENDs, obeys it. If the
+ * commit fails, the owner throws the node away with the popped effects and
+ * loads a new one from what is durable: to the node that is a crash.
+ */
+#ifndef PROTO_NODE_H
+#define PROTO_NODE_H
+
+#include "proto/base/endpoint.h"
+#include "proto/base/env.h"
+#include "proto/base/err.h"
+#include "proto/crypto/identity.h"
+#include "proto/crypto/types.h"
+
+enum {
+	NODE_TEXT_MAX = 64 * 1024, /* bytes of a text */
+	NODE_CONTACTS_MAX = 10000,
+	NODE_INVITES_MAX = 16,   /* live invitations of ours */
+	NODE_OUTBOX_MAX = 65536, /* undelivered messages of a contact */
+	NODE_OUTBOX_BYTES_MAX = 64 * 1024 * 1024, /* of all contacts */
+	NODE_RECORD_MAX = 4096, /* bytes of a stored contact, self or invite */
+	NODE_SAVED_NODES_MAX = 64, /* DHT nodes kept for the next start */
+	NODE_LOCAL_MAX = 8,
+	NODE_INVITE_TTL_MAX_S = 90 * 86400,
+	NODE_INVITE_TEXT_SIZE = 320, /* invitation text with NUL */
+};
+
+struct node_config {
+	const struct rng *rng;     /* borrowed for life */
+	bool family[FAMILY_COUNT]; /* which sockets there are */
+	bool loopback; /* loopback peers count (listening on loopback) */
+};
+
+struct node;
+
+/* ---- life ---- */
+
+/* A DHT node without an identity yet. NULL: no memory. */
+struct node *node_new(const struct node_config *cfg, struct now now);
+void node_free(struct node *n);
+
+/* Gives it its identity, with what was stored (in any order after this call):
+ * `self` may be empty: then a new one is made and stored. ERR_MALFORMED. */
+MUST_USE enum err node_set_identity(struct node *n, const struct id_seed *seed,
+    struct span self, struct now now);
+MUST_USE enum err node_load_contact(struct node *n, const struct contact_id *id,
+    struct span record, struct now now);
+MUST_USE enum err node_load_invite(struct node *n, const struct message_id *id,
+    struct span record, struct now now);
+/* Undelivered own messages, in the order of their seq. */
+struct node_message;
+MUST_USE enum err
+node_load_outbox(struct node *n, const struct node_message *m, struct now now);
+void node_load_dht(
+    struct node *n, const struct endpoint *nodes, size_t count, struct now now);
+
+/* ---- network ---- */
+
+void node_bootstrap(struct node *n, const struct endpoint *to, struct now now);
+/* Own addresses of all sockets (port included). Replaces the list. */
+void node_set_local(
+    struct node *n, const struct endpoint *local, size_t count, struct now now);
+void node_receive(struct node *n, const struct endpoint *from,
+    struct span datagram, struct now now);
+void node_tick(struct node *n, struct now now);
+uint64_t node_deadline_ms(const struct node *n); /* when to tick, monotonic */
+
+/* ---- commands ---- */
+
+/* ERR_BAD_KEY (not an ID, or our own), ERR_EXISTS (*ret is set), ERR_LIMIT,
+ * ERR_STATE (no identity). */
+MUST_USE enum err node_contact_add(struct node *n, const struct id_pk *id,
+    struct contact_id *ret, struct now now);
+MUST_USE enum err node_contact_delete(
+    struct node *n, const struct contact_id *id, struct now now);
+
+struct node_invite {
+	struct message_id id;
+	char text[NODE_INVITE_TEXT_SIZE]; /* "btinvite1..." */
+	uint64_t expires_s;
+};
+MUST_USE enum err node_invite_create(
+    struct node *n, uint64_t ttl_s, struct node_invite *ret, struct now now);
+MUST_USE enum err
+node_invite_revoke(struct node *n, const struct message_id *id, struct now now);
+/* ERR_MALFORMED, ERR_UNSUPPORTED, ERR_BAD_KEY, ERR_EXPIRED, ERR_EXISTS. */
+MUST_USE enum err node_invite_accept(
+    struct node *n, struct span text, struct contact_id *ret, struct now now);
+
+/* ERR_NOT_FOUND, ERR_TOO_LONG, ERR_MALFORMED (not UTF-8), ERR_LIMIT (outbox).
+ * The id is ours; state queued. */
+MUST_USE enum err node_message_send(struct node *n, const struct contact_id *to,
+    struct span text, struct message_id *ret, struct now now);
+
+/* ---- effects ---- */
+
+enum contact_state {
+	CONTACT_WAITING = 1, /* for them to add us, or for the inviter */
+	CONTACT_READY = 2,   /* a session was confirmed at least once */
+};
+enum message_state {
+	MESSAGE_QUEUED = 1,    /* in the outbox, durable */
+	MESSAGE_SENT = 2,      /* handed to a live session */
+	MESSAGE_DELIVERED = 3, /* durable at the other side */
+	MESSAGE_FAILED = 4,    /* the other side refused it */
+	MESSAGE_RECEIVED = 5,  /* theirs */
+};
+enum message_kind { MESSAGE_TEXT = 1 };
+enum {
+	MESSAGE_FLAG_GAP = 1, /* something before it is missing */
+	MESSAGE_FLAG_CLOCK = 2,
+	/* their time was clamped */
+};
+
+struct node_message {
+	struct contact_id contact;
+	struct message_id id;
+	enum message_kind kind;
+	enum message_state state;
+	uint64_t seq;             /* of its sender, 1.. */
+	uint64_t sent_ms;         /* sender's clock, clamped for sorting */
+	int64_t sent_ms_original; /* as it came; may be absurd */
+	uint64_t received_ms;     /* our clock; 0 for our own */
+	uint32_t flags;
+	uint8_t prev[32]; /* hash of the sender's previous one */
+	struct span text; /* borrowed; never to a terminal raw */
+};
+
+enum change_kind {
+	CHANGE_SELF = 1,     /* record */
+	CHANGE_CONTACT,      /* contact, record, contact_state, id_pk: insert or
+	                        replace */
+	CHANGE_CONTACT_GONE, /* contact, and its outbox */
+	CHANGE_INVITE,       /* invite, record, expires_s: insert or replace */
+	CHANGE_INVITE_GONE,  /* invite; contact set if it was used */
+	CHANGE_MESSAGE, /* message: a new one, either direction (see below) */
+	CHANGE_MESSAGE_STATE, /* contact, message.id, message.state */
+	CHANGE_DHT,           /* nodes, n_nodes: replace the saved table */
+};
+
+/*
+ * CHANGE_MESSAGE of state RECEIVED is inserted with its event, or not at all
+ * if (contact, id) is stored already: then, if text or seq differ, the first
+ * one is kept and a `message.conflict` event is logged. Never shown twice.
+ */
+struct change {
+	enum change_kind kind;
+	struct contact_id contact;
+	bool has_contact;
+	enum contact_state contact_state;
+	struct id_pk id_pk;
+	struct message_id invite;
+	uint64_t expires_s;
+	struct span record; /* opaque, secret: seal it */
+	struct node_message message;
+	const struct endpoint *nodes;
+	size_t n_nodes;
+};
+
+enum node_event_kind {
+	NODE_CONTACT_READY = 1, /* durable: first confirmed session */
+	NODE_CONTACT_PAIRED, /* durable: an invitation of ours brought contact
+	                      */
+	NODE_ONLINE,         /* ephemeral; endpoint */
+	NODE_OFFLINE,        /* ephemeral */
+	NODE_FALLBACK, /* durable: security.warning, the ratchet was lost */
+	NODE_REFUSED,  /* durable: security.warning, err says what they tried */
+	NODE_CLOCK,    /* ephemeral: peer's clock is off by more than a day */
+	NODE_DHT_READY, /* ephemeral */
+	NODE_ADDRESS, /* ephemeral: endpoint is our own address seen outside */
+};
+
+enum effect_kind { EFFECT_STORE = 1, EFFECT_SEND, EFFECT_EVENT };
+
+struct effect {
+	enum effect_kind kind;
+	struct change change;       /* STORE */
+	struct endpoint to;         /* SEND */
+	struct span data;           /* SEND */
+	enum node_event_kind event; /* EVENT */
+	struct contact_id contact;  /* EVENT */
+	struct message_id invite;   /* EVENT, NODE_CONTACT_PAIRED */
+	struct endpoint endpoint;   /* EVENT */
+	enum err err;               /* EVENT, NODE_REFUSED */
+};
+
+/* Pops the next effect; its spans are borrowed until the next node_* call. */
+bool node_next_effect(struct node *n, struct effect *ret);
+
+/* ---- looking ---- */
+
+struct node_contact_info {
+	struct id_pk id;
+	enum contact_state state;
+	bool online, connecting;
+	struct endpoint path; /* if online */
+	uint64_t rtt_ms;
+	uint64_t bytes_in, bytes_out;
+	uint32_t rekeys;
+	size_t outbox; /* undelivered messages */
+	/* Meeting through the DHT: what was tried, when next (mono ms). */
+	uint64_t published_ms, looked_up_ms, next_lookup_ms, next_publish_ms;
+	size_t published_nodes; /* that took our cell; 0 = not stored */
+	bool cell_seen;         /* theirs was found at the last look */
+};
+bool node_contact_get(const struct node *n, const struct contact_id *id,
+    struct node_contact_info *ret);
+bool node_contact_find(
+    const struct node *n, const struct id_pk *id, struct contact_id *ret);
+
+struct node_stats {
+	size_t contacts, online, invites, outbox;
+	uint64_t udp_in, udp_out, udp_bytes_in, udp_bytes_out, udp_dropped;
+	struct node_dht_stats {
+		bool on;
+		size_t nodes, nodes_good, buckets, items, ops;
+		uint64_t rtt_ms, network_size;
+		bool has_address; /* ours, seen from outside */
+		struct endpoint address;
+	} dht[FAMILY_COUNT];
+};
+void node_get_stats(const struct node *n, struct node_stats *ret);
+bool node_id(const struct node *n, struct id_pk *ret); /* false: none yet */
+
+#endif /* PROTO_NODE_H */
