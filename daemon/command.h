@@ -1,0 +1,62 @@
+/*
+ * What a front end may ask for, as plain calls: the node, the store and the
+ * durable event of each are kept together here, the RPC handlers only read
+ * params and print results. All run inside a turn; their effects are durable
+ * when hooks.after_commit says so.
+ */
+#ifndef DAEMON_COMMAND_H
+#define DAEMON_COMMAND_H
+
+#include "daemon/daemon.h"
+
+/* LOCKED is not an error of these two. ALREADY_EXISTS, BAD_PASSPHRASE,
+ * INVALID_STATE (not locked), CRYPTO, STORAGE_*. An empty passphrase makes a
+ * plain key file. */
+MUST_USE enum api_error
+command_identity_create(struct daemon *d, struct span passphrase);
+MUST_USE enum api_error
+command_identity_unlock(struct daemon *d, struct span passphrase);
+
+/* A name is UTF-8 without controls, at most STORE_NAME_MAX bytes; empty: the
+ * one suggested by the address. client_id may be empty.
+ * BAD_ADDRESS (*ret_why names it), ALREADY_EXISTS (*ret is that contact),
+ * CLIENT_ID_REUSED, INVALID_PARAMS (name), QUOTA. */
+struct command_contact {
+	struct span address, name, client_id;
+};
+MUST_USE enum api_error
+command_contact_add(struct daemon *d, const struct command_contact *in,
+    struct contact_id *ret, const char **ret_why);
+MUST_USE enum api_error command_contact_rename(
+    struct daemon *d, const struct contact_id *id, struct span name);
+MUST_USE enum api_error command_contact_delete(
+    struct daemon *d, const struct contact_id *id, bool history);
+
+/* QUOTA (live ones), INVALID_PARAMS (label, ttl). */
+MUST_USE enum api_error command_invite_create(struct daemon *d,
+    struct span label, uint64_t ttl_ms, struct node_invite *ret);
+MUST_USE enum api_error
+command_invite_revoke(struct daemon *d, const struct message_id *id);
+/* As contact_add; `address` is the invitation. */
+MUST_USE enum api_error
+command_invite_accept(struct daemon *d, const struct command_contact *in,
+    struct contact_id *ret, const char **ret_why);
+
+struct command_send {
+	struct contact_id to;
+	struct span text, client_id; /* client_id may be empty */
+};
+/* CONTACT_NOT_FOUND, MESSAGE_TOO_LONG, INVALID_PARAMS (UTF-8, empty), QUOTA,
+ * CLIENT_ID_REUSED. *ret_duplicate: it had been sent before, *ret is its id. */
+MUST_USE enum api_error command_message_send(struct daemon *d,
+    const struct command_send *in, struct message_id *ret, bool *ret_duplicate);
+/* Marks up to and including `up_to` (NULL: all) as read. */
+MUST_USE enum api_error
+command_conv_read(struct daemon *d, const struct contact_id *conv,
+    const struct message_id *up_to, uint64_t *ret_unread);
+
+/* "host:port"; names are resolved in the background. INVALID_PARAMS. */
+MUST_USE enum api_error
+command_bootstrap(struct daemon *d, const char *host_port);
+
+#endif /* DAEMON_COMMAND_H */

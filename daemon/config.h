@@ -1,0 +1,91 @@
+/*
+ * Configuration: `key = value` lines, then the command line. One table says
+ * key, type, default and setter; it also serves config.list and config.get.
+ * [btchatd.conf(5)]
+ */
+#ifndef DAEMON_CONFIG_H
+#define DAEMON_CONFIG_H
+
+#include "proto/base/endpoint.h"
+#include "proto/base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+	CONFIG_LINE_MAX = 4096,       /* bytes of a line of the file */
+	CONFIG_FILE_MAX = 256 * 1024, /* bytes of the file */
+	CONFIG_VALUE_MAX = 1024,
+	CONFIG_LISTEN_MAX = 4,
+	CONFIG_BOOTSTRAP_MAX = 32,
+	CONFIG_ERROR_SIZE = 512,
+	CONFIG_EXIT = 78, /* EX_CONFIG */
+};
+
+enum config_source {
+	CONFIG_DEFAULT = 0,
+	CONFIG_FILE,
+	CONFIG_COMMAND_LINE,
+	CONFIG_SERVICE, /* systemd's directories */
+};
+#define CONFIG_SOURCES 4
+
+/* In the order of the table in config.c: sorted by name. */
+enum config_key {
+	CONFIG_KEY_BOOTSTRAP = 0,
+	CONFIG_KEY_BOOTSTRAP_DEFAULTS,
+	CONFIG_KEY_DHT,
+	CONFIG_KEY_EVENT_DAYS,
+	CONFIG_KEY_EVENT_ROWS,
+	CONFIG_KEY_LISTEN,
+	CONFIG_KEY_LOG_ADDRESSES,
+	CONFIG_KEY_LOG_LEVEL,
+	CONFIG_KEY_SOCKET,
+	CONFIG_KEY_STATE,
+};
+#define CONFIG_KEYS 10
+
+struct config {
+	char *file;   /* owned; NULL: none was read */
+	char *state;  /* owned; state directory */
+	char *socket; /* owned; path of the control socket */
+	struct endpoint listen[CONFIG_LISTEN_MAX];
+	size_t n_listen; /* 0: the default, any address, kept port */
+	char *bootstrap[CONFIG_BOOTSTRAP_MAX]; /* owned, "host:port" */
+	size_t n_bootstrap;
+	bool bootstrap_defaults;
+	bool log_addresses;
+	int log_level;
+	uint64_t event_rows, event_days; /* kept at least */
+	enum config_source source[CONFIG_KEYS];
+	bool check_only;               /* --check-config */
+	char error[CONFIG_ERROR_SIZE]; /* file:line: what is wrong */
+};
+
+/*
+ * Reads the command line and the file it names (or the default one, if there
+ * is one). ERR_MALFORMED: c->error is set, exit CONFIG_EXIT; ERR_STATE: usage
+ * error, exit 2; ERR_EXISTS: --help or --version was served, exit 0.
+ */
+MUST_USE enum err config_load(struct config *c, int argc, char **argv);
+void config_clear(struct config *c);
+/* Reads the file again, takes over what may change while running
+ * (log-level, log-addresses, event-*). On error nothing changes and
+ * c->error says why. */
+MUST_USE enum err config_reload(struct config *c);
+
+/* For config.list and config.get. */
+struct config_item {
+	const char *name;
+	const char *type; /* "bool", "integer", "string", "list", "enum" */
+	const char *source;
+	char value[CONFIG_VALUE_MAX];    /* lists: one value a line */
+	char fallback[CONFIG_VALUE_MAX]; /* the default */
+	bool restart_needed;             /* to change it */
+};
+void config_item(
+    const struct config *c, enum config_key key, struct config_item *ret);
+/* CONFIG_KEYS if there is none of that name. */
+unsigned config_find(const char *name);
+
+#endif /* DAEMON_CONFIG_H */

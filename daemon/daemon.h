@@ -1,0 +1,103 @@
+/*
+ * The daemon: what it owns, and its turn.
+ *
+ * A turn is one pass of the event loop: read sockets (UDP by recvmmsg, RPC
+ * lines), call the node and the store, then daemon_drain: apply what is left
+ * of effects, commit once (synced), send datagrams, let the RPC server write
+ * the responses of this turn, let subscribers pull new events. Nothing that
+ * depends on a change leaves the process before the change is durable.
+ *
+ * If the commit fails, the responses of the turn become errors, its datagrams
+ * are dropped, the node is thrown away and loaded again from the store as
+ * after a crash (at once or, on a full disk, when writing works again).
+ */
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+#include "daemon/config.h"
+#include "daemon/event.h"
+#include "daemon/keyring.h"
+#include "daemon/sd.h"
+#include "daemon/store.h"
+#include "daemon/udp.h"
+#include "proto/api.h"
+#include "proto/node.h"
+
+#include <stdbool.h>
+
+struct event_base;
+struct rpc;
+struct loop;      /* loop.c: libevent's events */
+struct bootstrap; /* bootstrap.c: names being resolved */
+
+enum {
+	DAEMON_EX_OK = 0,
+	DAEMON_EX_FAILED = 1,
+	DAEMON_EX_USAGE = 2,
+	DAEMON_EX_TEMPFAIL = 75,
+};
+
+struct daemon;
+
+/* What the RPC server hangs in; any may be NULL. */
+struct daemon_hooks {
+	/* The turn is over. code API_OK: responses held back may be written;
+	 * API_STORAGE_*: those of calls in this turn become that error. */
+	void (*after_commit)(struct daemon *d, enum api_error code);
+	/* After it: durable events up to d->event_head are there to pull. */
+	void (*events_ready)(struct daemon *d);
+	/* After it: ephemeral events, one call each. */
+	void (*ephemeral)(struct daemon *d, const struct event *e);
+	/* A message got a new state (for message.wait), after the commit. */
+	void (*message_moved)(struct daemon *d, const struct message_id *id,
+	    enum message_state state);
+	/* Shutting down: tell clients, write what can be written. */
+	void (*stopping)(struct daemon *d);
+};
+
+struct daemon {
+	struct config config;
+	struct event_base *base; /* owned */
+	struct rng rng;
+	struct now now;          /* of this turn */
+	int state_dir_fd;        /* owned; holds the lock */
+	struct sd_fds fds;       /* inherited, not taken yet */
+	struct store *store;     /* owned */
+	struct keyring *keyring; /* owned */
+	/* Owned; NULL while the store cannot be written. Never keep it over
+	 * a call that may drain. */
+	struct node *node;
+	struct udp *udp;             /* owned */
+	struct loop *loop;           /* owned */
+	struct bootstrap *bootstrap; /* owned */
+	struct rpc *rpc;             /* owned by the RPC server */
+	struct daemon_hooks hooks;
+	int64_t event_head;  /* newest durable event committed */
+	uint64_t started_ms; /* wall clock */
+	bool turn_failed;    /* a write of this turn failed */
+	bool stopping;
+	int exit_code;
+	struct command *command; /* whose effects are being applied, or NULL */
+	struct ephemeral *ephemeral; /* owned list, of this turn */
+};
+
+/* Applies all effects the node has now: changes and durable events go to the
+ * open transaction, datagrams to the queue. False: a write failed; the turn
+ * is lost and the caller answers with store_error(). */
+MUST_USE bool daemon_apply(struct daemon *d);
+/* Ends the turn, see above. */
+void daemon_drain(struct daemon *d);
+/* Adds a durable event (body: a JSON object) to this turn. conv may be NULL.
+ * False as above. */
+MUST_USE bool daemon_event(struct daemon *d, enum event_type type,
+    const struct contact_id *conv, struct span body);
+/* Queues an ephemeral event for after the commit. */
+void daemon_ephemeral(struct daemon *d, enum event_type type,
+    const struct contact_id *conv, struct span body);
+/* Clean stop at the end of this turn. */
+void daemon_stop(struct daemon *d, int exit_code);
+/* Why a command cannot run now: API_OK, API_IDENTITY_NOT_FOUND, API_LOCKED,
+ * API_STORAGE_FULL, API_STORAGE_ERROR. */
+enum api_error daemon_ready(const struct daemon *d);
+
+#endif /* DAEMON_DAEMON_H */

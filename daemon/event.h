@@ -1,0 +1,86 @@
+/*
+ * The durable event log: rows written in the transaction of the change they
+ * tell of, read by cursor (epoch, seq). A subscriber is a cursor, not a
+ * queue. [btchat-rpc(7): events]
+ */
+#ifndef DAEMON_EVENT_H
+#define DAEMON_EVENT_H
+
+#include "daemon/store.h"
+
+enum {
+	EVENT_EPOCH_SIZE = 17, /* 16 hex digits and NUL */
+	EVENT_CONSUMER_MAX = 32,
+	EVENT_BODY_MAX = 512 * 1024, /* a text of 64 KiB, all escaped */
+};
+
+/* Stored: never renumber. */
+enum event_type {
+	EVENT_NONE = 0,
+	EVENT_MESSAGE_NEW = 1,
+	EVENT_MESSAGE_STATE = 2,
+	EVENT_MESSAGE_CONFLICT = 3,
+	EVENT_CONTACT_ADDED = 4,
+	EVENT_CONTACT_READY = 5,
+	EVENT_CONTACT_CHANGED = 6,
+	EVENT_CONTACT_REMOVED = 7,
+	EVENT_INVITE_CREATED = 8,
+	EVENT_INVITE_USED = 9,
+	EVENT_INVITE_REVOKED = 10,
+	EVENT_CONV_READ = 11,
+	EVENT_IDENTITY_CHANGED = 12,
+	EVENT_IDENTITY_UNLOCKED = 13,
+	EVENT_SECURITY_WARNING = 14,
+	/* Ephemeral: never stored. */
+	EVENT_PRESENCE = 15,
+	EVENT_NET_CHANGED = 16,
+	EVENT_DHT_CHANGED = 17,
+};
+#define EVENT_TYPES       18
+#define EVENT_DURABLE_MAX EVENT_SECURITY_WARNING
+
+const char *event_name(enum event_type type); /* "message.new" */
+/* EVENT_NONE: no such name. */
+enum event_type event_type_of(const char *name);
+
+struct event {
+	int64_t seq; /* 0: ephemeral */
+	uint64_t ts_ms;
+	enum event_type type;
+	bool has_conv;
+	struct contact_id conv;
+	struct span body; /* a JSON object, one line; borrowed */
+};
+
+/* Appends in the current transaction; sets e->seq. */
+MUST_USE enum err event_add(struct store *s, struct event *e);
+
+struct event_log {
+	char epoch[EVENT_EPOCH_SIZE];
+	int64_t head;   /* newest seq, 0: none yet */
+	int64_t oldest; /* a cursor below oldest - 1 has missed something */
+};
+MUST_USE enum err event_log(struct store *s, struct event_log *ret);
+/* Calls row for events with seq > since, oldest first, at most limit, until
+ * it returns false. Rows that do not open are skipped; *ret_last is the last
+ * seq that was looked at (since, if there was none). */
+MUST_USE enum err event_read(struct store *s, int64_t since, size_t limit,
+    bool (*row)(void *ctx, const struct event *e), void *ctx,
+    int64_t *ret_last);
+
+/* Consumers: names that remember how far they came. A new one begins at
+ * `seq`. ERR_LIMIT: API_CONSUMERS_MAX; ERR_MALFORMED: name. */
+MUST_USE enum err event_consumer_put(
+    struct store *s, const char *name, int64_t seq, uint64_t now_ms);
+/* ERR_NOT_FOUND. *ret_lapsed: it lagged too far and events were dropped. */
+MUST_USE enum err event_consumer_get(
+    struct store *s, const char *name, int64_t *ret_seq, bool *ret_lapsed);
+/* Never back, never past the head. ERR_NOT_FOUND, ERR_LIMIT (past it). */
+MUST_USE enum err event_consumer_ack(
+    struct store *s, const char *name, int64_t seq, uint64_t now_ms);
+
+/* Drops what is older than `days` and beyond `rows`, and acked by all. */
+MUST_USE enum err
+event_expire(struct store *s, uint64_t now_ms, uint64_t days, uint64_t rows);
+
+#endif /* DAEMON_EVENT_H */

@@ -1,0 +1,224 @@
+/*
+ * The durable state: one SQLite file, one connection, one transaction a turn
+ * (begun by the first write). Secret and personal columns are sealed under
+ * the store key; rows that do not open are skipped and reported, the others
+ * stay readable.
+ *
+ * After a write failed the transaction is lost: every later write fails too,
+ * until store_rollback. What the caller then keeps in memory is a lie, so it
+ * starts again from what is stored (see daemon.h).
+ */
+#ifndef DAEMON_STORE_H
+#define DAEMON_STORE_H
+
+#include "daemon/keyring.h"
+#include "proto/api.h"
+#include "proto/node.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define STORE_FILE "btchat.db"
+
+enum {
+	STORE_NAME_MAX = 256,           /* bytes of a contact's name */
+	STORE_LABEL_MAX = 256,          /* bytes of an invitation's label */
+	STORE_META_MAX = 256,           /* bytes of a meta value */
+	STORE_CLIENT_IDS_MAX_DAYS = 30, /* how long a client_id is remembered */
+	STORE_WHY_SIZE = 256,
+};
+
+struct store;
+
+/*
+ * Opens or makes dir/btchat.db and brings its schema up to date.
+ * ERR_UNSUPPORTED: made by a newer btchatd; ERR_MALFORMED: not ours or
+ * damaged; ERR_LIMIT: disk full; ERR_IO. why[] is for the operator.
+ */
+MUST_USE enum err
+store_open(const char *dir, struct store **ret, char why[STORE_WHY_SIZE]);
+void store_close(struct store *s); /* rolls back; NULL is fine */
+/* Gives the key that opens sealed columns; the first key ever becomes that of
+ * this store. ERR_AUTH: the store was sealed by another one. A write. */
+MUST_USE enum err store_set_key(struct store *s, const struct store_key *key);
+bool store_has_key(const struct store *s);
+
+/* ---- the transaction ---- */
+
+/* True if something was written since the last commit, or a write failed. */
+bool store_dirty(const struct store *s);
+/* Makes it durable (synced). On error all of it is undone. */
+MUST_USE enum err store_commit(struct store *s);
+void store_rollback(struct store *s);
+/* What the last failure means to a client: STORAGE_FULL or STORAGE_ERROR. */
+enum api_error store_error(const struct store *s);
+/* True after a failed fsync or the like: restart rather than trust caches. */
+bool store_is_broken(const struct store *s);
+/* Writes and commits something small, to see whether it works again. */
+MUST_USE enum err store_probe(struct store *s);
+
+/* ---- small things ---- */
+
+MUST_USE enum err
+store_meta_set(struct store *s, const char *key, struct span value);
+/* ERR_NOT_FOUND, ERR_TOO_LONG. */
+MUST_USE enum err store_meta_get(
+    struct store *s, const char *key, void *buf, size_t cap, size_t *ret_n);
+uint64_t store_bytes(struct store *s);          /* size of the database */
+uint64_t store_tampered(const struct store *s); /* rows that did not open */
+
+MUST_USE enum err store_self_set(struct store *s, struct span record);
+/* Replaces the saved DHT table. */
+MUST_USE enum err
+store_dht_set(struct store *s, const struct endpoint *nodes, size_t n);
+MUST_USE enum err
+store_dht_get(struct store *s, struct endpoint *ret, size_t max, size_t *ret_n);
+
+/* ---- contacts, each with its conversation ---- */
+
+struct store_contact {
+	struct contact_id id;
+	struct id_pk id_pk;
+	enum contact_state state;
+	char name[STORE_NAME_MAX + 1]; /* UTF-8, hostile or empty */
+	uint64_t created_ms;
+	uint64_t ready_ms;     /* 0: never */
+	uint64_t last_seen_ms; /* 0: never */
+	int64_t last_row;      /* newest message, 0: none */
+	int64_t read_row;      /* newest one read, 0: none */
+	uint64_t unread;
+};
+
+/* Insert or replace what the node knows (change of kind CHANGE_CONTACT). */
+MUST_USE enum err
+store_contact_put(struct store *s, const struct change *c, uint64_t now_ms);
+/* Without history: undelivered messages become failed, the others stay. */
+MUST_USE enum err store_contact_remove(
+    struct store *s, const struct contact_id *id, bool history);
+MUST_USE enum err store_contact_rename(
+    struct store *s, const struct contact_id *id, struct span name);
+MUST_USE enum err store_contact_seen(
+    struct store *s, const struct contact_id *id, uint64_t now_ms);
+MUST_USE enum err store_contact_get(
+    struct store *s, const struct contact_id *id, struct store_contact *ret);
+
+/* Where a page of contacts or conversations goes on; zero: from the start. */
+struct store_place {
+	int64_t at;
+	struct contact_id id;
+};
+/*
+ * Calls row for each, until it returns false or limit (0: none) is reached.
+ * *ret_next is where to go on; ret_next->at is 0 at the end. By age of the
+ * contact, or (conversations) newest message first, optionally only those
+ * with unread messages.
+ */
+MUST_USE enum err store_contacts(struct store *s, struct store_place from,
+    size_t limit, bool (*row)(void *ctx, const struct store_contact *c),
+    void *ctx, struct store_place *ret_next);
+struct store_conv_query {
+	struct store_place from;
+	size_t limit;
+	bool unread_only;
+};
+MUST_USE enum err store_convs(struct store *s, const struct store_conv_query *q,
+    bool (*row)(void *ctx, const struct store_contact *c), void *ctx,
+    struct store_place *ret_next);
+
+/* ---- invitations of ours ---- */
+
+enum store_invite_state {
+	STORE_INVITE_LIVE = 1,
+	STORE_INVITE_USED = 2,
+	STORE_INVITE_GONE = 3, /* revoked or expired */
+};
+struct store_invite {
+	struct message_id id;
+	enum store_invite_state state;
+	char label[STORE_LABEL_MAX + 1];
+	uint64_t created_ms, expires_ms;
+	struct contact_id used_by; /* if used */
+};
+MUST_USE enum err
+store_invite_put(struct store *s, const struct change *c, uint64_t now_ms);
+/* The secret record is erased; the row stays for invite.list. */
+MUST_USE enum err store_invite_gone(struct store *s, const struct change *c);
+MUST_USE enum err store_invite_label(
+    struct store *s, const struct message_id *id, struct span label);
+MUST_USE enum err store_invite_get(
+    struct store *s, const struct message_id *id, struct store_invite *ret);
+/* Newest first. */
+MUST_USE enum err store_invites(struct store *s,
+    bool (*row)(void *ctx, const struct store_invite *i), void *ctx);
+
+/* ---- messages ---- */
+
+struct store_message {
+	int64_t row; /* order of history, rises; 0: not stored yet */
+	struct node_message m;
+	uint64_t state_ms;                     /* when it got its state */
+	char client_id[API_CLIENT_ID_MAX + 1]; /* of our own sends, or empty */
+};
+static inline bool
+store_message_is_ours(const struct store_message *m)
+{
+	return m->m.state != MESSAGE_RECEIVED;
+}
+
+/*
+ * Inserts; sets m->row. ERR_EXISTS: (contact, id) is stored, with the same
+ * text and seq; ERR_CONFLICT: with others. Nothing changes then, and the
+ * transaction stays good.
+ */
+MUST_USE enum err store_message_add(struct store *s, struct store_message *m);
+/* ERR_NOT_FOUND; ERR_EXISTS: has that state, or a later one. */
+MUST_USE enum err
+store_message_move(struct store *s, const struct contact_id *contact,
+    const struct message_id *id, enum message_state state, uint64_t now_ms);
+/* ERR_NOT_FOUND. contact NULL: the oldest of that id. text is borrowed until
+ * the next call on the store. */
+MUST_USE enum err
+store_message_get(struct store *s, const struct contact_id *contact,
+    const struct message_id *id, struct store_message *ret);
+
+struct store_history {
+	struct contact_id contact;
+	int64_t before; /* rows below it, newest first; 0: from the newest */
+	int64_t after;  /* not 0: rows above it instead, oldest first */
+	size_t limit;
+};
+/* m->m.text is borrowed during the call. */
+MUST_USE enum err store_history(struct store *s, const struct store_history *q,
+    bool (*row)(void *ctx, const struct store_message *m), void *ctx);
+/* Marks all up to row as read (never back). */
+MUST_USE enum err
+store_conv_read(struct store *s, const struct contact_id *contact, int64_t row);
+MUST_USE enum err store_conv_unread(
+    struct store *s, const struct contact_id *contact, uint64_t *ret);
+
+struct store_counts {
+	uint64_t contacts, messages, unread, unread_convs;
+	uint64_t waiting; /* own messages not delivered yet */
+};
+MUST_USE enum err store_count(struct store *s, struct store_counts *ret);
+
+/* ---- idempotent requests ---- */
+
+/* Looks up what `client_id` was used for. ERR_NOT_FOUND: nothing yet;
+ * ERR_CONFLICT: for something else; ERR_OK: the same, *ret is its result. */
+MUST_USE enum err store_client_get(struct store *s, struct span client_id,
+    const uint8_t digest[32], uint8_t ret[16]);
+MUST_USE enum err store_client_put(struct store *s, struct span client_id,
+    const uint8_t digest[32], const uint8_t result[16], uint64_t now_ms);
+
+/* ---- loading the node ---- */
+
+/* Gives everything to a node that has no identity yet, in the right order.
+ * Rows that do not open or that it refuses are skipped and logged. */
+MUST_USE enum err store_load_node(struct store *s, struct node *n,
+    const struct id_seed *seed, struct now now);
+
+/* Drops what is past its time (client ids, dead invitations). */
+MUST_USE enum err store_expire(struct store *s, uint64_t now_ms);
+
+#endif /* DAEMON_STORE_H */
