@@ -1,10 +1,35 @@
 # btchat. The two commands of the README: make demo, make check.
 #   make CC=clang SAN=asan check    another compiler, sanitizers on
 #   make EXTRA=-Werror              what CI does
+#   make V=1                        whole command lines
+#   make help                       all targets
 CC   := $(if $(filter default,$(origin CC)),gcc,$(CC))
 SAN  ?= none
 B    := build/$(notdir $(CC))-$(SAN)
 PKGS := libsodium libevent_core libcjson libsystemd sqlite3
+
+# As many jobs as there are cores, unless -j says otherwise.
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+
+# These goals bring what they need; a plain make only builds.
+needs.check := build test
+needs.check-long := build test fuzz
+needs.demo  := build
+needs.lint  := build test lint
+needs.lint-quick := build test lint
+needs.tidy  := build test lint
+needs.fuzz  := build fuzz
+needs.fuzz-run := build fuzz
+needs.bench := build test bench
+NEEDS := $(sort $(foreach g,$(MAKECMDGOALS),$(needs.$(g))))
+ifneq ($(NEEDS),)
+$(shell packaging/install-deps.sh $(NEEDS) >&2)
+ifneq ($(.SHELLSTATUS),0)
+$(error packaging/install-deps.sh $(NEEDS) failed)
+endif
+endif
 
 include tests/lint/flags.mk
 
@@ -20,14 +45,22 @@ SIMLIB := $(call obj,$(filter-out tests/sim/test_%,$(call src,tests/sim)))
 UNIT   := $(call exe,tests/unit/*/test_*.c)
 SIM    := $(call exe,tests/sim/test_*.c)
 FUZZ   := $(call exe,tests/fuzz/fuzz_*.c)
-BENCH  := $(call exe,tests/bench/bench_*.c)
+REPLAY := $(patsubst $(B)/tests/fuzz/fuzz_%,$(B)/tests/fuzz/replay_%,$(FUZZ))
+TOXBENCH := $(call exe,tests/bench/tox*.c)
 TOOLS  := $(call exe,tests/tools/*.c)
+PROGS  := $(patsubst %/main.c,$(B)/btchat%,$(wildcard daemon/main.c \
+  ctl/main.c))
+PROGS  := $(PROGS:%daemon=%d)
 
 pc = $(shell pkg-config --libs $(1))
+# What is being made; V=1 shows the command instead.
+say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
 
-.PHONY: all tests clean
-all: $(B)/btchatd $(B)/btchatctl
-tests: all $(UNIT) $(SIM)
+.PHONY: all tests check check-long demo bench vectors lint lint-quick tidy \
+  format fuzz fuzz-run fuzz-replay install dist stats clean help
+.DELETE_ON_ERROR:
+all: $(PROGS)
+tests: all $(UNIT) $(SIM) $(TOOLS) $(REPLAY)
 
 $(B)/libproto.a: $(PROTO)
 $(B)/libdaemon.a: $(DAEMON)
@@ -37,28 +70,154 @@ $(B)/libtest.a: $(HELP)
 %.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcsD $@ $^
+	$(call say,AR)$(AR) rcsD $@ $^
 
 $(B)/btchatd: $(B)/daemon/main.o $(B)/libdaemon.a $(B)/libproto.a
 $(B)/btchatd: LIBS = $(call pc,$(PKGS))
 $(B)/btchatctl: $(B)/ctl/main.o $(B)/libctl.a $(B)/libproto.a
 $(B)/btchatctl: LIBS = $(call pc,libcjson libsodium)
-$(UNIT): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libctl.a $(B)/libdaemon.a \
-  $(B)/libproto.a
+ALLIBS := $(B)/libtest.a $(B)/libctl.a $(B)/libdaemon.a $(B)/libproto.a
+$(UNIT): $(B)/%: $(B)/%.o $(ALLIBS)
 $(UNIT): LIBS = $(call pc,$(PKGS) cmocka)
 $(SIM): $(B)/%: $(B)/%.o $(B)/libsim.a $(B)/libtest.a $(B)/libproto.a
 $(SIM): LIBS = $(call pc,libsodium cmocka)
-$(B)/btchatd $(B)/btchatctl $(UNIT) $(SIM):
+$(FUZZ): $(B)/%: $(B)/%.o $(ALLIBS)
+$(FUZZ): LIBS = $(call pc,$(PKGS) cmocka) -fsanitize=fuzzer
+$(REPLAY): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o \
+  $(B)/tests/fuzz/replay.o $(ALLIBS)
+$(REPLAY): LIBS = $(call pc,$(PKGS) cmocka)
+$(TOOLS): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libproto.a
+$(TOOLS): LIBS = $(call pc,libsodium libcjson cmocka)
+$(TOXBENCH): $(B)/%: $(B)/%.o
+$(TOXBENCH): LIBS = $(call pc,toxcore)
+$(PROGS) $(UNIT) $(SIM) $(FUZZ) $(REPLAY) $(TOOLS) $(TOXBENCH):
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LINK)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
 # The pure core sees no POSIX.
 $(B)/proto/%.o: STD := -std=c11
 $(B)/%.o: %.c Makefile tests/lint/flags.mk
 	@mkdir -p $(@D)
-	$(CC) $(STD) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)$(CC) $(STD) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# ---- tests ----
+
+RUN = $(PYTHON) tests/run --build $(B)
+PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
+
+check: tests
+	@$(RUN)
+
+# More seeds, more kills, a minute of every fuzzer.
+check-long: tests
+	@BTCHAT_LONG=1 $(RUN)
+	@$(MAKE) --no-print-directory fuzz-run
+
+# DIR=path: every JSON file of the known formats found under it.
+DIR ?= tests/vectors
+vectors: $(B)/tests/tools/vectors
+	@$(B)/tests/tools/vectors $(DIR)
+
+fuzz-replay: $(REPLAY)
+	@$(RUN) --kind fuzz
+
+# libFuzzer needs clang; FUZZ_S seconds for each target.
+FUZZ_S ?= 60
+FUZZB  := build/clang-fuzz
+ifeq ($(SAN),fuzz)
+fuzz: $(FUZZ)
+else
+fuzz:
+	@$(MAKE) --no-print-directory CC=clang SAN=fuzz fuzz
+endif
+fuzz-run: fuzz
+	@tests/fuzz/run.sh $(FUZZB) $(FUZZ_S)
+
+demo: all
+	@B=$(B) KEEP=$(KEEP) tests/demo/demo.sh
+
+# Figures beside libtoxcore's, never a pass or fail.
+bench: all $(TOXBENCH)
+	@$(PYTHON) tests/bench/bench.py --build $(B)
+
+# ---- lint ----
+
+CFILES := $(sort $(foreach d,proto daemon ctl tests,$(shell \
+  find $(d) -name '*.[ch]' 2>/dev/null)))
+LINTS := layers pure banned cites labels style man shell places
+.PHONY: cppcheck $(LINTS:%=lint-%)
+lint: lint-quick tidy
+lint-quick: cppcheck $(LINTS:%=lint-%)
+lint-pure: $(B)/libproto.a
+	@sh tests/lint/pure.sh $<
+$(filter-out lint-pure,$(LINTS:%=lint-%)): lint-%:
+	@sh tests/lint/$*.sh
+cppcheck:
+	@mkdir -p $(B)/cppcheck
+	@cppcheck --cppcheck-build-dir=$(B)/cppcheck --std=c11 --enable=warning,style,performance,portability \
+	  --inconclusive --inline-suppr --suppress=missingIncludeSystem \
+	  --suppress=unusedFunction --error-exitcode=1 -q -I. \
+	  --suppressions-list=tests/lint/cppcheck.txt \
+	  -j$(shell nproc 2>/dev/null || echo 2) $(filter %.c,$(CFILES))
+
+# One stamp a source; its object stands for the headers it includes.
+TIDY := $(patsubst %.c,$(B)/tidy/%.ok,$(filter %.c,$(CFILES)))
+tidy: $(TIDY)
+$(B)/tidy/proto/%.ok: STD := -std=c11
+$(TIDY): $(B)/tidy/%.ok: %.c $(B)/%.o .clang-tidy
+	@mkdir -p $(@D)
+	@clang-tidy --quiet $< -- $(STD) -I. $(INCS) 2>$@.log || \
+	  { cat $@.log; exit 1; }
+	@touch $@
+
+format:
+	@clang-format -i $(CFILES)
+
+# Assertions for each thousand lines of the core. Goal: 30.
+stats:
+	@sh tests/lint/stats.sh
+
+# ---- shipping ----
+
+PREFIX ?= /usr/local
+SBIN   := $(PREFIX)/sbin
+UNITS  := $(PREFIX)/lib/systemd
+MAN    := $(PREFIX)/share/man
+VERSION = $(shell sed -n 's/^.define BTCHAT_VERSION "\(.*\)"/\1/p' proto/api.h)
+install: all
+	install -d $(addprefix $(DESTDIR),$(SBIN) $(PREFIX)/bin $(UNITS)/system \
+	  $(UNITS)/user $(PREFIX)/lib/sysusers.d $(PREFIX)/lib/tmpfiles.d \
+	  $(PREFIX)/share/doc/btchat/examples $(PREFIX)/share/btchat)
+	install $(B)/btchatd $(DESTDIR)$(SBIN)/btchatd
+	install $(B)/btchatctl $(DESTDIR)$(PREFIX)/bin/btchatctl
+	for page in man/*.[1578]; do n=$${page##*.}; \
+	  install -d $(DESTDIR)$(MAN)/man$$n; \
+	  install -m 644 $$page $(DESTDIR)$(MAN)/man$$n/ || exit 1; done
+	for unit in packaging/systemd/*.service packaging/systemd/*.socket; do \
+	  to=system; case $$unit in *.user.*) to=user;; esac; \
+	  name=$$(basename $$unit | sed 's/[.]user[.]/./'); \
+	  sed 's,/usr/sbin/btchatd,$(SBIN)/btchatd,g' $$unit \
+	    >$(DESTDIR)$(UNITS)/$$to/$$name || exit 1; done
+	install -m 644 packaging/systemd/btchatd.sysusers.conf \
+	  $(DESTDIR)$(PREFIX)/lib/sysusers.d/btchatd.conf
+	install -m 644 packaging/systemd/btchatd.tmpfiles.conf \
+	  $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/btchatd.conf
+	install -m 644 packaging/systemd/examples/* \
+	  $(DESTDIR)$(PREFIX)/share/doc/btchat/examples/
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/btchat/
+	if [ -f proto/openrpc.json ]; then install -m 644 proto/openrpc.json \
+	  $(DESTDIR)$(PREFIX)/share/btchat/; fi
+
+dist:
+	@mkdir -p build
+	git archive --prefix=btchat-$(VERSION)/ HEAD | \
+	  gzip -n9 >build/btchat-$(VERSION).tar.gz
 
 clean:
 	rm -rf build
+
+help:
+	@sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile | sort -u | tr '\n' ' '
+	@echo
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
