@@ -102,14 +102,15 @@ MUST_USE enum err store_contact_seen(
 MUST_USE enum err store_contact_get(
     struct store *s, const struct contact_id *id, struct store_contact *ret);
 
-/* Where a page of contacts or conversations goes on; zero: from the start. */
+/* Where a page of contacts or conversations goes on. */
 struct store_place {
+	bool set; /* false: from the start; in an answer: the end */
 	int64_t at;
 	struct contact_id id;
 };
 /*
  * Calls row for each, until it returns false or limit (0: none) is reached.
- * *ret_next is where to go on; ret_next->at is 0 at the end. By age of the
+ * *ret_next is where to go on; ret_next->set is false at the end. By age of the
  * contact, or (conversations) newest message first, optionally only those
  * with unread messages.
  */

@@ -1,0 +1,194 @@
+#include "daemon/sd.h"
+
+#include "daemon/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+static void
+free_names(char **names, int n)
+{
+	for (int i = 0; names && i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
+enum err
+sd_take_fds(struct sd_fds *ret)
+{
+	char **names = NULL;
+	int n = sd_listen_fds_with_names(1, &names);
+
+	memset(ret, 0, sizeof(*ret));
+	if (n < 0) {
+		log_event(LOG_ERR, "listen-fds", "err=%s", strerror(-n));
+		return ERR_IO;
+	}
+	for (int i = 0; i < n; i++) {
+		int fd = SD_LISTEN_FDS_START + i;
+		const char *name = names ? names[i] : "unknown";
+		struct sd_fd *to = &ret->fd[ret->n];
+
+		if (ret->n == SD_FDS_MAX || strlen(name) > SD_NAME_MAX) {
+			log_event(LOG_WARNING, "listen-fd-closed", "fd=%d", fd);
+			(void)close(fd);
+			continue;
+		}
+		to->fd = fd;
+		memcpy(to->name, name, strlen(name) + 1);
+		ret->n++;
+	}
+	free_names(names, n);
+	return ERR_OK;
+}
+
+int
+sd_fd_named(struct sd_fds *fds, const char *name)
+{
+	for (size_t i = 0; i < fds->n; i++) {
+		int fd = fds->fd[i].fd;
+
+		if (fd >= 0 && strcmp(fds->fd[i].name, name) == 0) {
+			fds->fd[i].fd = -1;
+			return fd;
+		}
+	}
+	return -1;
+}
+
+void
+sd_close_rest(struct sd_fds *fds)
+{
+	for (size_t i = 0; i < fds->n; i++) {
+		if (fds->fd[i].fd < 0)
+			continue;
+		log_event(LOG_WARNING, "listen-fd-closed",
+		    "fd=%d name=%s: no such socket is known", fds->fd[i].fd,
+		    fds->fd[i].name);
+		(void)close(fds->fd[i].fd);
+		fds->fd[i].fd = -1;
+	}
+}
+
+/* A broken NOTIFY_SOCKET is the service manager's trouble: say so once. */
+static void
+notify(const char *text)
+{
+	static bool said;
+	int r = sd_notify(0, text);
+
+	if (r < 0 && !said) {
+		said = true;
+		log_event(LOG_WARNING, "notify-failed", "err=%s", strerror(-r));
+	}
+}
+
+void
+sd_ready(void)
+{
+	notify("READY=1");
+}
+
+void
+sd_reloading(void)
+{
+	char text[80];
+	struct timespec ts = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	(void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
+	    (unsigned long long)ts.tv_sec * 1000000 +
+	        (unsigned long long)ts.tv_nsec / 1000);
+	notify(text);
+}
+
+void
+sd_stopping(void)
+{
+	notify("STOPPING=1");
+}
+
+void
+sd_status(const char *text)
+{
+	char line[256];
+
+	(void)snprintf(line, sizeof(line), "STATUS=%s", text);
+	notify(line);
+}
+
+void
+sd_watchdog(void)
+{
+	notify("WATCHDOG=1");
+}
+
+void
+sd_failed(int errnum)
+{
+	char line[32];
+
+	(void)snprintf(line, sizeof(line), "ERRNO=%d", errnum);
+	notify(line);
+}
+
+uint64_t
+sd_watchdog_ms(void)
+{
+	uint64_t usec = 0;
+
+	if (sd_watchdog_enabled(0, &usec) <= 0)
+		return 0;
+	return usec / 3000; /* a third of the interval */
+}
+
+static enum err
+read_all(int fd, void *buf, size_t cap, size_t *ret_n)
+{
+	uint8_t *p = buf;
+	size_t n = 0;
+
+	while (n < cap) {
+		ssize_t r = read(fd, p + n, cap - n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return ERR_IO;
+		if (r == 0) {
+			*ret_n = n;
+			return ERR_OK;
+		}
+		n += (size_t)r;
+	}
+	return ERR_TOO_LONG;
+}
+
+enum err
+sd_credential(const char *name, void *buf, size_t cap, size_t *ret_n)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	char path[4096];
+	enum err err;
+	int fd;
+	int n;
+
+	if (!dir || dir[0] != '/')
+		return ERR_NOT_FOUND;
+	n = snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return ERR_TOO_LONG;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+	err = read_all(fd, buf, cap, ret_n);
+	(void)close(fd);
+	return err;
+}
