@@ -6,19 +6,19 @@
 #ifndef DAEMON_VIEW_H
 #define DAEMON_VIEW_H
 
-#include "daemon/body.h"
+#include "daemon/json_out.h"
 #include "daemon/store.h"
 
 /* id, conv, direction ("in"|"out"), kind, state, seq, sent_ms, received_ms,
  * state_ms, text; if there is one: client_id, gap, clock (sent_ms was
  * clamped), sent_ms_original (a string). */
-void view_message(struct body *b, const struct store_message *m);
+void view_message(struct json_out *o, const struct store_message *m);
 /* id, address, name, state ("waiting"|"ready"), created_ms, ready_ms,
  * last_seen_ms (null: never). */
-void view_contact(struct body *b, const struct store_contact *c);
+void view_contact(struct json_out *o, const struct store_contact *c);
 /* id, state ("live"|"used"|"gone"), label, created_ms, expires_ms,
  * contact (if used). */
-void view_invite(struct body *b, const struct store_invite *i);
+void view_invite(struct json_out *o, const struct store_invite *i);
 
 const char *view_message_state(enum message_state s); /* "queued"... */
 const char *view_contact_state(enum contact_state s);
