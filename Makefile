@@ -46,7 +46,7 @@ UNIT   := $(call exe,tests/unit/*/test_*.c)
 SIM    := $(call exe,tests/sim/test_*.c)
 FUZZ   := $(call exe,tests/fuzz/fuzz_*.c)
 REPLAY := $(patsubst $(B)/tests/fuzz/fuzz_%,$(B)/tests/fuzz/replay_%,$(FUZZ))
-TOXBENCH := $(call exe,tests/bench/tox*.c)
+BENCH  := $(B)/tests/bench/tox $(B)/tests/bench/count.so
 TOOLS  := $(call exe,tests/tools/*.c)
 PROGS  := $(patsubst %/main.c,$(B)/btchat%,$(wildcard daemon/main.c \
   ctl/main.c))
@@ -88,9 +88,12 @@ $(REPLAY): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o \
 $(REPLAY): LIBS = $(call pc,$(PKGS) cmocka)
 $(TOOLS): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libproto.a
 $(TOOLS): LIBS = $(call pc,libsodium libcjson cmocka)
-$(TOXBENCH): $(B)/%: $(B)/%.o
-$(TOXBENCH): LIBS = $(call pc,toxcore)
-$(PROGS) $(UNIT) $(SIM) $(FUZZ) $(REPLAY) $(TOOLS) $(TOXBENCH):
+$(B)/tests/bench/tox: $(B)/tests/bench/tox.o
+$(B)/tests/bench/tox: LIBS = $(call pc,toxcore)
+$(B)/tests/bench/count.so: $(B)/tests/bench/count.o
+$(B)/tests/bench/count.so: LDFLAGS := -shared
+$(B)/tests/bench/count.o: HARD += -fPIC
+$(PROGS) $(UNIT) $(SIM) $(FUZZ) $(REPLAY) $(TOOLS) $(BENCH):
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
@@ -137,7 +140,7 @@ demo: all
 	@B=$(B) KEEP=$(KEEP) tests/demo/demo.sh
 
 # Figures beside libtoxcore's, never a pass or fail.
-bench: all $(TOXBENCH)
+bench: all $(BENCH)
 	@$(PYTHON) tests/bench/bench.py --build $(B)
 
 # ---- lint ----
