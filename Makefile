@@ -60,7 +60,7 @@ say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
   format fuzz fuzz-run fuzz-replay install dist stats clean help
 .DELETE_ON_ERROR:
 all: $(PROGS)
-tests: all $(UNIT) $(SIM) $(TOOLS) $(REPLAY)
+tests: all $(B)/libproto.a $(B)/libdaemon.a $(B)/libctl.a $(UNIT) $(SIM) $(TOOLS) $(REPLAY)
 
 $(B)/libproto.a: $(PROTO)
 $(B)/libdaemon.a: $(DAEMON)
@@ -169,8 +169,8 @@ tidy: $(TIDY)
 $(B)/tidy/proto/%.ok: STD := -std=c11
 $(TIDY): $(B)/tidy/%.ok: %.c $(B)/%.o .clang-tidy
 	@mkdir -p $(@D)
-	@clang-tidy --quiet $< -- $(STD) -I. $(INCS) 2>$@.log || \
-	  { cat $@.log; exit 1; }
+	@clang-tidy --quiet $< -- $(STD) -I. $(INCS) >$@.log 2>&1 || \
+	  { grep -A2 'error:' $@.log; echo "whole story: $@.log"; exit 1; }
 	@touch $@
 
 format:

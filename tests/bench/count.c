@@ -21,7 +21,7 @@ static struct counters *
 counters(void)
 {
 	static struct counters *map;
-	static struct counters nowhere;
+	static struct counters nowhere = { 0, 0 };
 	const char *path = getenv("BENCH_COUNT");
 
 	if (map != NULL)

@@ -28,7 +28,7 @@ ban 'secrets, tags and tokens: sodium_memcmp' \
     'memcmp *\(.*(secret|seed|psk|mac1|token|tag|_sk|[.>]sk|rk|pass)([^a-z]|$)' \
     '(proto|daemon)/'
 ban 'only struct reader and writer touch wire bytes' \
-    '\((const )?(struct [a-z_0-9]+|u?int(16|32|64)_t) \*+\)' proto/
+    '\((const )?(struct [a-z_0-9]+|u?int(16|32|64)_t) \*+\)([^0]|$)' proto/
 ban 'a test waits for an event, not for time' '(sleep|usleep|nanosleep) *\(' \
     'tests/(unit|sim|support)/'
 ban 'structs and enums keep their keyword' 'typedef '

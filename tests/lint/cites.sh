@@ -15,7 +15,7 @@ if [ ! -s "$have" ]; then
 fi
 grep -rnoE '\[SPEC [^]]*\]' proto daemon ctl tests man --include='*.[ch]' \
     --include='*.py' --include='*.sh' --include='*.[1578]' |
-    grep -v '^tests/lint/' | awk -F: '
+    grep -v '^tests/lint/' | sed 's/\\(sc/\xc2\xa7/g' | awk -F: '
 	{
 		n = split($0, part, /\302\247/)
 		if (n < 2)
