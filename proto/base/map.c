@@ -107,7 +107,9 @@ grow(struct map *m)
 	assert(big.n == m->n);
 	free(m->values);
 	free(m->keys);
-	*m = big;
+	m->values = big.values;
+	m->keys = big.keys;
+	m->cap = big.cap;
 	return ERR_OK;
 }
 
