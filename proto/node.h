@@ -192,6 +192,9 @@ struct effect {
 
 /* Pops the next effect; its spans are borrowed until the next node_* call. */
 bool node_next_effect(struct node *n, struct effect *ret);
+/* An allocation failed on the way: what was popped is incomplete, treat it
+ * like a commit that failed. */
+bool node_failed(const struct node *n);
 
 /* ---- looking ---- */
 

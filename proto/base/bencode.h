@@ -10,8 +10,9 @@
 #include "proto/base/err.h"
 
 enum {
-	BENCODE_DEPTH_MAX = 8,    /* nesting; KRPC needs 4 */
-	BENCODE_TOKENS_MAX = 512, /* values in one document */
+	BENCODE_DEPTH_MAX = 8, /* nesting; KRPC needs 4 */
+	BENCODE_TOKENS_MAX =
+	    384, /* values in one document: 100 peers and more */
 };
 
 enum bencode_type {

@@ -1,0 +1,228 @@
+/* Codec of the records on a chat stream. [SPEC §7.2] */
+#include "proto/chat/message.h"
+
+#include "proto/base/bencode.h"
+#include "proto/base/text.h"
+#include "proto/crypto/kdf.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { READER_KEEP = 4096 }; /* bytes of buffer kept between records */
+
+static void
+text_body_encode(const struct record *in, struct writer *w)
+{
+	be_dict(w);
+	be_key(w, "h");
+	be_str(w, in->prev, sizeof(in->prev));
+	be_key(w, "i");
+	be_str(w, in->id.b, sizeof(in->id.b));
+	be_key(w, "k");
+	be_int(w, RECORD_TEXT);
+	be_key(w, "n");
+	be_int(w, (int64_t)in->seq);
+	be_key(w, "s");
+	be_int(w, in->sent_ms);
+	be_key(w, "x");
+	be_str(w, in->text.p, in->text.n);
+	be_end(w);
+}
+
+static void
+ack_body_encode(const struct record *in, struct writer *w)
+{
+	be_dict(w);
+	be_key(w, "e");
+	be_str(w, in->epoch, sizeof(in->epoch));
+	be_key(w, "k");
+	be_int(w, RECORD_ACK);
+	be_key(w, "n");
+	be_int(w, (int64_t)in->seq);
+	be_end(w);
+}
+
+void
+record_encode(const struct record *in, struct writer *ret)
+{
+	size_t head = ret->n;
+	struct writer len;
+
+	assert(in->kind == RECORD_TEXT || in->kind == RECORD_ACK);
+	assert(in->seq >= 1 && in->seq <= INT64_MAX);
+	wr_u32le(ret, 0);
+	if (in->kind == RECORD_TEXT)
+		text_body_encode(in, ret);
+	else
+		ack_body_encode(in, ret);
+	if (ret->bad)
+		return;
+	assert(ret->n - head - RECORD_HEAD <= RECORD_MAX);
+	len = wr_init(ret->p + head, RECORD_HEAD);
+	wr_u32le(&len, (uint32_t)(ret->n - head - RECORD_HEAD));
+}
+
+static enum err
+text_decode(const struct bencode *b, struct record *ret)
+{
+	struct record m = { .kind = RECORD_TEXT };
+	int64_t seq;
+
+	if (!bencode_bytes(b, bencode_get(b, 0, "h"), m.prev, sizeof(m.prev)) ||
+	    !bencode_bytes(b, bencode_get(b, 0, "i"), m.id.b, sizeof(m.id.b)) ||
+	    !bencode_int(b, bencode_get(b, 0, "n"), &seq) ||
+	    !bencode_int(b, bencode_get(b, 0, "s"), &m.sent_ms) ||
+	    !bencode_str(b, bencode_get(b, 0, "x"), &m.text) || seq < 1)
+		return ERR_MALFORMED;
+	if (m.text.n > MESSAGE_TEXT_MAX)
+		return ERR_TOO_LONG;
+	if (m.text.n == 0 || !utf8_valid(m.text) ||
+	    memchr(m.text.p, '\0', m.text.n) != NULL)
+		return ERR_MALFORMED;
+	m.seq = (uint64_t)seq;
+	*ret = m;
+	return ERR_OK;
+}
+
+static enum err
+ack_decode(const struct bencode *b, struct record *ret)
+{
+	struct record a = { .kind = RECORD_ACK };
+	int64_t seq;
+
+	if (!bencode_bytes(
+	        b, bencode_get(b, 0, "e"), a.epoch, sizeof(a.epoch)) ||
+	    !bencode_int(b, bencode_get(b, 0, "n"), &seq) || seq < 1)
+		return ERR_MALFORMED;
+	a.seq = (uint64_t)seq;
+	*ret = a;
+	return ERR_OK;
+}
+
+enum err
+record_decode(struct span in, struct record *ret)
+{
+	struct bencode b;
+	int64_t kind;
+	enum err err = bencode_parse(in, &b);
+
+	if (err)
+		return err;
+	if (bencode_type(&b, 0) != BENCODE_DICT ||
+	    !bencode_int(&b, bencode_get(&b, 0, "k"), &kind))
+		return ERR_MALFORMED;
+	if (kind == RECORD_TEXT)
+		return text_decode(&b, ret);
+	if (kind == RECORD_ACK)
+		return ack_decode(&b, ret);
+	*ret = (struct record){ .kind = RECORD_UNKNOWN };
+	return ERR_OK;
+}
+
+void
+record_hash(const struct record *in, uint8_t ret[MESSAGE_HASH_SIZE])
+{
+	static const char label[] = "btchat/1 message";
+	uint8_t head[256]; /* all of a text record but the text */
+	struct writer w = wr_init(head, sizeof(head));
+	struct record bare = *in;
+	struct span parts[3];
+
+	assert(in->kind == RECORD_TEXT);
+	bare.text = span_of(NULL, 0);
+	text_body_encode(&bare, &w);
+	assert(!w.bad && w.n > 3);
+	parts[0] = span_of(label, sizeof(label) - 1);
+	parts[1] = span_of(head, w.n - 3); /* without "0:e" */
+	parts[2] = in->text;
+	kdf_b2(span_of(NULL, 0), parts, 3, ret, MESSAGE_HASH_SIZE);
+}
+
+void
+record_reader_init(struct record_reader *r)
+{
+	*r = (struct record_reader){ NULL, 0, 0 };
+}
+
+void
+record_reader_clear(struct record_reader *r)
+{
+	free(r->buf);
+	record_reader_init(r);
+}
+
+/* Makes room for `need` bytes in all. */
+static enum err
+reader_grow(struct record_reader *r, size_t need)
+{
+	size_t cap = r->cap ? r->cap : 512;
+	uint8_t *p;
+
+	assert(need <= RECORD_HEAD + RECORD_MAX);
+	if (need <= r->cap)
+		return ERR_OK;
+	while (cap < need)
+		cap *= 2;
+	p = malloc(cap);
+	if (p == NULL)
+		return ERR_NOMEM;
+	if (r->n > 0)
+		memcpy(p, r->buf, r->n);
+	free(r->buf);
+	r->buf = p;
+	r->cap = cap;
+	return ERR_OK;
+}
+
+/* Moves bytes of *in behind what is held, until `want` are. */
+static enum err
+reader_fill(struct record_reader *r, struct span *in, size_t want)
+{
+	size_t n = want - r->n;
+	enum err err;
+
+	assert(want >= r->n);
+	if (n > in->n)
+		n = in->n;
+	err = reader_grow(r, r->n + n);
+	if (err || n == 0)
+		return err;
+	memcpy(r->buf + r->n, in->p, n);
+	r->n += n;
+	in->p += n;
+	in->n -= n;
+	return ERR_OK;
+}
+
+enum err
+record_reader_next(
+    struct record_reader *r, struct span *in, bool *got, struct span *ret)
+{
+	struct reader head;
+	uint32_t len;
+	enum err err;
+
+	*got = false;
+	if (in->n == 0) {
+		if (r->n == 0 && r->cap > READER_KEEP)
+			record_reader_clear(r);
+		return ERR_OK;
+	}
+	if (r->n < RECORD_HEAD) {
+		err = reader_fill(r, in, RECORD_HEAD);
+		if (err || r->n < RECORD_HEAD)
+			return err;
+	}
+	head = rd_init(span_of(r->buf, RECORD_HEAD));
+	len = rd_u32le(&head);
+	if (len == 0 || len > RECORD_MAX)
+		return ERR_TOO_LONG;
+	err = reader_fill(r, in, RECORD_HEAD + len);
+	if (err || r->n < RECORD_HEAD + len)
+		return err;
+	*ret = span_of(r->buf + RECORD_HEAD, len);
+	*got = true;
+	r->n = 0; /* the bytes stay where they are until the next call */
+	return ERR_OK;
+}

@@ -1,0 +1,75 @@
+/*
+ * What contacts say to each other on the stream of a link: records, each an
+ * LE32 length and a bencoded dictionary. [SPEC §7.2]
+ *
+ *   text  h prev[32]  i id[16]  k 1  n seq  s sender's Unix ms  x text
+ *   ack   e db epoch[8] of the one whose messages are acked  k 2  n seq
+ *
+ * An ack says: all your messages up to seq are durable here. A record of an
+ * unknown kind is ignored, so that later kinds can be added.
+ */
+#ifndef PROTO_CHAT_MESSAGE_H
+#define PROTO_CHAT_MESSAGE_H
+
+#include "proto/base/bytes.h"
+#include "proto/base/err.h"
+#include "proto/crypto/types.h"
+
+enum {
+	RECORD_HEAD = 4,    /* bytes of the length */
+	RECORD_MAX = 66048, /* bytes after it: 64 KiB of text and the rest */
+	MESSAGE_TEXT_MAX = 65536, /* bytes of UTF-8 [SPEC §7.2] */
+	MESSAGE_HASH_SIZE = 32,
+	DB_EPOCH_SIZE = 8,
+	RECORD_ACK_MAX = 64, /* bytes of an encoded ack with its length */
+};
+
+enum record_kind { RECORD_UNKNOWN = 0, RECORD_TEXT = 1, RECORD_ACK = 2 };
+
+struct record {
+	enum record_kind kind;
+	uint64_t seq;         /* TEXT: its own, ACK: the highest acked; 1.. */
+	struct message_id id; /* TEXT */
+	uint8_t prev[MESSAGE_HASH_SIZE]; /* TEXT: hash of the one before */
+	int64_t sent_ms;                 /* TEXT: sender's clock, as it came */
+	struct span text; /* TEXT: valid UTF-8 without NUL; borrowed */
+	uint8_t epoch[DB_EPOCH_SIZE]; /* ACK */
+};
+
+/* Length and dictionary; ret->bad if it does not fit. */
+void record_encode(const struct record *in, struct writer *ret);
+/* A dictionary without its length. ERR_MALFORMED: not canonical, a field
+ * missing, text that is not UTF-8 or has a NUL; ERR_TOO_LONG: text. */
+MUST_USE enum err record_decode(struct span in, struct record *ret);
+/* What the next message of the same sender names as prev: over the encoded
+ * dictionary of a TEXT, without its last two lengths and its end. */
+void record_hash(const struct record *in, uint8_t ret[MESSAGE_HASH_SIZE]);
+
+/* Bytes that record_encode writes for a text of n bytes, at most. */
+static inline size_t
+record_text_size(size_t n)
+{
+	return n + 256;
+}
+
+/*
+ * Cuts the stream of one link into records. Memory is taken for a record
+ * under way only, at most RECORD_HEAD + RECORD_MAX, doubled.
+ */
+struct record_reader {
+	uint8_t *buf;  /* owned, or NULL */
+	size_t n, cap; /* bytes held of the record under way, with its head */
+};
+
+void record_reader_init(struct record_reader *r);
+void record_reader_clear(struct record_reader *r);
+/*
+ * Takes bytes from *in and gives the next whole record, if there is one:
+ * *got says so, ret is borrowed until the next call. Called until *got is
+ * false. ERR_TOO_LONG: a length over RECORD_MAX or 0; ERR_NOMEM. Both end
+ * the stream.
+ */
+MUST_USE enum err record_reader_next(
+    struct record_reader *r, struct span *in, bool *got, struct span *ret);
+
+#endif /* PROTO_CHAT_MESSAGE_H */

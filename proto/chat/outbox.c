@@ -1,0 +1,84 @@
+/* Queue of undelivered messages. */
+#include "proto/chat/outbox.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+outbox_init(struct outbox *o)
+{
+	*o = (struct outbox){ 0 };
+}
+
+void
+outbox_entry_free(struct outbox_entry *e)
+{
+	sodium_memzero(e, sizeof(*e) + e->record.text.n);
+	free(e);
+}
+
+void
+outbox_clear(struct outbox *o)
+{
+	while (o->head != NULL) {
+		struct outbox_entry *e = o->head;
+
+		o->head = e->next;
+		outbox_entry_free(e);
+	}
+	outbox_init(o);
+}
+
+enum err
+outbox_add(struct outbox *o, const struct record *record, bool sent)
+{
+	size_t n = record->text.n;
+	struct outbox_entry *e;
+
+	assert(record->kind == RECORD_TEXT && n > 0 && n <= MESSAGE_TEXT_MAX);
+	assert(o->tail == NULL || o->tail->record.seq < record->seq);
+	e = malloc(sizeof(*e) + n);
+	if (e == NULL)
+		return ERR_NOMEM;
+	e->next = NULL;
+	e->record = *record;
+	e->record.text = span_of(e + 1, n);
+	e->sent = sent;
+	memcpy(e + 1, record->text.p, n);
+	if (o->tail != NULL)
+		o->tail->next = e;
+	else
+		o->head = e;
+	o->tail = e;
+	if (o->at == NULL)
+		o->at = e;
+	o->n++;
+	o->bytes += n;
+	return ERR_OK;
+}
+
+void
+outbox_rewind(struct outbox *o)
+{
+	o->at = o->head;
+}
+
+struct outbox_entry *
+outbox_take_acked(struct outbox *o, uint64_t acked)
+{
+	struct outbox_entry *e = o->head;
+
+	if (e == NULL || e->record.seq > acked)
+		return NULL;
+	o->head = e->next;
+	if (o->head == NULL)
+		o->tail = NULL;
+	if (o->at == e)
+		o->at = e->next;
+	assert(o->n > 0 && o->bytes >= e->record.text.n);
+	o->n--;
+	o->bytes -= e->record.text.n;
+	return e;
+}

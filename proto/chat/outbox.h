@@ -1,0 +1,35 @@
+/*
+ * What a contact has not yet durably: own messages in the order of their
+ * seq, in memory as they are on disk. [SPEC §7.2]
+ */
+#ifndef PROTO_CHAT_OUTBOX_H
+#define PROTO_CHAT_OUTBOX_H
+
+#include "proto/chat/message.h"
+
+struct outbox_entry {
+	struct outbox_entry *next; /* owned */
+	struct record record;      /* text points behind this structure */
+	bool sent;                 /* was handed to a session once; durable */
+};
+
+struct outbox {
+	struct outbox_entry *head, *tail; /* owned; ascending seq */
+	struct outbox_entry *at; /* the first not yet written to this link */
+	size_t n;                /* entries */
+	size_t bytes;            /* of texts */
+};
+
+void outbox_init(struct outbox *o);
+void outbox_clear(struct outbox *o);
+/* Copies the record behind all others; its seq is the highest. ERR_NOMEM. */
+MUST_USE enum err
+outbox_add(struct outbox *o, const struct record *record, bool sent);
+/* A new link: everything is to be written again. */
+void outbox_rewind(struct outbox *o);
+/* Takes the first entry if its seq is <= acked, or NULL; the caller frees it
+ * with outbox_entry_free. */
+struct outbox_entry *outbox_take_acked(struct outbox *o, uint64_t acked);
+void outbox_entry_free(struct outbox_entry *e);
+
+#endif /* PROTO_CHAT_OUTBOX_H */

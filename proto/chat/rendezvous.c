@@ -1,0 +1,94 @@
+/* Schedule of meeting through the DHT. [SPEC §4.2] */
+#include "proto/chat/rendezvous.h"
+
+#include <assert.h>
+
+/* first * 2^n, at most LOOK_MAX_MS. */
+static uint64_t
+backoff(uint64_t first_ms, uint32_t n)
+{
+	uint64_t ms = first_ms;
+
+	while (n-- > 0 && ms < LOOK_MAX_MS)
+		ms *= 2;
+	return ms < LOOK_MAX_MS ? ms : LOOK_MAX_MS;
+}
+
+void
+rendezvous_stop(struct rendezvous *r)
+{
+	r->look_at_ms = NEVER;
+	r->publish_at_ms = NEVER;
+}
+
+void
+rendezvous_start(struct rendezvous *r, struct now now)
+{
+	r->looks = 0;
+	r->failures = 0;
+	r->look_at_ms = now.mono_ms;
+	rendezvous_changed(r, now);
+}
+
+void
+rendezvous_changed(struct rendezvous *r, struct now now)
+{
+	uint64_t at = now.mono_ms;
+
+	if (r->stored > 0 && at < r->published_ms + PUBLISH_GAP_MS)
+		at = r->published_ms + PUBLISH_GAP_MS;
+	r->publish_at_ms = at;
+}
+
+void
+rendezvous_looking(struct rendezvous *r, const struct rng *rng, struct now now)
+{
+	uint64_t wait = backoff(LOOK_FIRST_MS, r->looks);
+
+	r->looks++;
+	r->looked_ms = now.mono_ms;
+	r->look_at_ms =
+	    now.mono_ms + rng_jitter(rng, wait, LOOK_JITTER_PERCENT);
+	assert(r->look_at_ms > now.mono_ms);
+}
+
+void
+rendezvous_publishing(struct rendezvous *r, struct now now)
+{
+	r->published_ms = now.mono_ms;
+	/* The end of the put sets the next one; this is for lost ends. */
+	r->publish_at_ms = now.mono_ms + PUBLISH_GAP_MS;
+}
+
+void
+rendezvous_published(
+    struct rendezvous *r, const struct rng *rng, size_t stored, struct now now)
+{
+	uint64_t wait = PUBLISH_EVERY_MS + rng_below(rng, PUBLISH_JITTER_MS);
+
+	r->stored = stored;
+	if (r->publish_at_ms == NEVER)
+		return; /* a session came up meanwhile */
+	if (stored == 0) {
+		wait = rng_jitter(rng, backoff(PUBLISH_RETRY_MS, r->failures++),
+		    LOOK_JITTER_PERCENT);
+	} else {
+		r->failures = 0;
+		/*
+		 * The first put of a run is repeated a minute later: a run
+		 * before it, ended in the same minute, used the same seq, and
+		 * nodes keep the value that they have.
+		 */
+		if (!r->twice)
+			wait = PUBLISH_GAP_MS + rng_below(rng, PUBLISH_GAP_MS);
+		r->twice = true;
+	}
+	r->publish_at_ms = now.mono_ms + wait;
+}
+
+uint64_t
+rendezvous_deadline_ms(const struct rendezvous *r)
+{
+	return r->look_at_ms < r->publish_at_ms ? r->look_at_ms
+	                                        : r->publish_at_ms;
+}

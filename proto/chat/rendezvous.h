@@ -1,0 +1,49 @@
+/*
+ * When to leave one's own cell for a contact and when to look for his. Pure
+ * schedule; the node carries it out. [SPEC §4.2]
+ */
+#ifndef PROTO_CHAT_RENDEZVOUS_H
+#define PROTO_CHAT_RENDEZVOUS_H
+
+#include "proto/base/env.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+	/* Two people who add each other meet at once, so the first minute of
+	 * looking is dense; then it doubles up to a quarter of an hour. */
+	LOOK_FIRST_MS = 250,
+	LOOK_MAX_MS = 15 * 60 * 1000,
+	LOOK_JITTER_PERCENT = 20,
+	PUBLISH_EVERY_MS = 45 * 60 * 1000, /* nodes forget after 2 h */
+	PUBLISH_JITTER_MS = 300 * 1000,
+	PUBLISH_GAP_MS = 61 * 1000, /* seq counts minutes: one put each */
+	PUBLISH_RETRY_MS = 1000,    /* nobody took it: doubles like a look */
+};
+
+struct rendezvous {
+	uint64_t look_at_ms, publish_at_ms; /* monotonic; NEVER = not */
+	uint64_t looked_ms, published_ms;   /* when last; 0 = never */
+	uint32_t looks, failures;           /* since the reset; puts in a row */
+	size_t stored;                      /* nodes that took the last put */
+	bool seen;                          /* the last look found a cell */
+	bool twice; /* the first put of a run was repeated a minute later */
+};
+
+/* Asleep: a session is up. */
+void rendezvous_stop(struct rendezvous *r);
+/* Begins (again) to look at once; publishes as soon as a put may differ. */
+void rendezvous_start(struct rendezvous *r, struct now now);
+/* What we would publish has changed. */
+void rendezvous_changed(struct rendezvous *r, struct now now);
+/* A look begins or is put off for want of a free lookup. */
+void
+rendezvous_looking(struct rendezvous *r, const struct rng *rng, struct now now);
+void rendezvous_publishing(struct rendezvous *r, struct now now);
+/* A put ended: `stored` nodes took it. */
+void rendezvous_published(
+    struct rendezvous *r, const struct rng *rng, size_t stored, struct now now);
+uint64_t rendezvous_deadline_ms(const struct rendezvous *r);
+
+#endif /* PROTO_CHAT_RENDEZVOUS_H */

@@ -1,0 +1,408 @@
+/*
+ * One participant: its life, its network, its clock. What it does for
+ * contacts, invitations, messages and meeting is in node_*.c.
+ */
+#include "proto/node_int.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- life ---- */
+
+static bool
+new_dht(struct node *n, const struct node_config *cfg, enum family f)
+{
+	struct dht_config c = { .family = f, .rng = &n->rng };
+
+	if (!cfg->family[f])
+		return true;
+	c.loopback = cfg->loopback;
+	n->dht[f] = dht_new(&c, n->now);
+	return n->dht[f] != NULL;
+}
+
+struct node *
+node_new(const struct node_config *cfg, struct now now)
+{
+	struct node *n = calloc(1, sizeof(*n));
+
+	if (n == NULL)
+		return NULL;
+	n->rng = *cfg->rng;
+	n->now = now;
+	n->loopback = cfg->loopback;
+	n->save_dht_ms = now.mono_ms + NODE_SAVE_DHT_MS / 10;
+	n->refresh_ms = now.mono_ms + NODE_REFRESH_MS;
+	map_init(&n->by_id, sizeof(struct contact_id), &n->rng);
+	map_init(&n->by_pk, sizeof(struct id_pk), &n->rng);
+	n->links = links_new(&n->rng, now);
+	n->scratch = malloc(RECORD_HEAD + RECORD_MAX);
+	if (n->links == NULL || n->scratch == NULL ||
+	    !new_dht(n, cfg, FAMILY_V4) || !new_dht(n, cfg, FAMILY_V6)) {
+		node_free(n);
+		return NULL;
+	}
+	return n;
+}
+
+void
+node_free(struct node *n)
+{
+	if (n == NULL)
+		return;
+	for (size_t i = 0; i < n->peers_cap; i++)
+		if (n->peers[i] != NULL)
+			peer_free(n, n->peers[i]);
+	free(n->peers);
+	map_clear(&n->by_id);
+	map_clear(&n->by_pk);
+	heap_clear(&n->timers);
+	links_free(n->links);
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		dht_free(n->dht[f]);
+	effects_clear(n);
+	free(n->scratch);
+	sodium_memzero(n, sizeof(*n));
+	free(n);
+}
+
+enum err
+node_set_identity(struct node *n, const struct id_seed *seed, struct span self,
+    struct now now)
+{
+	enum err err = ERR_OK;
+
+	n->now = now;
+	if (n->has_self)
+		return ERR_STATE;
+	if (self.n == 0) {
+		self_init(&n->self, seed, &n->rng, now.wall_ms / 1000);
+		n->self_dirty = true;
+	} else {
+		err = self_decode(self, seed, &n->self);
+	}
+	if (err)
+		return err;
+	n->has_self = true;
+	if (self_refresh(&n->self, &n->rng, now.wall_ms / 1000))
+		n->self_dirty = true;
+	links_set_ts_floor(n->links, n->self.ts_floor_ms);
+	self_to_links(n);
+	n->unsettled = true;
+	return ERR_OK;
+}
+
+enum err
+node_load_contact(struct node *n, const struct contact_id *id,
+    struct span record, struct now now)
+{
+	struct contact c;
+	struct peer *p;
+	enum err err;
+
+	n->now = now;
+	if (!n->has_self)
+		return ERR_STATE;
+	err = contact_decode(record, id, &c);
+	if (err)
+		return err;
+	err = peer_new(n, &c, &p);
+	contact_wipe(&c);
+	if (err)
+		return err;
+	peer_to_links(n, p);
+	meet_start(n, p);
+	n->unsettled = true;
+	return ERR_OK;
+}
+
+enum err
+node_load_outbox(struct node *n, const struct node_message *m, struct now now)
+{
+	struct peer *p = peer_by_id(n, &m->contact);
+	struct record r = { .kind = RECORD_TEXT, .seq = m->seq, .id = m->id };
+	enum err err;
+
+	n->now = now;
+	if (p == NULL)
+		return ERR_NOT_FOUND;
+	if (m->seq == 0 || m->seq > INT64_MAX || m->text.n == 0 ||
+	    m->text.n > MESSAGE_TEXT_MAX ||
+	    (p->outbox.tail != NULL && p->outbox.tail->record.seq >= m->seq))
+		return ERR_MALFORMED;
+	memcpy(r.prev, m->prev, sizeof(r.prev));
+	r.sent_ms = m->sent_ms_original;
+	r.text = m->text;
+	err = outbox_add(&p->outbox, &r, m->state == MESSAGE_SENT);
+	if (err)
+		return err;
+	n->outbox_bytes += m->text.n;
+	return ERR_OK;
+}
+
+void
+node_load_dht(
+    struct node *n, const struct endpoint *nodes, size_t count, struct now now)
+{
+	n->now = now;
+	for (size_t i = 0; i < count; i++) {
+		struct dht *d = n->dht[endpoint_family(&nodes[i])];
+
+		if (d != NULL)
+			dht_candidate(d, &nodes[i], now);
+	}
+	n->unsettled = true;
+}
+
+/* ---- network ---- */
+
+void
+node_bootstrap(struct node *n, const struct endpoint *to, struct now now)
+{
+	struct dht *d = n->dht[endpoint_family(to)];
+
+	n->now = now;
+	if (d != NULL)
+		dht_bootstrap(d, to, now);
+	n->unsettled = true;
+}
+
+void
+node_set_local(
+    struct node *n, const struct endpoint *local, size_t count, struct now now)
+{
+	n->now = now;
+	if (count > NODE_LOCAL_MAX)
+		count = NODE_LOCAL_MAX;
+	if (count == n->n_local &&
+	    memcmp(n->local, local, count * sizeof(*local)) == 0)
+		return;
+	if (count > 0)
+		memcpy(n->local, local, count * sizeof(*local));
+	n->n_local = (uint8_t)count;
+	links_set_local(n->links, n->local, n->n_local, n->loopback);
+	meet_changed(n);
+	n->unsettled = true;
+}
+
+void
+node_receive(struct node *n, const struct endpoint *from, struct span datagram,
+    struct now now)
+{
+	struct dht *d = n->dht[endpoint_family(from)];
+
+	n->now = now;
+	n->udp_in++;
+	n->udp_bytes_in += datagram.n;
+	if (datagram.n >= 2 && datagram.p[0] == 'd' &&
+	    datagram.p[datagram.n - 1] == 'e') {
+		if (d != NULL)
+			dht_receive(d, from, datagram, now);
+	} else {
+		links_receive(n->links, from, datagram, now);
+	}
+	n->unsettled = true;
+}
+
+static void
+save_dht(struct node *n)
+{
+	struct change c = { .kind = CHANGE_DHT };
+	size_t count = 0;
+
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		if (n->dht[f] != NULL)
+			count += dht_nodes(n->dht[f], n->saved + count,
+			    NODE_SAVED_NODES_MAX - count);
+	if (count == 0)
+		return; /* an empty table is no better than the saved one */
+	c.nodes = n->saved;
+	c.n_nodes = count;
+	effect_change(n, &c);
+}
+
+static void
+refresh(struct node *n)
+{
+	uint64_t now_s = n->now.wall_ms / 1000;
+
+	if (!n->has_self)
+		return;
+	if (self_refresh(&n->self, &n->rng, now_s)) {
+		n->self_dirty = true;
+		self_to_links(n);
+		meet_changed(n);
+	}
+	hosts_refresh(n);
+}
+
+void
+node_tick(struct node *n, struct now now)
+{
+	n->now = now;
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		if (n->dht[f] != NULL &&
+		    dht_deadline_ms(n->dht[f]) <= now.mono_ms)
+			dht_tick(n->dht[f], now);
+	if (links_deadline_ms(n->links) <= now.mono_ms)
+		links_tick(n->links, now);
+	if (n->save_dht_ms <= now.mono_ms) {
+		n->save_dht_ms = now.mono_ms + NODE_SAVE_DHT_MS;
+		save_dht(n);
+	}
+	if (n->refresh_ms <= now.mono_ms) {
+		n->refresh_ms = now.mono_ms + NODE_REFRESH_MS;
+		refresh(n);
+	}
+	n->unsettled = true;
+}
+
+static uint64_t
+min_ms(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t
+node_deadline_ms(const struct node *n)
+{
+	uint64_t at = min_ms(n->save_dht_ms, n->refresh_ms);
+
+	if (n->unsettled)
+		return n->now.mono_ms;
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		if (n->dht[f] != NULL)
+			at = min_ms(at, dht_deadline_ms(n->dht[f]));
+	at = min_ms(at, links_deadline_ms(n->links));
+	return min_ms(at, meet_deadline_ms(n));
+}
+
+/* ---- settling ---- */
+
+static bool
+settle_links(struct node *n)
+{
+	struct link_out out;
+	bool any = false;
+
+	while (links_next(n->links, &out)) {
+		any = true;
+		if (out.kind == LINK_OUT_SEND) {
+			effect_send(n, &out.endpoint, out.data);
+		} else if (out.kind == LINK_OUT_TS) {
+			n->self.ts_floor_ms = out.ts_ms;
+			n->self_dirty = true;
+		} else if (out.kind == LINK_OUT_PAIRED) {
+			if (out.peer < PEER_PAIRING)
+				invite_on_paired(n, &out);
+			else
+				pairing_on_paired(n, &out);
+		} else {
+			contact_on_link(n, &out);
+		}
+		sodium_memzero(&out, sizeof(out));
+	}
+	return any;
+}
+
+static bool
+settle_dht(struct node *n, enum family f)
+{
+	struct dht_event e;
+	struct dht_send s;
+	bool any = false;
+
+	if (n->dht[f] == NULL)
+		return false;
+	while (dht_next_event(n->dht[f], &e)) {
+		any = true;
+		meet_on_dht(n, f, &e);
+	}
+	while (dht_next_send(n->dht[f], &s)) {
+		any = true;
+		effect_send(n, &s.to, s.data);
+	}
+	return any;
+}
+
+void
+node_settle(struct node *n)
+{
+	bool more = n->unsettled;
+
+	for (int i = 0; more && i < NODE_SETTLE_ROUNDS; i++) {
+		more = settle_links(n);
+		more |= settle_dht(n, FAMILY_V4);
+		more |= settle_dht(n, FAMILY_V6);
+		meet_run(n);
+		more |= chat_run(n);
+		links_flush(n->links, n->now);
+	}
+	n->unsettled = false;
+}
+
+bool
+node_failed(const struct node *n)
+{
+	return n->failed;
+}
+
+/* ---- looking ---- */
+
+static void
+dht_stats_of(const struct node *n, enum family f, struct node_stats *ret)
+{
+	struct node_dht_stats *to = &ret->dht[f];
+	struct dht_stats s;
+
+	if (n->dht[f] == NULL)
+		return;
+	dht_get_stats(n->dht[f], &s);
+	*to = (struct node_dht_stats){
+		.on = true,
+		.nodes = s.nodes,
+		.nodes_good = s.nodes_good,
+		.buckets = s.buckets,
+		.items = s.items,
+		.ops = s.ops,
+		.rtt_ms = s.rtt_ms,
+		.network_size = s.network_size,
+		.has_address = n->has_address[f],
+		.address = n->address[f],
+	};
+	ret->udp_dropped += s.n_dropped;
+}
+
+void
+node_get_stats(const struct node *n, struct node_stats *ret)
+{
+	struct link_stats l;
+
+	*ret = (struct node_stats){ .contacts = n->n_peers };
+	links_stats(n->links, &l);
+	ret->udp_dropped = l.n_dropped;
+	for (size_t i = 0; i < n->peers_cap; i++) {
+		if (n->peers[i] == NULL)
+			continue;
+		ret->online += n->peers[i]->online;
+		ret->outbox += n->peers[i]->outbox.n;
+	}
+	for (size_t i = 0; i < NODE_INVITES_MAX; i++)
+		ret->invites += n->hosts[i].live && !n->hosts[i].invite.used;
+	ret->udp_in = n->udp_in;
+	ret->udp_out = n->udp_out;
+	ret->udp_bytes_in = n->udp_bytes_in;
+	ret->udp_bytes_out = n->udp_bytes_out;
+	dht_stats_of(n, FAMILY_V4, ret);
+	dht_stats_of(n, FAMILY_V6, ret);
+}
+
+bool
+node_id(const struct node *n, struct id_pk *ret)
+{
+	if (n->has_self)
+		*ret = n->self.id;
+	return n->has_self;
+}

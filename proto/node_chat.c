@@ -1,0 +1,240 @@
+/* Messages between a node and its contacts. [SPEC §7.2] */
+#include "proto/node_int.h"
+
+#include "proto/base/text.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <string.h>
+
+static const uint64_t day_ms = 86400 * UINT64_C(1000);
+
+void
+chat_work(struct node *n, struct peer *p)
+{
+	n->unsettled = true;
+	if (p->work)
+		return;
+	p->work = true;
+	p->work_next = n->work;
+	n->work = p;
+}
+
+void
+chat_up(struct node *n, struct peer *p, const struct link_hello *hello)
+{
+	struct contact *c = &p->c;
+
+	_Static_assert(sizeof(c->epoch) == sizeof(hello->db_epoch), "");
+	if (!c->has_epoch || memcmp(c->epoch, hello->db_epoch, 8) != 0) {
+		/* Their store began anew: so does their numbering. */
+		c->has_epoch = true;
+		memcpy(c->epoch, hello->db_epoch, sizeof(c->epoch));
+		c->recv_seq = 0;
+		sodium_memzero(c->recv_hash, sizeof(c->recv_hash));
+		peer_dirty(n, p);
+	}
+	record_reader_clear(&p->reader);
+	outbox_rewind(&p->outbox);
+	/* Spares them what they would send again. */
+	p->ack_due = c->recv_seq > 0;
+	chat_work(n, p);
+}
+
+/* ---- theirs ---- */
+
+/* The sender's clock as far as it can be true, for sorting. */
+static uint64_t
+clamp_clock(int64_t sent_ms, uint64_t now_ms, uint32_t *flags)
+{
+	if (sent_ms >= (int64_t)(SELF_CLOCK_FLOOR_S * 1000) &&
+	    (uint64_t)sent_ms <= now_ms + day_ms)
+		return (uint64_t)sent_ms;
+	*flags |= MESSAGE_FLAG_CLOCK;
+	return now_ms;
+}
+
+static void
+on_text(struct node *n, struct peer *p, const struct record *r)
+{
+	struct contact *c = &p->c;
+	struct change change = { .kind = CHANGE_MESSAGE, .has_contact = true };
+	struct node_message *m = &change.message;
+
+	p->ack_due = true;
+	chat_work(n, p);
+	if (r->seq <= c->recv_seq)
+		return; /* durable here already: they missed the ack */
+	change.contact = m->contact = c->id;
+	m->id = r->id;
+	m->kind = MESSAGE_TEXT;
+	m->state = MESSAGE_RECEIVED;
+	m->seq = r->seq;
+	m->sent_ms_original = r->sent_ms;
+	m->received_ms = n->now.wall_ms;
+	m->sent_ms = clamp_clock(r->sent_ms, n->now.wall_ms, &m->flags);
+	if (r->seq != c->recv_seq + 1 ||
+	    memcmp(r->prev, c->recv_hash, sizeof(r->prev)) != 0)
+		m->flags |= MESSAGE_FLAG_GAP;
+	memcpy(m->prev, r->prev, sizeof(m->prev));
+	m->text = r->text;
+	effect_change(n, &change);
+	c->recv_seq = r->seq;
+	record_hash(r, c->recv_hash);
+	peer_dirty(n, p);
+}
+
+static void
+state_change(struct node *n, const struct peer *p, const struct message_id *id,
+    enum message_state state)
+{
+	struct change c = { .kind = CHANGE_MESSAGE_STATE, .has_contact = true };
+
+	c.contact = c.message.contact = p->c.id;
+	c.message.id = *id;
+	c.message.state = state;
+	effect_change(n, &c);
+}
+
+static void
+on_ack(struct node *n, struct peer *p, const struct record *r)
+{
+	struct outbox_entry *e;
+
+	if (memcmp(r->epoch, n->self.db_epoch, sizeof(r->epoch)) != 0 ||
+	    r->seq > p->c.sent_seq)
+		return; /* of a numbering that is no more, or made up */
+	while ((e = outbox_take_acked(&p->outbox, r->seq)) != NULL) {
+		assert(n->outbox_bytes >= e->record.text.n);
+		n->outbox_bytes -= e->record.text.n;
+		state_change(n, p, &e->record.id, MESSAGE_DELIVERED);
+		outbox_entry_free(e);
+	}
+}
+
+void
+chat_on_data(struct node *n, struct peer *p, struct span data)
+{
+	struct record r;
+	struct span raw;
+	bool got = true;
+	enum err err;
+
+	while (got) {
+		err = record_reader_next(&p->reader, &data, &got, &raw);
+		if (!err && got)
+			err = record_decode(raw, &r);
+		if (err == ERR_NOMEM) {
+			n->failed = true;
+			return;
+		}
+		if (err) {
+			peer_shun(n, p, err);
+			return;
+		}
+		if (got && r.kind == RECORD_TEXT)
+			on_text(n, p, &r);
+		else if (got && r.kind == RECORD_ACK)
+			on_ack(n, p, &r);
+	}
+}
+
+/* ---- ours ---- */
+
+/* Encodes and hands r to the link. False: no room now. */
+static bool
+write_record(struct node *n, const struct peer *p, const struct record *r)
+{
+	struct writer w = wr_init(n->scratch, RECORD_HEAD + RECORD_MAX);
+
+	record_encode(r, &w);
+	assert(!w.bad);
+	if (links_room(n->links, p->slot) < w.n)
+		return false;
+	return links_write(n->links, p->slot, wr_span_of(&w)) == ERR_OK;
+}
+
+/* Writes what fits; false: the link is full, LINK_OUT_WRITABLE follows. */
+static bool
+write_peer(struct node *n, struct peer *p)
+{
+	struct record ack = { .kind = RECORD_ACK, .seq = p->c.recv_seq };
+
+	if (p->ack_due && p->c.recv_seq > 0) {
+		memcpy(ack.epoch, p->c.epoch, sizeof(ack.epoch));
+		if (!write_record(n, p, &ack))
+			return false;
+	}
+	p->ack_due = false;
+	while (p->outbox.at != NULL) {
+		struct outbox_entry *e = p->outbox.at;
+
+		if (!write_record(n, p, &e->record))
+			return false;
+		if (!e->sent)
+			state_change(n, p, &e->record.id, MESSAGE_SENT);
+		e->sent = true;
+		p->outbox.at = e->next;
+	}
+	return true;
+}
+
+bool
+chat_run(struct node *n)
+{
+	struct peer *p = n->work;
+
+	n->work = NULL;
+	for (struct peer *next; p != NULL; p = next) {
+		next = p->work_next;
+		p->work_next = NULL;
+		p->work = false;
+		if (p->online)
+			(void)write_peer(n, p);
+	}
+	return false;
+}
+
+enum err
+node_message_send(struct node *n, const struct contact_id *to, struct span text,
+    struct message_id *ret, struct now now)
+{
+	struct peer *p = peer_by_id(n, to);
+	struct record r = { .kind = RECORD_TEXT, .text = text };
+	struct change c = { .kind = CHANGE_MESSAGE, .has_contact = true };
+
+	n->now = now;
+	if (p == NULL)
+		return ERR_NOT_FOUND;
+	if (text.n > NODE_TEXT_MAX)
+		return ERR_TOO_LONG;
+	if (text.n == 0 || !utf8_valid(text) ||
+	    memchr(text.p, '\0', text.n) != NULL)
+		return ERR_MALFORMED;
+	if (p->outbox.n >= NODE_OUTBOX_MAX ||
+	    n->outbox_bytes + text.n > NODE_OUTBOX_BYTES_MAX)
+		return ERR_LIMIT;
+	rng_fill(&n->rng, r.id.b, sizeof(r.id.b));
+	r.seq = p->c.sent_seq + 1;
+	r.sent_ms = (int64_t)now.wall_ms;
+	memcpy(r.prev, p->c.sent_hash, sizeof(r.prev));
+	if (outbox_add(&p->outbox, &r, false))
+		return ERR_NOMEM;
+	n->outbox_bytes += text.n;
+	p->c.sent_seq = r.seq;
+	record_hash(&r, p->c.sent_hash);
+	c.contact = c.message.contact = p->c.id;
+	c.message.id = r.id;
+	c.message.kind = MESSAGE_TEXT;
+	c.message.state = MESSAGE_QUEUED;
+	c.message.seq = r.seq;
+	c.message.sent_ms = now.wall_ms;
+	c.message.sent_ms_original = r.sent_ms;
+	memcpy(c.message.prev, r.prev, sizeof(r.prev));
+	c.message.text = text;
+	effect_change(n, &c);
+	peer_dirty(n, p);
+	chat_work(n, p);
+	*ret = r.id;
+	return ERR_OK;
+}

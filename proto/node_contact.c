@@ -1,0 +1,400 @@
+/* Contacts of a node, and what their links tell. */
+#include "proto/node_int.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the table ---- */
+
+struct peer *
+peer_by_id(const struct node *n, const struct contact_id *id)
+{
+	return map_get(&n->by_id, id->b);
+}
+
+struct peer *
+peer_by_slot(const struct node *n, uint32_t slot)
+{
+	return slot < n->peers_cap ? n->peers[slot] : NULL;
+}
+
+/* A free slot, or UINT32_MAX. */
+static uint32_t
+free_slot(struct node *n)
+{
+	size_t old = n->peers_cap, cap = old ? old * 2 : 16;
+	struct peer **p;
+
+	if (n->n_peers < old)
+		for (size_t i = 0; i < old; i++)
+			if (n->peers[i] == NULL)
+				return (uint32_t)i;
+	if (old == NODE_CONTACTS_MAX)
+		return UINT32_MAX;
+	if (cap > NODE_CONTACTS_MAX)
+		cap = NODE_CONTACTS_MAX;
+	p = realloc(n->peers, cap * sizeof(struct peer *));
+	if (p == NULL)
+		return UINT32_MAX;
+	for (size_t i = old; i < cap; i++)
+		p[i] = NULL;
+	n->peers = p;
+	n->peers_cap = cap;
+	return (uint32_t)old;
+}
+
+enum err
+peer_new(struct node *n, const struct contact *c, struct peer **ret)
+{
+	struct peer *p;
+	uint32_t slot;
+
+	if (map_get(&n->by_pk, c->pk.b) != NULL ||
+	    map_get(&n->by_id, c->id.b) != NULL)
+		return ERR_EXISTS;
+	if (n->n_peers == NODE_CONTACTS_MAX)
+		return ERR_LIMIT;
+	slot = free_slot(n);
+	if (slot == UINT32_MAX || heap_reserve(&n->timers, n->n_peers + 1))
+		return ERR_NOMEM;
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return ERR_NOMEM;
+	p->c = *c;
+	p->slot = slot;
+	p->timer.owner = p;
+	outbox_init(&p->outbox);
+	record_reader_init(&p->reader);
+	rendezvous_stop(&p->meet);
+	if (map_put(&n->by_id, c->id.b, p) || map_put(&n->by_pk, c->pk.b, p)) {
+		(void)map_del(&n->by_id, c->id.b);
+		free(p);
+		return ERR_NOMEM;
+	}
+	assert(n->peers[slot] == NULL);
+	n->peers[slot] = p;
+	n->n_peers++;
+	*ret = p;
+	return ERR_OK;
+}
+
+/* Takes p out of a singly linked list. */
+static void
+unlist(struct peer **head, const struct peer *p, bool work)
+{
+	struct peer **at = head;
+
+	while (*at != NULL && *at != p)
+		at = work ? &(*at)->work_next : &(*at)->dirty_next;
+	if (*at != NULL)
+		*at = work ? p->work_next : p->dirty_next;
+}
+
+void
+peer_free(struct node *n, struct peer *p)
+{
+	unlist(&n->dirty, p, false);
+	unlist(&n->work, p, true);
+	heap_remove(&n->timers, &p->timer);
+	(void)map_del(&n->by_id, p->c.id.b);
+	(void)map_del(&n->by_pk, p->c.pk.b);
+	n->peers[p->slot] = NULL;
+	n->n_peers--;
+	assert(n->outbox_bytes >= p->outbox.bytes);
+	n->outbox_bytes -= p->outbox.bytes;
+	outbox_clear(&p->outbox);
+	record_reader_clear(&p->reader);
+	contact_wipe(&p->c);
+	free(p);
+}
+
+/* ---- links ---- */
+
+void
+self_to_links(struct node *n)
+{
+	const struct self *s = &n->self;
+	struct link_self l = { .id = s->id, .n_s = s->n_s, .reach = s->reach };
+
+	_Static_assert((int)SELF_STATICS_MAX <= (int)LINK_STATICS_MAX, "");
+	for (uint8_t i = 0; i < s->n_s; i++) {
+		l.s[i].sk = s->s[i].sk;
+		l.s[i].pk = s->s[i].pk;
+		l.s[i].cert = s->s[i].cert;
+	}
+	l.has_reach_prev = s->reach_prev_until_s != 0;
+	l.reach_prev = s->reach_prev;
+	memcpy(l.db_epoch, s->db_epoch, sizeof(l.db_epoch));
+	links_set_self(n->links, &l);
+	sodium_memzero(&l, sizeof(l));
+}
+
+void
+peer_to_links(struct node *n, struct peer *p)
+{
+	const struct contact *c = &p->c;
+	struct link_peer l = { .role = LINK_CONTACT, .id = c->pk };
+	uint32_t number = p->slot;
+
+	if (c->invited) {
+		l.role = LINK_INVITED;
+		number += PEER_PAIRING;
+		p->pairing = true;
+	}
+	_Static_assert((int)CONTACT_STATICS_MAX == LINK_PEER_STATICS_MAX, "");
+	memcpy(l.s, c->s, sizeof(l.s));
+	l.n_s = c->n_s;
+	l.reach = c->reach;
+	l.rk0 = c->rk0;
+	l.ratchet = c->ratchet;
+	l.last_ts_ms = c->last_ts_ms;
+	l.allow_fallback = true;
+	if (links_set_peer(n->links, number, &l))
+		n->failed = true;
+	sodium_memzero(&l, sizeof(l));
+}
+
+void
+peer_connect(struct node *n, struct peer *p)
+{
+	uint32_t number = p->c.invited ? PEER_PAIRING + p->slot : p->slot;
+
+	if (p->c.n_s > 0 && p->c.n_candidates > 0)
+		links_connect(n->links, number, p->c.candidates,
+		    p->c.n_candidates, n->now);
+}
+
+void
+peer_shun(struct node *n, struct peer *p, enum err why)
+{
+	effect_event(n, NODE_REFUSED, p, NULL, why);
+	if (p->online)
+		effect_event(n, NODE_OFFLINE, p, NULL, ERR_OK);
+	p->online = false;
+	p->ack_due = false;
+	record_reader_clear(&p->reader);
+	links_remove_peer(n->links, p->slot, n->now);
+	p->shunned_until_ms = n->now.mono_ms + NODE_SHUN_MS;
+	meet_start(n, p);
+}
+
+/* HELLO of a contact: its keys are verified; take what is new. */
+static enum err
+learn_hello(struct node *n, struct peer *p, const struct link_hello *h)
+{
+	struct contact *c = &p->c;
+	struct cert says = h->says;
+	bool changed;
+	enum err err;
+
+	/* The S before the present one may still be in use at the peer's. */
+	if (c->n_s == 2 && memcmp(c->s[1].b, says.s.b, 32) == 0) {
+		says.s = c->s[0];
+		says.gen = c->gen;
+	}
+	err = contact_learn(c, &says, &h->reach, &changed);
+	if (err)
+		return err;
+	if (changed) {
+		peer_dirty(n, p);
+		peer_to_links(n, p);
+	}
+	return ERR_OK;
+}
+
+static void
+on_up(struct node *n, struct peer *p, const struct link_out *out)
+{
+	const uint64_t day_ms = 86400 * UINT64_C(1000);
+	const struct link_hello *h = &out->hello;
+	enum err err = learn_hello(n, p, h);
+
+	if (err) { /* an old or doubled generation: [SPEC §4.2] */
+		peer_shun(n, p, err);
+		return;
+	}
+	p->online = true;
+	p->path = out->endpoint;
+	if (contact_learn_path(&p->c, &out->endpoint))
+		peer_dirty(n, p);
+	if (p->pairing && !p->c.invited) {
+		links_remove_peer(n->links, PEER_PAIRING + p->slot, n->now);
+		p->pairing = false;
+	}
+	hosts_met(n, p);
+	if (!p->c.ready) {
+		p->c.ready = true;
+		peer_store(n, p);
+		effect_event(n, NODE_CONTACT_READY, p, NULL, ERR_OK);
+	}
+	effect_event(n, NODE_ONLINE, p, &out->endpoint, ERR_OK);
+	if (h->time_ms > n->now.wall_ms + day_ms ||
+	    n->now.wall_ms > h->time_ms + day_ms)
+		effect_event(n, NODE_CLOCK, p, NULL, ERR_OK);
+	meet_stop(n, p);
+	chat_up(n, p, h);
+}
+
+static void
+on_down(struct node *n, struct peer *p)
+{
+	record_reader_clear(&p->reader);
+	if (p->online)
+		effect_event(n, NODE_OFFLINE, p, NULL, ERR_OK);
+	p->online = false;
+	p->ack_due = false;
+	meet_start(n, p);
+}
+
+static void
+on_path(struct node *n, struct peer *p, const struct endpoint *e)
+{
+	p->path = *e;
+	if (contact_learn_path(&p->c, e))
+		peer_dirty(n, p);
+	effect_event(n, NODE_ONLINE, p, e, ERR_OK);
+}
+
+void
+contact_on_link(struct node *n, const struct link_out *out)
+{
+	struct peer *p = peer_by_slot(n, out->peer);
+
+	if (p == NULL)
+		return; /* a pairing peer's, or of one just removed */
+	switch (out->kind) {
+	case LINK_OUT_STATE:
+		p->c.ratchet = out->ratchet;
+		p->c.last_ts_ms = out->last_ts_ms;
+		peer_dirty(n, p);
+		break;
+	case LINK_OUT_UP:
+		on_up(n, p, out);
+		break;
+	case LINK_OUT_DOWN:
+		on_down(n, p);
+		break;
+	case LINK_OUT_DATA:
+		chat_on_data(n, p, out->data);
+		break;
+	case LINK_OUT_WRITABLE:
+		chat_work(n, p);
+		break;
+	case LINK_OUT_PATH:
+		on_path(n, p, &out->endpoint);
+		break;
+	case LINK_OUT_FALLBACK:
+		effect_event(n, NODE_FALLBACK, p, NULL, ERR_OK);
+		break;
+	case LINK_OUT_REFUSED:
+		effect_event(n, NODE_REFUSED, p, NULL, out->err);
+		break;
+	case LINK_OUT_OBSERVED: /* one contact's word; the DHT has many */
+	case LINK_OUT_SEND:
+	case LINK_OUT_TS:
+	case LINK_OUT_PAIRED:
+		break;
+	}
+}
+
+/* ---- commands ---- */
+
+enum err
+node_contact_add(struct node *n, const struct id_pk *id, struct contact_id *ret,
+    struct now now)
+{
+	struct contact_id cid;
+	struct contact c;
+	struct peer *p;
+	enum err err;
+
+	n->now = now;
+	if (!n->has_self)
+		return ERR_STATE;
+	if (node_contact_find(n, id, ret))
+		return ERR_EXISTS;
+	rng_fill(&n->rng, cid.b, sizeof(cid.b));
+	err = contact_init_mutual(&c, &cid, &n->self.sk, id);
+	if (err)
+		return err;
+	err = peer_new(n, &c, &p);
+	contact_wipe(&c);
+	if (err)
+		return err;
+	peer_store(n, p);
+	peer_to_links(n, p);
+	meet_start(n, p);
+	*ret = cid;
+	n->unsettled = true;
+	return ERR_OK;
+}
+
+enum err
+node_contact_delete(struct node *n, const struct contact_id *id, struct now now)
+{
+	struct change c = { .kind = CHANGE_CONTACT_GONE, .has_contact = true };
+	struct peer *p = peer_by_id(n, id);
+
+	n->now = now;
+	if (p == NULL)
+		return ERR_NOT_FOUND;
+	c.contact = *id;
+	effect_change(n, &c);
+	links_remove_peer(n->links, p->slot, now);
+	if (p->pairing)
+		links_remove_peer(n->links, PEER_PAIRING + p->slot, now);
+	meet_forget(n, p);
+	hosts_met(n, p);
+	peer_free(n, p);
+	/* Who is gone knew R: from now on he finds us no more. */
+	self_renew_reach(&n->self, &n->rng, now.wall_ms / 1000);
+	n->self_dirty = true;
+	self_to_links(n);
+	meet_changed(n);
+	n->unsettled = true;
+	return ERR_OK;
+}
+
+bool
+node_contact_find(
+    const struct node *n, const struct id_pk *id, struct contact_id *ret)
+{
+	const struct peer *p = map_get(&n->by_pk, id->b);
+
+	if (p != NULL)
+		*ret = p->c.id;
+	return p != NULL;
+}
+
+bool
+node_contact_get(const struct node *n, const struct contact_id *id,
+    struct node_contact_info *ret)
+{
+	const struct peer *p = peer_by_id(n, id);
+	struct link_info l = { 0 };
+
+	if (p == NULL)
+		return false;
+	(void)links_info(n->links, p->slot, &l);
+	*ret = (struct node_contact_info){
+		.id = p->c.pk,
+		.state = p->c.ready ? CONTACT_READY : CONTACT_WAITING,
+		.online = p->online,
+		.connecting = l.connecting,
+		.path = p->path,
+		.rtt_ms = l.rtt_ms,
+		.bytes_in = l.bytes_in,
+		.bytes_out = l.bytes_out,
+		.rekeys = l.rekeys,
+		.outbox = p->outbox.n,
+		.published_ms = p->meet.published_ms,
+		.looked_up_ms = p->meet.looked_ms,
+		.next_lookup_ms = p->meet.look_at_ms,
+		.next_publish_ms = p->meet.publish_at_ms,
+		.published_nodes = p->meet.stored,
+		.cell_seen = p->meet.seen,
+	};
+	return true;
+}

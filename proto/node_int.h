@@ -1,0 +1,195 @@
+/* Inside of the node: shared by node.c and node_*.c only. */
+#ifndef PROTO_NODE_INT_H
+#define PROTO_NODE_INT_H
+
+#include "proto/base/heap.h"
+#include "proto/base/map.h"
+#include "proto/chat/contact.h"
+#include "proto/chat/invite.h"
+#include "proto/chat/outbox.h"
+#include "proto/chat/rendezvous.h"
+#include "proto/chat/self.h"
+#include "proto/dht/dht.h"
+#include "proto/link/link.h"
+#include "proto/node.h"
+
+enum {
+	/* Numbers of link peers: contacts, our invitations, and contacts while
+	 * we accept their invitation. */
+	PEER_INVITES = NODE_CONTACTS_MAX,
+	PEER_PAIRING = NODE_CONTACTS_MAX + NODE_INVITES_MAX,
+	NODE_OPS_MAX = 32, /* DHT lookups of ours under way, all families */
+	NODE_SETTLE_ROUNDS = 64, /* a settle ends by itself far earlier */
+	NODE_SAVE_DHT_MS = 10 * 60 * 1000,
+	NODE_REFRESH_MS = 3600 * 1000, /* own keys, expiries */
+	NODE_SHUN_MS = 60 * 1000, /* no session with who broke a rule in one */
+};
+
+/* Growing bytes that effects point into; reset when all are popped. */
+struct arena {
+	uint8_t *p; /* owned */
+	size_t n, cap;
+};
+
+struct queued_change {
+	struct change change; /* spans are offsets until popped */
+	size_t at, text_at;   /* record, text in the arena */
+};
+
+struct queued_event {
+	enum node_event_kind kind;
+	struct contact_id contact;
+	struct message_id invite;
+	struct endpoint endpoint;
+	enum err err;
+};
+
+struct queued_send {
+	struct endpoint to;
+	size_t at, n;
+};
+
+/* The puts of one publication: one a family and epoch. */
+struct putting {
+	uint8_t n;   /* under way */
+	size_t best; /* nodes that took one of them */
+};
+
+/* One contact, as long as it exists. */
+struct peer {
+	struct contact c;
+	uint32_t slot; /* also its number as a link peer */
+	struct outbox outbox;
+	struct record_reader reader;
+	struct rendezvous meet;
+	struct heap_node timer;              /* meet's deadline */
+	struct peer *dirty_next, *work_next; /* lists of the node; below */
+	bool dirty;                          /* its record is to be stored */
+	bool work; /* something may be written to its stream */
+	bool online, ack_due;
+	bool pairing;              /* a pairing peer is set up in links */
+	struct endpoint path;      /* online */
+	uint64_t shunned_until_ms; /* broke a rule: no link before; 0: none */
+	struct putting put;
+};
+
+/* A live invitation of ours, served by its own cell. */
+struct host {
+	bool live;
+	struct invite invite;
+	struct rendezvous meet; /* only its publishing half */
+	struct putting put;
+};
+
+enum op_kind { OP_NONE = 0, OP_LOOK, OP_PUBLISH, OP_SERVE };
+
+/* One get or put in one DHT. */
+struct op {
+	enum op_kind kind;
+	uint32_t serial; /* high half of its name */
+	enum family family;
+	uint32_t slot; /* of the contact, or of the invitation (OP_SERVE) */
+	uint8_t step;  /* LOOK: which of the two epochs */
+	bool opened;   /* LOOK: a cell of theirs was read */
+	struct cell_key key; /* LOOK */
+};
+
+struct node {
+	struct rng rng;
+	struct now now; /* of the last call */
+	bool loopback;
+	struct dht *dht[FAMILY_COUNT]; /* owned; NULL: no such family */
+	struct links *links;           /* owned */
+	bool has_self;
+	struct self self;
+	bool self_dirty;
+	struct peer **peers; /* owned array by slot, entries owned or NULL */
+	size_t n_peers, peers_cap; /* contacts; slots */
+	struct map by_id, by_pk;   /* peers */
+	struct heap timers;        /* peers by meet deadline */
+	struct peer *dirty, *work; /* lists */
+	struct host hosts[NODE_INVITES_MAX];
+	struct op ops[NODE_OPS_MAX];
+	uint32_t n_ops, op_serial;
+	size_t outbox_bytes; /* of all contacts */
+	struct endpoint local[NODE_LOCAL_MAX];
+	uint8_t n_local;
+	bool has_address[FAMILY_COUNT];
+	struct endpoint address[FAMILY_COUNT]; /* ours, as seen by others */
+	uint64_t save_dht_ms, refresh_ms;
+	bool unsettled;
+	bool failed; /* an allocation failed: popped effects are incomplete */
+	/* Effects, popped in this order. */
+	struct queued_change *changes; /* owned */
+	size_t n_changes, changes_cap, changes_at;
+	struct queued_event *events; /* owned */
+	size_t n_events, events_cap, events_at;
+	struct queued_send *sends; /* owned */
+	size_t n_sends, sends_cap, sends_at;
+	struct arena arena;              /* of changes */
+	struct arena wire;               /* of sends */
+	uint8_t record[NODE_RECORD_MAX]; /* of the dirty one just popped */
+	uint8_t *scratch; /* owned: one chat record being encoded */
+	struct endpoint saved[NODE_SAVED_NODES_MAX];
+	uint64_t udp_in, udp_out, udp_bytes_in, udp_bytes_out;
+};
+
+/* node.c: carries everything on that follows from the last calls. */
+void node_settle(struct node *n);
+
+/* node_effects.c: the three queues. */
+void effects_clear(struct node *n);
+void effect_change(struct node *n, const struct change *c);
+void effect_event(struct node *n, enum node_event_kind kind,
+    const struct peer *p, const struct endpoint *e, enum err err);
+void effect_paired(
+    struct node *n, const struct peer *p, const struct message_id *invite);
+void effect_send(struct node *n, const struct endpoint *to, struct span data);
+void peer_dirty(struct node *n, struct peer *p); /* store its record */
+/* Stores it in the order of the changes, before what refers to it. */
+void peer_store(struct node *n, struct peer *p);
+void invite_store(struct node *n, const struct host *h);
+
+/* node_contact.c: contacts and what links tell of them. */
+MUST_USE enum err
+peer_new(struct node *n, const struct contact *c, struct peer **ret);
+void peer_free(struct node *n, struct peer *p); /* no effects */
+struct peer *peer_by_id(const struct node *n, const struct contact_id *id);
+struct peer *peer_by_slot(const struct node *n, uint32_t slot);
+/* Tells links what it has to know of the contact, or of its pairing. */
+void peer_to_links(struct node *n, struct peer *p);
+void self_to_links(struct node *n);
+void peer_connect(struct node *n, struct peer *p); /* to its candidates */
+/* It broke a rule inside a session: ends it, and no new one for a minute. */
+void peer_shun(struct node *n, struct peer *p, enum err why);
+void contact_on_link(struct node *n, const struct link_out *out);
+
+/* node_invite.c */
+void host_to_links(struct node *n, const struct host *h);
+void hosts_refresh(struct node *n); /* expiries */
+/* The contact met us under its new root: its invitation is done. */
+void hosts_met(struct node *n, const struct peer *p);
+void invite_on_paired(struct node *n, const struct link_out *out);
+void pairing_on_paired(struct node *n, const struct link_out *out);
+
+/* node_chat.c */
+void chat_up(struct node *n, struct peer *p, const struct link_hello *hello);
+void chat_on_data(struct node *n, struct peer *p, struct span data);
+void chat_work(struct node *n, struct peer *p); /* put it on the list */
+bool chat_run(struct node *n); /* writes what fits; true: wrote something */
+
+/* node_meet.c */
+void meet_start(struct node *n, struct peer *p);
+void meet_stop(struct node *n, struct peer *p);
+void meet_changed(struct node *n); /* own addresses or keys */
+void meet_all(struct node *n);     /* look and publish for all, soon */
+void meet_retime(struct node *n, struct peer *p);
+void meet_run(struct node *n); /* begins what is due and free */
+void meet_on_dht(struct node *n, enum family f, const struct dht_event *e);
+void meet_forget(struct node *n, const struct peer *p); /* its lookups */
+void meet_forget_host(struct node *n, const struct host *h);
+uint64_t meet_deadline_ms(const struct node *n);
+/* Own addresses as others may use them; at most CELL_CANDIDATES_MAX. */
+uint8_t own_candidates(const struct node *n, struct endpoint *ret);
+
+#endif /* PROTO_NODE_INT_H */

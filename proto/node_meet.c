@@ -1,0 +1,495 @@
+/*
+ * Meeting through the DHT: own cells are put, theirs are looked for, as the
+ * schedule of each contact says; only for contacts without a session, and
+ * only so many at a time. [SPEC §4.2]
+ */
+#include "proto/node_int.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <string.h>
+
+enum { VALUE_HEAD = 4 }; /* "512:" */
+static const char value_head[] = "512:";
+
+/* ---- operations ---- */
+
+static uint64_t
+op_name(const struct node *n, const struct op *op)
+{
+	return ((uint64_t)op->serial << 32) | (uint64_t)(op - n->ops);
+}
+
+static struct op *
+op_new(struct node *n, enum op_kind kind, enum family f, uint32_t slot)
+{
+	for (size_t i = 0; i < NODE_OPS_MAX; i++) {
+		struct op *op = &n->ops[i];
+
+		if (op->kind != OP_NONE)
+			continue;
+		*op = (struct op){ .kind = kind, .family = f, .slot = slot };
+		op->serial = ++n->op_serial;
+		n->n_ops++;
+		return op;
+	}
+	return NULL;
+}
+
+static void
+op_free(struct node *n, struct op *op)
+{
+	assert(op->kind != OP_NONE && n->n_ops > 0);
+	cell_key_wipe(&op->key);
+	op->kind = OP_NONE;
+	n->n_ops--;
+}
+
+static struct op *
+op_by_name(struct node *n, uint64_t name)
+{
+	size_t at = name & UINT32_MAX;
+
+	if (at >= NODE_OPS_MAX || n->ops[at].kind == OP_NONE ||
+	    n->ops[at].serial != name >> 32)
+		return NULL;
+	return &n->ops[at];
+}
+
+/* What one contact may need at once: two epochs in each family. */
+static bool
+ops_free(const struct node *n)
+{
+	return n->n_ops + 2 * FAMILY_COUNT <= NODE_OPS_MAX;
+}
+
+static void
+forget(struct node *n, uint32_t slot, bool host)
+{
+	for (size_t i = 0; i < NODE_OPS_MAX; i++) {
+		struct op *op = &n->ops[i];
+
+		if (op->kind == OP_NONE || op->slot != slot ||
+		    (op->kind == OP_SERVE) != host)
+			continue;
+		dht_cancel(n->dht[op->family], op_name(n, op));
+		op_free(n, op);
+	}
+}
+
+void
+meet_forget(struct node *n, const struct peer *p)
+{
+	forget(n, p->slot, false);
+}
+
+void
+meet_forget_host(struct node *n, const struct host *h)
+{
+	forget(n, (uint32_t)(h - n->hosts), true);
+}
+
+/* ---- schedule ---- */
+
+void
+meet_retime(struct node *n, struct peer *p)
+{
+	uint64_t at = rendezvous_deadline_ms(&p->meet);
+
+	if (p->shunned_until_ms != 0 && at != NEVER)
+		at = p->shunned_until_ms;
+	/* Room was reserved when the peer was made. */
+	if (heap_set(&n->timers, &p->timer, at))
+		n->failed = true;
+	n->unsettled = true;
+}
+
+void
+meet_start(struct node *n, struct peer *p)
+{
+	rendezvous_start(&p->meet, n->now);
+	if (p->c.invited)
+		p->meet.publish_at_ms = NEVER; /* the inviter does not look */
+	meet_retime(n, p);
+}
+
+void
+meet_stop(struct node *n, struct peer *p)
+{
+	rendezvous_stop(&p->meet);
+	meet_retime(n, p);
+}
+
+void
+meet_changed(struct node *n)
+{
+	for (size_t i = 0; i < n->peers_cap; i++) {
+		struct peer *p = n->peers[i];
+
+		if (p == NULL || p->online || p->c.invited)
+			continue;
+		rendezvous_changed(&p->meet, n->now);
+		meet_retime(n, p);
+	}
+	for (size_t i = 0; i < NODE_INVITES_MAX; i++)
+		if (n->hosts[i].live)
+			rendezvous_changed(&n->hosts[i].meet, n->now);
+}
+
+void
+meet_all(struct node *n)
+{
+	for (size_t i = 0; i < n->peers_cap; i++)
+		if (n->peers[i] != NULL && !n->peers[i]->online)
+			meet_start(n, n->peers[i]);
+	for (size_t i = 0; i < NODE_INVITES_MAX; i++)
+		if (n->hosts[i].live)
+			rendezvous_changed(&n->hosts[i].meet, n->now);
+}
+
+uint64_t
+meet_deadline_ms(const struct node *n)
+{
+	const struct heap_node *top = heap_top(&n->timers);
+	uint64_t at = top != NULL ? top->at_ms : NEVER;
+
+	if (!ops_free(n))
+		return NEVER; /* an end of a lookup brings us back */
+	for (size_t i = 0; i < NODE_INVITES_MAX; i++)
+		if (n->hosts[i].live && n->hosts[i].meet.publish_at_ms < at)
+			at = n->hosts[i].meet.publish_at_ms;
+	return at;
+}
+
+/* ---- own cell ---- */
+
+static bool
+usable(const struct node *n, const struct endpoint *e)
+{
+	enum endpoint_scope scope = endpoint_scope(e);
+
+	return e->port != 0 &&
+	       (scope == SCOPE_GLOBAL || scope == SCOPE_PRIVATE ||
+	           (scope == SCOPE_LOOPBACK && n->loopback));
+}
+
+static uint8_t
+add_candidate(const struct endpoint *e, struct endpoint *ret, uint8_t count)
+{
+	for (uint8_t i = 0; i < count; i++)
+		if (endpoint_eq(&ret[i], e))
+			return count;
+	if (count < CELL_CANDIDATES_MAX)
+		ret[count++] = *e;
+	return count;
+}
+
+uint8_t
+own_candidates(const struct node *n, struct endpoint *ret)
+{
+	uint8_t count = 0;
+
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		if (n->has_address[f] && usable(n, &n->address[f]))
+			count = add_candidate(&n->address[f], ret, count);
+	for (uint8_t i = 0; i < n->n_local; i++)
+		if (usable(n, &n->local[i]))
+			count = add_candidate(&n->local[i], ret, count);
+	return count;
+}
+
+/* Seals our cell for `epoch` and begins to put it in one family. */
+static bool
+put_cell(struct node *n, struct op *op, const struct reach_key *reach)
+{
+	uint64_t now_s = n->now.wall_ms / 1000;
+	uint8_t nonce[CELL_NONCE_SIZE];
+	struct dht_item item = { 0 };
+	struct cell cell = { .unix_min = now_s / 60 };
+	bool ok;
+
+	if (cell_seq(&op->key, now_s, &item.seq))
+		return false;
+	cell.cert = n->self.s[0].cert;
+	cell.reach = *reach;
+	cell.n_candidates = own_candidates(n, cell.candidates);
+	rng_fill(&n->rng, nonce, sizeof(nonce));
+	memcpy(item.pk, op->key.pk, sizeof(item.pk));
+	memcpy(item.v, value_head, VALUE_HEAD);
+	item.v_n = VALUE_HEAD + CELL_VALUE_SIZE;
+	cell_seal(&op->key, item.seq, &cell, nonce, item.v + VALUE_HEAD);
+	dht_item_sign(&item, op->key.sk);
+	ok = dht_put(n->dht[op->family], op_name(n, op), &item, n->now) ==
+	     ERR_OK;
+	sodium_memzero(&cell, sizeof(cell));
+	return ok;
+}
+
+struct publication {
+	enum op_kind kind;
+	uint32_t slot;
+	const struct disc_key *disc;
+	enum cell_dir dir;
+	const struct reach_key *reach;
+};
+
+/* Puts our cell in every family and every epoch of now. */
+static void
+publish(struct node *n, const struct publication *what, struct putting *put)
+{
+	uint64_t epochs[2];
+	unsigned count =
+	    cell_epochs_write(what->disc, n->now.wall_ms / 1000, epochs);
+
+	assert(count == 1 || count == 2);
+	put->n = 0;
+	put->best = 0;
+	for (unsigned i = 0; i < count * FAMILY_COUNT; i++) {
+		enum family f = i % FAMILY_COUNT ? FAMILY_V6 : FAMILY_V4;
+		struct op *op;
+
+		if (n->dht[f] == NULL)
+			continue;
+		op = op_new(n, what->kind, f, what->slot);
+		if (op == NULL)
+			break;
+		cell_key_derive(
+		    what->disc, what->dir, epochs[i / FAMILY_COUNT], &op->key);
+		if (put_cell(n, op, what->reach))
+			put->n++;
+		else
+			op_free(n, op);
+	}
+}
+
+static bool
+we_are_lower(const struct node *n, const struct peer *p)
+{
+	return id_cmp(&n->self.id, &p->c.pk) < 0;
+}
+
+static void
+publish_to(struct node *n, struct peer *p)
+{
+	struct publication what = {
+		.kind = OP_PUBLISH,
+		.slot = p->slot,
+		.disc = &p->c.disc,
+		.dir = we_are_lower(n, p) ? CELL_LOWER : CELL_HIGHER,
+		.reach = &n->self.reach,
+	};
+
+	assert(!p->c.invited);
+	rendezvous_publishing(&p->meet, n->now);
+	publish(n, &what, &p->put);
+	if (p->put.n == 0)
+		rendezvous_published(&p->meet, &n->rng, 0, n->now);
+}
+
+static void
+serve(struct node *n, struct host *h)
+{
+	struct publication what = {
+		.kind = OP_SERVE,
+		.slot = (uint32_t)(h - n->hosts),
+		.disc = &h->invite.disc,
+		.dir = CELL_LOWER, /* in an invitation: the inviter */
+		.reach = &h->invite.reach,
+	};
+
+	rendezvous_publishing(&h->meet, n->now);
+	publish(n, &what, &h->put);
+	if (h->put.n == 0)
+		rendezvous_published(&h->meet, &n->rng, 0, n->now);
+}
+
+/* ---- their cell ---- */
+
+/* Asks for the cell of the op's step; false: no such lookup now. */
+static bool
+get_cell(struct node *n, const struct peer *p, struct op *op)
+{
+	enum cell_dir dir = CELL_LOWER;
+	uint64_t epochs[2];
+
+	if (!p->c.invited && we_are_lower(n, p))
+		dir = CELL_HIGHER;
+	cell_epochs_read(&p->c.disc, n->now.wall_ms / 1000, epochs);
+	assert(op->step < 2);
+	cell_key_derive(&p->c.disc, dir, epochs[op->step], &op->key);
+	return dht_get(n->dht[op->family], op_name(n, op), op->key.pk,
+	           span_of(NULL, 0), n->now) == ERR_OK;
+}
+
+static void
+look_for(struct node *n, struct peer *p)
+{
+	rendezvous_looking(&p->meet, &n->rng, n->now);
+	peer_connect(n, p);
+	for (int i = 0; i < FAMILY_COUNT; i++) {
+		enum family f = i ? FAMILY_V6 : FAMILY_V4;
+		struct op *op;
+
+		if (n->dht[f] == NULL)
+			continue;
+		op = op_new(n, OP_LOOK, f, p->slot);
+		if (op != NULL && !get_cell(n, p, op))
+			op_free(n, op);
+	}
+}
+
+static void
+take_cell(struct node *n, struct peer *p, const struct cell *cell)
+{
+	bool changed;
+
+	p->meet.seen = true;
+	if (cell->unix_min < p->c.cell_min ||
+	    contact_learn(&p->c, &cell->says, &cell->reach, &changed))
+		return; /* an old cell, put back by whoever stores it */
+	p->c.cell_min = cell->unix_min;
+	memcpy(p->c.candidates, cell->candidates, sizeof(cell->candidates));
+	p->c.n_candidates = cell->n_candidates;
+	peer_dirty(n, p);
+	if (changed)
+		peer_to_links(n, p);
+	if (!p->online && p->shunned_until_ms == 0)
+		peer_connect(n, p);
+}
+
+static void
+on_value(struct node *n, struct op *op, const struct dht_item *item)
+{
+	struct peer *p = peer_by_slot(n, op->slot);
+	uint64_t now_s = n->now.wall_ms / 1000;
+	struct cell cell;
+
+	if (p == NULL || item->v_n != VALUE_HEAD + CELL_VALUE_SIZE ||
+	    memcmp(item->v, value_head, VALUE_HEAD) != 0 ||
+	    cell_open(&op->key, item->seq,
+	        span_of(item->v + VALUE_HEAD, CELL_VALUE_SIZE), &p->c.pk, now_s,
+	        &cell))
+		return;
+	op->opened = true;
+	take_cell(n, p, &cell);
+	sodium_memzero(&cell, sizeof(cell));
+}
+
+static void
+on_get_done(struct node *n, struct op *op)
+{
+	struct peer *p = peer_by_slot(n, op->slot);
+
+	if (p != NULL && !op->opened && !p->online && op->step == 0) {
+		op->step = 1;
+		op->serial = ++n->op_serial;
+		if (get_cell(n, p, op))
+			return;
+	}
+	if (p != NULL && !op->opened)
+		p->meet.seen = false;
+	op_free(n, op);
+}
+
+static void
+on_put_done(struct node *n, struct op *op, size_t stored)
+{
+	bool host = op->kind == OP_SERVE;
+	struct peer *p = host ? NULL : peer_by_slot(n, op->slot);
+	struct rendezvous *meet = host ? &n->hosts[op->slot].meet : NULL;
+	struct putting *put = host ? &n->hosts[op->slot].put : NULL;
+
+	op_free(n, op);
+	if (p != NULL) {
+		meet = &p->meet;
+		put = &p->put;
+	}
+	if (put == NULL || put->n == 0)
+		return;
+	if (stored > put->best)
+		put->best = stored;
+	if (--put->n > 0)
+		return;
+	rendezvous_published(meet, &n->rng, put->best, n->now);
+	if (p != NULL)
+		meet_retime(n, p);
+}
+
+static void
+on_address(struct node *n, enum family f, const struct endpoint *e)
+{
+	if (n->has_address[f] && endpoint_eq(&n->address[f], e))
+		return;
+	n->has_address[f] = true;
+	n->address[f] = *e;
+	effect_event(n, NODE_ADDRESS, NULL, e, ERR_OK);
+	meet_changed(n);
+}
+
+void
+meet_on_dht(struct node *n, enum family f, const struct dht_event *e)
+{
+	struct op *op = op_by_name(n, e->op);
+
+	switch (e->kind) {
+	case DHT_VALUE:
+		if (op != NULL && op->kind == OP_LOOK)
+			on_value(n, op, e->item);
+		break;
+	case DHT_GET_DONE:
+		if (op != NULL && op->kind == OP_LOOK)
+			on_get_done(n, op);
+		break;
+	case DHT_PUT_DONE:
+		if (op != NULL && op->kind != OP_LOOK)
+			on_put_done(n, op, e->n);
+		break;
+	case DHT_ADDRESS:
+		on_address(n, f, &e->address);
+		break;
+	case DHT_READY:
+		effect_event(n, NODE_DHT_READY, NULL, NULL, ERR_OK);
+		meet_all(n);
+		break;
+	}
+}
+
+/* ---- running ---- */
+
+/* The minute is over: it may come back. */
+static void
+unshun(struct node *n, struct peer *p)
+{
+	p->shunned_until_ms = 0;
+	peer_to_links(n, p);
+}
+
+static void
+run_peer(struct node *n, struct peer *p)
+{
+	uint64_t now_ms = n->now.mono_ms;
+
+	if (p->shunned_until_ms != 0 && p->shunned_until_ms <= now_ms)
+		unshun(n, p);
+	if (p->meet.look_at_ms <= now_ms)
+		look_for(n, p);
+	if (p->meet.publish_at_ms <= now_ms)
+		publish_to(n, p);
+	meet_retime(n, p);
+}
+
+void
+meet_run(struct node *n)
+{
+	struct heap_node *top = heap_top(&n->timers);
+
+	while (top != NULL && top->at_ms <= n->now.mono_ms && ops_free(n)) {
+		run_peer(n, top->owner);
+		assert(heap_top(&n->timers) != NULL);
+		top = heap_top(&n->timers);
+	}
+	for (size_t i = 0; i < NODE_INVITES_MAX && ops_free(n); i++)
+		if (n->hosts[i].live &&
+		    n->hosts[i].meet.publish_at_ms <= n->now.mono_ms)
+			serve(n, &n->hosts[i]);
+}
