@@ -166,9 +166,8 @@ wr_init(void *buf, size_t cap)
 	return (struct writer){ (uint8_t *)buf, cap, 0, false };
 }
 
-/* Makes room for n bytes, or fails and returns NULL. */
-static uint8_t *
-give(struct writer *w, size_t n)
+uint8_t *
+wr_reserve(struct writer *w, size_t n)
 {
 	uint8_t *p;
 
@@ -187,7 +186,7 @@ give(struct writer *w, size_t n)
 static void
 give_le(struct writer *w, uint64_t v, size_t n)
 {
-	uint8_t *p = give(w, n);
+	uint8_t *p = wr_reserve(w, n);
 
 	assert(n > 0 && n <= 8);
 	for (size_t i = 0; p && i < n; i++)
@@ -197,7 +196,7 @@ give_le(struct writer *w, uint64_t v, size_t n)
 static void
 give_be(struct writer *w, uint64_t v, size_t n)
 {
-	uint8_t *p = give(w, n);
+	uint8_t *p = wr_reserve(w, n);
 
 	assert(n > 0 && n <= 8);
 	for (size_t i = 0; p && i < n; i++)
@@ -263,7 +262,7 @@ wr_varint(struct writer *w, uint64_t v)
 void
 wr_bytes(struct writer *w, const void *p, size_t n)
 {
-	uint8_t *to = give(w, n);
+	uint8_t *to = wr_reserve(w, n);
 
 	assert(p || n == 0);
 	if (to)
@@ -279,7 +278,7 @@ wr_span(struct writer *w, struct span s)
 void
 wr_zeros(struct writer *w, size_t n)
 {
-	uint8_t *to = give(w, n);
+	uint8_t *to = wr_reserve(w, n);
 
 	if (to)
 		memset(to, 0, n);

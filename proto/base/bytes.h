@@ -65,6 +65,8 @@ void wr_varint(struct writer *w, uint64_t v); /* shortest form; v < 2^62 */
 void wr_bytes(struct writer *w, const void *p, size_t n);
 void wr_span(struct writer *w, struct span s);
 void wr_zeros(struct writer *w, size_t n);
+/* n bytes for the caller to fill; NULL if they do not fit, or n is 0. */
+uint8_t *wr_reserve(struct writer *w, size_t n);
 struct span wr_span_of(const struct writer *w); /* what was written */
 size_t varint_size(uint64_t v);                 /* 1, 2, 4 or 8 */
 

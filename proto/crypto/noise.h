@@ -74,6 +74,8 @@ struct noise_config {
 	struct span prologue;
 	struct noise_keypair s; /* own static, if the pattern has one */
 	const uint8_t *rs;      /* the peer's, if known beforehand, or NULL */
+	struct noise_keypair e; /* own, if it is a pre-message (fallback) */
+	const uint8_t *re;      /* the peer's, likewise, or NULL */
 };
 
 /* ERR_STATE: the pattern needs a key that was not given. */
