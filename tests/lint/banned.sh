@@ -4,7 +4,7 @@ export LC_ALL=C
 code=$(mktemp)
 trap 'rm -f "$code"' EXIT
 find proto daemon ctl tests -name '*.[ch]' -exec \
-    awk -f tests/lint/strip.awk {} + >"$code"
+    awk -f "$(dirname "$0")/strip.awk" {} + >"$code"
 bad=0
 
 # ban WHY PATTERN [PATHS]: in code without comments and strings.
