@@ -36,7 +36,6 @@ FNR == 1 {
 { lines = FNR }
 guard == "" && /^#ifndef / { guard = $2 }
 /[ \t\r]$/ { fail("blank at the end of the line") }
-/^        / { fail("indent with tabs") }
 length($0) > 60 && width($0) > 80 { fail("longer than 80 columns") }
 /^\{/ { start = FNR }
 /^\}/ && start {
