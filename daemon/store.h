@@ -143,7 +143,8 @@ struct store_invite {
 MUST_USE enum err
 store_invite_put(struct store *s, const struct change *c, uint64_t now_ms);
 /* The secret record is erased; the row stays for invite.list. */
-MUST_USE enum err store_invite_gone(struct store *s, const struct change *c);
+MUST_USE enum err
+store_invite_gone(struct store *s, const struct change *c, uint64_t now_ms);
 MUST_USE enum err store_invite_label(
     struct store *s, const struct message_id *id, struct span label);
 MUST_USE enum err store_invite_get(
@@ -191,15 +192,19 @@ struct store_history {
 /* m->m.text is borrowed during the call. */
 MUST_USE enum err store_history(struct store *s, const struct store_history *q,
     bool (*row)(void *ctx, const struct store_message *m), void *ctx);
-/* Marks all up to row as read (never back). */
+/* All own messages that are not delivered yet, by contact and seq. */
+MUST_USE enum err store_outbox(struct store *s,
+    bool (*row)(void *ctx, const struct store_message *m), void *ctx);
+/* Marks all up to row as read (never back). ERR_NOT_FOUND. */
 MUST_USE enum err
 store_conv_read(struct store *s, const struct contact_id *contact, int64_t row);
 MUST_USE enum err store_conv_unread(
     struct store *s, const struct contact_id *contact, uint64_t *ret);
 
 struct store_counts {
-	uint64_t contacts, messages, unread, unread_convs;
-	uint64_t waiting; /* own messages not delivered yet */
+	uint64_t contacts, unread, unread_convs;
+	uint64_t messages; /* ever stored */
+	uint64_t waiting;  /* own messages not delivered yet */
 };
 MUST_USE enum err store_count(struct store *s, struct store_counts *ret);
 

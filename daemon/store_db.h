@@ -1,0 +1,107 @@
+/*
+ * Inside of the store: statements, the transaction, sealed columns. Only
+ * store*.c and event.c include this.
+ */
+#ifndef DAEMON_STORE_DB_H
+#define DAEMON_STORE_DB_H
+
+#include "daemon/store.h"
+
+#include <sqlite3.h>
+
+enum {
+	STORE_STATEMENTS_MAX = 96, /* prepared and kept; more is our bug */
+	STORE_NONCE_SIZE = 24,
+	STORE_TAG_SIZE = 16,
+	STORE_PAD_MIN = 64, /* sealed plaintexts are 64 * 2^k bytes */
+	/* A text of NODE_TEXT_MAX in an event, all escaped, padded. */
+	STORE_PLAIN_MAX = 1024 * 1024,
+	STORE_ROW_KEY_MAX = 96,
+};
+
+struct store_keys {
+	uint8_t seal[32];
+	uint8_t look[32]; /* keyed hashes for equality */
+};
+
+struct store {
+	sqlite3 *db;
+	struct store_keys *keys; /* owned, locked memory; NULL: locked */
+	bool in_txn;
+	bool failed; /* a write of this transaction failed */
+	bool broken; /* see store_is_broken */
+	int last_rc; /* of the last failure */
+	uint64_t tampered;
+	int64_t event_head; /* cache; -1: not read yet */
+	struct store_buf {
+		uint8_t *p; /* owned */
+		size_t cap;
+	} get_buf, seal_buf; /* opened text of store_message_get; scratch */
+	struct store_statement {
+		const char *sql; /* compared by address: a literal */
+		sqlite3_stmt *st;
+		bool busy;
+	} statements[STORE_STATEMENTS_MAX];
+	size_t n_statements;
+};
+
+/* A statement being used: bind in order, then db_write or db_row, db_end. */
+struct query {
+	struct store *s;
+	struct store_statement *slot;
+	int bound;
+	int rc; /* SQLITE_OK, or the first thing that went wrong */
+};
+
+/* What a sealed column belongs to: it opens nowhere else. */
+struct row_key {
+	const char *table, *column;
+	uint8_t b[STORE_ROW_KEY_MAX];
+	size_t n;
+};
+
+struct query db_query(struct store *s, const char *sql);
+void db_bind_int(struct query *q, int64_t v);
+void db_bind_blob(struct query *q, const void *p, size_t n);
+void db_bind_text(struct query *q, const char *s);
+void db_bind_null(struct query *q);
+/* Binds plain sealed for that place. */
+void
+db_bind_sealed(struct query *q, const struct row_key *key, struct span plain);
+/* Runs a write inside the transaction and ends the query. */
+MUST_USE enum err db_write(struct query *q);
+/* Rows the last write changed. */
+int64_t db_changed(const struct store *s);
+/* The next row: ERR_OK; ERR_NOT_FOUND after the last one; ERR_IO. */
+MUST_USE enum err db_row(struct query *q);
+void db_end(struct query *q);
+/* Columns of the present row, from 0. Spans are borrowed until the next. */
+int64_t db_int(const struct query *q, int column);
+struct span db_blob(const struct query *q, int column);
+/* Exactly n bytes; zeros if it is anything else. */
+void db_bytes(const struct query *q, int column, void *ret, size_t n);
+/* Opens a sealed column into buf. ERR_AUTH: counted and logged;
+ * ERR_STATE: locked; ERR_NOMEM. */
+MUST_USE enum err db_open_sealed(const struct query *q, int column,
+    const struct row_key *key, struct store_buf *buf, struct span *ret);
+
+/* Runs SQL without parameters or rows. Notes failures. */
+MUST_USE enum err db_exec(struct store *s, const char *sql);
+/* Notes a failure of SQLite and gives its err. */
+enum err db_fail(struct store *s, int rc);
+
+struct row_key row_key(const char *table, const char *column);
+void row_key_add(struct row_key *k, const void *p, size_t n);
+void row_key_add_u64(struct row_key *k, uint64_t v);
+
+/* 16 or 32 bytes of keyed hash of a ‖ b, for equality look-ups. */
+void store_look_hash(const struct store *s, const char *label, struct span a,
+    struct span b, uint8_t ret[32]);
+
+void store_buf_clear(struct store_buf *b); /* wipes and frees */
+MUST_USE enum err store_buf_reserve(struct store_buf *b, size_t n);
+
+/* store_schema.c: pragmas, limits, tables, migrations. */
+MUST_USE enum err store_schema_apply(struct store *s, char why[STORE_WHY_SIZE]);
+
+#endif /* DAEMON_STORE_DB_H */
