@@ -1,0 +1,261 @@
+/* Records of the chat stream. */
+#include "proto/chat/message.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static uint8_t wire[RECORD_HEAD + RECORD_MAX];
+
+static struct record
+text_record(const char *text)
+{
+	struct record r = { .kind = RECORD_TEXT, .seq = 7, .sent_ms = -5 };
+
+	memset(r.id.b, 0xa1, sizeof(r.id.b));
+	memset(r.prev, 0xb2, sizeof(r.prev));
+	r.text = span_str(text);
+	return r;
+}
+
+static struct span
+encode(const struct record *r)
+{
+	struct writer w = wr_init(wire, sizeof(wire));
+
+	record_encode(r, &w);
+	assert_false(w.bad);
+	return span_of(wire + RECORD_HEAD, w.n - RECORD_HEAD);
+}
+
+static void
+a_text_comes_back_as_it_was(void **state)
+{
+	struct record in = text_record("gr\xc3\xbc\xc3\x9f dich"), out;
+
+	(void)state;
+	assert_int_equal(record_decode(encode(&in), &out), ERR_OK);
+	assert_int_equal(out.kind, RECORD_TEXT);
+	assert_int_equal(out.seq, 7);
+	assert_int_equal(out.sent_ms, -5);
+	assert_memory_equal(out.id.b, in.id.b, sizeof(in.id.b));
+	assert_memory_equal(out.prev, in.prev, sizeof(in.prev));
+	assert_true(span_eq(out.text, in.text));
+}
+
+static void
+the_wire_form_is_fixed(void **state)
+{
+	static const char want[] = "d1:e8:EEEEEEEE1:ki2e1:ni258ee";
+	struct record ack = { .kind = RECORD_ACK, .seq = 258 };
+	struct span body;
+
+	(void)state;
+	memset(ack.epoch, 'E', sizeof(ack.epoch));
+	body = encode(&ack);
+	assert_true(span_eq(body, span_str(want)));
+	assert_int_equal(wire[0], sizeof(want) - 1);
+	assert_int_equal(wire[1] | wire[2] | wire[3], 0);
+	assert_true(body.n + RECORD_HEAD <= RECORD_ACK_MAX);
+}
+
+static void
+an_ack_comes_back_as_it_was(void **state)
+{
+	struct record in = { .kind = RECORD_ACK, .seq = UINT64_C(1) << 40 },
+	              out;
+
+	(void)state;
+	memset(in.epoch, 3, sizeof(in.epoch));
+	assert_int_equal(record_decode(encode(&in), &out), ERR_OK);
+	assert_int_equal(out.kind, RECORD_ACK);
+	assert_true(out.seq == in.seq);
+	assert_memory_equal(out.epoch, in.epoch, sizeof(in.epoch));
+}
+
+/* [hostile 26] 65,536 bytes pass, one more does not. */
+static void
+hostile_26_a_text_over_64_kib_is_refused(void **state)
+{
+	char *big = malloc(MESSAGE_TEXT_MAX + 2);
+	static uint8_t raw[MESSAGE_TEXT_MAX + 512];
+	struct writer w = wr_init(raw, sizeof(raw));
+	struct record in, out;
+	struct span body;
+
+	(void)state;
+	assert_non_null(big);
+	memset(big, 'x', MESSAGE_TEXT_MAX + 1);
+	big[MESSAGE_TEXT_MAX] = '\0';
+	in = text_record(big);
+	body = encode(&in);
+	assert_true(body.n <= RECORD_MAX);
+	assert_int_equal(record_decode(body, &out), ERR_OK);
+	/* The same with one more byte: made by hand, our encoder would not. */
+	wr_bytes(&w, body.p, body.n - MESSAGE_TEXT_MAX - 7);
+	wr_bytes(&w, "65537:", 6);
+	for (int i = 0; i < MESSAGE_TEXT_MAX + 1; i++)
+		wr_u8(&w, 'x');
+	wr_u8(&w, 'e');
+	assert_false(w.bad);
+	assert_int_equal(record_decode(wr_span_of(&w), &out), ERR_TOO_LONG);
+	free(big);
+}
+
+/* [hostile 26] What no JSON string can say is refused. */
+static void
+hostile_26_text_that_is_not_utf8_or_has_a_nul_is_refused(void **state)
+{
+	static const char *const bad[] = { "\xff", "a\xc0\x80", "\xed\xa0\x80",
+		"\xf4\x90\x80\x80", "\xe2\x82" };
+	struct record in = text_record("a"), out;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		in.text = span_str(bad[i]);
+		assert_int_equal(
+		    record_decode(encode(&in), &out), ERR_MALFORMED);
+	}
+	in.text = span_of("a\0b", 3);
+	assert_int_equal(record_decode(encode(&in), &out), ERR_MALFORMED);
+	in.text = span_of("", 0);
+	assert_int_equal(record_decode(encode(&in), &out), ERR_MALFORMED);
+}
+
+/* [hostile 26] Control and bidi characters are text: escaped when shown. */
+static void
+hostile_26_escape_and_bidi_characters_are_kept(void **state)
+{
+	struct record in = text_record("\x1b[31m\xe2\x80\xae!\r\n"), out;
+
+	(void)state;
+	assert_int_equal(record_decode(encode(&in), &out), ERR_OK);
+	assert_true(span_eq(out.text, in.text));
+}
+
+static void
+an_unknown_kind_is_unknown_not_an_error(void **state)
+{
+	struct record out;
+
+	(void)state;
+	assert_int_equal(record_decode(span_str("d1:ki99ee"), &out), ERR_OK);
+	assert_int_equal(out.kind, RECORD_UNKNOWN);
+	assert_int_equal(
+	    record_decode(span_str("d1:k1:1e"), &out), ERR_MALFORMED);
+	assert_int_equal(record_decode(span_str("le"), &out), ERR_MALFORMED);
+	assert_int_equal(record_decode(span_str(""), &out), ERR_MALFORMED);
+}
+
+static void
+a_hash_covers_every_field(void **state)
+{
+	struct record base = text_record("hello"), r;
+	uint8_t want[32], got[32];
+
+	(void)state;
+	record_hash(&base, want);
+	r = base;
+	record_hash(&r, got);
+	assert_memory_equal(got, want, 32);
+	r.seq++;
+	record_hash(&r, got);
+	assert_memory_not_equal(got, want, 32);
+	r = base;
+	r.sent_ms++;
+	record_hash(&r, got);
+	assert_memory_not_equal(got, want, 32);
+	r = base;
+	r.id.b[15] ^= 1;
+	record_hash(&r, got);
+	assert_memory_not_equal(got, want, 32);
+	r = base;
+	r.prev[0] ^= 1;
+	record_hash(&r, got);
+	assert_memory_not_equal(got, want, 32);
+	r = base;
+	r.text = span_str("hellp");
+	record_hash(&r, got);
+	assert_memory_not_equal(got, want, 32);
+}
+
+/* Feeds two records cut at every pair of places. */
+static void
+records_are_cut_out_of_any_pieces(void **state)
+{
+	struct record a = text_record("first"), b = text_record("second"), out;
+	struct writer w = wr_init(wire, sizeof(wire));
+	struct record_reader r;
+
+	(void)state;
+	record_encode(&a, &w);
+	record_encode(&b, &w);
+	for (size_t cut = 0; cut <= w.n; cut++) {
+		struct span parts[2] = { { wire, cut },
+			{ wire + cut, w.n - cut } };
+		int seen = 0;
+
+		record_reader_init(&r);
+		for (int i = 0; i < 2; i++) {
+			bool got = true;
+			struct span raw;
+
+			while (got) {
+				assert_int_equal(record_reader_next(
+				                     &r, &parts[i], &got, &raw),
+				    ERR_OK);
+				if (!got)
+					break;
+				assert_int_equal(
+				    record_decode(raw, &out), ERR_OK);
+				assert_true(span_eq(
+				    out.text, seen++ ? b.text : a.text));
+			}
+		}
+		assert_int_equal(seen, 2);
+		record_reader_clear(&r);
+	}
+}
+
+static void
+a_record_longer_than_allowed_ends_the_stream(void **state)
+{
+	static const uint8_t over[] = { 0x01, 0x02, 0x01, 0x00 }; /* 66,049 */
+	static const uint8_t none[] = { 0, 0, 0, 0 };
+	struct span in = span_of(over, sizeof(over)), raw;
+	struct record_reader r;
+	bool got;
+
+	(void)state;
+	record_reader_init(&r);
+	assert_int_equal(record_reader_next(&r, &in, &got, &raw), ERR_TOO_LONG);
+	record_reader_clear(&r);
+	in = span_of(none, sizeof(none));
+	assert_int_equal(record_reader_next(&r, &in, &got, &raw), ERR_TOO_LONG);
+	record_reader_clear(&r);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_text_comes_back_as_it_was),
+		cmocka_unit_test(the_wire_form_is_fixed),
+		cmocka_unit_test(an_ack_comes_back_as_it_was),
+		cmocka_unit_test(hostile_26_a_text_over_64_kib_is_refused),
+		cmocka_unit_test(
+		    hostile_26_text_that_is_not_utf8_or_has_a_nul_is_refused),
+		cmocka_unit_test(
+		    hostile_26_escape_and_bidi_characters_are_kept),
+		cmocka_unit_test(an_unknown_kind_is_unknown_not_an_error),
+		cmocka_unit_test(a_hash_covers_every_field),
+		cmocka_unit_test(records_are_cut_out_of_any_pieces),
+		cmocka_unit_test(a_record_longer_than_allowed_ends_the_stream),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
