@@ -77,7 +77,11 @@ $(B)/btchatd: LIBS = $(call pc,$(PKGS))
 $(B)/btchatctl: $(B)/ctl/main.o $(B)/libctl.a $(B)/libproto.a
 $(B)/btchatctl: LIBS = $(call pc,libcjson libsodium)
 ALLIBS := $(B)/libtest.a $(B)/libctl.a $(B)/libdaemon.a $(B)/libproto.a
-$(UNIT): $(B)/%: $(B)/%.o $(ALLIBS)
+# A test of the core links nothing of the programs.
+UPROG  := $(filter $(B)/tests/unit/daemon/% $(B)/tests/unit/rpc/% \
+  $(B)/tests/unit/ctl/%,$(UNIT))
+$(UPROG): $(B)/%: $(B)/%.o $(ALLIBS)
+$(filter-out $(UPROG),$(UNIT)): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libproto.a
 $(UNIT): LIBS = $(call pc,$(PKGS) cmocka)
 $(SIM): $(B)/%: $(B)/%.o $(B)/libsim.a $(B)/libtest.a $(B)/libproto.a
 $(SIM): LIBS = $(call pc,libsodium cmocka)
