@@ -15,7 +15,7 @@
 #define DAEMON_DAEMON_H
 
 #include "daemon/config.h"
-#include "daemon/event.h"
+#include "daemon/events.h"
 #include "daemon/keyring.h"
 #include "daemon/sd.h"
 #include "daemon/store.h"
@@ -47,7 +47,7 @@ struct daemon_hooks {
 	/* After it: durable events up to d->event_head are there to pull. */
 	void (*events_ready)(struct daemon *d);
 	/* After it: ephemeral events, one call each. */
-	void (*ephemeral)(struct daemon *d, const struct event *e);
+	void (*ephemeral)(struct daemon *d, const struct event_row *e);
 	/* A message got a new state (for message.wait), after the commit. */
 	void (*message_moved)(struct daemon *d, const struct message_id *id,
 	    enum message_state state);

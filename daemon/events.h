@@ -1,10 +1,10 @@
 /*
  * The durable event log: rows written in the transaction of the change they
  * tell of, read by cursor (epoch, seq). A subscriber is a cursor, not a
- * queue. [btchat-rpc(7): events]
+ * queue. (Plain event_* names belong to libevent.) [btchat-rpc(7): events]
  */
-#ifndef DAEMON_EVENT_H
-#define DAEMON_EVENT_H
+#ifndef DAEMON_EVENTS_H
+#define DAEMON_EVENTS_H
 
 #include "daemon/store.h"
 
@@ -39,11 +39,11 @@ enum event_type {
 #define EVENT_TYPES       18
 #define EVENT_DURABLE_MAX EVENT_SECURITY_WARNING
 
-const char *event_name(enum event_type type); /* "message.new" */
+const char *events_name(enum event_type type); /* "message.new" */
 /* EVENT_NONE: no such name. */
-enum event_type event_type_of(const char *name);
+enum event_type events_type(const char *name);
 
-struct event {
+struct event_row {
 	int64_t seq; /* 0: ephemeral */
 	uint64_t ts_ms;
 	enum event_type type;
@@ -53,34 +53,34 @@ struct event {
 };
 
 /* Appends in the current transaction; sets e->seq. */
-MUST_USE enum err event_add(struct store *s, struct event *e);
+MUST_USE enum err events_add(struct store *s, struct event_row *e);
 
-struct event_log {
+struct events_log {
 	char epoch[EVENT_EPOCH_SIZE];
 	int64_t head;   /* newest seq, 0: none yet */
 	int64_t oldest; /* a cursor below oldest - 1 has missed something */
 };
-MUST_USE enum err event_log(struct store *s, struct event_log *ret);
+MUST_USE enum err events_log(struct store *s, struct events_log *ret);
 /* Calls row for events with seq > since, oldest first, at most limit, until
  * it returns false. Rows that do not open are skipped; *ret_last is the last
  * seq that was looked at (since, if there was none). */
-MUST_USE enum err event_read(struct store *s, int64_t since, size_t limit,
-    bool (*row)(void *ctx, const struct event *e), void *ctx,
+MUST_USE enum err events_read(struct store *s, int64_t since, size_t limit,
+    bool (*row)(void *ctx, const struct event_row *e), void *ctx,
     int64_t *ret_last);
 
 /* Consumers: names that remember how far they came. A new one begins at
  * `seq`. ERR_LIMIT: API_CONSUMERS_MAX; ERR_MALFORMED: name. */
-MUST_USE enum err event_consumer_put(
+MUST_USE enum err events_consumer_put(
     struct store *s, const char *name, int64_t seq, uint64_t now_ms);
 /* ERR_NOT_FOUND. *ret_lapsed: it lagged too far and events were dropped. */
-MUST_USE enum err event_consumer_get(
+MUST_USE enum err events_consumer_get(
     struct store *s, const char *name, int64_t *ret_seq, bool *ret_lapsed);
 /* Never back, never past the head. ERR_NOT_FOUND, ERR_LIMIT (past it). */
-MUST_USE enum err event_consumer_ack(
+MUST_USE enum err events_consumer_ack(
     struct store *s, const char *name, int64_t seq, uint64_t now_ms);
 
 /* Drops what is older than `days` and beyond `rows`, and acked by all. */
 MUST_USE enum err
-event_expire(struct store *s, uint64_t now_ms, uint64_t days, uint64_t rows);
+events_expire(struct store *s, uint64_t now_ms, uint64_t days, uint64_t rows);
 
-#endif /* DAEMON_EVENT_H */
+#endif /* DAEMON_EVENTS_H */

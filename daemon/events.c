@@ -1,0 +1,341 @@
+#include "daemon/events.h"
+
+#include "daemon/log.h"
+#include "daemon/store_db.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+	CHUNK = 10000,          /* rows dropped at a time */
+	LAG_ROWS_MAX = 1000000, /* a consumer may be behind by that much */
+	LAG_DAYS_MAX = 90,
+};
+static const uint64_t day_ms = UINT64_C(24) * 3600 * 1000;
+
+static const char *const names[EVENT_TYPES] = {
+	[EVENT_NONE] = "none",
+	[EVENT_MESSAGE_NEW] = "message.new",
+	[EVENT_MESSAGE_STATE] = "message.state",
+	[EVENT_MESSAGE_CONFLICT] = "message.conflict",
+	[EVENT_CONTACT_ADDED] = "contact.added",
+	[EVENT_CONTACT_READY] = "contact.ready",
+	[EVENT_CONTACT_CHANGED] = "contact.changed",
+	[EVENT_CONTACT_REMOVED] = "contact.removed",
+	[EVENT_INVITE_CREATED] = "invite.created",
+	[EVENT_INVITE_USED] = "invite.used",
+	[EVENT_INVITE_REVOKED] = "invite.revoked",
+	[EVENT_CONV_READ] = "conv.read",
+	[EVENT_IDENTITY_CHANGED] = "identity.changed",
+	[EVENT_IDENTITY_UNLOCKED] = "identity.unlocked",
+	[EVENT_SECURITY_WARNING] = "security.warning",
+	[EVENT_PRESENCE] = "presence",
+	[EVENT_NET_CHANGED] = "net.changed",
+	[EVENT_DHT_CHANGED] = "dht.changed",
+};
+
+const char *
+events_name(enum event_type type)
+{
+	assert((unsigned)type < EVENT_TYPES);
+	return names[type];
+}
+
+enum event_type
+events_type(const char *name)
+{
+	for (unsigned i = EVENT_NONE + 1; i < EVENT_TYPES; i++)
+		if (strcmp(name, names[i]) == 0)
+			return (enum event_type)i;
+	return EVENT_NONE;
+}
+
+static struct row_key
+event_key(int64_t seq, unsigned type)
+{
+	struct row_key k = row_key("event", "body");
+
+	row_key_add_u64(&k, (uint64_t)seq);
+	row_key_add_u64(&k, type);
+	return k;
+}
+
+/* The newest seq ever given, also if its row was dropped since. */
+static enum err
+read_head(struct store *s)
+{
+	struct query q;
+	enum err err;
+
+	if (s->event_head >= 0)
+		return ERR_OK;
+	q = db_query(s, "SELECT seq FROM sqlite_sequence WHERE name = 'event'");
+	err = db_row(&q);
+	if (!err)
+		s->event_head = db_int(&q, 0);
+	else if (err == ERR_NOT_FOUND)
+		s->event_head = 0;
+	db_end(&q);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+enum err
+events_add(struct store *s, struct event_row *e)
+{
+	struct row_key key;
+	struct query q;
+	enum err err;
+
+	assert(e->type > EVENT_NONE && e->type <= EVENT_DURABLE_MAX);
+	if (!store_has_key(s))
+		return ERR_STATE;
+	err = read_head(s);
+	if (err)
+		return err;
+	e->seq = s->event_head + 1;
+	key = event_key(e->seq, e->type);
+	q = db_query(s, "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5)");
+	db_bind_int(&q, e->seq);
+	db_bind_int(&q, (int64_t)e->ts_ms);
+	db_bind_int(&q, e->type);
+	if (e->has_conv)
+		db_bind_blob(&q, e->conv.b, sizeof(e->conv.b));
+	else
+		db_bind_null(&q);
+	db_bind_sealed(&q, &key, e->body);
+	err = db_write(&q);
+	if (!err)
+		s->event_head = e->seq;
+	return err;
+}
+
+enum err
+events_log(struct store *s, struct events_log *ret)
+{
+	struct events_log log = { 0 };
+	struct query q;
+	size_t n = 0;
+	enum err err = read_head(s);
+
+	if (!err)
+		err = store_meta_get(
+		    s, "epoch", log.epoch, sizeof(log.epoch) - 1, &n);
+	if (err)
+		return err == ERR_NOT_FOUND ? ERR_MALFORMED : err;
+	log.head = s->event_head;
+	q = db_query(s, "SELECT seq FROM event ORDER BY seq LIMIT 1");
+	err = db_row(&q);
+	log.oldest = err == ERR_OK ? db_int(&q, 0) : log.head + 1;
+	db_end(&q);
+	if (err && err != ERR_NOT_FOUND)
+		return err;
+	*ret = log;
+	return ERR_OK;
+}
+
+/* ERR_AUTH: does not open. */
+static enum err
+read_event(const struct query *q, struct store_buf *buf, struct event_row *ret)
+{
+	struct event_row e = { 0 };
+	int64_t type = db_int(q, 2);
+	struct row_key key;
+	enum err err;
+
+	e.seq = db_int(q, 0);
+	e.ts_ms = (uint64_t)db_int(q, 1);
+	if (type <= EVENT_NONE || type > EVENT_DURABLE_MAX)
+		return ERR_AUTH;
+	e.type = (enum event_type)type;
+	e.has_conv = db_blob(q, 3).n == sizeof(e.conv.b);
+	db_bytes(q, 3, e.conv.b, sizeof(e.conv.b));
+	key = event_key(e.seq, e.type);
+	err = db_open_sealed(q, 4, &key, buf, &e.body);
+	if (!err)
+		*ret = e;
+	return err;
+}
+
+enum err
+events_read(struct store *s, int64_t since, size_t limit,
+    bool (*row)(void *ctx, const struct event_row *e), void *ctx,
+    int64_t *ret_last)
+{
+	struct query q =
+	    db_query(s, "SELECT seq, ts_ms, type, conv, body FROM event"
+	                " WHERE seq > ?1 ORDER BY seq LIMIT ?2");
+	struct store_buf buf = { 0 };
+	struct event_row e;
+	enum err err;
+
+	*ret_last = since;
+	db_bind_int(&q, since);
+	db_bind_int(&q, (int64_t)limit);
+	while ((err = db_row(&q)) == ERR_OK) {
+		err = read_event(&q, &buf, &e);
+		if (err && err != ERR_AUTH)
+			break;
+		*ret_last = db_int(&q, 0);
+		if (!err && !row(ctx, &e))
+			break;
+	}
+	db_end(&q);
+	store_buf_clear(&buf);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+/* ---- consumers ---- */
+
+static bool
+is_consumer_name(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 0 && n <= EVENT_CONSUMER_MAX &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
+}
+
+static enum err
+count_consumers(struct store *s, int64_t *ret)
+{
+	struct query q = db_query(s, "SELECT count(*) FROM consumer");
+	enum err err = db_row(&q);
+
+	if (!err)
+		*ret = db_int(&q, 0);
+	db_end(&q);
+	return err;
+}
+
+static enum err
+write_consumer(struct store *s, const char *name, int64_t seq, uint64_t now_ms)
+{
+	struct query q = db_query(s,
+	    "INSERT INTO consumer(name, seq, ts_ms) VALUES(?1, ?2, ?3)"
+	    " ON CONFLICT(name) DO UPDATE SET seq = excluded.seq,"
+	    "  ts_ms = excluded.ts_ms, lapsed = 0");
+
+	db_bind_text(&q, name);
+	db_bind_int(&q, seq);
+	db_bind_int(&q, (int64_t)now_ms);
+	return db_write(&q);
+}
+
+enum err
+events_consumer_put(
+    struct store *s, const char *name, int64_t seq, uint64_t now_ms)
+{
+	int64_t have;
+	int64_t n = 0;
+	bool lapsed;
+	enum err err;
+
+	if (!is_consumer_name(name))
+		return ERR_MALFORMED;
+	err = events_consumer_get(s, name, &have, &lapsed);
+	if (err == ERR_NOT_FOUND) {
+		err = count_consumers(s, &n);
+		if (!err && n >= API_CONSUMERS_MAX)
+			err = ERR_LIMIT;
+	}
+	return err ? err : write_consumer(s, name, seq, now_ms);
+}
+
+enum err
+events_consumer_get(
+    struct store *s, const char *name, int64_t *ret_seq, bool *ret_lapsed)
+{
+	struct query q =
+	    db_query(s, "SELECT seq, lapsed FROM consumer WHERE name = ?1");
+	enum err err;
+
+	db_bind_text(&q, name);
+	err = db_row(&q);
+	if (!err) {
+		*ret_seq = db_int(&q, 0);
+		*ret_lapsed = db_int(&q, 1) != 0;
+	}
+	db_end(&q);
+	return err;
+}
+
+enum err
+events_consumer_ack(
+    struct store *s, const char *name, int64_t seq, uint64_t now_ms)
+{
+	int64_t have = 0;
+	bool lapsed;
+	enum err err = events_consumer_get(s, name, &have, &lapsed);
+
+	if (!err)
+		err = read_head(s);
+	if (err)
+		return err;
+	if (seq > s->event_head)
+		return ERR_LIMIT;
+	return write_consumer(s, name, seq > have ? seq : have, now_ms);
+}
+
+/* ---- retention ---- */
+
+/* Consumers that are too far behind no longer hold rows back. */
+static enum err
+lapse_consumers(struct store *s, uint64_t now_ms)
+{
+	uint64_t lag_ms = LAG_DAYS_MAX * day_ms;
+	struct query q =
+	    db_query(s, "UPDATE consumer SET lapsed = 1"
+	                " WHERE lapsed = 0 AND (seq < ?1 OR ts_ms < ?2)");
+	enum err err;
+
+	db_bind_int(&q, s->event_head - LAG_ROWS_MAX);
+	db_bind_int(&q, now_ms > lag_ms ? (int64_t)(now_ms - lag_ms) : 0);
+	err = db_write(&q);
+	if (!err && db_changed(s) > 0)
+		log_event(LOG_NOTICE, "consumer-lapsed",
+		    "n=%lld: their next subscription must start anew",
+		    (long long)db_changed(s));
+	return err;
+}
+
+/* The highest seq that may go: below every live consumer's ack. */
+static enum err
+acked_by_all(struct store *s, int64_t *ret)
+{
+	struct query q = db_query(
+	    s, "SELECT coalesce(min(seq), ?1) FROM consumer WHERE lapsed = 0");
+	enum err err;
+
+	db_bind_int(&q, INT64_MAX);
+	err = db_row(&q);
+	if (!err)
+		*ret = db_int(&q, 0);
+	db_end(&q);
+	return err;
+}
+
+enum err
+events_expire(struct store *s, uint64_t now_ms, uint64_t days, uint64_t rows)
+{
+	uint64_t keep_ms = days * day_ms;
+	int64_t acked = 0;
+	int64_t over;
+	struct query q;
+	enum err err = read_head(s);
+
+	if (!err)
+		err = lapse_consumers(s, now_ms);
+	if (!err)
+		err = acked_by_all(s, &acked);
+	if (err)
+		return err;
+	over =
+	    rows < (uint64_t)s->event_head ? s->event_head - (int64_t)rows : 0;
+	q = db_query(s, "DELETE FROM event WHERE seq <= (SELECT max(seq) FROM"
+	                " (SELECT seq, ts_ms FROM event WHERE seq <= ?1"
+	                "  ORDER BY seq LIMIT ?2) WHERE ts_ms < ?3)");
+	db_bind_int(&q, over < acked ? over : acked);
+	db_bind_int(&q, CHUNK);
+	db_bind_int(&q, now_ms > keep_ms ? (int64_t)(now_ms - keep_ms) : 0);
+	return db_write(&q);
+}

@@ -1,0 +1,434 @@
+#include "daemon/keyring.h"
+
+#include "proto/base/bytes.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC_PLAIN  "btchat key 1 plain\n"
+#define MAGIC_SEALED "btchat key 1 sealed\n"
+#define MAGIC_ANY    "btchat key "
+#define TEMP_FILE    KEYRING_FILE ".new"
+
+enum {
+	SECRETS = 64, /* seed and store key */
+	SUM = 32,     /* BLAKE2b at the end */
+	SALT = 16,
+	NONCE = 24,
+	BOX = SECRETS + 16,
+	PLAIN_SIZE = sizeof(MAGIC_PLAIN) - 1 + SECRETS + SUM,
+	SEALED_HEAD = sizeof(MAGIC_SEALED) - 1 + 8 + 8 + SALT + NONCE,
+	SEALED_SIZE = SEALED_HEAD + BOX + SUM,
+	FILE_MAX = 4096,
+};
+
+_Static_assert(SALT == crypto_pwhash_SALTBYTES, "salt of Argon2id");
+_Static_assert(NONCE == crypto_secretbox_NONCEBYTES, "nonce of the box");
+_Static_assert(BOX == SECRETS + crypto_secretbox_MACBYTES, "size of the box");
+
+struct secrets {
+	struct id_seed seed;
+	struct store_key store;
+};
+_Static_assert(sizeof(struct secrets) == SECRETS, "no padding");
+
+struct sealed {
+	uint64_t opslimit, memlimit;
+	uint8_t salt[SALT], nonce[NONCE], box[BOX];
+};
+
+struct keyring {
+	int dir_fd; /* borrowed */
+	enum keyring_state state;
+	bool is_sealed;
+	struct sealed sealed;    /* if is_sealed */
+	struct secrets *secrets; /* owned, locked memory */
+};
+
+static enum err __attribute__((format(printf, 3, 4)))
+refuse(char why[KEYRING_WHY_SIZE], enum err err, const char *fmt, ...)
+{
+	va_list ap;
+	int n = snprintf(why, KEYRING_WHY_SIZE, "%s: ", KEYRING_FILE);
+
+	assert(n > 0 && n < KEYRING_WHY_SIZE);
+	va_start(ap, fmt);
+	(void)vsnprintf(why + n, KEYRING_WHY_SIZE - (size_t)n, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+/* ---- reading ---- */
+
+static enum err
+read_file(int fd, uint8_t buf[FILE_MAX], size_t *ret_n)
+{
+	size_t n = 0;
+
+	while (n < FILE_MAX) {
+		ssize_t r = read(fd, buf + n, FILE_MAX - n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return ERR_IO;
+		if (r == 0)
+			break;
+		n += (size_t)r;
+	}
+	*ret_n = n;
+	return ERR_OK;
+}
+
+static enum err
+check_file(int fd, char why[KEYRING_WHY_SIZE])
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return refuse(why, ERR_IO, "%s", strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return refuse(why, ERR_STATE, "is not a regular file");
+	if (st.st_uid != geteuid())
+		return refuse(why, ERR_STATE,
+		    "belongs to uid %u; repair: chown it to the daemon's user",
+		    (unsigned)st.st_uid);
+	if (st.st_mode & (S_IRWXG | S_IRWXO))
+		return refuse(why, ERR_STATE,
+		    "others may read it (mode %04o); repair: chmod 600 %s, and"
+		    " think of the identity as known to them",
+		    (unsigned)(st.st_mode & 07777), KEYRING_FILE);
+	return ERR_OK;
+}
+
+static bool
+begins_with(struct span in, const char *magic)
+{
+	size_t n = strlen(magic);
+
+	return in.n >= n && memcmp(in.p, magic, n) == 0;
+}
+
+/* Names what is wrong with a file of a wrong kind or size. */
+static enum err
+refuse_form(struct span in, char why[KEYRING_WHY_SIZE])
+{
+	if (in.n == 0)
+		return refuse(why, ERR_MALFORMED,
+		    "is empty; repair: put back a copy of it, or remove it to"
+		    " begin with a new identity");
+	if (begins_with(in, MAGIC_PLAIN) || begins_with(in, MAGIC_SEALED))
+		return refuse(why, ERR_MALFORMED,
+		    "has %zu bytes, not %d: cut short or added to; repair: put"
+		    " back a copy of it",
+		    in.n,
+		    begins_with(in, MAGIC_PLAIN) ? (int)PLAIN_SIZE
+		                                 : (int)SEALED_SIZE);
+	if (begins_with(in, MAGIC_ANY))
+		return refuse(why, ERR_UNSUPPORTED,
+		    "has a format this btchatd does not know; repair: use the"
+		    " version that wrote it");
+	return refuse(why, ERR_MALFORMED,
+	    "is not a key file of btchatd; repair: put back a copy of it, or"
+	    " move it away");
+}
+
+static bool
+sum_is_good(struct span in)
+{
+	uint8_t sum[SUM];
+
+	(void)crypto_generichash(sum, sizeof(sum), in.p, in.n - SUM, NULL, 0);
+	return sodium_memcmp(sum, in.p + in.n - SUM, SUM) == 0;
+}
+
+static bool
+limits_are_sane(const struct sealed *b)
+{
+	return b->opslimit >= crypto_pwhash_OPSLIMIT_MIN &&
+	       b->opslimit <= crypto_pwhash_OPSLIMIT_SENSITIVE &&
+	       b->memlimit >= crypto_pwhash_MEMLIMIT_MIN &&
+	       b->memlimit <= crypto_pwhash_MEMLIMIT_SENSITIVE;
+}
+
+static enum err
+parse(struct keyring *k, struct span in, char why[KEYRING_WHY_SIZE])
+{
+	bool plain = begins_with(in, MAGIC_PLAIN) && in.n == PLAIN_SIZE;
+	bool boxed = begins_with(in, MAGIC_SEALED) && in.n == SEALED_SIZE;
+	struct reader r = rd_init(in);
+
+	if (!plain && !boxed)
+		return refuse_form(in, why);
+	if (!sum_is_good(in))
+		return refuse(why, ERR_MALFORMED,
+		    "is damaged; repair: put back a copy of it");
+	if (plain) {
+		(void)rd_span(&r, sizeof(MAGIC_PLAIN) - 1);
+		rd_bytes(&r, k->secrets, SECRETS);
+		k->state = KEYRING_OPEN;
+		return ERR_OK;
+	}
+	(void)rd_span(&r, sizeof(MAGIC_SEALED) - 1);
+	k->sealed.opslimit = rd_u64le(&r);
+	k->sealed.memlimit = rd_u64le(&r);
+	rd_bytes(&r, k->sealed.salt, SALT);
+	rd_bytes(&r, k->sealed.nonce, NONCE);
+	rd_bytes(&r, k->sealed.box, BOX);
+	assert(!r.bad);
+	if (!limits_are_sane(&k->sealed))
+		return refuse(why, ERR_UNSUPPORTED,
+		    "asks for more work than this btchatd does");
+	k->is_sealed = true;
+	k->state = KEYRING_LOCKED;
+	return ERR_OK;
+}
+
+static enum err
+load(struct keyring *k, char why[KEYRING_WHY_SIZE])
+{
+	uint8_t buf[FILE_MAX];
+	size_t n = 0;
+	enum err err;
+	int fd = openat(k->dir_fd, KEYRING_FILE,
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0 && errno == ENOENT)
+		return ERR_OK;
+	if (fd < 0 && errno == ELOOP)
+		return refuse(why, ERR_STATE, "is a symbolic link");
+	if (fd < 0)
+		return refuse(why, ERR_IO, "%s", strerror(errno));
+	err = check_file(fd, why);
+	if (err)
+		goto out;
+	err = read_file(fd, buf, &n);
+	if (err) {
+		(void)refuse(why, err, "%s", strerror(errno));
+		goto out;
+	}
+	err = parse(k, span_of(buf, n), why);
+out:
+	sodium_memzero(buf, sizeof(buf));
+	(void)close(fd);
+	return err;
+}
+
+enum err
+keyring_open(int dir_fd, struct keyring **ret, char why[KEYRING_WHY_SIZE])
+{
+	struct keyring *k = calloc(1, sizeof(*k));
+	enum err err;
+
+	if (!k)
+		return refuse(why, ERR_NOMEM, "no memory");
+	k->dir_fd = dir_fd;
+	k->secrets = sodium_malloc(sizeof(*k->secrets));
+	/* sodium_malloc goes on when it cannot lock: ask again and look. */
+	if (!k->secrets || sodium_mlock(k->secrets, sizeof(*k->secrets)) != 0) {
+		err = refuse(why, ERR_NOMEM,
+		    "no locked memory for it; raise the limit memlock");
+		goto out;
+	}
+	err = load(k, why);
+	if (err)
+		goto out;
+	(void)unlinkat(dir_fd, TEMP_FILE, 0); /* of a start that was cut off */
+	*ret = k;
+	return ERR_OK;
+out:
+	keyring_close(k);
+	return err;
+}
+
+void
+keyring_close(struct keyring *k)
+{
+	if (!k)
+		return;
+	sodium_free(k->secrets); /* wipes */
+	sodium_memzero(&k->sealed, sizeof(k->sealed));
+	free(k);
+}
+
+/* ---- the passphrase ---- */
+
+static enum err
+stretch(const struct sealed *b, struct span pass,
+    uint8_t key[crypto_secretbox_KEYBYTES])
+{
+	if (crypto_pwhash(key, crypto_secretbox_KEYBYTES, (const char *)pass.p,
+	        pass.n, b->salt, b->opslimit, (size_t)b->memlimit,
+	        crypto_pwhash_ALG_ARGON2ID13))
+		return ERR_NOMEM;
+	return ERR_OK;
+}
+
+enum err
+keyring_unlock(struct keyring *k, struct span passphrase)
+{
+	uint8_t key[crypto_secretbox_KEYBYTES];
+	enum err err;
+
+	if (k->state != KEYRING_LOCKED)
+		return ERR_STATE;
+	if (passphrase.n > KEYRING_PASS_MAX)
+		return ERR_AUTH;
+	err = stretch(&k->sealed, passphrase, key);
+	if (!err && crypto_secretbox_open_easy((uint8_t *)k->secrets,
+	                k->sealed.box, BOX, k->sealed.nonce, key))
+		err = ERR_AUTH;
+	if (!err)
+		k->state = KEYRING_OPEN;
+	sodium_memzero(key, sizeof(key));
+	return err;
+}
+
+/* ---- making ---- */
+
+/* Fills k->sealed with the secrets under a passphrase. */
+static enum err
+seal(struct keyring *k, struct span passphrase)
+{
+	uint8_t key[crypto_secretbox_KEYBYTES];
+	struct sealed *b = &k->sealed;
+	enum err err;
+
+	b->opslimit = crypto_pwhash_OPSLIMIT_MODERATE;
+	b->memlimit = crypto_pwhash_MEMLIMIT_MODERATE;
+	randombytes_buf(b->salt, sizeof(b->salt));
+	randombytes_buf(b->nonce, sizeof(b->nonce));
+	err = stretch(b, passphrase, key);
+	if (!err)
+		(void)crypto_secretbox_easy(b->box, (const uint8_t *)k->secrets,
+		    SECRETS, b->nonce, key);
+	sodium_memzero(key, sizeof(key));
+	return err;
+}
+
+static size_t
+compose(const struct keyring *k, bool boxed, uint8_t buf[FILE_MAX])
+{
+	struct writer w = wr_init(buf, FILE_MAX);
+	uint8_t sum[SUM];
+
+	if (boxed) {
+		wr_span(&w, span_str(MAGIC_SEALED));
+		wr_u64le(&w, k->sealed.opslimit);
+		wr_u64le(&w, k->sealed.memlimit);
+		wr_bytes(&w, k->sealed.salt, SALT);
+		wr_bytes(&w, k->sealed.nonce, NONCE);
+		wr_bytes(&w, k->sealed.box, BOX);
+	} else {
+		wr_span(&w, span_str(MAGIC_PLAIN));
+		wr_bytes(&w, k->secrets, SECRETS);
+	}
+	(void)crypto_generichash(sum, sizeof(sum), buf, w.n, NULL, 0);
+	wr_bytes(&w, sum, sizeof(sum));
+	assert(!w.bad);
+	assert(w.n == (boxed ? (size_t)SEALED_SIZE : (size_t)PLAIN_SIZE));
+	return w.n;
+}
+
+static enum err
+write_all(int fd, const uint8_t *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t r = write(fd, p, n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return ERR_IO;
+		p += r;
+		n -= (size_t)r;
+	}
+	return fsync(fd) ? ERR_IO : ERR_OK;
+}
+
+/* Written aside and synced, then given its name; link(2) does not replace. */
+static enum err
+write_file(int dir_fd, struct span bytes)
+{
+	enum err err;
+	int fd = openat(dir_fd, TEMP_FILE,
+	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return ERR_IO;
+	err = write_all(fd, bytes.p, bytes.n);
+	if (close(fd) && !err)
+		err = ERR_IO;
+	if (!err && linkat(dir_fd, TEMP_FILE, dir_fd, KEYRING_FILE, 0))
+		err = errno == EEXIST ? ERR_EXISTS : ERR_IO;
+	(void)unlinkat(dir_fd, TEMP_FILE, 0);
+	if (!err && fsync(dir_fd))
+		err = ERR_IO;
+	return err;
+}
+
+enum err
+keyring_create(struct keyring *k, struct span passphrase)
+{
+	uint8_t buf[FILE_MAX];
+	bool boxed = passphrase.n > 0;
+	enum err err = ERR_OK;
+	size_t n;
+
+	if (k->state != KEYRING_NONE)
+		return ERR_EXISTS;
+	if (passphrase.n > KEYRING_PASS_MAX)
+		return ERR_TOO_LONG;
+	randombytes_buf(k->secrets, SECRETS);
+	if (boxed)
+		err = seal(k, passphrase);
+	if (err)
+		goto out;
+	n = compose(k, boxed, buf);
+	err = write_file(k->dir_fd, span_of(buf, n));
+	if (err)
+		goto out;
+	k->is_sealed = boxed;
+	k->state = KEYRING_OPEN;
+out:
+	if (err)
+		sodium_memzero(k->secrets, SECRETS);
+	sodium_memzero(buf, sizeof(buf));
+	return err;
+}
+
+/* ---- looking ---- */
+
+enum keyring_state
+keyring_state(const struct keyring *k)
+{
+	return k->state;
+}
+
+bool
+keyring_sealed(const struct keyring *k)
+{
+	return k->is_sealed;
+}
+
+const struct id_seed *
+keyring_seed(const struct keyring *k)
+{
+	assert(k->state == KEYRING_OPEN);
+	return &k->secrets->seed;
+}
+
+const struct store_key *
+keyring_store_key(const struct keyring *k)
+{
+	assert(k->state == KEYRING_OPEN);
+	return &k->secrets->store;
+}
