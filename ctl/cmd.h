@@ -1,0 +1,36 @@
+/* The commands. Each takes its words and options from ctl->args, prints its
+ * result and returns the exit status. */
+#ifndef CTL_CMD_H
+#define CTL_CMD_H
+
+#include "ctl/ctl.h"
+
+int cmd_config_get(struct ctl *ctl);
+int cmd_config_ls(struct ctl *ctl);
+int cmd_contact_add(struct ctl *ctl);
+int cmd_contact_ls(struct ctl *ctl);
+int cmd_contact_rename(struct ctl *ctl);
+int cmd_contact_rm(struct ctl *ctl);
+int cmd_contact_show(struct ctl *ctl);
+int cmd_daemon_loglevel(struct ctl *ctl);
+int cmd_daemon_shutdown(struct ctl *ctl);
+int cmd_help(struct ctl *ctl);
+int cmd_id_create(struct ctl *ctl);
+int cmd_id_show(struct ctl *ctl);
+int cmd_id_unlock(struct ctl *ctl);
+int cmd_invite_accept(struct ctl *ctl);
+int cmd_invite_ls(struct ctl *ctl);
+int cmd_invite_new(struct ctl *ctl);
+int cmd_invite_revoke(struct ctl *ctl);
+int cmd_log(struct ctl *ctl);
+int cmd_net_bootstrap(struct ctl *ctl);
+int cmd_net_dht(struct ctl *ctl);
+int cmd_net_peers(struct ctl *ctl);
+int cmd_net_status(struct ctl *ctl);
+int cmd_rpc(struct ctl *ctl);
+int cmd_send(struct ctl *ctl);
+int cmd_status(struct ctl *ctl);
+int cmd_tail(struct ctl *ctl);
+int cmd_version(struct ctl *ctl);
+
+#endif /* CTL_CMD_H */

@@ -1,0 +1,296 @@
+/* contact: who we talk to. */
+#include "ctl/cmd.h"
+#include "ctl/print.h"
+#include "ctl/report.h"
+#include "ctl/resolve.h"
+#include "ctl/secret.h"
+#include "ctl/value.h"
+#include "ctl/when.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* contact ls while it walks the pages. */
+struct listing {
+	struct ctl *ctl;
+	struct table table;
+	const char *query; /* part of a name, any case; NULL: all */
+	uint64_t now_ms;
+};
+
+static const char *
+state_word(const cJSON *contact)
+{
+	if (strcmp(value_str(contact, "state"), "ready") != 0)
+		return value_str(contact, "state");
+	return value_true(contact, "online") ? "online" : "offline";
+}
+
+static void
+add_human(struct listing *l, const cJSON *c)
+{
+	char seen[WHEN_SIZE] = "", id[PRINT_ID_SIZE] = "", name[128] = "";
+
+	if (value_true(c, "online"))
+		(void)snprintf(seen, sizeof(seen), "now");
+	else
+		when_ago(value_u64(c, "last_seen_ms"), l->now_ms, seen);
+	print_short(value_str(c, "address"), id);
+	table_add(&l->table, resolve_name(c, name));
+	table_add(&l->table, state_word(c));
+	table_add(&l->table, seen);
+	table_add(&l->table, id);
+}
+
+static void
+add_plain(struct listing *l, const cJSON *c)
+{
+	char seen[WHEN_SIZE] = "-";
+	uint64_t seen_ms = value_u64(c, "last_seen_ms");
+
+	if (seen_ms != 0)
+		when_utc(seen_ms, seen);
+	table_add(&l->table, value_str(c, "id"));
+	table_add(&l->table, value_str(c, "name"));
+	table_add(&l->table, value_str(c, "state"));
+	table_add(&l->table, value_true(c, "online") ? "online" : "offline");
+	table_add(&l->table, seen);
+	table_add(&l->table, value_str(c, "address"));
+}
+
+static bool
+list_one(void *ctx, const cJSON *contact)
+{
+	struct listing *l = ctx;
+
+	if (l->query != NULL &&
+	    strcasestr(value_str(contact, "name"), l->query) == NULL)
+		return true;
+	if (l->ctl->mode == MODE_JSON)
+		print_json(l->ctl, contact);
+	else if (l->ctl->mode == MODE_HUMAN)
+		add_human(l, contact);
+	else
+		add_plain(l, contact);
+	return true;
+}
+
+int
+cmd_contact_ls(struct ctl *ctl)
+{
+	static const char *const heads[] = { "NAME", "STATE", "LAST SEEN",
+		"ADDRESS", "", "" };
+	struct listing l = { .ctl = ctl,
+		.query = args_word(&ctl->args, 0),
+		.now_ms = when_now_ms() };
+
+	table_init(&l.table, ctl, heads, ctl->mode == MODE_HUMAN ? 4 : 6);
+	int status = resolve_each(ctl, list_one, &l);
+	table_print(&l.table);
+	return status;
+}
+
+int
+cmd_contact_show(struct ctl *ctl)
+{
+	cJSON *contact = NULL, *whole = NULL, *params = NULL;
+	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
+
+	if (status != CTL_DONE)
+		return status;
+	params = cJSON_CreateObject();
+	value_add_str(params, "contact", value_str(contact, "id"));
+	status = ctl_call(ctl, "contact.get", params, &whole);
+	if (status == CTL_DONE && !print_as_json(ctl, whole))
+		print_flat(ctl, whole);
+	cJSON_Delete(whole);
+	cJSON_Delete(contact);
+	return status;
+}
+
+/* The contact in a result that has it as an object or as its id. */
+static const char *
+contact_id(const cJSON *result)
+{
+	if (value_has_str(result, "contact"))
+		return value_str(result, "contact");
+	return value_has_str(result, "contact.id")
+	    ? value_str(result, "contact.id")
+	    : value_str(result, "id");
+}
+
+/* Our own address, to be given to the new contact; NULL if it fails. */
+static cJSON *
+own_identity(struct ctl *ctl)
+{
+	struct ctl_outcome out;
+
+	if (ctl_try(ctl, CTL_REPLY_TIMEOUT_MS, "identity.show", NULL, &out) !=
+	    CTL_DONE)
+		return NULL;
+	cJSON_Delete(out.error);
+	return out.result;
+}
+
+static void
+print_added(struct ctl *ctl, const cJSON *result, const char *name)
+{
+	cJSON *own = NULL;
+
+	if (print_as_json(ctl, result))
+		return;
+	if (ctl->mode == MODE_PLAIN) {
+		print_fields(ctl, contact_id(result),
+		    value_str(result, "state"), NULL);
+		return;
+	}
+	own = own_identity(ctl);
+	print_human("added %s; waiting for them to add you: give out  btchat:%s",
+	    name, value_str(own, "address"));
+	cJSON_Delete(own);
+}
+
+/* Options that contact add and invite accept have in common. */
+static cJSON *
+add_params(const struct ctl *ctl, const char *key, const char *what)
+{
+	cJSON *params = cJSON_CreateObject();
+	const char *name = args_value(&ctl->args, "name");
+	const char *client_id = args_value(&ctl->args, "client-id");
+
+	value_add_str(params, key, what);
+	if (name != NULL)
+		value_add_str(params, "name", name);
+	if (client_id != NULL)
+		value_add_str(params, "client_id", client_id);
+	return params;
+}
+
+int
+cmd_contact_add(struct ctl *ctl)
+{
+	const char *address = args_word(&ctl->args, 0);
+	const char *name = args_value(&ctl->args, "name");
+	char short_address[PRINT_ID_SIZE];
+	cJSON *result = NULL;
+	int status = ctl_call(ctl, "contact.add",
+	    add_params(ctl, "address", address), &result);
+
+	if (status != CTL_DONE)
+		return status;
+	print_short(address, short_address);
+	print_added(ctl, result, name != NULL ? name : short_address);
+	cJSON_Delete(result);
+	return CTL_DONE;
+}
+
+int
+cmd_contact_rename(struct ctl *ctl)
+{
+	const char *name = args_word(&ctl->args, 1);
+	cJSON *contact = NULL, *result = NULL, *params = NULL;
+	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
+
+	if (status != CTL_DONE)
+		return status;
+	params = cJSON_CreateObject();
+	value_add_str(params, "contact", value_str(contact, "id"));
+	value_add_str(params, "name", name);
+	status = ctl_call(ctl, "contact.set", params, &result);
+	if (status == CTL_DONE && !print_as_json(ctl, result)) {
+		if (ctl->mode == MODE_HUMAN)
+			print_human("%s is now %s",
+			    value_str(contact, "name"), name);
+		else
+			print_fields(
+			    ctl, value_str(contact, "id"), name, NULL);
+	}
+	cJSON_Delete(result);
+	cJSON_Delete(contact);
+	return status;
+}
+
+static int
+remove_contact(struct ctl *ctl, const cJSON *contact)
+{
+	cJSON *params = cJSON_CreateObject(), *result = NULL;
+
+	value_add_str(params, "contact", value_str(contact, "id"));
+	(void)cJSON_AddTrueToObject(params, "history");
+	int status = ctl_call(ctl, "contact.delete", params, &result);
+
+	if (status == CTL_DONE && !print_as_json(ctl, result)) {
+		if (ctl->mode == MODE_HUMAN)
+			print_human("removed %s", value_str(contact, "name"));
+		else
+			print_fields(ctl, value_str(contact, "id"), "removed",
+			    NULL);
+	}
+	cJSON_Delete(result);
+	return status;
+}
+
+int
+cmd_contact_rm(struct ctl *ctl)
+{
+	cJSON *contact = NULL;
+	char buf[128], question[400];
+	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
+
+	if (status != CTL_DONE)
+		return status;
+	(void)snprintf(question, sizeof(question),
+	    "Remove %.256s and all messages with them?",
+	    resolve_name(contact, buf));
+	status = secret_agree(ctl, question) ? remove_contact(ctl, contact)
+	                                     : CTL_FAILED;
+	cJSON_Delete(contact);
+	return status;
+}
+
+/* An invitation from the command line, or the first word of stdin. */
+static int
+read_invitation(const struct ctl *ctl, char buf[1024], const char **ret)
+{
+	const char *word = args_word(&ctl->args, 0);
+
+	*ret = word;
+	if (strcmp(word, "-") != 0)
+		return CTL_DONE;
+	if (fgets(buf, 1024, stdin) == NULL) {
+		report("no invitation on stdin");
+		return CTL_FAILED;
+	}
+	buf[strcspn(buf, " \t\r\n")] = '\0';
+	*ret = buf;
+	return CTL_DONE;
+}
+
+int
+cmd_invite_accept(struct ctl *ctl)
+{
+	char buf[1024];
+	const char *uri = NULL;
+	const char *name = args_value(&ctl->args, "name");
+	cJSON *result = NULL;
+	int status = read_invitation(ctl, buf, &uri);
+
+	if (status == CTL_DONE)
+		status = ctl_call(ctl, "invite.accept",
+		    add_params(ctl, "uri", uri), &result);
+	if (status == CTL_DONE && !print_as_json(ctl, result)) {
+		if (ctl->mode == MODE_HUMAN)
+			print_human("accepted; %s will be ready when they are "
+			            "online",
+			    name != NULL ? name : "the contact");
+		else
+			print_fields(ctl, contact_id(result),
+			    value_has_str(result, "state")
+			        ? value_str(result, "state")
+			        : "waiting",
+			    NULL);
+	}
+	cJSON_Delete(result);
+	return status;
+}

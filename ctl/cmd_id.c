@@ -1,0 +1,97 @@
+/* id: the identity. */
+#include "ctl/cmd.h"
+#include "ctl/print.h"
+#include "ctl/report.h"
+#include "ctl/secret.h"
+#include "ctl/value.h"
+
+#include <string.h>
+
+static void
+print_identity(const struct ctl *ctl, const cJSON *id)
+{
+	if (!print_as_json(ctl, id))
+		print_flat(ctl, id);
+}
+
+int
+cmd_id_show(struct ctl *ctl)
+{
+	cJSON *id = NULL;
+	int status = ctl_call(ctl, "identity.show", NULL, &id);
+
+	if (status != CTL_DONE)
+		return status;
+	print_identity(ctl, id);
+	cJSON_Delete(id);
+	return CTL_DONE;
+}
+
+/* The passphrase for a new identity; not given means: none. */
+static int
+new_passphrase(const struct ctl *ctl, struct secret *ret)
+{
+	const struct args *a = &ctl->args;
+
+	*ret = (struct secret){ 0 };
+	if (!args_has(a, "no-passphrase"))
+		return secret_get(
+		    ctl, "Passphrase (empty: none)", true, ret);
+	if (args_has(a, "passphrase-fd") || args_has(a, "passphrase-file"))
+		return report_usage(
+		    "--no-passphrase and a passphrase: choose one");
+	return CTL_DONE;
+}
+
+int
+cmd_id_create(struct ctl *ctl)
+{
+	cJSON *params = cJSON_CreateObject(), *id = NULL;
+	struct secret secret;
+	int status = new_passphrase(ctl, &secret);
+
+	if (status != CTL_DONE) {
+		cJSON_Delete(params);
+		goto out;
+	}
+	if (secret.text[0] != '\0')
+		value_add_str(params, "passphrase", secret.text);
+	else
+		report_note(ctl, "no passphrase: whoever can read the state "
+		                 "directory can be you");
+	status = ctl_call(ctl, "identity.create", params, &id);
+	if (status == CTL_DONE)
+		print_identity(ctl, id);
+	cJSON_Delete(id);
+out:
+	secret_wipe(&secret);
+	return status;
+}
+
+int
+cmd_id_unlock(struct ctl *ctl)
+{
+	cJSON *params = NULL, *result = NULL;
+	struct secret secret;
+	int status = secret_get(ctl, "Passphrase", false, &secret);
+
+	if (status == CTL_DONE && !secret.given)
+		status = report_usage("no terminal to ask for the passphrase: "
+		                      "use --passphrase-fd or "
+		                      "--passphrase-file");
+	if (status != CTL_DONE)
+		goto out;
+	params = cJSON_CreateObject();
+	value_add_str(params, "passphrase", secret.text);
+	status = ctl_call(ctl, "identity.unlock", params, &result);
+	if (status == CTL_DONE && !print_as_json(ctl, result)) {
+		if (ctl->mode == MODE_HUMAN)
+			print_human("unlocked");
+		else
+			print_flat(ctl, result);
+	}
+	cJSON_Delete(result);
+out:
+	secret_wipe(&secret);
+	return status;
+}

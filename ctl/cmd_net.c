@@ -1,0 +1,224 @@
+/* net, config, daemon: looking at the machinery. */
+#include "ctl/cmd.h"
+#include "ctl/print.h"
+#include "ctl/report.h"
+#include "ctl/value.h"
+#include "ctl/when.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A call without parameters whose result is one object. */
+static int
+show(struct ctl *ctl, const char *method)
+{
+	cJSON *result = NULL;
+	int status = ctl_call(ctl, method, NULL, &result);
+
+	if (status == CTL_DONE && !print_as_json(ctl, result))
+		print_flat(ctl, result);
+	cJSON_Delete(result);
+	return status;
+}
+
+int
+cmd_net_status(struct ctl *ctl)
+{
+	return show(ctl, "net.status");
+}
+
+int
+cmd_net_dht(struct ctl *ctl)
+{
+	return show(ctl, "net.dht");
+}
+
+static void
+add_peer(struct table *t, const cJSON *p)
+{
+	char id[PRINT_ID_SIZE], number[24], name[128];
+	static const char *const numbers[] = { "rtt_ms", "bytes_in",
+		"bytes_out", "outbox" };
+	bool human = t->ctl->mode == MODE_HUMAN;
+	const char *who = value_has_str(p, "contact") ? "contact" : "id";
+
+	print_short(value_str(p, who), id);
+	(void)snprintf(name, sizeof(name), "%.100s",
+	    value_has_str(p, "name") && value_str(p, "name")[0] != '\0'
+	        ? value_str(p, "name")
+	        : id);
+	table_add(t, human ? name : value_str(p, who));
+	table_add(t,
+	    value_true(p, "online")           ? "online"
+	        : value_true(p, "connecting") ? "connecting"
+	                                      : "offline");
+	table_add(t, value_has_str(p, "path") ? value_str(p, "path") : "-");
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		(void)snprintf(number, sizeof(number), "%" PRIu64,
+		    value_u64(p, numbers[i]));
+		table_add(t, number);
+	}
+	if (!human)
+		table_add(t, value_str(p, "name"));
+}
+
+int
+cmd_net_peers(struct ctl *ctl)
+{
+	static const char *const heads[] = { "CONTACT", "STATE", "PATH",
+		"RTT ms", "IN", "OUT", "WAITING", "" };
+	struct table t;
+	char *after = NULL;
+	bool more = true;
+	int status = CTL_DONE;
+
+	table_init(&t, ctl, heads, ctl->mode == MODE_HUMAN ? 7 : 8);
+	while (more && status == CTL_DONE) {
+		cJSON *params = cJSON_CreateObject(), *page = NULL;
+		const cJSON *item = NULL;
+
+		if (after != NULL)
+			value_add_str(params, "after", after);
+		status = ctl_call(ctl, "net.peers", params, &page);
+		cJSON_ArrayForEach(item, value_get(page, "items"))
+		{
+			if (!print_as_json(ctl, item))
+				add_peer(&t, item);
+		}
+		free(after);
+		more = value_has_str(page, "next");
+		after = more ? value_strdup(value_str(page, "next")) : NULL;
+		cJSON_Delete(page);
+	}
+	free(after);
+	table_print(&t);
+	return status;
+}
+
+/* A call whose success is the whole result; said in a word to people. */
+static int
+do_and_say(
+    struct ctl *ctl, const char *method, cJSON *params, const char *word)
+{
+	cJSON *result = NULL;
+	int status = ctl_call(ctl, method, params, &result);
+
+	if (status == CTL_DONE && !print_as_json(ctl, result)) {
+		if (ctl->mode == MODE_HUMAN)
+			print_human("%s", word);
+		else
+			print_flat(ctl, result);
+	}
+	cJSON_Delete(result);
+	return status;
+}
+
+int
+cmd_net_bootstrap(struct ctl *ctl)
+{
+	cJSON *params = cJSON_CreateObject();
+
+	value_add_str(params, "node", args_word(&ctl->args, 0));
+	return do_and_say(ctl, "net.bootstrap", params, "asking that node");
+}
+
+int
+cmd_daemon_shutdown(struct ctl *ctl)
+{
+	return do_and_say(ctl, "daemon.shutdown", NULL, "stopping");
+}
+
+int
+cmd_daemon_loglevel(struct ctl *ctl)
+{
+	const char *level = args_word(&ctl->args, 0);
+	cJSON *params = cJSON_CreateObject(), *result = NULL;
+
+	if (level != NULL)
+		value_add_str(params, "level", level);
+	int status = ctl_call(ctl, "daemon.loglevel", params, &result);
+
+	if (status == CTL_DONE && !print_as_json(ctl, result))
+		print_flat(ctl, result);
+	cJSON_Delete(result);
+	return status;
+}
+
+/* A list's values are lines, or elements; one field for both. */
+static char *
+setting_text(const cJSON *v)
+{
+	char *text = NULL;
+	const cJSON *item = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	if (f == NULL)
+		return value_strdup("");
+	if (cJSON_IsString(v)) {
+		(void)fputs(v->valuestring, f);
+	} else if (cJSON_IsArray(v)) {
+		cJSON_ArrayForEach(item, v)
+		{
+			(void)fprintf(f, "%s%s", item->prev->next != NULL ? " "
+			                                                  : "",
+			    cJSON_IsString(item) ? item->valuestring : "");
+		}
+	} else if (v != NULL) {
+		value_write(f, v);
+	}
+	(void)fclose(f);
+	return text;
+}
+
+int
+cmd_config_ls(struct ctl *ctl)
+{
+	static const char *const heads[] = { "KEY", "VALUE", "SOURCE" };
+	cJSON *list = NULL;
+	const cJSON *item = NULL;
+	struct table t;
+	int status = ctl_call(ctl, "config.list", NULL, &list);
+
+	if (status != CTL_DONE)
+		return status;
+	if (print_items_as_json(ctl, value_get(list, "items")))
+		goto out;
+	table_init(&t, ctl, heads, 3);
+	cJSON_ArrayForEach(item, value_get(list, "items"))
+	{
+		char *value = setting_text(value_get(item, "value"));
+
+		table_add(&t, value_str(item, "key"));
+		table_add(&t, value);
+		table_add(&t, value_str(item, "source"));
+		free(value);
+	}
+	table_print(&t);
+out:
+	cJSON_Delete(list);
+	return CTL_DONE;
+}
+
+int
+cmd_config_get(struct ctl *ctl)
+{
+	cJSON *params = cJSON_CreateObject(), *result = NULL;
+
+	value_add_str(params, "key", args_word(&ctl->args, 0));
+	int status = ctl_call(ctl, "config.get", params, &result);
+
+	if (status == CTL_DONE && !print_as_json(ctl, result)) {
+		char *value = setting_text(value_get(result, "value"));
+
+		if (ctl->mode == MODE_HUMAN)
+			print_human("%s", value);
+		else
+			print_fields(ctl, value, NULL);
+		free(value);
+	}
+	cJSON_Delete(result);
+	return status;
+}

@@ -1,0 +1,266 @@
+/* send: a message, and optionally the wait until it is there. */
+#include "ctl/cmd.h"
+#include "ctl/print.h"
+#include "ctl/report.h"
+#include "ctl/resolve.h"
+#include "ctl/value.h"
+#include "ctl/when.h"
+#include "proto/api.h"
+#include "proto/base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	TEXT_MAX = 64 * 1024, /* bytes; more is refused by the daemon anyway */
+	QUIET_WAIT_MS = 1000, /* before a wait is worth a word */
+};
+
+static int
+check_text(const struct ctl *ctl, const char *text, size_t n)
+{
+	if (n > TEXT_MAX) {
+		cJSON *data = cJSON_CreateObject();
+
+		value_add_u64(data, "max", TEXT_MAX);
+		return report_api(ctl, API_MESSAGE_TOO_LONG,
+		    "a message has at most 65536 bytes", data);
+	}
+	if (n == 0)
+		return report_usage("the message is empty");
+	if (!utf8_valid(span_of(text, n)) || memchr(text, 0, n) != NULL) {
+		report("the message is not text (UTF-8 without NUL)");
+		return CTL_FAILED;
+	}
+	return CTL_DONE;
+}
+
+/* All of stdin but one final line break; owned by the caller. */
+static int
+read_stdin(const struct ctl *ctl, char **ret)
+{
+	char *text = value_alloc(TEXT_MAX + 3);
+	size_t n = fread(text, 1, TEXT_MAX + 2, stdin);
+	int status = CTL_DONE;
+
+	if (ferror(stdin)) {
+		report("cannot read the message");
+		status = CTL_FAILED;
+	}
+	if (n > 0 && text[n - 1] == '\n')
+		n--;
+	text[n] = '\0';
+	if (status == CTL_DONE)
+		status = check_text(ctl, text, n);
+	if (status != CTL_DONE) {
+		free(text);
+		text = NULL;
+	}
+	*ret = text;
+	return status;
+}
+
+/* The words behind TO are joined by blanks, as a shell user types them. */
+static int
+join_words(const struct ctl *ctl, char **ret)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+	int status = CTL_FAILED;
+
+	for (size_t i = 1; f != NULL && i < args_count(&ctl->args); i++)
+		(void)fprintf(f, "%s%s", i > 1 ? " " : "",
+		    args_word(&ctl->args, i));
+	if (f != NULL && fclose(f) == 0)
+		status = check_text(ctl, text, n);
+	if (status != CTL_DONE) {
+		free(text);
+		text = NULL;
+	}
+	*ret = text;
+	return status;
+}
+
+static int
+get_text(const struct ctl *ctl, char **ret)
+{
+	const char *word = args_word(&ctl->args, 1);
+
+	if (word == NULL && isatty(STDIN_FILENO))
+		return report_usage("what shall be sent? (- reads stdin)");
+	if (word == NULL || strcmp(word, "-") == 0)
+		return read_stdin(ctl, ret);
+	return join_words(ctl, ret);
+}
+
+static int
+wait_state(const struct ctl *ctl, const char **ret)
+{
+	const char *state = args_value(&ctl->args, "wait");
+
+	*ret = NULL;
+	if (!args_has(&ctl->args, "wait"))
+		return CTL_DONE;
+	*ret = state != NULL ? state : "delivered";
+	if (strcmp(*ret, "sent") != 0 && strcmp(*ret, "delivered") != 0)
+		return report_usage("--wait is for sent or delivered");
+	return CTL_DONE;
+}
+
+/* What became of a message, in the form for stdout. */
+struct fate {
+	const char *id, *state, *name; /* borrowed */
+	uint64_t at_ms;                /* 0: not told */
+};
+
+static void
+print_fate(const struct ctl *ctl, const struct fate *f)
+{
+	char when[WHEN_SIZE], id[PRINT_ID_SIZE];
+	const char *mark =
+	    strcmp(f->state, "delivered") == 0 ? "\xe2\x9c\x93\xe2\x9c\x93"
+	    : strcmp(f->state, "failed") == 0  ? "\xe2\x9c\x97"
+	                                       : "\xe2\x9c\x93";
+
+	if (ctl->mode == MODE_HUMAN) {
+		print_short(f->id, id);
+		print_human("%s %s to %s (%s)", mark, f->state, f->name, id);
+		return;
+	}
+	if (f->at_ms == 0) {
+		print_fields(ctl, f->id, f->state, NULL);
+		return;
+	}
+	when_utc(f->at_ms, when);
+	print_fields(ctl, f->id, f->state, when, NULL);
+}
+
+/* One message.wait; *ret is the result, or the data of the time-out. */
+static int
+wait_once(struct ctl *ctl, const struct fate *f, uint64_t ms, cJSON **ret)
+{
+	cJSON *params = cJSON_CreateObject();
+	struct ctl_outcome out;
+
+	value_add_str(params, "id", f->id);
+	value_add_str(params, "state", f->state);
+	value_add_u64(params, "timeout_ms", ms);
+	int status = ctl_try(
+	    ctl, ms + CTL_REPLY_TIMEOUT_MS, "message.wait", params, &out);
+
+	if (status != CTL_DONE)
+		return status;
+	*ret = out.result;
+	if (out.error == NULL)
+		return CTL_DONE;
+	if ((int)value_u64(out.error, "code") == API_TIMEOUT) {
+		*ret = cJSON_DetachItemFromObjectCaseSensitive(
+		    out.error, "data");
+		status = CTL_TIMED_OUT;
+	} else {
+		status = report_error(ctl, out.error);
+	}
+	cJSON_Delete(out.error);
+	return status;
+}
+
+/* Waits with a word on a terminal if it takes longer than a second. */
+static int
+wait_for(struct ctl *ctl, const struct fate *f, cJSON **ret)
+{
+	uint64_t ms = ctl->has_timeout ? ctl->timeout_ms : CTL_WAIT_TIMEOUT_MS;
+	uint64_t first = ms < QUIET_WAIT_MS ? ms : QUIET_WAIT_MS;
+	int status = wait_once(ctl, f, first, ret);
+
+	if (status != CTL_TIMED_OUT || ms == first)
+		return status;
+	if (isatty(STDERR_FILENO))
+		report_note(ctl, "waiting until %s has it (Ctrl-C: it is "
+		                 "sent later anyway)",
+		    f->name);
+	cJSON_Delete(*ret);
+	*ret = NULL;
+	return wait_once(ctl, f, ms - first, ret);
+}
+
+/* Sent and stored; now what the user asked to wait for. */
+static int
+finish(struct ctl *ctl, const cJSON *sent, const char *want, const char *name)
+{
+	struct fate f = { value_str(sent, "id"), want, name, 0 };
+	cJSON *now = NULL;
+	int status = wait_for(ctl, &f, &now);
+
+	if (status != CTL_DONE && status != CTL_TIMED_OUT)
+		return status;
+	f.state = value_has_str(now, "state") ? value_str(now, "state")
+	                                      : "queued";
+	f.at_ms = value_u64(now, "at_ms");
+	if (f.at_ms == 0)
+		f.at_ms = value_u64(now, "state_ms");
+	if (f.at_ms == 0)
+		f.at_ms = when_now_ms();
+	if (ctl->mode == MODE_JSON) {
+		cJSON *line = cJSON_CreateObject();
+
+		value_add_str(line, "id", f.id);
+		value_add_str(line, "state", f.state);
+		value_add_u64(line, "at_ms", f.at_ms);
+		print_json(ctl, line);
+		cJSON_Delete(line);
+	} else {
+		print_fate(ctl, &f);
+	}
+	if (strcmp(f.state, "failed") == 0)
+		status = CTL_FAILED;
+	cJSON_Delete(now);
+	return status;
+}
+
+static int
+send_text(struct ctl *ctl, const cJSON *contact, const char *text, cJSON **ret)
+{
+	const char *client_id = args_value(&ctl->args, "client-id");
+	cJSON *params = cJSON_CreateObject();
+
+	value_add_str(params, "conv", value_str(contact, "id"));
+	value_add_str(params, "text", text);
+	if (client_id != NULL)
+		value_add_str(params, "client_id", client_id);
+	return ctl_call(ctl, "message.send", params, ret);
+}
+
+int
+cmd_send(struct ctl *ctl)
+{
+	const char *want = NULL;
+	char *text = NULL, buf[128];
+	cJSON *contact = NULL, *sent = NULL;
+	int status = wait_state(ctl, &want);
+
+	if (status == CTL_DONE)
+		status = get_text(ctl, &text);
+	if (status == CTL_DONE)
+		status = resolve_contact(
+		    ctl, args_word(&ctl->args, 0), &contact);
+	if (status == CTL_DONE)
+		status = send_text(ctl, contact, text, &sent);
+	if (status != CTL_DONE)
+		goto out;
+	const char *name = resolve_name(contact, buf);
+	struct fate f = { value_str(sent, "id"), value_str(sent, "state"),
+		name, 0 };
+
+	if (want != NULL)
+		status = finish(ctl, sent, want, name);
+	else if (!print_as_json(ctl, sent))
+		print_fate(ctl, &f);
+out:
+	cJSON_Delete(sent);
+	cJSON_Delete(contact);
+	free(text);
+	return status;
+}

@@ -1,0 +1,261 @@
+/* The table of commands, and finding one in it. */
+#include "ctl/command.h"
+
+#include "ctl/cmd.h"
+#include "ctl/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ANY COMMAND_WORDS_ANY
+
+/* clang-format off */
+const struct command command_table[] = {
+	{ "status", NULL, "",
+	  "what the daemon is doing, on one screen",
+	  "", 0, 0, TIER_CHAT, cmd_status },
+	{ "version", NULL, "",
+	  "versions of this program and of the daemon",
+	  "", 0, 0, TIER_NONE, cmd_version },
+	{ "id", "show", "",
+	  "your address, to give to others",
+	  "", 0, 0, TIER_CHAT, cmd_id_show },
+	{ "id", "create",
+	  "[--passphrase-fd N | --passphrase-file F | --no-passphrase]",
+	  "make the identity, once",
+	  "passphrase-fd passphrase-file no-passphrase",
+	  0, 0, TIER_CHAT, cmd_id_create },
+	{ "id", "unlock", "[--passphrase-fd N | --passphrase-file F]",
+	  "open an identity that a passphrase seals",
+	  "passphrase-fd passphrase-file", 0, 0, TIER_CHAT, cmd_id_unlock },
+	{ "contact", "ls", "[TEXT]",
+	  "contacts, or those whose name has TEXT in it",
+	  "", 0, 1, TIER_CHAT, cmd_contact_ls },
+	{ "contact", "show", "WHO",
+	  "all about one contact",
+	  "", 1, 1, TIER_CHAT, cmd_contact_show },
+	{ "contact", "add", "ADDRESS [--name NAME]",
+	  "add somebody by address; they add yours",
+	  "name client-id", 1, 1, TIER_CHAT, cmd_contact_add },
+	{ "contact", "rename", "WHO NAME",
+	  "call a contact something else",
+	  "", 2, 2, TIER_CHAT, cmd_contact_rename },
+	{ "contact", "rm", "WHO [--yes]",
+	  "remove a contact and the history with it",
+	  "", 1, 1, TIER_CHAT, cmd_contact_rm },
+	{ "invite", "new", "[--label TEXT] [--ttl 7d]",
+	  "an invitation for one person",
+	  "label ttl", 0, 0, TIER_CHAT, cmd_invite_new },
+	{ "invite", "ls", "",
+	  "invitations and what became of them",
+	  "", 0, 0, TIER_CHAT, cmd_invite_ls },
+	{ "invite", "accept", "INVITATION|- [--name NAME]",
+	  "become a contact of who invited you",
+	  "name client-id", 1, 1, TIER_CHAT, cmd_invite_accept },
+	{ "invite", "revoke", "ID",
+	  "make an invitation worthless",
+	  "", 1, 1, TIER_CHAT, cmd_invite_revoke },
+	{ "send", NULL,
+	  "TO [TEXT|-] [--wait[=sent|delivered]] [--client-id ID]",
+	  "send a message; - or no TEXT reads stdin",
+	  "wait client-id", 1, ANY, TIER_CHAT, cmd_send },
+	{ "log", NULL, "TO [-n N] [--before ID]",
+	  "the last messages with somebody, oldest first",
+	  "lines before", 1, 1, TIER_CHAT, cmd_log },
+	{ "tail", NULL,
+	  "[--since CURSOR|oldest] [--consumer NAME] [--type T,..] "
+	  "[--in TO] [-n N]",
+	  "follow events; goes on after a restart of the daemon",
+	  "since consumer type in lines", 0, 0, TIER_CHAT, cmd_tail },
+	{ "net", "status", "",
+	  "addresses, traffic",
+	  "", 0, 0, TIER_CHAT, cmd_net_status },
+	{ "net", "dht", "",
+	  "the distributed hash table",
+	  "", 0, 0, TIER_CHAT, cmd_net_dht },
+	{ "net", "peers", "",
+	  "contacts and the paths to them",
+	  "", 0, 0, TIER_CHAT, cmd_net_peers },
+	{ "net", "bootstrap", "HOST:PORT",
+	  "enter the DHT through a node",
+	  "", 1, 1, TIER_ADMIN, cmd_net_bootstrap },
+	{ "config", "ls", "",
+	  "every setting, its value and where that comes from",
+	  "", 0, 0, TIER_CHAT, cmd_config_ls },
+	{ "config", "get", "KEY",
+	  "the value of one setting",
+	  "", 1, 1, TIER_CHAT, cmd_config_get },
+	{ "daemon", "loglevel", "[LEVEL]",
+	  "err, warning, notice, info or debug",
+	  "", 0, 1, TIER_ADMIN, cmd_daemon_loglevel },
+	{ "daemon", "shutdown", "",
+	  "stop the daemon",
+	  "", 0, 0, TIER_ADMIN, cmd_daemon_shutdown },
+	{ "rpc", NULL, "METHOD [KEY=VALUE..|JSON|-] | --list",
+	  "call a method of the API",
+	  "list", 0, ANY, TIER_ADMIN, cmd_rpc },
+	{ "help", NULL, "[COMMAND]",
+	  "this, or more about one command",
+	  "", 0, 2, TIER_NONE, cmd_help },
+};
+/* clang-format on */
+
+enum { N_COMMANDS = sizeof(command_table) / sizeof(command_table[0]) };
+
+size_t
+command_count(void)
+{
+	return N_COMMANDS;
+}
+
+enum { WORD_MAX = 31 };
+
+static size_t
+smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Damerau's distance, restricted to swaps of neighbours. */
+size_t
+command_distance(const char *a, const char *b)
+{
+	size_t d[WORD_MAX + 1][WORD_MAX + 1];
+	size_t na = strlen(a), nb = strlen(b);
+
+	if (na > WORD_MAX || nb > WORD_MAX)
+		return SIZE_MAX;
+	for (size_t i = 0; i <= na; i++) {
+		for (size_t j = 0; j <= nb; j++) {
+			if (i == 0 || j == 0) {
+				d[i][j] = i + j;
+				continue;
+			}
+			size_t other = a[i - 1] != b[j - 1];
+			d[i][j] = smaller(d[i - 1][j - 1] + other,
+			    smaller(d[i - 1][j], d[i][j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1])
+				d[i][j] =
+				    smaller(d[i][j], d[i - 2][j - 2] + 1);
+		}
+	}
+	return d[na][nb];
+}
+
+/* The nearest word of those that may stand here; NULL: none is near. */
+static const char *
+suggest(const char *noun, const char *word)
+{
+	const char *best = NULL;
+	size_t least = strlen(word) > 4 ? 3 : 2; /* below this it is near */
+
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const struct command *c = &command_table[i];
+		const char *other = noun == NULL ? c->noun : c->verb;
+
+		if (noun != NULL && strcmp(noun, c->noun) != 0)
+			continue;
+		if (other == NULL || command_distance(word, other) >= least)
+			continue;
+		least = command_distance(word, other);
+		best = other;
+	}
+	return best;
+}
+
+static void
+list_verbs(const char *noun)
+{
+	char text[256] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const struct command *c = &command_table[i];
+
+		if (strcmp(c->noun, noun) != 0 || n >= sizeof(text))
+			continue;
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s",
+		    n > 0 ? ", " : "", c->verb);
+	}
+	report("%s needs one of: %s", noun, text);
+}
+
+static void
+say_unknown(const char *noun, const char *word)
+{
+	const char *near = suggest(noun, word);
+
+	if (noun == NULL)
+		report("no command \"%s\"", word);
+	else
+		report("no command \"%s %s\"", noun, word);
+	if (near != NULL)
+		report("did you mean \"%s%s%s\"?", noun != NULL ? noun : "",
+		    noun != NULL ? " " : "", near);
+	else if (noun != NULL)
+		list_verbs(noun);
+	else
+		report("\"btchatctl help\" lists all commands");
+}
+
+const struct command *
+command_find(const struct args *a, size_t *ret_words)
+{
+	const char *noun = args_word(a, 0), *verb = args_word(a, 1);
+	bool known = false;
+
+	if (noun == NULL) {
+		report("no command; \"btchatctl help\" lists them");
+		return NULL;
+	}
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const struct command *c = &command_table[i];
+
+		if (strcmp(c->noun, noun) != 0)
+			continue;
+		known = true;
+		if (c->verb == NULL ||
+		    (verb != NULL && strcmp(c->verb, verb) == 0)) {
+			*ret_words = c->verb == NULL ? 1 : 2;
+			return c;
+		}
+	}
+	if (!known)
+		say_unknown(NULL, noun);
+	else if (verb == NULL)
+		list_verbs(noun);
+	else
+		say_unknown(noun, verb);
+	return NULL;
+}
+
+void
+command_print_usage(const struct command *c, FILE *f)
+{
+	(void)fprintf(f, "usage: btchatctl %s%s%s%s%s\n", c->noun,
+	    c->verb != NULL ? " " : "", c->verb != NULL ? c->verb : "",
+	    c->usage[0] != '\0' ? " " : "", c->usage);
+}
+
+void
+command_print_all(FILE *f)
+{
+	(void)fputs(
+	    "usage: btchatctl [-S SOCKET] [--json[=F,..]|--plain|--human]\n"
+	    "         [--color=auto|always|never] [--no-input] [-qy]\n"
+	    "         [--timeout S] COMMAND\n\n",
+	    f);
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const struct command *c = &command_table[i];
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "%s%s%s", c->noun,
+		    c->verb != NULL ? " " : "",
+		    c->verb != NULL ? c->verb : "");
+		(void)fprintf(f, "  %-16s %s\n", name, c->summary);
+	}
+	(void)fputs("\n\"btchatctl help COMMAND\" says more; "
+	            "the manual is btchatctl(1).\n",
+	    f);
+}
