@@ -127,8 +127,8 @@ take_short(struct args *a, const char *text, struct cursor *c)
 		const struct arg_spec *spec = spec_by_letter(*text);
 
 		if (spec == NULL) {
-			(void)snprintf(c->why, ARGS_WHY_SIZE,
-			    "unknown option -%c", *text);
+			(void)snprintf(
+			    c->why, ARGS_WHY_SIZE, "unknown option -%c", *text);
 			return ERR_MALFORMED;
 		}
 		if (spec->kind == ARG_VALUE)
@@ -305,8 +305,8 @@ args_span_s(const char *text, uint64_t *ret_s)
 			unit = units[i].s;
 	if (n > 0 && (text[n - 1] < '0' || text[n - 1] > '9'))
 		n--;
-	if (n >= sizeof(digits) || (text[n] != '\0' && unit == 1 &&
-	                               text[n] != 's'))
+	if (n >= sizeof(digits) ||
+	    (text[n] != '\0' && unit == 1 && text[n] != 's'))
 		return ERR_MALFORMED;
 	memcpy(digits, text, n);
 	digits[n] = '\0';

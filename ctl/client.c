@@ -105,9 +105,9 @@ wait_readable(int fd, uint64_t at_ms)
 		uint64_t now_ms = client_now_ms();
 		uint64_t left = at_ms > now_ms ? at_ms - now_ms : 0;
 		int n = poll(&p, 1,
-		    at_ms == NEVER       ? -1
-		        : left > INT_MAX ? INT_MAX
-		                         : (int)left);
+		    at_ms == NEVER   ? -1
+		    : left > INT_MAX ? INT_MAX
+		                     : (int)left);
 
 		if (n > 0)
 			return ERR_OK;
@@ -125,9 +125,8 @@ watch_directory(const char *path)
 	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	char *copy = value_strdup(path);
 
-	if (fd >= 0 &&
-	    inotify_add_watch(fd, dirname(copy),
-	        IN_CREATE | IN_MOVED_TO | IN_ATTRIB) < 0) {
+	if (fd >= 0 && inotify_add_watch(fd, dirname(copy),
+	                   IN_CREATE | IN_MOVED_TO | IN_ATTRIB) < 0) {
 		(void)close(fd);
 		fd = -1;
 	}
@@ -169,9 +168,9 @@ client_await(struct client *c, uint64_t deadline_ms)
 			err = ERR_EXPIRED;
 			break;
 		}
-		pause_ms = drain_watch(watch)         ? RETRY_FIRST_MS
-		    : pause_ms * 2 > RETRY_MAX_MS     ? RETRY_MAX_MS
-		                                      : pause_ms * 2;
+		pause_ms = drain_watch(watch)            ? RETRY_FIRST_MS
+		           : pause_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS
+		                                         : pause_ms * 2;
 		if (watch < 0)
 			watch = watch_directory(c->path);
 	}
@@ -296,9 +295,9 @@ enum err
 client_next(struct client *c, uint64_t deadline_ms, cJSON **ret)
 {
 	for (;;) {
-		const char *lf = c->seen < c->n
-		    ? memchr(c->buf + c->seen, '\n', c->n - c->seen)
-		    : NULL;
+		const char *lf = c->seen < c->n ? memchr(c->buf + c->seen, '\n',
+		                                      c->n - c->seen)
+		                                : NULL;
 		enum err err = ERR_OK;
 
 		if (lf != NULL) {
@@ -325,8 +324,7 @@ is_event(const cJSON *doc)
 }
 
 enum err
-client_reply(
-    struct client *c, uint64_t id, uint64_t deadline_ms, cJSON **ret)
+client_reply(struct client *c, uint64_t id, uint64_t deadline_ms, cJSON **ret)
 {
 	for (;;) {
 		cJSON *doc = NULL;
@@ -373,6 +371,6 @@ bool
 client_has_more(const struct client *c)
 {
 	return c->events->child != NULL ||
-	    (c->seen < c->n &&
-	        memchr(c->buf + c->seen, '\n', c->n - c->seen) != NULL);
+	       (c->seen < c->n &&
+	           memchr(c->buf + c->seen, '\n', c->n - c->seen) != NULL);
 }

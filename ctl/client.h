@@ -50,8 +50,8 @@ MUST_USE enum err client_send(
 MUST_USE enum err
 client_next(struct client *c, uint64_t deadline_ms, cJSON **ret);
 /* The reply to request id; events before it are kept for client_event. */
-MUST_USE enum err client_reply(
-    struct client *c, uint64_t id, uint64_t deadline_ms, cJSON **ret);
+MUST_USE enum err
+client_reply(struct client *c, uint64_t id, uint64_t deadline_ms, cJSON **ret);
 /* The next notification, kept or new; replies are dropped unless they are
  * errors, which are handed out like a notification. */
 MUST_USE enum err

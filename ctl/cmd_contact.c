@@ -116,8 +116,8 @@ contact_id(const cJSON *result)
 	if (value_has_str(result, "contact"))
 		return value_str(result, "contact");
 	return value_has_str(result, "contact.id")
-	    ? value_str(result, "contact.id")
-	    : value_str(result, "id");
+	           ? value_str(result, "contact.id")
+	           : value_str(result, "id");
 }
 
 /* Our own address, to be given to the new contact; NULL if it fails. */
@@ -141,13 +141,14 @@ print_added(struct ctl *ctl, const cJSON *result, const char *name)
 	if (print_as_json(ctl, result))
 		return;
 	if (ctl->mode == MODE_PLAIN) {
-		print_fields(ctl, contact_id(result),
-		    value_str(result, "state"), NULL);
+		print_fields(
+		    ctl, contact_id(result), value_str(result, "state"), NULL);
 		return;
 	}
 	own = own_identity(ctl);
-	print_human("added %s; waiting for them to add you: give out  btchat:%s",
-	    name, value_str(own, "address"));
+	print_human(
+	    "added %s; waiting for them to add you: give out  btchat:%s", name,
+	    value_str(own, "address"));
 	cJSON_Delete(own);
 }
 
@@ -174,8 +175,8 @@ cmd_contact_add(struct ctl *ctl)
 	const char *name = args_value(&ctl->args, "name");
 	char short_address[PRINT_ID_SIZE];
 	cJSON *result = NULL;
-	int status = ctl_call(ctl, "contact.add",
-	    add_params(ctl, "address", address), &result);
+	int status = ctl_call(
+	    ctl, "contact.add", add_params(ctl, "address", address), &result);
 
 	if (status != CTL_DONE)
 		return status;
@@ -200,11 +201,10 @@ cmd_contact_rename(struct ctl *ctl)
 	status = ctl_call(ctl, "contact.set", params, &result);
 	if (status == CTL_DONE && !print_as_json(ctl, result)) {
 		if (ctl->mode == MODE_HUMAN)
-			print_human("%s is now %s",
-			    value_str(contact, "name"), name);
+			print_human(
+			    "%s is now %s", value_str(contact, "name"), name);
 		else
-			print_fields(
-			    ctl, value_str(contact, "id"), name, NULL);
+			print_fields(ctl, value_str(contact, "id"), name, NULL);
 	}
 	cJSON_Delete(result);
 	cJSON_Delete(contact);
@@ -224,8 +224,8 @@ remove_contact(struct ctl *ctl, const cJSON *contact)
 		if (ctl->mode == MODE_HUMAN)
 			print_human("removed %s", value_str(contact, "name"));
 		else
-			print_fields(ctl, value_str(contact, "id"), "removed",
-			    NULL);
+			print_fields(
+			    ctl, value_str(contact, "id"), "removed", NULL);
 	}
 	cJSON_Delete(result);
 	return status;
@@ -277,8 +277,8 @@ cmd_invite_accept(struct ctl *ctl)
 	int status = read_invitation(ctl, buf, &uri);
 
 	if (status == CTL_DONE)
-		status = ctl_call(ctl, "invite.accept",
-		    add_params(ctl, "uri", uri), &result);
+		status = ctl_call(
+		    ctl, "invite.accept", add_params(ctl, "uri", uri), &result);
 	if (status == CTL_DONE && !print_as_json(ctl, result)) {
 		if (ctl->mode == MODE_HUMAN)
 			print_human("accepted; %s will be ready when they are "

@@ -35,8 +35,7 @@ new_passphrase(const struct ctl *ctl, struct secret *ret)
 
 	*ret = (struct secret){ 0 };
 	if (!args_has(a, "no-passphrase"))
-		return secret_get(
-		    ctl, "Passphrase (empty: none)", true, ret);
+		return secret_get(ctl, "Passphrase (empty: none)", true, ret);
 	if (args_has(a, "passphrase-fd") || args_has(a, "passphrase-file"))
 		return report_usage(
 		    "--no-passphrase and a passphrase: choose one");

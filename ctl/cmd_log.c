@@ -32,8 +32,7 @@ history_clear(struct history *h)
 static void
 take_items(struct history *h, cJSON *page)
 {
-	cJSON *items =
-	    cJSON_GetObjectItemCaseSensitive(page, "items");
+	cJSON *items = cJSON_GetObjectItemCaseSensitive(page, "items");
 
 	while (cJSON_IsArray(items) && items->child != NULL) {
 		if (h->n == h->cap) {
@@ -47,8 +46,7 @@ take_items(struct history *h, cJSON *page)
 }
 
 static int
-read_history(
-    struct ctl *ctl, const char *conv, size_t want, struct history *h)
+read_history(struct ctl *ctl, const char *conv, size_t want, struct history *h)
 {
 	const char *first = args_value(&ctl->args, "before");
 	char *before = first != NULL ? value_strdup(first) : NULL;
@@ -132,8 +130,8 @@ print_message_human(const struct ctl *ctl, const cJSON *m, const char *name)
 	    print_style(ctl, is_ours(m) ? PRINT_DIM : PRINT_BOLD), who,
 	    print_style(ctl, PRINT_RESET), width < 6 ? (int)(6 - width) : 0,
 	    "");
-	print_text(value_str(m, "text"), 9 + (width < 6 ? 6 : width),
-	    state_mark(m));
+	print_text(
+	    value_str(m, "text"), 9 + (width < 6 ? 6 : width), state_mark(m));
 	free(who);
 }
 
@@ -150,8 +148,7 @@ print_message_plain(const struct ctl *ctl, const cJSON *m)
 }
 
 static void
-print_history(
-    const struct ctl *ctl, const struct history *h, const char *name)
+print_history(const struct ctl *ctl, const struct history *h, const char *name)
 {
 	char last[WHEN_SIZE] = "", day[WHEN_SIZE];
 

@@ -50,10 +50,9 @@ add_peer(struct table *t, const cJSON *p)
 	        ? value_str(p, "name")
 	        : id);
 	table_add(t, human ? name : value_str(p, who));
-	table_add(t,
-	    value_true(p, "online")           ? "online"
-	        : value_true(p, "connecting") ? "connecting"
-	                                      : "offline");
+	table_add(t, value_true(p, "online")       ? "online"
+	             : value_true(p, "connecting") ? "connecting"
+	                                           : "offline");
 	table_add(t, value_has_str(p, "path") ? value_str(p, "path") : "-");
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		(void)snprintf(number, sizeof(number), "%" PRIu64,
@@ -99,8 +98,7 @@ cmd_net_peers(struct ctl *ctl)
 
 /* A call whose success is the whole result; said in a word to people. */
 static int
-do_and_say(
-    struct ctl *ctl, const char *method, cJSON *params, const char *word)
+do_and_say(struct ctl *ctl, const char *method, cJSON *params, const char *word)
 {
 	cJSON *result = NULL;
 	int status = ctl_call(ctl, method, params, &result);
@@ -162,8 +160,8 @@ setting_text(const cJSON *v)
 	} else if (cJSON_IsArray(v)) {
 		cJSON_ArrayForEach(item, v)
 		{
-			(void)fprintf(f, "%s%s", item->prev->next != NULL ? " "
-			                                                  : "",
+			(void)fprintf(f, "%s%s",
+			    item->prev->next != NULL ? " " : "",
 			    cJSON_IsString(item) ? item->valuestring : "");
 		}
 	} else if (v != NULL) {

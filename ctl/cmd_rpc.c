@@ -21,8 +21,8 @@ list_methods(struct ctl *ctl)
 		cJSON_ArrayForEach(m, value_get(info, "methods"))
 		{
 			const char *name = cJSON_IsString(m)
-			    ? m->valuestring
-			    : value_str(m, "name");
+			                       ? m->valuestring
+			                       : value_str(m, "name");
 
 			if (ctl->mode == MODE_HUMAN)
 				print_human("%s", name);

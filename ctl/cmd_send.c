@@ -72,8 +72,8 @@ join_words(const struct ctl *ctl, char **ret)
 	int status = CTL_FAILED;
 
 	for (size_t i = 1; f != NULL && i < args_count(&ctl->args); i++)
-		(void)fprintf(f, "%s%s", i > 1 ? " " : "",
-		    args_word(&ctl->args, i));
+		(void)fprintf(
+		    f, "%s%s", i > 1 ? " " : "", args_word(&ctl->args, i));
 	if (f != NULL && fclose(f) == 0)
 		status = check_text(ctl, text, n);
 	if (status != CTL_DONE) {
@@ -120,10 +120,10 @@ static void
 print_fate(const struct ctl *ctl, const struct fate *f)
 {
 	char when[WHEN_SIZE], id[PRINT_ID_SIZE];
-	const char *mark =
-	    strcmp(f->state, "delivered") == 0 ? "\xe2\x9c\x93\xe2\x9c\x93"
-	    : strcmp(f->state, "failed") == 0  ? "\xe2\x9c\x97"
-	                                       : "\xe2\x9c\x93";
+	const char *mark = strcmp(f->state, "delivered") == 0
+	                       ? "\xe2\x9c\x93\xe2\x9c\x93"
+	                   : strcmp(f->state, "failed") == 0 ? "\xe2\x9c\x97"
+	                                                     : "\xe2\x9c\x93";
 
 	if (ctl->mode == MODE_HUMAN) {
 		print_short(f->id, id);
@@ -157,8 +157,8 @@ wait_once(struct ctl *ctl, const struct fate *f, uint64_t ms, cJSON **ret)
 	if (out.error == NULL)
 		return CTL_DONE;
 	if ((int)value_u64(out.error, "code") == API_TIMEOUT) {
-		*ret = cJSON_DetachItemFromObjectCaseSensitive(
-		    out.error, "data");
+		*ret =
+		    cJSON_DetachItemFromObjectCaseSensitive(out.error, "data");
 		status = CTL_TIMED_OUT;
 	} else {
 		status = report_error(ctl, out.error);
@@ -178,8 +178,9 @@ wait_for(struct ctl *ctl, const struct fate *f, cJSON **ret)
 	if (status != CTL_TIMED_OUT || ms == first)
 		return status;
 	if (isatty(STDERR_FILENO))
-		report_note(ctl, "waiting until %s has it (Ctrl-C: it is "
-		                 "sent later anyway)",
+		report_note(ctl,
+		    "waiting until %s has it (Ctrl-C: it is "
+		    "sent later anyway)",
 		    f->name);
 	cJSON_Delete(*ret);
 	*ret = NULL;
@@ -196,8 +197,8 @@ finish(struct ctl *ctl, const cJSON *sent, const char *want, const char *name)
 
 	if (status != CTL_DONE && status != CTL_TIMED_OUT)
 		return status;
-	f.state = value_has_str(now, "state") ? value_str(now, "state")
-	                                      : "queued";
+	f.state =
+	    value_has_str(now, "state") ? value_str(now, "state") : "queued";
 	f.at_ms = value_u64(now, "at_ms");
 	if (f.at_ms == 0)
 		f.at_ms = value_u64(now, "state_ms");
@@ -233,33 +234,44 @@ send_text(struct ctl *ctl, const cJSON *contact, const char *text, cJSON **ret)
 	return ctl_call(ctl, "message.send", params, ret);
 }
 
-int
-cmd_send(struct ctl *ctl)
+/* Everything but the text is known. */
+static int
+send_and_tell(
+    struct ctl *ctl, const cJSON *contact, const char *text, const char *want)
 {
-	const char *want = NULL;
-	char *text = NULL, buf[128];
-	cJSON *contact = NULL, *sent = NULL;
-	int status = wait_state(ctl, &want);
-
-	if (status == CTL_DONE)
-		status = get_text(ctl, &text);
-	if (status == CTL_DONE)
-		status = resolve_contact(
-		    ctl, args_word(&ctl->args, 0), &contact);
-	if (status == CTL_DONE)
-		status = send_text(ctl, contact, text, &sent);
-	if (status != CTL_DONE)
-		goto out;
+	char buf[128];
 	const char *name = resolve_name(contact, buf);
-	struct fate f = { value_str(sent, "id"), value_str(sent, "state"),
-		name, 0 };
+	cJSON *sent = NULL;
+	int status = send_text(ctl, contact, text, &sent);
+
+	if (status != CTL_DONE)
+		return status;
+	struct fate f = { value_str(sent, "id"), value_str(sent, "state"), name,
+		0 };
 
 	if (want != NULL)
 		status = finish(ctl, sent, want, name);
 	else if (!print_as_json(ctl, sent))
 		print_fate(ctl, &f);
-out:
 	cJSON_Delete(sent);
+	return status;
+}
+
+int
+cmd_send(struct ctl *ctl)
+{
+	const char *want = NULL;
+	char *text = NULL;
+	cJSON *contact = NULL;
+	int status = wait_state(ctl, &want);
+
+	if (status == CTL_DONE)
+		status = get_text(ctl, &text);
+	if (status == CTL_DONE)
+		status =
+		    resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
+	if (status == CTL_DONE)
+		status = send_and_tell(ctl, contact, text, want);
 	cJSON_Delete(contact);
 	free(text);
 	return status;

@@ -60,12 +60,12 @@ print_status_human(const struct ctl *ctl, const cJSON *s)
 	    value_has_str(s, "net.nat") ? value_str(s, "net.nat") : "unknown");
 	cJSON_ArrayForEach(point, value_get(s, "net.endpoints"))
 	{
-		print_human("         %s",
-		    cJSON_IsString(point) ? point->valuestring
-		                          : value_str(point, "address"));
+		print_human("         %s", cJSON_IsString(point)
+		                               ? point->valuestring
+		                               : value_str(point, "address"));
 	}
-	print_human("dht      %" PRIu64 " nodes, %s",
-	    value_u64(s, "dht.nodes"), value_str(s, "dht.state"));
+	print_human("dht      %" PRIu64 " nodes, %s", value_u64(s, "dht.nodes"),
+	    value_str(s, "dht.state"));
 	print_human("messages %" PRIu64 " unread, %" PRIu64
 	            " waiting to be delivered",
 	    value_u64(s, "unread"), value_u64(s, "waiting"));

@@ -91,8 +91,8 @@ setup(struct tail *t)
 		status = resolve_contact(t->ctl, in, &contact);
 	if (contact != NULL) {
 		t->convs = cJSON_CreateArray();
-		(void)cJSON_AddItemToArray(t->convs,
-		    cJSON_CreateString(value_str(contact, "id")));
+		(void)cJSON_AddItemToArray(
+		    t->convs, cJSON_CreateString(value_str(contact, "id")));
 	}
 	cJSON_Delete(contact);
 	return status;
@@ -132,8 +132,8 @@ subscribe(struct tail *t)
 {
 	cJSON *sub = NULL;
 	uint64_t from = 0;
-	int status = ctl_call(
-	    t->ctl, "events.subscribe", subscribe_params(t), &sub);
+	int status =
+	    ctl_call(t->ctl, "events.subscribe", subscribe_params(t), &sub);
 
 	if (status != CTL_DONE)
 		return status;
@@ -263,8 +263,7 @@ handle(struct tail *t, cJSON *doc)
 	const char *method = value_str(doc, "method");
 
 	if (strcmp(method, "event") == 0) {
-		print_event(t,
-		    cJSON_GetObjectItemCaseSensitive(doc, "params"));
+		print_event(t, cJSON_GetObjectItemCaseSensitive(doc, "params"));
 		return CTL_DONE;
 	}
 	if (value_get(doc, "error") != NULL)
@@ -274,8 +273,8 @@ handle(struct tail *t, cJSON *doc)
 		return CTL_FAILED;
 	}
 	if (strcmp(method, "sub.lag") == 0)
-		report_note(t->ctl, "too slow: %" PRIu64
-		                    " short-lived events were left out",
+		report_note(t->ctl,
+		    "too slow: %" PRIu64 " short-lived events were left out",
 		    value_u64(doc, "params.dropped"));
 	return CTL_DONE;
 }
@@ -327,8 +326,7 @@ settle(struct tail *t, int status)
 {
 	cJSON *result = NULL;
 
-	if (status != CTL_DONE || t->consumer == NULL ||
-	    t->ctl->client.fd < 0)
+	if (status != CTL_DONE || t->consumer == NULL || t->ctl->client.fd < 0)
 		return status;
 	status = ctl_call(t->ctl, "session.info", NULL, &result);
 	cJSON_Delete(result);
@@ -340,8 +338,8 @@ cmd_tail(struct ctl *ctl)
 {
 	struct tail t = { .ctl = ctl,
 		.deadline_ms = ctl->has_timeout
-		    ? client_now_ms() + ctl->timeout_ms
-		    : NEVER };
+		                   ? client_now_ms() + ctl->timeout_ms
+		                   : NEVER };
 	int status = setup(&t);
 
 	if (status == CTL_DONE)

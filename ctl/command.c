@@ -136,8 +136,7 @@ command_distance(const char *a, const char *b)
 			    smaller(d[i - 1][j], d[i][j - 1]) + 1);
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
 			    a[i - 2] == b[j - 1])
-				d[i][j] =
-				    smaller(d[i][j], d[i - 2][j - 2] + 1);
+				d[i][j] = smaller(d[i][j], d[i - 2][j - 2] + 1);
 		}
 	}
 	return d[na][nb];
@@ -251,8 +250,7 @@ command_print_all(FILE *f)
 		char name[32];
 
 		(void)snprintf(name, sizeof(name), "%s%s%s", c->noun,
-		    c->verb != NULL ? " " : "",
-		    c->verb != NULL ? c->verb : "");
+		    c->verb != NULL ? " " : "", c->verb != NULL ? c->verb : "");
 		(void)fprintf(f, "  %-16s %s\n", name, c->summary);
 	}
 	(void)fputs("\n\"btchatctl help COMMAND\" says more; "

@@ -4,6 +4,8 @@
 
 #include "ctl/ctl.h"
 
+#include <stdio.h>
+
 enum command_tier {
 	TIER_NONE,  /* needs no daemon */
 	TIER_CHAT,  /* any socket; what it may do is the daemon's decision */

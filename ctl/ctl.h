@@ -62,8 +62,8 @@ MUST_USE bool ctl_connect_quietly(struct ctl *ctl);
  *   ret     the result object, owned by the caller (cJSON_Delete); NULL on
  *           error
  */
-MUST_USE int ctl_call(
-    struct ctl *ctl, const char *method, cJSON *params, cJSON **ret);
+MUST_USE int
+ctl_call(struct ctl *ctl, const char *method, cJSON *params, cJSON **ret);
 /* The same with an own time limit instead of --timeout's. */
 MUST_USE int ctl_call_for(struct ctl *ctl, uint64_t timeout_ms,
     const char *method, cJSON *params, cJSON **ret);

@@ -65,9 +65,9 @@ static bool
 steers(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c ||
-	    (c >= 0x200e && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-	    (c >= 0x2066 && c <= 0x2069) || c == 0xfeff ||
-	    (c >= 0xe0000 && c <= 0xe007f);
+	       (c >= 0x200e && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069) || c == 0xfeff ||
+	       (c >= 0xe0000 && c <= 0xe007f);
 }
 
 enum style { STYLE_TERMINAL, STYLE_ONE_LINE, STYLE_TSV, STYLE_RAW, STYLE_JSON };
@@ -80,9 +80,9 @@ replacement(enum style style, uint32_t c)
 	bool backslash = tsv || style == STYLE_JSON;
 
 	if (c == '\n')
-		return backslash              ? "\\n"
-		    : style == STYLE_ONE_LINE ? "\xe2\x8f\x8e" /* U+23CE */
-		                              : "\n";
+		return backslash                 ? "\\n"
+		       : style == STYLE_ONE_LINE ? "\xe2\x8f\x8e" /* U+23CE */
+		                                 : "\n";
 	if (c == '\t' && backslash)
 		return "\\t";
 	if (c == '\r' && backslash)
@@ -175,7 +175,7 @@ escape_width(const char *s)
 		size_t n = char_size(s);
 		int w = n > 0 ? wcwidth((wchar_t)char_code(s, n)) : 1;
 
-		width += w > 0 ? (size_t)w : w < 0 ? 1 : 0;
+		width += w < 0 ? 1 : (size_t)w;
 		s += n > 0 ? n : 1;
 	}
 	return width;

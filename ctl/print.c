@@ -20,8 +20,8 @@ terminal_has_color(void)
 	const char *no_color = getenv("NO_COLOR");
 
 	return isatty(STDOUT_FILENO) && term != NULL &&
-	    strcmp(term, "dumb") != 0 &&
-	    (no_color == NULL || no_color[0] == '\0');
+	       strcmp(term, "dumb") != 0 &&
+	       (no_color == NULL || no_color[0] == '\0');
 }
 
 static int
@@ -49,11 +49,11 @@ print_setup(struct ctl *ctl)
 	if (args_has(a, "json") + args_has(a, "plain") + args_has(a, "human") >
 	    1)
 		return report_usage("--json, --plain and --human: choose one");
-	ctl->mode = args_has(a, "json") ? MODE_JSON
-	    : args_has(a, "plain")      ? MODE_PLAIN
-	    : args_has(a, "human")      ? MODE_HUMAN
-	    : tty                       ? MODE_HUMAN
-	                                : MODE_PLAIN;
+	ctl->mode = args_has(a, "json")    ? MODE_JSON
+	            : args_has(a, "plain") ? MODE_PLAIN
+	            : args_has(a, "human") ? MODE_HUMAN
+	            : tty                  ? MODE_HUMAN
+	                                   : MODE_PLAIN;
 	ctl->fields = args_value(a, "json");
 	ctl->raw = args_has(a, "raw");
 	if (ctl->raw && tty)
@@ -124,8 +124,8 @@ print_pair(const struct ctl *ctl, const char *key, const char *value)
 	                                     : escape_tsv(value, ctl->raw);
 
 	if (ctl->mode == MODE_HUMAN)
-		(void)printf("%s%-16s%s %s\n", print_style(ctl, PRINT_DIM),
-		    key, print_style(ctl, PRINT_RESET), safe);
+		(void)printf("%s%-16s%s %s\n", print_style(ctl, PRINT_DIM), key,
+		    print_style(ctl, PRINT_RESET), safe);
 	else
 		(void)printf("%s\t%s\n", key, safe);
 	free(safe);
@@ -170,8 +170,8 @@ print_leaf(const struct ctl *ctl, const char *path, const cJSON *v)
 	} else if (!cJSON_IsNumber(v)) {
 		print_pair(ctl, path, "-");
 	} else if (ctl->mode == MODE_HUMAN && n > 3 &&
-	    strcmp(path + n - 3, "_ms") == 0 &&
-	    v->valuedouble >= (double)moment_ms) {
+	           strcmp(path + n - 3, "_ms") == 0 &&
+	           v->valuedouble >= (double)moment_ms) {
 		print_pair_ms(ctl, path, (uint64_t)v->valuedouble);
 	} else {
 		(void)snprintf(text, sizeof(text), "%.15g", v->valuedouble);
@@ -269,8 +269,8 @@ table_add(struct table *t, const char *text)
 		    value_realloc(t->cells, t->cap * sizeof(t->cells[0]));
 	}
 	t->cells[t->n_cells++] = t->ctl->mode == MODE_HUMAN
-	    ? escape_terminal(text, true)
-	    : escape_tsv(text, t->ctl->raw);
+	                             ? escape_terminal(text, true)
+	                             : escape_tsv(text, t->ctl->raw);
 }
 
 static size_t
@@ -351,9 +351,9 @@ print_short(const char *id, char ret[PRINT_ID_SIZE])
 	if (n <= 12)
 		(void)snprintf(ret, PRINT_ID_SIZE, "%s", id);
 	else if (strncmp(id, "btchat1", 7) == 0)
-		(void)snprintf(ret, PRINT_ID_SIZE, "%.12s\xe2\x80\xa6%s", id,
-		    id + n - 3);
+		(void)snprintf(
+		    ret, PRINT_ID_SIZE, "%.12s\xe2\x80\xa6%s", id, id + n - 3);
 	else
-		(void)snprintf(ret, PRINT_ID_SIZE, "%.4s\xe2\x80\xa6%s", id,
-		    id + n - 2);
+		(void)snprintf(
+		    ret, PRINT_ID_SIZE, "%.4s\xe2\x80\xa6%s", id, id + n - 2);
 }

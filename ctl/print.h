@@ -31,8 +31,7 @@ void print_flat(const struct ctl *ctl, const cJSON *object);
 /* TSV fields of one line: any number of strings, ended by NULL. */
 __attribute__((sentinel)) void print_fields(const struct ctl *ctl, ...);
 /* A line for people from a format whose %s are escaped beforehand. */
-__attribute__((format(printf, 1, 2))) void print_human(
-    const char *format, ...);
+__attribute__((format(printf, 1, 2))) void print_human(const char *format, ...);
 
 /* Rows that are aligned for people under headings. */
 struct table {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 say(const char *prefix, const char *format, va_list ap)
 {
 	char *text = NULL;
@@ -103,15 +103,14 @@ report_error(const struct ctl *ctl, const cJSON *error)
 	}
 	if (why[0] == '\0')
 		why = value_str(error, "data.why");
-	if (why[0] != '\0' &&
-	    strstr(value_str(error, "message"), why) == NULL)
+	if (why[0] != '\0' && strstr(value_str(error, "message"), why) == NULL)
 		report("%s: %s", value_str(error, "message"), why);
 	else
 		report("%s", value_str(error, "message"));
 	list_candidates(error);
 	if (value_has_str(error, "data.did_you_mean"))
-		report("did you mean %s?",
-		    value_str(error, "data.did_you_mean"));
+		report(
+		    "did you mean %s?", value_str(error, "data.did_you_mean"));
 	advise(error, code);
 	return api_error_exit(code);
 }

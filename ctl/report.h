@@ -11,14 +11,14 @@ REPORT_PRINTF void report(const char *format, ...);
 /* The same, returning CTL_USAGE. */
 REPORT_PRINTF int report_usage(const char *format, ...);
 /* Talk that -q silences. */
-__attribute__((format(printf, 2, 3))) void report_note(
-    const struct ctl *ctl, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void
+report_note(const struct ctl *ctl, const char *format, ...);
 
 /* An error object of JSON-RPC; with --json as it is. */
 int report_error(const struct ctl *ctl, const cJSON *error);
 /* An error of the same kind that was found on this side. data is owned by
  * the call, may be NULL. */
-int report_api(
-    const struct ctl *ctl, int code, const char *message, cJSON *data);
+int
+report_api(const struct ctl *ctl, int code, const char *message, cJSON *data);
 
 #endif /* CTL_REPORT_H */

@@ -22,8 +22,8 @@ struct search {
 };
 
 int
-resolve_each(struct ctl *ctl, bool (*row)(void *ctx, const cJSON *contact),
-    void *ctx)
+resolve_each(
+    struct ctl *ctl, bool (*row)(void *ctx, const cJSON *contact), void *ctx)
 {
 	char *after = NULL;
 	int status = CTL_DONE;
@@ -43,8 +43,8 @@ resolve_each(struct ctl *ctl, bool (*row)(void *ctx, const cJSON *contact),
 		}
 		free(after);
 		after = value_has_str(page, "next")
-		    ? value_strdup(value_str(page, "next"))
-		    : NULL;
+		            ? value_strdup(value_str(page, "next"))
+		            : NULL;
 		more = more && after != NULL;
 		cJSON_Delete(page);
 	}
@@ -63,7 +63,7 @@ same_address(const char *who, const cJSON *contact)
 		who += 7;
 	n = strcspn(who, "?");
 	return address[0] != '\0' && strlen(address) == n &&
-	    strncasecmp(who, address, n) == 0;
+	       strncasecmp(who, address, n) == 0;
 }
 
 static enum fit
@@ -122,8 +122,8 @@ say_ambiguous(const struct ctl *ctl, const char *who, const cJSON *found)
 		value_add_str(one, "name", value_str(item, "name"));
 		(void)cJSON_AddItemToArray(list, one);
 	}
-	(void)snprintf(text, sizeof(text),
-	    "\"%.100s\" fits more than one contact", who);
+	(void)snprintf(
+	    text, sizeof(text), "\"%.100s\" fits more than one contact", who);
 	return report_api(ctl, API_AMBIGUOUS_NAME, text, data);
 }
 
@@ -165,8 +165,8 @@ resolve_name(const cJSON *contact, char buf[128])
 	if (name[0] != '\0')
 		return name;
 	print_short(value_has_str(contact, "address")
-	        ? value_str(contact, "address")
-	        : value_str(contact, "id"),
+	                ? value_str(contact, "address")
+	                : value_str(contact, "id"),
 	    buf);
 	return buf;
 }

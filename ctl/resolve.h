@@ -13,8 +13,8 @@
  */
 MUST_USE int resolve_contact(struct ctl *ctl, const char *who, cJSON **ret);
 /* Calls row for every contact until it returns false. */
-MUST_USE int resolve_each(struct ctl *ctl,
-    bool (*row)(void *ctx, const cJSON *contact), void *ctx);
+MUST_USE int resolve_each(
+    struct ctl *ctl, bool (*row)(void *ctx, const cJSON *contact), void *ctx);
 /* Name to show for a contact: its name, or its short address or id. */
 const char *resolve_name(const cJSON *contact, char buf[128]);
 

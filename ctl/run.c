@@ -28,8 +28,7 @@ struct candidates {
 static void
 add_path(struct candidates *c, const char *dir, const char *name)
 {
-	int n = snprintf(
-	    c->path[c->n], SOCKET_PATH_SIZE, "%s%s", dir, name);
+	int n = snprintf(c->path[c->n], SOCKET_PATH_SIZE, "%s%s", dir, name);
 
 	assert(c->n < SOCKET_PATHS_MAX);
 	if (n > 0 && n < SOCKET_PATH_SIZE)
@@ -110,7 +109,7 @@ ctl_connect_quietly(struct ctl *ctl)
 
 	find_candidates(ctl, &c);
 	return ctl->client.fd >= 0 ||
-	    try_candidates(ctl, &c, &denied) == ERR_OK;
+	       try_candidates(ctl, &c, &denied) == ERR_OK;
 }
 
 static int
@@ -132,8 +131,8 @@ say_broken(const struct ctl *ctl, const char *method, enum err err)
 }
 
 int
-ctl_try(struct ctl *ctl, uint64_t timeout_ms, const char *method,
-    cJSON *params, struct ctl_outcome *ret)
+ctl_try(struct ctl *ctl, uint64_t timeout_ms, const char *method, cJSON *params,
+    struct ctl_outcome *ret)
 {
 	uint64_t id = 0;
 	cJSON *doc = NULL;
@@ -146,13 +145,13 @@ ctl_try(struct ctl *ctl, uint64_t timeout_ms, const char *method,
 	}
 	enum err err = client_send(&ctl->client, method, params, &id);
 	if (err == ERR_OK)
-		err = client_reply(&ctl->client, id,
-		    client_now_ms() + timeout_ms, &doc);
+		err = client_reply(
+		    &ctl->client, id, client_now_ms() + timeout_ms, &doc);
 	if (err == ERR_OK) {
-		ret->error = cJSON_DetachItemFromObjectCaseSensitive(
-		    doc, "error");
-		ret->result = cJSON_DetachItemFromObjectCaseSensitive(
-		    doc, "result");
+		ret->error =
+		    cJSON_DetachItemFromObjectCaseSensitive(doc, "error");
+		ret->result =
+		    cJSON_DetachItemFromObjectCaseSensitive(doc, "result");
 		cJSON_Delete(doc);
 		if (ret->error == NULL && ret->result == NULL)
 			err = ERR_MALFORMED;

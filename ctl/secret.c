@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -80,9 +81,9 @@ from_fd(int fd, const char *name, struct secret *ret)
 	}
 	report("no passphrase in %s: %s", name,
 	    err == ERR_IO          ? strerror(errno)
-	        : err == ERR_TOO_LONG ? "its first line is too long"
-	        : err == ERR_MALFORMED ? "a NUL byte"
-	                               : "it is empty");
+	    : err == ERR_TOO_LONG  ? "its first line is too long"
+	    : err == ERR_MALFORMED ? "a NUL byte"
+	                           : "it is empty");
 	return CTL_FAILED;
 }
 

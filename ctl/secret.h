@@ -17,8 +17,8 @@ struct secret {
  * asked for, twice with `confirm`, if prompting is allowed; else not given.
  * The caller wipes *ret with secret_wipe.
  */
-MUST_USE int secret_get(
-    const struct ctl *ctl, const char *prompt, bool confirm, struct secret *ret);
+MUST_USE int secret_get(const struct ctl *ctl, const char *prompt, bool confirm,
+    struct secret *ret);
 void secret_wipe(struct secret *s);
 
 /* Asks a yes-or-no question; --yes answers it. False: no, or nobody to ask. */

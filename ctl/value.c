@@ -4,6 +4,7 @@
 #include "ctl/escape.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,9 +141,10 @@ value_add_str(cJSON *o, const char *key, const char *v)
 static void
 write_number(FILE *f, double d)
 {
-	if (d >= -9007199254740992.0 && d <= 9007199254740992.0 &&
-	    floor(d) >= d)
-		(void)fprintf(f, "%lld", (long long)d);
+	static const double max = 9007199254740992.0; /* 2^53 */
+
+	if (d >= -max && d <= max && (double)(int64_t)d == d)
+		(void)fprintf(f, "%" PRId64, (int64_t)d);
 	else if (isfinite(d))
 		(void)fprintf(f, "%.17g", d);
 	else

@@ -33,8 +33,7 @@ when_utc(uint64_t ms, char ret[WHEN_SIZE])
 
 	(void)gmtime_r(&s, &tm);
 	n = strftime(ret, WHEN_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(
-	    ret + n, WHEN_SIZE - n, ".%03uZ", (unsigned)(ms % 1000));
+	(void)snprintf(ret + n, WHEN_SIZE - n, ".%03uZ", (unsigned)(ms % 1000));
 }
 
 void
@@ -89,8 +88,8 @@ when_span(uint64_t ms, char ret[WHEN_SIZE])
 	uint64_t second = i < 3 ? s % units[i].s / units[i + 1].s : 0;
 
 	if (second == 0)
-		(void)snprintf(ret, WHEN_SIZE, "%" PRIu64 " %s", first,
-		    units[i].name);
+		(void)snprintf(
+		    ret, WHEN_SIZE, "%" PRIu64 " %s", first, units[i].name);
 	else
 		(void)snprintf(ret, WHEN_SIZE, "%" PRIu64 " %s %" PRIu64 " %s",
 		    first, units[i].name, second, units[i + 1].name);
@@ -110,8 +109,9 @@ when_ago(uint64_t ms, uint64_t now_ms, char ret[WHEN_SIZE])
 		return;
 	}
 	/* One unit is enough here. */
-	uint64_t unit = ago < 3600000 ? 60000 : ago < 86400000 ? 3600000
-	                                                       : 86400000;
+	uint64_t unit = ago < 3600000    ? 60000
+	                : ago < 86400000 ? 3600000
+	                                 : 86400000;
 	when_span(ago / unit * unit, ret);
 	(void)snprintf(ret + strlen(ret), WHEN_SIZE - strlen(ret), " ago");
 }
