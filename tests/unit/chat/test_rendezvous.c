@@ -1,0 +1,163 @@
+/* The schedule of meeting, and the outbox. */
+#include "proto/chat/outbox.h"
+#include "proto/chat/rendezvous.h"
+#include "tests/support/test_rng.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static struct test_rng dice;
+
+static struct now
+at(uint64_t ms)
+{
+	return (struct now){ ms, ms };
+}
+
+static void
+looks_are_dense_at_first_and_rare_later(void **state)
+{
+	struct rendezvous r = { 0 };
+	uint64_t t = 1000, in_first_5s = 0, n = 0;
+
+	(void)state;
+	test_rng_init(&dice, test_seed(1));
+	rendezvous_start(&r, at(t));
+	assert_true(r.look_at_ms == t);
+	while (t < 1000 + 24 * 3600 * UINT64_C(1000)) {
+		rendezvous_looking(&r, &dice.rng, at(t));
+		assert_true(r.look_at_ms > t);
+		assert_true(r.look_at_ms <= t + LOOK_MAX_MS * 12 / 10);
+		t = r.look_at_ms;
+		in_first_5s += t <= 6000;
+		n++;
+	}
+	assert_in_range(in_first_5s, 3, 6);
+	assert_in_range(n, 24 * 3, 24 * 8); /* four an hour, and the start */
+}
+
+static void
+a_put_follows_another_by_a_minute_at_least(void **state)
+{
+	struct rendezvous r = { 0 };
+
+	(void)state;
+	test_rng_init(&dice, test_seed(2));
+	rendezvous_start(&r, at(5000));
+	assert_true(r.publish_at_ms == 5000);
+	rendezvous_publishing(&r, at(5000));
+	rendezvous_published(&r, &dice.rng, 8, at(5100));
+	rendezvous_changed(&r, at(6000));
+	assert_true(r.publish_at_ms == 5000 + PUBLISH_GAP_MS);
+	rendezvous_publishing(&r, at(r.publish_at_ms));
+	rendezvous_published(&r, &dice.rng, 8, at(r.publish_at_ms));
+	assert_true(r.publish_at_ms >= r.published_ms + PUBLISH_EVERY_MS);
+	assert_true(r.publish_at_ms <=
+	            r.published_ms + PUBLISH_EVERY_MS + PUBLISH_JITTER_MS);
+}
+
+static void
+a_put_that_nobody_took_comes_again_soon(void **state)
+{
+	struct rendezvous r = { 0 };
+	uint64_t wait = 0;
+
+	(void)state;
+	test_rng_init(&dice, test_seed(3));
+	rendezvous_start(&r, at(1));
+	for (int i = 0; i < 20; i++) {
+		uint64_t t = r.publish_at_ms;
+
+		rendezvous_publishing(&r, at(t));
+		rendezvous_published(&r, &dice.rng, 0, at(t));
+		wait = r.publish_at_ms - t;
+		assert_true(wait > 0 && wait <= LOOK_MAX_MS * 12 / 10);
+	}
+	assert_true(wait > LOOK_MAX_MS / 2);
+}
+
+static void
+a_session_silences_both(void **state)
+{
+	struct rendezvous r = { 0 };
+
+	(void)state;
+	test_rng_init(&dice, test_seed(4));
+	rendezvous_start(&r, at(1));
+	rendezvous_publishing(&r, at(1));
+	rendezvous_stop(&r);
+	rendezvous_published(&r, &dice.rng, 8, at(2)); /* comes too late */
+	assert_true(rendezvous_deadline_ms(&r) == NEVER);
+}
+
+static struct record
+numbered(uint64_t seq)
+{
+	struct record r = { .kind = RECORD_TEXT, .seq = seq };
+
+	r.text = span_str("text");
+	return r;
+}
+
+static void
+acks_take_from_the_front_only(void **state)
+{
+	struct outbox_entry *e;
+	struct outbox o;
+	uint64_t next = 1;
+
+	(void)state;
+	outbox_init(&o);
+	for (uint64_t i = 1; i <= 10; i++) {
+		struct record r = numbered(i);
+
+		assert_int_equal(outbox_add(&o, &r, false), ERR_OK);
+	}
+	assert_int_equal(o.bytes, 40);
+	o.at = o.head->next->next; /* two are written */
+	while ((e = outbox_take_acked(&o, 4)) != NULL) {
+		assert_true(e->record.seq == next++);
+		outbox_entry_free(e);
+	}
+	assert_true(next == 5 && o.n == 6 && o.bytes == 24);
+	assert_ptr_equal(o.at, o.head); /* what was acked is not written */
+	outbox_clear(&o);
+	assert_null(outbox_take_acked(&o, 100));
+}
+
+static void
+a_new_link_writes_everything_again(void **state)
+{
+	struct record r = numbered(1);
+	struct outbox o;
+
+	(void)state;
+	outbox_init(&o);
+	assert_int_equal(outbox_add(&o, &r, true), ERR_OK);
+	o.at = NULL;
+	outbox_rewind(&o);
+	assert_ptr_equal(o.at, o.head);
+	o.at = NULL;
+	r.seq = 2;
+	assert_int_equal(outbox_add(&o, &r, false), ERR_OK);
+	assert_ptr_equal(o.at, o.tail); /* only what is new */
+	outbox_clear(&o);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(looks_are_dense_at_first_and_rare_later),
+		cmocka_unit_test(a_put_follows_another_by_a_minute_at_least),
+		cmocka_unit_test(a_put_that_nobody_took_comes_again_soon),
+		cmocka_unit_test(a_session_silences_both),
+		cmocka_unit_test(acks_take_from_the_front_only),
+		cmocka_unit_test(a_new_link_writes_everything_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
