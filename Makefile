@@ -14,14 +14,17 @@ MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 
 # These goals bring what they need; a plain make only builds.
+needs.tests := build test
 needs.check := build test
 needs.check-long := build test fuzz
-needs.demo  := build
-needs.lint  := build test lint
+needs.vectors := build test
+needs.fuzz-replay := build test
+needs.demo := build
+needs.lint := build test lint
 needs.lint-quick := build test lint
-needs.tidy  := build test lint
-needs.fuzz  := build fuzz
-needs.fuzz-run := build fuzz
+needs.tidy := build test lint
+needs.fuzz := build test fuzz
+needs.fuzz-run := build test fuzz
 needs.bench := build test bench
 NEEDS := $(sort $(foreach g,$(MAKECMDGOALS),$(needs.$(g))))
 ifneq ($(NEEDS),)
@@ -29,6 +32,8 @@ $(shell packaging/install-deps.sh $(NEEDS) >&2)
 ifneq ($(.SHELLSTATUS),0)
 $(error packaging/install-deps.sh $(NEEDS) failed)
 endif
+else ifneq ($(shell pkg-config --exists $(PKGS) 2>&1 || echo no),)
+$(warning something is missing: run packaging/install-deps.sh)
 endif
 
 include tests/lint/flags.mk
