@@ -18,8 +18,9 @@ enum {
 	CONFIG_VALUE_MAX = 1024,
 	CONFIG_LISTEN_MAX = 4,
 	CONFIG_BOOTSTRAP_MAX = 32,
-	CONFIG_ERROR_SIZE = 512,
-	CONFIG_EXIT = 78, /* EX_CONFIG */
+	CONFIG_ERROR_SIZE = 1536,
+	CONFIG_HOST_SIZE = 264, /* "host:port" and NUL */
+	CONFIG_EXIT = 78,       /* EX_CONFIG */
 };
 
 enum config_source {
@@ -46,20 +47,23 @@ enum config_key {
 #define CONFIG_KEYS 10
 
 struct config {
-	char *file;   /* owned; NULL: none was read */
-	char *state;  /* owned; state directory */
-	char *socket; /* owned; path of the control socket */
+	char file[CONFIG_VALUE_MAX];   /* that was read; "": none */
+	char state[CONFIG_VALUE_MAX];  /* state directory */
+	char socket[CONFIG_VALUE_MAX]; /* path of the control socket */
 	struct endpoint listen[CONFIG_LISTEN_MAX];
 	size_t n_listen; /* 0: the default, any address, kept port */
-	char *bootstrap[CONFIG_BOOTSTRAP_MAX]; /* owned, "host:port" */
+	char bootstrap[CONFIG_BOOTSTRAP_MAX][CONFIG_HOST_SIZE];
 	size_t n_bootstrap;
 	bool bootstrap_defaults;
 	bool log_addresses;
 	int log_level;
 	uint64_t event_rows, event_days; /* kept at least */
 	enum config_source source[CONFIG_KEYS];
+	unsigned line[CONFIG_KEYS];    /* of the file, where it was set */
 	bool check_only;               /* --check-config */
 	char error[CONFIG_ERROR_SIZE]; /* file:line: what is wrong */
+	int argc;                      /* for config_reload */
+	char **argv;                   /* borrowed for life */
 };
 
 /*
@@ -68,7 +72,6 @@ struct config {
  * error, exit 2; ERR_EXISTS: --help or --version was served, exit 0.
  */
 MUST_USE enum err config_load(struct config *c, int argc, char **argv);
-void config_clear(struct config *c);
 /* Reads the file again, takes over what may change while running
  * (log-level, log-addresses, event-*). On error nothing changes and
  * c->error says why. */
@@ -87,5 +90,11 @@ void config_item(
     const struct config *c, enum config_key key, struct config_item *ret);
 /* CONFIG_KEYS if there is none of that name. */
 unsigned config_find(const char *name);
+/* Takes a value as from the file; c->error says what is wrong with it.
+ * A list grows, unless it came from a weaker source. */
+MUST_USE enum err config_set(struct config *c, const char *name,
+    const char *value, enum config_source source);
+/* Defaults, and what the environment says. ERR_MALFORMED: c->error. */
+MUST_USE enum err config_defaults(struct config *c);
 
 #endif /* DAEMON_CONFIG_H */

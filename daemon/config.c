@@ -1,0 +1,461 @@
+/* The table of keys: one row says all there is to know of a key. */
+#include "daemon/config.h"
+
+#include "daemon/addr.h"
+#include "daemon/log.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_MAX_BYTES = 32 };
+
+struct key {
+	const char *name, *type, *fallback;
+	bool is_list, restart_needed;
+	bool (*set)(struct config *c, const char *value);
+	void (*get)(const struct config *c, char *out, size_t cap);
+};
+
+/* Says what is wrong with a value; gives false, for `return refuse(...)`. */
+static bool __attribute__((format(printf, 2, 3)))
+refuse(struct config *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(c->error, sizeof(c->error), fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+static bool
+set_bool(struct config *c, const char *value, bool *ret)
+{
+	if (strcmp(value, "yes") == 0 || strcmp(value, "on") == 0 ||
+	    strcmp(value, "true") == 0)
+		*ret = true;
+	else if (strcmp(value, "no") == 0 || strcmp(value, "off") == 0 ||
+	         strcmp(value, "false") == 0)
+		*ret = false;
+	else
+		return refuse(c, "\"%s\" is neither yes nor no", value);
+	return true;
+}
+
+static bool
+set_integer(struct config *c, const char *value, uint64_t max, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (value[0] == '\0')
+		return refuse(c, "a number is missing");
+	for (const char *s = value; *s; s++) {
+		unsigned digit = (unsigned)(*s - '0');
+
+		if (digit > 9)
+			return refuse(c, "\"%s\" is not a whole number", value);
+		if (v > (max - digit) / 10)
+			return refuse(c, "%s is too large, at most %llu", value,
+			    (unsigned long long)max);
+		v = v * 10 + digit;
+	}
+	*ret = v;
+	return true;
+}
+
+static bool
+set_path(struct config *c, const char *value, char *to, size_t cap)
+{
+	if (value[0] == '\0')
+		return refuse(c, "a path is missing");
+	if (strlen(value) >= cap)
+		return refuse(c, "the path is too long");
+	memcpy(to, value, strlen(value) + 1);
+	return true;
+}
+
+/* ---- one setter and getter a key ---- */
+
+static bool
+set_bootstrap(struct config *c, const char *value)
+{
+	char host[ADDR_HOST_MAX + 1];
+	uint16_t port;
+
+	if (addr_split(value, host, &port))
+		return refuse(c, "\"%s\" is not HOST:PORT", value);
+	if (c->n_bootstrap == CONFIG_BOOTSTRAP_MAX)
+		return refuse(
+		    c, "more than %d of them", (int)CONFIG_BOOTSTRAP_MAX);
+	(void)snprintf(
+	    c->bootstrap[c->n_bootstrap++], CONFIG_HOST_SIZE, "%s", value);
+	return true;
+}
+
+static void
+append(char *out, size_t cap, const char *text)
+{
+	size_t n = strlen(out);
+
+	(void)snprintf(out + n, cap - n, n ? "\n%s" : "%s", text);
+}
+
+static void
+get_bootstrap(const struct config *c, char *out, size_t cap)
+{
+	for (size_t i = 0; i < c->n_bootstrap; i++)
+		append(out, cap, c->bootstrap[i]);
+}
+
+static void
+yes_no(bool v, char *out, size_t cap)
+{
+	(void)snprintf(out, cap, "%s", v ? "yes" : "no");
+}
+
+static bool
+set_bootstrap_defaults(struct config *c, const char *value)
+{
+	return set_bool(c, value, &c->bootstrap_defaults);
+}
+
+static void
+get_bootstrap_defaults(const struct config *c, char *out, size_t cap)
+{
+	yes_no(c->bootstrap_defaults, out, cap);
+}
+
+static bool
+set_dht(struct config *c, const char *value)
+{
+	if (strcmp(value, "mainline") == 0)
+		return true;
+	if (strcmp(value, "mixed") == 0 || strcmp(value, "overlay") == 0)
+		return refuse(c, "%s is not there yet: choose mainline", value);
+	return refuse(c, "\"%s\" is not mixed, overlay or mainline", value);
+}
+
+static void
+get_dht(const struct config *c, char *out, size_t cap)
+{
+	(void)c;
+	(void)snprintf(out, cap, "mainline");
+}
+
+static bool
+set_event_days(struct config *c, const char *value)
+{
+	return set_integer(c, value, 36500, &c->event_days);
+}
+
+static void
+get_event_days(const struct config *c, char *out, size_t cap)
+{
+	(void)snprintf(out, cap, "%llu", (unsigned long long)c->event_days);
+}
+
+static bool
+set_event_rows(struct config *c, const char *value)
+{
+	return set_integer(c, value, 1000000000, &c->event_rows);
+}
+
+static void
+get_event_rows(const struct config *c, char *out, size_t cap)
+{
+	(void)snprintf(out, cap, "%llu", (unsigned long long)c->event_rows);
+}
+
+static bool
+set_listen(struct config *c, const char *value)
+{
+	struct endpoint e;
+
+	if (addr_parse(value, &e))
+		return refuse(c,
+		    "\"%s\" is not ADDRESS:PORT (numbers, IPv6 in brackets)",
+		    value);
+	for (size_t i = 0; i < c->n_listen; i++)
+		if (endpoint_family(&c->listen[i]) == endpoint_family(&e))
+			return refuse(
+			    c, "one address a family; this is a second one");
+	assert(c->n_listen < CONFIG_LISTEN_MAX);
+	c->listen[c->n_listen++] = e;
+	return true;
+}
+
+static void
+get_listen(const struct config *c, char *out, size_t cap)
+{
+	char text[ADDR_TEXT_SIZE];
+
+	for (size_t i = 0; i < c->n_listen; i++) {
+		addr_format(&c->listen[i], text);
+		append(out, cap, text);
+	}
+}
+
+static bool
+set_log_addresses(struct config *c, const char *value)
+{
+	return set_bool(c, value, &c->log_addresses);
+}
+
+static void
+get_log_addresses(const struct config *c, char *out, size_t cap)
+{
+	yes_no(c->log_addresses, out, cap);
+}
+
+static bool
+set_log_level(struct config *c, const char *value)
+{
+	int level = log_level_parse(value);
+
+	if (level < 0)
+		return refuse(c,
+		    "\"%s\" is not err, warning, notice, info or debug", value);
+	c->log_level = level;
+	return true;
+}
+
+static void
+get_log_level(const struct config *c, char *out, size_t cap)
+{
+	(void)snprintf(out, cap, "%s", log_level_name(c->log_level));
+}
+
+static bool
+set_socket(struct config *c, const char *value)
+{
+	return set_path(c, value, c->socket, sizeof(c->socket));
+}
+
+static void
+get_socket(const struct config *c, char *out, size_t cap)
+{
+	(void)snprintf(out, cap, "%s", c->socket);
+}
+
+static bool
+set_state(struct config *c, const char *value)
+{
+	return set_path(c, value, c->state, sizeof(c->state));
+}
+
+static void
+get_state(const struct config *c, char *out, size_t cap)
+{
+	(void)snprintf(out, cap, "%s", c->state);
+}
+
+/* clang-format off */
+static const struct key keys[CONFIG_KEYS] = {
+	[CONFIG_KEY_BOOTSTRAP] = { "bootstrap", "list", "",
+	    true, true, set_bootstrap, get_bootstrap },
+	[CONFIG_KEY_BOOTSTRAP_DEFAULTS] = { "bootstrap-defaults", "bool", "yes",
+	    false, true, set_bootstrap_defaults, get_bootstrap_defaults },
+	[CONFIG_KEY_DHT] = { "dht", "enum", "mainline",
+	    false, true, set_dht, get_dht },
+	[CONFIG_KEY_EVENT_DAYS] = { "event-days", "integer", "30",
+	    false, false, set_event_days, get_event_days },
+	[CONFIG_KEY_EVENT_ROWS] = { "event-rows", "integer", "200000",
+	    false, false, set_event_rows, get_event_rows },
+	[CONFIG_KEY_LISTEN] = { "listen", "list", "",
+	    true, true, set_listen, get_listen },
+	[CONFIG_KEY_LOG_ADDRESSES] = { "log-addresses", "bool", "no",
+	    false, false, set_log_addresses, get_log_addresses },
+	[CONFIG_KEY_LOG_LEVEL] = { "log-level", "enum", "notice",
+	    false, false, set_log_level, get_log_level },
+	[CONFIG_KEY_SOCKET] = { "socket", "string", "",
+	    false, true, set_socket, get_socket },
+	[CONFIG_KEY_STATE] = { "state", "string", "",
+	    false, true, set_state, get_state },
+};
+/* clang-format on */
+
+unsigned
+config_find(const char *name)
+{
+	for (unsigned i = 0; i < CONFIG_KEYS; i++)
+		if (strcmp(name, keys[i].name) == 0)
+			return i;
+	return CONFIG_KEYS;
+}
+
+/* ---- did you mean ---- */
+
+static unsigned
+min3(unsigned a, unsigned b, unsigned c)
+{
+	unsigned m = a < b ? a : b;
+
+	return m < c ? m : c;
+}
+
+/* Edits from a to b [Levenshtein]; both at most NAME_MAX_BYTES long. */
+static unsigned
+distance(const char *a, const char *b)
+{
+	unsigned row[NAME_MAX_BYTES + 1];
+	size_t na = strlen(a);
+	size_t nb = strlen(b);
+
+	assert(na <= NAME_MAX_BYTES && nb <= NAME_MAX_BYTES);
+	for (unsigned j = 0; j <= nb; j++)
+		row[j] = j;
+	for (unsigned i = 1; i <= na; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= nb; j++) {
+			unsigned above = row[j];
+			unsigned same = a[i - 1] == b[j - 1] ? 0 : 1;
+
+			row[j] =
+			    min3(above + 1, row[j - 1] + 1, diagonal + same);
+			diagonal = above;
+		}
+	}
+	return row[nb];
+}
+
+static bool
+refuse_unknown(struct config *c, const char *name)
+{
+	const char *best = NULL;
+	unsigned best_d = 4; /* farther is no typing mistake */
+
+	for (unsigned i = 0; i < CONFIG_KEYS; i++) {
+		unsigned d = strlen(name) > NAME_MAX_BYTES
+		                 ? best_d
+		                 : distance(name, keys[i].name);
+
+		if (d < best_d) {
+			best_d = d;
+			best = keys[i].name;
+		}
+	}
+	if (best)
+		return refuse(
+		    c, "unknown key \"%.64s\"; did you mean %s?", name, best);
+	return refuse(c, "unknown key \"%.64s\"", name);
+}
+
+/* ---- setting and showing ---- */
+
+static void
+clear_list(struct config *c, unsigned key)
+{
+	if (key == CONFIG_KEY_BOOTSTRAP)
+		c->n_bootstrap = 0;
+	if (key == CONFIG_KEY_LISTEN)
+		c->n_listen = 0;
+}
+
+enum err
+config_set(struct config *c, const char *name, const char *value,
+    enum config_source source)
+{
+	unsigned i = config_find(name);
+
+	if (i == CONFIG_KEYS) {
+		(void)refuse_unknown(c, name);
+		return ERR_MALFORMED;
+	}
+	if (strlen(value) >= CONFIG_VALUE_MAX) {
+		(void)refuse(c, "the value is longer than %d bytes",
+		    (int)CONFIG_VALUE_MAX - 1);
+		return ERR_MALFORMED;
+	}
+	if (keys[i].is_list && c->source[i] != source)
+		clear_list(c, i);
+	if (!keys[i].set(c, value))
+		return ERR_MALFORMED;
+	c->source[i] = source;
+	return ERR_OK;
+}
+
+void
+config_item(
+    const struct config *c, enum config_key key, struct config_item *ret)
+{
+	static const char *const sources[CONFIG_SOURCES] = {
+		[CONFIG_DEFAULT] = "default",
+		[CONFIG_FILE] = "file",
+		[CONFIG_COMMAND_LINE] = "command-line",
+		[CONFIG_SERVICE] = "service",
+	};
+	const struct key *k = &keys[key];
+
+	*ret = (struct config_item){
+		.name = k->name,
+		.type = k->type,
+		.source = sources[c->source[key]],
+		.restart_needed = k->restart_needed,
+	};
+	k->get(c, ret->value, sizeof(ret->value));
+	(void)snprintf(ret->fallback, sizeof(ret->fallback), "%s", k->fallback);
+}
+
+/* ---- defaults ---- */
+
+static const char *
+absolute(const char *env)
+{
+	const char *v = getenv(env);
+
+	return v && v[0] == '/' ? v : NULL;
+}
+
+/* base ‖ tail; false if there is no base. */
+static bool
+join(char to[CONFIG_VALUE_MAX], const char *base, const char *tail)
+{
+	int n;
+
+	if (!base)
+		return false;
+	n = snprintf(to, CONFIG_VALUE_MAX, "%s%s", base, tail);
+	return n > 0 && n < CONFIG_VALUE_MAX;
+}
+
+/* A service manager names the directory; else the user's own. */
+static void
+default_paths(struct config *c)
+{
+	const char *service = absolute("STATE_DIRECTORY");
+	const char *run = absolute("XDG_RUNTIME_DIR");
+
+	if (join(c->state, service, "")) {
+		c->state[strcspn(c->state, ":")] = '\0'; /* the first one */
+		c->source[CONFIG_KEY_STATE] = CONFIG_SERVICE;
+	} else if (!join(c->state, absolute("XDG_STATE_HOME"), "/btchat") &&
+	           !join(c->state, absolute("HOME"), "/.local/state/btchat")) {
+		c->state[0] = '\0';
+	}
+	if (join(c->socket, run, "/btchatd/control.sock"))
+		return;
+	if (service)
+		(void)snprintf(
+		    c->socket, sizeof(c->socket), "/run/btchatd/control.sock");
+	else if (c->state[0] == '\0' ||
+	         !join(c->socket, c->state, "/control.sock"))
+		c->socket[0] = '\0';
+}
+
+enum err
+config_defaults(struct config *c)
+{
+	for (unsigned i = 0; i < CONFIG_KEYS; i++) {
+		if (keys[i].fallback[0] == '\0')
+			continue;
+		if (!keys[i].set(c, keys[i].fallback))
+			return ERR_MALFORMED;
+	}
+	default_paths(c);
+	return ERR_OK;
+}

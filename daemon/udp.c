@@ -1,0 +1,421 @@
+#include "daemon/udp.h"
+
+#include "daemon/addr.h"
+#include "daemon/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { KERNEL_BUFFER = 1024 * 1024 }; /* bytes asked for, each direction */
+
+/* A datagram that waits for the commit. */
+struct queued {
+	struct endpoint to;
+	uint16_t n;
+	uint8_t data[UDP_PAYLOAD_MAX];
+};
+
+struct udp {
+	struct {
+		int fd;
+		struct endpoint bound;
+	} sock[FAMILY_COUNT];
+	struct udp_stats stats;
+	struct queued *queue; /* owned; grows up to UDP_QUEUE_MAX */
+	size_t queue_n, queue_cap;
+	size_t queue_at;   /* first one not sent yet */
+	struct udp_in *in; /* owned */
+};
+
+/* Room for one receive batch. */
+struct udp_in {
+	struct mmsghdr msg[UDP_RECEIVE_BATCH];
+	struct iovec iov[UDP_RECEIVE_BATCH];
+	struct sockaddr_storage from[UDP_RECEIVE_BATCH];
+	uint8_t data[UDP_RECEIVE_BATCH][UDP_PAYLOAD_MAX];
+};
+
+static enum err __attribute__((format(printf, 3, 4)))
+refuse(char why[UDP_WHY_SIZE], enum err err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(why, UDP_WHY_SIZE, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+enum err
+udp_new(struct udp **ret)
+{
+	struct udp *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		return ERR_NOMEM;
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+		u->sock[f].fd = -1;
+	u->in = calloc(1, sizeof(*u->in));
+	if (!u->in) {
+		udp_free(u);
+		return ERR_NOMEM;
+	}
+	*ret = u;
+	return ERR_OK;
+}
+
+void
+udp_free(struct udp *u)
+{
+	if (!u)
+		return;
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+		if (u->sock[f].fd >= 0)
+			(void)close(u->sock[f].fd);
+	free(u->queue);
+	free(u->in);
+	free(u);
+}
+
+/* ---- sockets ---- */
+
+/* Where the socket is bound really. */
+static enum err
+bound_to(int fd, struct endpoint *ret)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t n = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &n))
+		return ERR_IO;
+	return addr_from_sockaddr((struct sockaddr *)&ss, n, ret);
+}
+
+static void
+set_option(int fd, int level, int name, int value)
+{
+	(void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+static void
+tune(int fd, enum family f)
+{
+	set_option(fd, SOL_SOCKET, SO_RCVBUF, KERNEL_BUFFER);
+	set_option(fd, SOL_SOCKET, SO_SNDBUF, KERNEL_BUFFER);
+	/* No fragments: sizes are chosen for the path. */
+	if (f == FAMILY_V4)
+		set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+	else
+		set_option(
+		    fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+}
+
+enum err
+udp_listen(struct udp *u, const struct endpoint *at, char why[UDP_WHY_SIZE])
+{
+	enum family f = endpoint_family(at);
+	int domain = f == FAMILY_V4 ? AF_INET : AF_INET6;
+	char text[ADDR_TEXT_SIZE];
+	struct sockaddr_storage ss;
+	socklen_t n = addr_to_sockaddr(at, &ss);
+	enum err err;
+	int errnum;
+	int fd;
+
+	assert(at->port != 0);
+	addr_format(at, text);
+	if (u->sock[f].fd >= 0)
+		return refuse(why, ERR_EXISTS, "%s: a second one", text);
+	fd = socket(domain, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return refuse(
+		    why, ERR_UNSUPPORTED, "%s: %s", text, strerror(errno));
+	if (f == FAMILY_V6)
+		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	if (bind(fd, (struct sockaddr *)&ss, n)) {
+		errnum = errno;
+		err = errnum == EADDRINUSE ? ERR_EXISTS
+		      : errnum == EADDRNOTAVAIL || errnum == EAFNOSUPPORT
+		          ? ERR_UNSUPPORTED
+		          : ERR_IO;
+		(void)close(fd);
+		return refuse(why, err, "%s: %s", text, strerror(errnum));
+	}
+	tune(fd, f);
+	u->sock[f].fd = fd;
+	u->sock[f].bound = *at;
+	return ERR_OK;
+}
+
+enum err
+udp_adopt(struct udp *u, int fd, char why[UDP_WHY_SIZE])
+{
+	struct endpoint at;
+	enum family f;
+	int type = 0;
+	int flags = fcntl(fd, F_GETFL);
+	socklen_t n = sizeof(type);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) ||
+	    type != SOCK_DGRAM || flags < 0)
+		return refuse(why, ERR_UNSUPPORTED,
+		    "inherited descriptor %d is not a UDP socket", fd);
+	if (bound_to(fd, &at) || at.port == 0)
+		return refuse(why, ERR_UNSUPPORTED,
+		    "inherited descriptor %d is not bound to a port", fd);
+	f = endpoint_family(&at);
+	if (u->sock[f].fd >= 0)
+		return refuse(why, ERR_EXISTS,
+		    "inherited descriptor %d: a second one of its family", fd);
+	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK))
+		return refuse(
+		    why, ERR_IO, "descriptor %d: %s", fd, strerror(errno));
+	tune(fd, f);
+	u->sock[f].fd = fd;
+	u->sock[f].bound = at;
+	return ERR_OK;
+}
+
+int
+udp_fd(const struct udp *u, enum family f)
+{
+	return u->sock[f].fd;
+}
+
+bool
+udp_is_loopback(const struct udp *u)
+{
+	bool any = false;
+
+	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
+		if (u->sock[f].fd < 0)
+			continue;
+		any = true;
+		if (endpoint_scope(&u->sock[f].bound) != SCOPE_LOOPBACK)
+			return false;
+	}
+	return any;
+}
+
+/* ---- own addresses ---- */
+
+static bool
+is_wildcard(const struct endpoint *e)
+{
+	static const uint8_t zero[16];
+	struct span a = endpoint_addr(e);
+
+	return memcmp(a.p, zero, a.n) == 0;
+}
+
+/* Adds the interfaces' addresses of a family; those of the link are of no
+ * use to others. */
+static size_t
+add_interfaces(
+    const struct udp *u, enum family f, struct endpoint *ret, size_t max)
+{
+	struct ifaddrs *list = NULL;
+	size_t n = 0;
+
+	if (getifaddrs(&list)) /* a sandbox without netlink: none known */
+		return 0;
+	for (const struct ifaddrs *i = list; i && n < max; i = i->ifa_next) {
+		struct endpoint e;
+
+		if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) ||
+		    addr_from_sockaddr(
+		        i->ifa_addr, sizeof(struct sockaddr_in6), &e) ||
+		    endpoint_family(&e) != f)
+			continue;
+		if (endpoint_scope(&e) < SCOPE_PRIVATE)
+			continue;
+		e.port = u->sock[f].bound.port;
+		ret[n++] = e;
+	}
+	freeifaddrs(list);
+	return n;
+}
+
+size_t
+udp_local(const struct udp *u, struct endpoint *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (unsigned f = 0; f < FAMILY_COUNT && n < max; f++) {
+		if (u->sock[f].fd < 0)
+			continue;
+		if (is_wildcard(&u->sock[f].bound))
+			n +=
+			    add_interfaces(u, (enum family)f, ret + n, max - n);
+		else
+			ret[n++] = u->sock[f].bound;
+	}
+	return n;
+}
+
+/* ---- receiving ---- */
+
+static void
+prepare_batch(struct udp_in *in)
+{
+	for (size_t i = 0; i < UDP_RECEIVE_BATCH; i++) {
+		in->iov[i] = (struct iovec){ in->data[i], UDP_PAYLOAD_MAX };
+		in->msg[i].msg_hdr = (struct msghdr){
+			.msg_name = &in->from[i],
+			.msg_namelen = sizeof(in->from[i]),
+			.msg_iov = &in->iov[i],
+			.msg_iovlen = 1,
+		};
+	}
+}
+
+size_t
+udp_receive(struct udp *u, enum family f,
+    void (*take)(void *ctx, const struct endpoint *from, struct span data),
+    void *ctx)
+{
+	struct udp_in *in = u->in;
+	struct endpoint from;
+	int n;
+
+	prepare_batch(in);
+	/* An error here is an old ICMP's: nothing to do, the next read goes
+	 * on. */
+	n = recvmmsg(
+	    u->sock[f].fd, in->msg, UDP_RECEIVE_BATCH, MSG_DONTWAIT, NULL);
+	for (int i = 0; i < n; i++) {
+		const struct msghdr *h = &in->msg[i].msg_hdr;
+		size_t len = in->msg[i].msg_len;
+
+		u->stats.in++;
+		u->stats.bytes_in += len;
+		if (h->msg_flags & MSG_TRUNC) {
+			u->stats.too_long++;
+			continue;
+		}
+		if (!addr_from_sockaddr(h->msg_name, h->msg_namelen, &from) &&
+		    endpoint_family(&from) == f)
+			take(ctx, &from, span_of(in->data[i], len));
+	}
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* ---- sending ---- */
+
+static bool
+grow(struct udp *u)
+{
+	size_t cap = u->queue_cap ? u->queue_cap * 2 : UDP_SEND_BATCH;
+	struct queued *q;
+
+	if (u->queue_n < u->queue_cap)
+		return true;
+	if (cap > UDP_QUEUE_MAX)
+		return false;
+	q = realloc(u->queue, cap * sizeof(*q));
+	if (!q)
+		return false;
+	u->queue = q;
+	u->queue_cap = cap;
+	return true;
+}
+
+void
+udp_queue(struct udp *u, const struct endpoint *to, struct span data)
+{
+	struct queued *q;
+
+	assert(data.n <= UDP_PAYLOAD_MAX);
+	if (u->sock[endpoint_family(to)].fd < 0 || !grow(u)) {
+		u->stats.queue_dropped++;
+		return;
+	}
+	q = &u->queue[u->queue_n++];
+	q->to = *to;
+	q->n = (uint16_t)data.n;
+	if (data.n)
+		memcpy(q->data, data.p, data.n);
+}
+
+/* Sends a run of datagrams of one family, starting at queue_at. Returns how
+ * many are done with; 0: the kernel takes no more now. */
+static size_t
+send_run(struct udp *u, enum family f)
+{
+	struct mmsghdr msg[UDP_SEND_BATCH];
+	struct iovec iov[UDP_SEND_BATCH];
+	struct sockaddr_storage to[UDP_SEND_BATCH];
+	unsigned n = 0;
+	int r;
+
+	memset(msg, 0, sizeof(msg));
+	for (size_t i = u->queue_at; i < u->queue_n && n < UDP_SEND_BATCH &&
+	                             endpoint_family(&u->queue[i].to) == f;
+	     i++, n++) {
+		struct queued *q = &u->queue[i];
+
+		iov[n] = (struct iovec){ q->data, q->n };
+		msg[n].msg_hdr.msg_name = &to[n];
+		msg[n].msg_hdr.msg_namelen = addr_to_sockaddr(&q->to, &to[n]);
+		msg[n].msg_hdr.msg_iov = &iov[n];
+		msg[n].msg_hdr.msg_iovlen = 1;
+	}
+	do
+		r = sendmmsg(u->sock[f].fd, msg, n, MSG_DONTWAIT);
+	while (r < 0 && errno == EINTR);
+	if (r < 0 && (errno == EAGAIN || errno == ENOBUFS))
+		return 0;
+	if (r <= 0) { /* the first one cannot be sent: it is lost, as any */
+		u->stats.send_failed++;
+		return 1;
+	}
+	for (int i = 0; i < r; i++)
+		u->stats.bytes_out += msg[i].msg_len;
+	u->stats.out += (unsigned)r;
+	return (size_t)r;
+}
+
+bool
+udp_flush(struct udp *u, enum family *ret_busy)
+{
+	while (u->queue_at < u->queue_n) {
+		enum family f = endpoint_family(&u->queue[u->queue_at].to);
+		size_t n = send_run(u, f);
+
+		if (n == 0) {
+			*ret_busy = f;
+			return false;
+		}
+		u->queue_at += n;
+	}
+	udp_drop_queue(u);
+	return true;
+}
+
+void
+udp_drop_queue(struct udp *u)
+{
+	u->queue_n = 0;
+	u->queue_at = 0;
+	if (u->queue_cap > 16 * (size_t)UDP_SEND_BATCH) {
+		free(u->queue); /* a burst's memory goes back */
+		u->queue = NULL;
+		u->queue_cap = 0;
+	}
+}
+
+void
+udp_get_stats(const struct udp *u, struct udp_stats *ret)
+{
+	*ret = u->stats;
+}
