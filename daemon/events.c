@@ -276,6 +276,30 @@ events_consumer_ack(
 	return write_consumer(s, name, seq > have ? seq : have, now_ms);
 }
 
+enum err
+events_consumers(struct store *s,
+    bool (*row)(void *ctx, const struct events_consumer *c), void *ctx)
+{
+	struct query q = db_query(
+	    s, "SELECT name, seq, ts_ms, lapsed FROM consumer ORDER BY name");
+	enum err err;
+
+	while ((err = db_row(&q)) == ERR_OK) {
+		struct events_consumer c = { .seq = db_int(&q, 1) };
+		struct span name = db_blob(&q, 0);
+
+		if (name.n > EVENT_CONSUMER_MAX)
+			continue; /* not one of ours */
+		memcpy(c.name, name.p, name.n);
+		c.acked_ms = (uint64_t)db_int(&q, 2);
+		c.lapsed = db_int(&q, 3) != 0;
+		if (!row(ctx, &c))
+			break;
+	}
+	db_end(&q);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 /* ---- retention ---- */
 
 /* Consumers that are too far behind no longer hold rows back. */

@@ -79,6 +79,16 @@ MUST_USE enum err events_consumer_get(
 MUST_USE enum err events_consumer_ack(
     struct store *s, const char *name, int64_t seq, uint64_t now_ms);
 
+struct events_consumer {
+	char name[EVENT_CONSUMER_MAX + 1];
+	int64_t seq; /* the last acknowledged */
+	uint64_t acked_ms;
+	bool lapsed;
+};
+/* Calls row for each, by name, until it returns false. */
+MUST_USE enum err events_consumers(struct store *s,
+    bool (*row)(void *ctx, const struct events_consumer *c), void *ctx);
+
 /* Drops what is older than `days` and beyond `rows`, and acked by all. */
 MUST_USE enum err
 events_expire(struct store *s, uint64_t now_ms, uint64_t days, uint64_t rows);

@@ -298,6 +298,20 @@ json_raw(struct json_out *o, struct span json)
 }
 
 void
+json_put_open(struct json_out *o, const char *key, char bracket)
+{
+	json_key(o, key);
+	json_open(o, bracket);
+}
+
+void
+json_put_raw(struct json_out *o, const char *key, struct span json)
+{
+	json_key(o, key);
+	json_raw(o, json);
+}
+
+void
 json_put_null(struct json_out *o, const char *key)
 {
 	json_key(o, key);

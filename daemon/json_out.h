@@ -43,6 +43,8 @@ void json_hex(struct json_out *o, struct span bytes);
 void json_raw(struct json_out *o, struct span json); /* a complete value */
 
 /* Members. */
+void json_put_open(struct json_out *o, const char *key, char bracket);
+void json_put_raw(struct json_out *o, const char *key, struct span json);
 void json_put_null(struct json_out *o, const char *key);
 void json_put_bool(struct json_out *o, const char *key, bool v);
 void json_put_int(struct json_out *o, const char *key, int64_t v);

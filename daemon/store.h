@@ -68,6 +68,12 @@ uint64_t store_bytes(struct store *s);          /* size of the database */
 uint64_t store_tampered(const struct store *s); /* rows that did not open */
 
 MUST_USE enum err store_self_set(struct store *s, struct span record);
+/* What this identity is called by its owner, sealed; set once with
+ * created_ms. ERR_NOT_FOUND: it was never set. */
+MUST_USE enum err
+store_profile_set(struct store *s, struct span name, uint64_t created_ms);
+MUST_USE enum err store_profile_get(struct store *s,
+    char ret_name[STORE_NAME_MAX + 1], uint64_t *ret_created_ms);
 /* Replaces the saved DHT table. */
 MUST_USE enum err
 store_dht_set(struct store *s, const struct endpoint *nodes, size_t n);

@@ -30,6 +30,57 @@ store_self_set(struct store *s, struct span record)
 	return db_write(&q);
 }
 
+/* ---- profile: created_ms[8] ‖ name, sealed ---- */
+
+static struct row_key
+profile_key(void)
+{
+	return row_key("self", "profile");
+}
+
+enum err
+store_profile_set(struct store *s, struct span name, uint64_t created_ms)
+{
+	struct row_key key = profile_key();
+	uint8_t buf[8 + STORE_NAME_MAX];
+	struct writer w = wr_init(buf, sizeof(buf));
+	struct query q;
+
+	assert(name.n <= STORE_NAME_MAX);
+	if (!store_has_key(s))
+		return ERR_STATE;
+	wr_u64le(&w, created_ms);
+	wr_span(&w, name);
+	q = db_query(s, "INSERT OR REPLACE INTO meta VALUES('profile', ?1)");
+	db_bind_sealed(&q, &key, wr_span_of(&w));
+	return db_write(&q);
+}
+
+enum err
+store_profile_get(struct store *s, char ret_name[STORE_NAME_MAX + 1],
+    uint64_t *ret_created_ms)
+{
+	struct query q =
+	    db_query(s, "SELECT value FROM meta WHERE key = 'profile'");
+	struct row_key key = profile_key();
+	struct store_buf buf = { 0 };
+	struct span plain = { NULL, 0 };
+	enum err err = db_row(&q);
+
+	if (!err)
+		err = db_open_sealed(&q, 0, &key, &buf, &plain);
+	if (!err && plain.n >= 8 && plain.n <= 8 + STORE_NAME_MAX) {
+		struct reader r = rd_init(plain);
+
+		*ret_created_ms = rd_u64le(&r);
+		memcpy(ret_name, plain.p + 8, plain.n - 8);
+		ret_name[plain.n - 8] = '\0';
+	}
+	db_end(&q);
+	store_buf_clear(&buf);
+	return err;
+}
+
 /* ---- the DHT's nodes: no secret, needed before the passphrase ---- */
 
 enum err
