@@ -1,0 +1,302 @@
+#include "tests/sim/check.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+check_clear(struct check *c)
+{
+	free(c->messages);
+	free(c->lanes);
+	*c = (struct check){ 0 };
+}
+
+void
+check_fail(struct check *c, const char *format, ...)
+{
+	va_list args;
+
+	if (c->failed)
+		return;
+	c->failed = true;
+	va_start(args, format);
+	vsnprintf(c->why, sizeof(c->why), format, args);
+	va_end(args);
+}
+
+void
+check_person(struct check *c, uint32_t who, const struct id_pk *pk,
+    const struct disk *disk)
+{
+	assert(who == c->n_people && who < CHECK_PEOPLE_MAX);
+	c->pk[who] = *pk;
+	c->disk[who] = disk;
+	c->n_people++;
+}
+
+uint32_t
+check_who(const struct check *c, const struct id_pk *pk)
+{
+	for (uint32_t i = 0; i < c->n_people; i++)
+		if (memcmp(&c->pk[i], pk, sizeof(*pk)) == 0)
+			return i;
+	return CHECK_NOBODY;
+}
+
+/* The newest first: what is asked for was mostly written just now. */
+struct check_message *
+check_find(const struct check *c, const struct message_id *id)
+{
+	for (size_t i = c->n_messages; i-- > 0;)
+		if (memcmp(&c->messages[i].id, id, sizeof(*id)) == 0)
+			return &c->messages[i];
+	return NULL;
+}
+
+static void
+hash_text(struct span text, uint8_t ret[16])
+{
+	crypto_generichash(ret, 16, text.p, text.n, NULL, 0);
+}
+
+void
+check_written(struct check *c, uint32_t from, uint32_t to,
+    const struct contact_id *lane, const struct message_id *id,
+    struct span text)
+{
+	struct check_message *m;
+
+	if (check_find(c, id))
+		check_fail(c, "p%u made a message id twice", from);
+	if (c->n_messages == c->cap_messages) {
+		c->cap_messages = c->cap_messages ? 2 * c->cap_messages : 64;
+		c->messages = (struct check_message *)realloc(
+		    c->messages, c->cap_messages * sizeof(*c->messages));
+		assert(c->messages);
+	}
+	m = &c->messages[c->n_messages++];
+	*m = (struct check_message){ .id = *id,
+		.lane = *lane,
+		.from = from,
+		.to = to,
+		.text_bytes = text.n,
+		.sent_ms = c->now_ms };
+	hash_text(text, m->text);
+}
+
+static void
+contact_applied(struct check *c, uint32_t who, const struct change *change)
+{
+	uint32_t peer = check_who(c, &change->id_pk);
+
+	if (peer == CHECK_NOBODY || !c->wanted[who][peer]) {
+		check_fail(c, "p%u has a contact that nobody asked for", who);
+		return;
+	}
+	c->known[who][peer] = true;
+	if (change->contact_state != CONTACT_READY || c->ready[who][peer])
+		return;
+	c->ready[who][peer] = true;
+	c->ready_ms[who][peer] = c->now_ms;
+	if (!c->known[peer][who])
+		check_fail(c, "p%u is ready for p%u, who has no such contact",
+		    who, peer);
+}
+
+static void
+invite_applied(struct check *c, uint32_t who, const struct change *change)
+{
+	const struct disk_contact *k;
+	uint32_t peer;
+
+	if (!change->has_contact)
+		return;
+	k = disk_contact(c->disk[who], &change->contact);
+	peer = k ? check_who(c, &k->pk) : CHECK_NOBODY;
+	if (peer == CHECK_NOBODY || !c->wanted[peer][who])
+		check_fail(
+		    c, "an invitation of p%u was used by a stranger", who);
+	for (size_t i = 0; i < c->disk[who]->n_invites; i++) {
+		const struct disk_invite *v = &c->disk[who]->invites[i];
+
+		if (v->used &&
+		    memcmp(&v->id, &change->invite, sizeof(v->id)) != 0 &&
+		    memcmp(&v->contact, &change->contact, 16) == 0)
+			check_fail(
+			    c, "two invitations of p%u made one contact", who);
+	}
+}
+
+static void
+written_applied(struct check *c, uint32_t who, const struct node_message *in)
+{
+	struct check_message *m = check_find(c, &in->id);
+	uint8_t text[16];
+
+	hash_text(in->text, text);
+	if (!m || m->from != who || memcmp(m->text, text, sizeof(text)) != 0) {
+		check_fail(c, "p%u stores a message that nobody wrote", who);
+		return;
+	}
+	for (size_t i = 0; i < c->n_messages; i++)
+		if (c->messages[i].seq >= in->seq &&
+		    memcmp(&c->messages[i].lane, &m->lane, 16) == 0)
+			check_fail(c, "p%u gives no rising seq", who);
+	m->durable = true;
+	m->seq = in->seq;
+}
+
+static struct check_lane *
+lane_of(
+    struct check *c, const struct check_message *m, const struct contact_id *at)
+{
+	struct check_lane *lane;
+
+	for (size_t i = 0; i < c->n_lanes; i++) {
+		lane = &c->lanes[i];
+		if (memcmp(&lane->id, &m->lane, sizeof(lane->id)) == 0 &&
+		    memcmp(&lane->at, at, sizeof(*at)) == 0)
+			return lane;
+	}
+	c->lanes = (struct check_lane *)realloc(
+	    c->lanes, (c->n_lanes + 1) * sizeof(*c->lanes));
+	assert(c->lanes);
+	lane = &c->lanes[c->n_lanes++];
+	*lane = (struct check_lane){ m->lane, *at, 0 };
+	return lane;
+}
+
+static void
+order_applied(struct check *c, uint32_t who, const struct check_message *m,
+    const struct node_message *in)
+{
+	struct check_lane *lane = lane_of(c, m, &in->contact);
+	bool gap = in->flags & MESSAGE_FLAG_GAP;
+
+	if (m->seq <= lane->seq)
+		check_fail(c, "p%u shows seq %llu of p%u after %llu", who,
+		    (unsigned long long)m->seq, m->from,
+		    (unsigned long long)lane->seq);
+	if (gap != (m->seq != lane->seq + 1))
+		check_fail(c, "p%u marks a gap at seq %llu wrongly", who,
+		    (unsigned long long)m->seq);
+	lane->seq = m->seq;
+}
+
+static void
+received_applied(struct check *c, uint32_t who, const struct node_message *in)
+{
+	const struct disk_contact *k = disk_contact(c->disk[who], &in->contact);
+	struct check_message *m = check_find(c, &in->id);
+	uint8_t text[16];
+
+	hash_text(in->text, text);
+	if (!m || !m->durable || m->to != who ||
+	    check_who(c, &k->pk) != m->from || m->seq != in->seq ||
+	    memcmp(m->text, text, sizeof(text)) != 0) {
+		check_fail(c, "p%u shows what was not written so", who);
+		return;
+	}
+	if (m->received)
+		check_fail(c, "p%u shows a message of p%u twice", who, m->from);
+	order_applied(c, who, m, in);
+	m->received = true;
+	m->received_ms = c->now_ms;
+	c->n_received++;
+}
+
+static void
+state_applied(struct check *c, uint32_t who, const struct change *change)
+{
+	struct check_message *m = check_find(c, &change->message.id);
+
+	if (!m || m->from != who) {
+		check_fail(c, "p%u changes a message that is not its own", who);
+		return;
+	}
+	if (change->message.state == MESSAGE_FAILED)
+		check_fail(c, "p%u was refused a message by p%u", who, m->to);
+	if (change->message.state != MESSAGE_DELIVERED)
+		return;
+	if (!m->received)
+		check_fail(c, "acked but lost: p%u to p%u, seq %llu", who,
+		    m->to, (unsigned long long)m->seq);
+	if (!m->delivered)
+		m->delivered_ms = c->now_ms;
+	m->delivered = true;
+}
+
+void
+check_applied(struct check *c, uint32_t who, const struct change *change,
+    enum disk_result result)
+{
+	assert(who < c->n_people);
+	if (result == DISK_BAD) {
+		check_fail(c, "p%u: %s", who, c->disk[who]->why);
+		return;
+	}
+	if (result == DISK_CONFLICT)
+		check_fail(c, "p%u got two messages of one id", who);
+	if (result == DISK_KNOWN)
+		c->n_repeated++;
+	if (result != DISK_DONE)
+		return;
+	if (change->kind == CHANGE_CONTACT)
+		contact_applied(c, who, change);
+	else if (change->kind == CHANGE_INVITE)
+		invite_applied(c, who, change);
+	else if (change->kind == CHANGE_MESSAGE_STATE)
+		state_applied(c, who, change);
+	else if (change->kind == CHANGE_MESSAGE &&
+	         change->message.state == MESSAGE_RECEIVED)
+		received_applied(c, who, &change->message);
+	else if (change->kind == CHANGE_MESSAGE)
+		written_applied(c, who, &change->message);
+}
+
+bool
+check_are_contacts(const struct check *c, uint32_t a, uint32_t b)
+{
+	return c->known[a][b] && c->known[b][a] && !c->deleted[a][b] &&
+	       !c->deleted[b][a];
+}
+
+size_t
+check_missing(const struct check *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_messages; i++) {
+		const struct check_message *m = &c->messages[i];
+
+		n += m->durable && !m->delivered &&
+		     check_are_contacts(c, m->from, m->to);
+	}
+	return n;
+}
+
+/* Rows that the disk has must be those that the truth has, and back. */
+void
+check_history(struct check *c)
+{
+	for (size_t i = 0; i < c->n_messages; i++) {
+		const struct check_message *m = &c->messages[i];
+		const struct disk *to = c->disk[m->to];
+		size_t rows = 0;
+
+		for (size_t j = 0; j < to->n_messages; j++)
+			rows +=
+			    memcmp(&to->messages[j].m.id, &m->id, 16) == 0 &&
+			    to->messages[j].m.state == MESSAGE_RECEIVED;
+		if (rows > 1)
+			check_fail(c, "p%u has a message twice", m->to);
+		if (rows == 0 && m->delivered)
+			check_fail(c, "p%u lost an acked message", m->to);
+		if (rows > 0 && !m->durable)
+			check_fail(c, "p%u has what p%u lost", m->to, m->from);
+	}
+}

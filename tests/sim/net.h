@@ -1,0 +1,88 @@
+/*
+ * The virtual network: hosts with addresses, and datagrams that are late,
+ * lost, doubled, damaged, out of order or cut off, as the weather wants. It
+ * knows nothing of what the datagrams mean.
+ */
+#ifndef TESTS_SIM_NET_H
+#define TESTS_SIM_NET_H
+
+#include "proto/base/endpoint.h"
+#include "tests/sim/dice.h"
+#include "tests/sim/queue.h"
+
+enum {
+	NET_HOSTS_MAX = 64,      /* bits of a cut */
+	NET_DATAGRAM_MAX = 1500, /* more is never carried */
+	NET_ALIAS_MAX = 512,     /* slots of the table of addresses */
+};
+#define NET_NOBODY UINT32_MAX
+
+/* Chances are per mille of datagrams; all zero is a fine day. */
+struct net_weather {
+	uint32_t loss;
+	uint32_t burst; /* begins 50..1000 ms of silence of one sender */
+	uint32_t duplicate;
+	uint32_t reorder;      /* held back up to reorder_ms */
+	uint32_t reorder_ms;   /* 0: 100 */
+	uint32_t slow;         /* held back 100 ms to 10 s */
+	uint32_t corrupt;      /* one to three bits flipped */
+	uint32_t jitter_ms;    /* added to every one */
+	uint32_t datagram_max; /* larger ones vanish; 0: none do */
+};
+
+struct net_host {
+	bool has[FAMILY_COUNT];
+	struct endpoint at[FAMILY_COUNT]; /* as others see it */
+	uint64_t cut; /* bit h: what this host sends to host h is lost */
+	uint64_t silent_until_ms; /* end of a burst of loss */
+};
+
+struct net_packet {
+	uint32_t from; /* host, or NET_NOBODY if forged */
+	uint32_t to;   /* host, set on arrival, or NET_NOBODY */
+	struct endpoint source, dest;
+	bool intact; /* first copy, not damaged */
+	uint16_t n;
+	struct net_packet *next; /* of the free list */
+	uint8_t b[NET_DATAGRAM_MAX];
+};
+
+struct net {
+	uint64_t seed;
+	uint32_t latency_min_ms, latency_max_ms; /* one way, of a pair */
+	struct net_weather weather;
+	struct dice dice;
+	struct queue queue;
+	struct net_host hosts[NET_HOSTS_MAX];
+	uint32_t n_hosts;
+	uint16_t alias[NET_ALIAS_MAX]; /* host * FAMILY_COUNT + family + 1 */
+	struct net_packet *free;       /* owned */
+	uint64_t n_sent, n_lost, n_arrived, bytes_sent;
+};
+
+void net_init(
+    struct net *net, uint64_t seed, uint32_t latency_min_ms, uint32_t max_ms);
+void net_clear(struct net *net);
+/* Returns the host. v6 may be NULL. */
+uint32_t net_host_add(
+    struct net *net, const struct endpoint *v4, const struct endpoint *v6);
+/* The host has another address of to's family from now on. */
+void net_move(struct net *net, uint32_t host, const struct endpoint *to);
+/* The host that has this address, or NET_NOBODY. */
+uint32_t net_find(const struct net *net, const struct endpoint *at);
+/* Both ways, or one way only. */
+void net_cut(struct net *net, uint32_t a, uint32_t b);
+void net_cut_one_way(struct net *net, uint32_t from, uint32_t to);
+void net_heal(struct net *net); /* fine weather, no cuts */
+
+void net_send(struct net *net, uint32_t host, const struct endpoint *to,
+    struct span datagram, uint64_t now_ms);
+/* What an attacker on the wire puts there; it arrives in any weather. */
+void net_inject(struct net *net, const struct endpoint *source,
+    const struct endpoint *dest, struct span datagram, uint64_t at_ms);
+uint64_t net_next_ms(const struct net *net);
+/* The next datagram, due now; NULL: none. Owned until net_release. */
+struct net_packet *net_next(struct net *net, uint64_t now_ms);
+void net_release(struct net *net, struct net_packet *p);
+
+#endif /* TESTS_SIM_NET_H */
