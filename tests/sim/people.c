@@ -1,0 +1,169 @@
+/* The commands of users, as they reach a node through its daemon: done means
+ * durable; what a crash swallowed is asked for again. */
+#include "tests/sim/sim.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void
+refused(struct sim *s, uint32_t who, const char *what, enum err err)
+{
+	check_fail(
+	    &s->check, "p%u: %s is refused: %s", who, what, err_name(err));
+}
+
+/* The contact that `who` has of `whom`, durable and not gone; or NULL. */
+static const struct disk_contact *
+contact_of(const struct sim *s, uint32_t who, uint32_t whom)
+{
+	return disk_contact_of(&s->nodes[who].disk, &s->check.pk[whom]);
+}
+
+bool
+sim_add(struct sim *s, uint32_t who, uint32_t whom)
+{
+	struct sim_node *n = &s->nodes[who];
+	struct contact_id id;
+	enum err err;
+
+	if (!n->node)
+		return false;
+	s->check.wanted[who][whom] = true;
+	err =
+	    node_contact_add(n->node, &s->check.pk[whom], &id, sim_now(s, who));
+	if (err != ERR_OK && err != ERR_EXISTS)
+		refused(s, who, "an ID", err);
+	sim_trace(s, "p%u adds p%u", who, whom);
+	sim_settle(s, who);
+	return contact_of(s, who, whom) != NULL;
+}
+
+bool
+sim_delete(struct sim *s, uint32_t who, uint32_t whom)
+{
+	const struct disk_contact *k = contact_of(s, who, whom);
+	struct sim_node *n = &s->nodes[who];
+	enum err err;
+
+	if (!n->node)
+		return false;
+	if (!k)
+		return true;
+	s->check.deleted[who][whom] = true;
+	err = node_contact_delete(n->node, &k->id, sim_now(s, who));
+	if (err != ERR_OK)
+		refused(s, who, "to delete a contact", err);
+	sim_trace(s, "p%u deletes p%u", who, whom);
+	sim_settle(s, who);
+	return contact_of(s, who, whom) == NULL;
+}
+
+/* Words that no other text and no chance contains. */
+static struct span
+make_text(struct sim *s, uint8_t *buf, uint32_t bytes)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz     ";
+	char head[24];
+
+	dice_fill(&s->dice, buf, bytes);
+	for (uint32_t i = 0; i < bytes; i++)
+		buf[i] = (uint8_t)letters[buf[i] % (sizeof(letters) - 1)];
+	snprintf(head, sizeof(head), "message %07u ", s->n_texts++);
+	memcpy(buf, head, bytes < 16 ? bytes : 16);
+	return span_of(buf, bytes);
+}
+
+bool
+sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes)
+{
+	static uint8_t buf[NODE_TEXT_MAX + 1];
+	const struct disk_contact *k = contact_of(s, who, whom);
+	struct sim_node *n = &s->nodes[who];
+	const struct check_message *m;
+	struct contact_id to;
+	struct message_id id;
+	struct span text;
+	enum err err;
+
+	if (!n->node || !k)
+		return false;
+	to = k->id;
+	text = make_text(s, buf, bytes);
+	err = node_message_send(n->node, &to, text, &id, sim_now(s, who));
+	if (err != ERR_OK) {
+		refused(s, who, "a text", err);
+		return true;
+	}
+	wire_forbid(&s->wire, text);
+	check_written(&s->check, who, whom, &to, &id, text);
+	sim_trace(s, "p%u writes %u bytes to p%u", who, bytes, whom);
+	sim_settle(s, who);
+	m = check_find(&s->check, &id);
+	return m->durable;
+}
+
+bool
+sim_invite(struct sim *s, uint32_t who, uint64_t ttl_s)
+{
+	struct sim_invite *v = &s->invites[s->n_invites];
+	struct sim_node *n = &s->nodes[who];
+	enum err err;
+
+	if (!n->node || s->n_invites == SIM_INVITES_MAX)
+		return false;
+	err = node_invite_create(n->node, ttl_s, &v->invite, sim_now(s, who));
+	if (err != ERR_OK)
+		refused(s, who, "an invitation", err);
+	sim_settle(s, who);
+	if (err != ERR_OK || !disk_invite(&n->disk, &v->invite.id))
+		return false;
+	sim_trace(s, "p%u invites", who);
+	v->owner = who;
+	s->n_invites++;
+	return true;
+}
+
+bool
+sim_accept(struct sim *s, uint32_t who, uint32_t invite)
+{
+	const struct sim_invite *v = &s->invites[invite];
+	struct sim_node *n = &s->nodes[who];
+	struct contact_id id;
+	enum err err;
+
+	if (!n->node || invite >= s->n_invites)
+		return false;
+	s->check.wanted[who][v->owner] = true;
+	s->check.wanted[v->owner][who] = true;
+	err = node_invite_accept(
+	    n->node, span_str(v->invite.text), &id, sim_now(s, who));
+	if (err != ERR_OK && err != ERR_EXISTS)
+		refused(s, who, "to accept an invitation", err);
+	sim_trace(s, "p%u accepts the invitation of p%u", who, v->owner);
+	sim_settle(s, who);
+	return contact_of(s, who, v->owner) != NULL;
+}
+
+bool
+sim_revoke(struct sim *s, uint32_t invite)
+{
+	struct sim_invite *v = &s->invites[invite];
+	struct sim_node *n = &s->nodes[v->owner];
+	enum err err;
+
+	if (invite >= s->n_invites || !n->node)
+		return false;
+	err = node_invite_revoke(n->node, &v->invite.id, sim_now(s, v->owner));
+	if (err != ERR_OK && err != ERR_NOT_FOUND)
+		refused(s, v->owner, "to revoke an invitation", err);
+	sim_trace(s, "p%u revokes", v->owner);
+	sim_settle(s, v->owner);
+	v->revoked = disk_invite(&n->disk, &v->invite.id)->gone;
+	return v->revoked;
+}
+
+bool
+sim_is_online(const struct sim *s, uint32_t a, uint32_t b)
+{
+	return s->nodes[a].online[b] && s->nodes[b].online[a];
+}

@@ -1,0 +1,170 @@
+/*
+ * A world in one process: people and a crowd of DHT nodes, each a struct node
+ * as in the daemon, on a virtual network, virtual clocks and virtual disks.
+ * Everything follows from one seed. The world carries out effects as THE LAW
+ * of proto/node.h allows, and crashes nodes between any two of them.
+ */
+#ifndef TESTS_SIM_SIM_H
+#define TESTS_SIM_SIM_H
+
+#include "tests/sim/check.h"
+#include "tests/sim/net.h"
+#include "tests/sim/wire.h"
+
+#include <sodium.h>
+
+enum {
+	SIM_PEOPLE_MAX = CHECK_PEOPLE_MAX,
+	SIM_NODES_MAX = NET_HOSTS_MAX - 2, /* people first, then the crowd */
+	SIM_INVITES_MAX = 16,
+	SIM_TAPE_MAX = 64,        /* datagrams an eavesdropper keeps */
+	SIM_TICKS_MAX = 1000,     /* of a node at one time: more is a spin */
+	SIM_EFFECTS_MAX = 100000, /* of one drain: more is a loop */
+};
+
+struct sim_config {
+	uint64_t seed;
+	uint32_t n_people, n_crowd;
+	bool v6;                                 /* both families */
+	uint32_t latency_min_ms, latency_max_ms; /* 0, 0: 5..120 */
+	bool trace;
+};
+
+/* How an owner carries out what it popped; THE LAW allows both. */
+enum sim_owner { OWNER_BATCH = 0, OWNER_STEP };
+
+struct sim_node {
+	struct node *node; /* owned; NULL: down */
+	struct dice dice;
+	struct disk disk;
+	uint32_t life; /* starts so far */
+	bool is_person;
+	bool is_behind_nat; /* knows a private address of itself only */
+	struct id_seed seed;
+	uint64_t mono_base_ms;
+	int64_t wall_offset_ms;
+	enum sim_owner owner;
+	uint64_t tick_ms; /* earliest tick in the agenda, or NEVER */
+	uint64_t last_tick_ms;
+	uint32_t n_ticks; /* at last_tick_ms */
+	/* Faults to come: at which effect boundary, at which commit from now;
+	 * 0: none. */
+	uint32_t crash_in, fail_commit_in;
+	uint32_t down_ms; /* how long that crash lasts */
+	bool online[SIM_PEOPLE_MAX];
+	uint64_t online_ms[SIM_PEOPLE_MAX]; /* last change */
+	uint64_t first_online_ms[SIM_PEOPLE_MAX];
+	uint64_t n_in, n_out;
+};
+
+struct sim;
+
+/* Something planned. */
+struct sim_event {
+	void (*run)(struct sim *s, const struct sim_event *e);
+	uint32_t who, whom, arg;
+	bool is_own; /* freed after it ran */
+};
+
+/* An effect that waits for its commit. */
+struct sim_out {
+	enum effect_kind kind;
+	enum node_event_kind event;
+	struct contact_id contact;
+	struct message_id invite;
+	enum err err;
+	struct endpoint to;
+	size_t n;
+	uint8_t b[NET_DATAGRAM_MAX];
+};
+
+struct sim_invite {
+	uint32_t owner;
+	bool revoked;
+	struct node_invite invite;
+};
+
+/* What the eavesdropper saw delivered, to use it later. */
+struct sim_tape {
+	struct endpoint source;
+	uint32_t to;   /* node */
+	uint32_t life; /* of it */
+	size_t n;
+	uint8_t b[NET_DATAGRAM_MAX];
+};
+
+struct sim {
+	struct sim_config cfg;
+	uint64_t now_ms;   /* virtual, from 0 */
+	uint64_t wall0_ms; /* Unix ms at 0 */
+	struct dice dice;  /* of the world's decisions */
+	struct net net;
+	struct check check;
+	struct wire wire;
+	struct queue agenda; /* of struct sim_event */
+	struct sim_node nodes[SIM_NODES_MAX];
+	struct sim_event ticks[SIM_NODES_MAX];
+	uint32_t n_nodes;
+	uint32_t adversary; /* host without a node */
+	bool tape_on;
+	struct sim_tape tape[SIM_TAPE_MAX]; /* ring */
+	uint64_t n_tape;
+	struct sim_invite invites[SIM_INVITES_MAX];
+	uint32_t n_invites;
+	struct sim_out *outs; /* owned; of the drain under way */
+	size_t n_outs, cap_outs;
+	uint32_t n_addresses;         /* given out so far */
+	const struct endpoint *asker; /* of the datagram just received */
+	bool is_answered;             /* with a message 2 */
+	uint32_t n_texts;
+	crypto_generichash_state digest; /* of every datagram sent */
+	uint64_t n_events, n_crashes, n_failed_commits;
+	void *user; /* of who runs the world; borrowed */
+};
+
+struct sim *sim_new(const struct sim_config *cfg);
+void sim_free(struct sim *s);
+
+/* Plans run(e) for a virtual time, now or later. */
+void sim_at(struct sim *s, uint64_t at_ms,
+    void (*run)(struct sim *s, const struct sim_event *e), uint32_t who,
+    uint32_t whom, uint32_t arg);
+/* Runs until that time, or until done(s) is true after an event, or until a
+ * law is broken. True if done(s). done may be NULL. */
+bool sim_run(struct sim *s, uint64_t until_ms, bool (*done)(struct sim *s));
+void sim_digest(const struct sim *s, uint8_t ret[16]);
+
+/* Life of a node. */
+void sim_start(struct sim *s, uint32_t who);
+void sim_crash(struct sim *s, uint32_t who); /* what is not durable is lost */
+void sim_crash_for(struct sim *s, uint32_t who, uint32_t down_ms);
+/* A new address; is_told: the node is given it, as by its system, otherwise
+ * only its router knows. */
+void sim_move(struct sim *s, uint32_t who, bool is_told);
+void sim_set_local(struct sim *s, uint32_t who);
+struct now sim_now(const struct sim *s, uint32_t who);
+
+/* Commands of users. True: done and durable; false: try again later. */
+bool sim_add(struct sim *s, uint32_t who, uint32_t whom);
+bool sim_delete(struct sim *s, uint32_t who, uint32_t whom);
+/* Writes the next text of that length; at least 16 bytes. */
+bool sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes);
+/* Its number is s->n_invites - 1 then. */
+bool sim_invite(struct sim *s, uint32_t who, uint64_t ttl_s);
+bool sim_accept(struct sim *s, uint32_t who, uint32_t invite);
+bool sim_revoke(struct sim *s, uint32_t invite);
+
+bool sim_is_online(const struct sim *s, uint32_t a, uint32_t b); /* both say */
+void sim_trace(const struct sim *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* One attack from the wire or from a stranger, with what the tape holds. */
+void sim_attack(struct sim *s);
+/* Keeps a datagram that `who` took. */
+void sim_tape(struct sim *s, uint32_t who, const struct net_packet *p);
+
+/* For the files of the world only: carries out what a node wants done, and
+ * plans its next tick. */
+void sim_settle(struct sim *s, uint32_t who);
+
+#endif /* TESTS_SIM_SIM_H */
