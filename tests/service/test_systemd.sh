@@ -1,0 +1,128 @@
+#!/bin/sh
+# runner: alone
+# The installed units under a real systemd: socket activation, readiness, the
+# sandbox, the three tiers, restart with state kept, a clean stop.
+set -u
+B=${B:-build/gcc-none}
+here=$(dirname "$0")
+export LAB_NAME="units-$$"
+lab() { "$here/lab.bash" "$@"; }
+
+case $B in
+*-none) ;;
+*) echo 'only for a plain build: sanitizers do not live in this sandbox'
+	exit 77 ;;
+esac
+place=$(mktemp -d)
+lab up >"$place/why" 2>&1
+up=$?
+if [ $up -ne 0 ]; then
+	tail -n 1 "$place/why"
+	rm -rf "$place"
+	exit $up
+fi
+trap 'lab down; rm -rf "$place"' EXIT
+
+test_that()
+{
+	name=$1
+	shift
+	if "$@" >"$place/out" 2>&1; then
+		echo "ok - $name"
+	else
+		echo "not ok - $name"
+		cat "$place/out"
+		lab log -q -n 20 -u btchatd.service
+	fi
+}
+not() { ! "$@"; }
+# holds WORD COMMAND...: its output holds the word.
+holds()
+{
+	word=$1
+	shift
+	"$@" >"$place/held" 2>&1
+	cat "$place/held"
+	grep -q -e "$word" "$place/held"
+}
+as() { user=$1; shift; LAB_USER=$user lab exec "$@"; }
+ctl() { lab exec btchatctl -S /run/btchatd/admin.sock "$@"; }
+property() { lab exec systemctl show -P "$1" btchatd.service; }
+
+cp "$B/btchatd" "$B/btchatctl" "$place/" # what is tested does not change
+make -s install DESTDIR="$place/tree" PREFIX=/usr B="$B" >"$place/out" 2>&1 ||
+	{ cat "$place/out"; echo 'not ok - make install'; exit 1; }
+# No dependence on the network: no bootstrap nodes but those given.
+mkdir -p "$place/tree/etc/btchatd"
+printf 'bootstrap-defaults = no\nlisten = 127.0.0.1:41641\n' \
+    >"$place/tree/etc/btchatd/btchatd.conf"
+lab push "$place/tree"
+test_that 'groups and directories are made' lab exec sh -c '
+	systemd-sysusers && systemd-tmpfiles --create btchatd.conf &&
+	useradd -M -G btchat alice && useradd -M -G btchat-ro bob &&
+	useradd -M carol'
+test_that 'units are loaded and sockets listen' lab exec sh -c '
+	systemctl daemon-reload && systemctl start btchatd.socket \
+	    btchatd-readonly.socket btchatd-admin.socket'
+test_that 'a first connection starts the daemon' ctl status
+test_that 'it said that it is ready' holds '^active$' property ActiveState
+test_that 'it is its main process that says so' not holds '^0$' \
+    property MainPID
+test_that 'an identity is made' ctl id create
+test_that 'a member of btchat may write' as alice \
+    btchatctl -S /run/btchatd/control.sock invite new
+test_that 'a member of btchat-ro may read' as bob \
+    btchatctl -S /run/btchatd/readonly.sock status
+test_that 'a member of btchat-ro may not write' not as bob \
+    btchatctl -S /run/btchatd/readonly.sock invite new
+test_that 'a member of btchat-ro has no other socket' not as bob \
+    btchatctl -S /run/btchatd/control.sock status
+test_that 'a member of btchat may not shut down' not as alice \
+    btchatctl -S /run/btchatd/control.sock daemon shutdown
+test_that 'somebody else has no socket at all' not as carol \
+    btchatctl -S /run/btchatd/readonly.sock status
+
+pid=$(property MainPID)
+status() { lab exec cat "/proc/$pid/status"; }
+test_that 'it is not root' not holds '^Uid:.0' status
+test_that 'it has no capabilities' holds '^CapBnd:.0000000000000000' status
+test_that 'it can gain no privileges' holds '^NoNewPrivs:.1' status
+test_that 'its system calls are filtered' holds '^Seccomp:.2' status
+test_that 'its root directory is not the machine'\''s' not lab exec \
+    test -e "/proc/$pid/root/bin/sh"
+test_that 'its state belongs to it alone' holds '^700$' \
+    lab exec stat -L -c %a /var/lib/btchatd
+
+ctl id show >"$place/before"
+test_that 'it restarts' lab exec systemctl restart btchatd.service
+test_that 'its identity is still there' sh -c "
+	$here/lab.bash exec btchatctl -S /run/btchatd/admin.sock id show |
+	    cmp - $place/before"
+test_that 'it reads its configuration again' \
+    lab exec systemctl reload btchatd.service
+# The inner shell expands it.
+# shellcheck disable=SC2016
+test_that 'kill -9 starts it again' lab exec sh -c '
+	systemctl kill -s KILL btchatd.service
+	n=0
+	until [ "$(systemctl show -P NRestarts btchatd.service)" = 1 ] &&
+	    systemctl is-active -q btchatd.service; do
+		n=$((n + 1)); [ $n -lt 100 ] || exit 1; sleep 0.1
+	done'
+test_that 'its identity survives kill -9' sh -c "
+	$here/lab.bash exec btchatctl -S /run/btchatd/admin.sock id show |
+	    cmp - $place/before"
+test_that 'it stops' lab exec systemctl stop btchatd.service
+test_that 'it stops without a failure' holds '^success$' property Result
+
+mkdir -p "$place/netless/etc/systemd/system/btchatd.service.d"
+cp packaging/systemd/examples/netless.conf \
+    "$place/netless/etc/systemd/system/btchatd.service.d/"
+cp packaging/systemd/examples/btchatd-net.socket \
+    "$place/netless/etc/systemd/system/"
+lab push "$place/netless"
+test_that 'the netless example starts' lab exec sh -c '
+	sed -i /listen/d /etc/btchatd/btchatd.conf
+	systemctl daemon-reload && systemctl start btchatd-net.socket &&
+	systemctl start btchatd.service'
+test_that 'and answers' ctl net status
