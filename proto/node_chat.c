@@ -1,4 +1,4 @@
-/* Messages between a node and its contacts. [SPEC §7.2] */
+/* Messages between a node and its contacts. [SPEC §7.6] */
 #include "proto/node_int.h"
 
 #include "proto/base/text.h"

@@ -1,6 +1,6 @@
 /*
  * A contact: the durable state of one pair, and its record. [SPEC §4.1]
- * [SPEC §7.2]
+ * [SPEC §7.6]
  */
 #ifndef PROTO_CHAT_CONTACT_H
 #define PROTO_CHAT_CONTACT_H

@@ -1,4 +1,4 @@
-/* Codec of the records on a chat stream. [SPEC §7.2] */
+/* Codec of the records on a chat stream. [SPEC §7.5] */
 #include "proto/chat/message.h"
 
 #include "proto/base/bencode.h"

@@ -1,6 +1,6 @@
 /*
  * What contacts say to each other on the stream of a link: records, each an
- * LE32 length and a bencoded dictionary. [SPEC §7.2]
+ * LE32 length and a bencoded dictionary. [SPEC §7.5]
  *
  *   text  h prev[32]  i id[16]  k 1  n seq  s sender's Unix ms  x text
  *   ack   e db epoch[8] of the one whose messages are acked  k 2  n seq
@@ -18,7 +18,7 @@
 enum {
 	RECORD_HEAD = 4,    /* bytes of the length */
 	RECORD_MAX = 66048, /* bytes after it: 64 KiB of text and the rest */
-	MESSAGE_TEXT_MAX = 65536, /* bytes of UTF-8 [SPEC §7.2] */
+	MESSAGE_TEXT_MAX = 65536, /* bytes of UTF-8 [SPEC §7.5] */
 	MESSAGE_HASH_SIZE = 32,
 	DB_EPOCH_SIZE = 8,
 	RECORD_ACK_MAX = 64, /* bytes of an encoded ack with its length */

@@ -1,6 +1,6 @@
 /*
  * What a contact has not yet durably: own messages in the order of their
- * seq, in memory as they are on disk. [SPEC §7.2]
+ * seq, in memory as they are on disk. [SPEC §7.6]
  */
 #ifndef PROTO_CHAT_OUTBOX_H
 #define PROTO_CHAT_OUTBOX_H
