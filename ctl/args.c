@@ -139,6 +139,7 @@ take_short(struct args *a, const char *text, struct cursor *c)
 	return err;
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): the cursor writes to why */
 enum err
 args_parse(struct args *a, int argc, char *const *argv, char why[ARGS_WHY_SIZE])
 {
@@ -163,6 +164,7 @@ args_parse(struct args *a, int argc, char *const *argv, char why[ARGS_WHY_SIZE])
 	}
 	return err;
 }
+/* NOLINTEND(readability-non-const-parameter) */
 
 void
 args_clear(struct args *a)

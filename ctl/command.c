@@ -116,30 +116,41 @@ smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+/* Distances of the first i bytes of one word to the first j of another. */
+struct distances {
+	size_t d[WORD_MAX + 1][WORD_MAX + 1];
+};
+
+static size_t
+cell(
+    const struct distances *t, const char *a, const char *b, size_t i, size_t j)
+{
+	size_t other, least;
+
+	if (i == 0 || j == 0)
+		return i + j;
+	other = a[i - 1] != b[j - 1];
+	least = smaller(t->d[i - 1][j - 1] + other,
+	    smaller(t->d[i - 1][j], t->d[i][j - 1]) + 1);
+	if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+		least = smaller(least, t->d[i - 2][j - 2] + 1);
+	return least;
+}
+
 /* Damerau's distance, restricted to swaps of neighbours. */
 size_t
 command_distance(const char *a, const char *b)
 {
-	size_t d[WORD_MAX + 1][WORD_MAX + 1];
+	struct distances t;
 	size_t na = strlen(a), nb = strlen(b);
 
 	if (na > WORD_MAX || nb > WORD_MAX)
 		return SIZE_MAX;
 	for (size_t i = 0; i <= na; i++) {
-		for (size_t j = 0; j <= nb; j++) {
-			if (i == 0 || j == 0) {
-				d[i][j] = i + j;
-				continue;
-			}
-			size_t other = a[i - 1] != b[j - 1];
-			d[i][j] = smaller(d[i - 1][j - 1] + other,
-			    smaller(d[i - 1][j], d[i][j - 1]) + 1);
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
-			    a[i - 2] == b[j - 1])
-				d[i][j] = smaller(d[i][j], d[i - 2][j - 2] + 1);
-		}
+		for (size_t j = 0; j <= nb; j++)
+			t.d[i][j] = cell(&t, a, b, i, j);
 	}
-	return d[na][nb];
+	return t.d[na][nb];
 }
 
 /* The nearest word of those that may stand here; NULL: none is near. */

@@ -51,9 +51,10 @@ static uint32_t
 char_code(const char *s, size_t n)
 {
 	static const uint8_t mask[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
-	uint32_t c = (uint8_t)s[0] & mask[n];
+	uint32_t c;
 
 	assert(n >= 1 && n <= 4);
+	c = (uint8_t)s[0] & mask[n];
 	for (size_t i = 1; i < n; i++)
 		c = c << 6 | ((uint8_t)s[i] & 0x3f);
 	return c;

@@ -96,9 +96,10 @@ is_int_of(const cJSON *v, struct span range)
 {
 	int64_t n;
 	char *next;
-	long long min = strtoll((const char *)range.p, &next, 10);
-	long long max;
+	long long min, max;
 
+	assert(range.p);
+	min = strtoll((const char *)range.p, &next, 10);
 	assert(*next == ',');
 	max = strtoll(next + 1, NULL, 10);
 	return json_to_int(v, &n) && n >= min && n <= max;
@@ -113,6 +114,7 @@ fits(const struct rpc_param *p, const cJSON *v, struct rpc_fault *f)
 	bool ok;
 
 	if (span_is(p->type, "str")) {
+		assert(arg);
 		ok = cJSON_IsString(v) &&
 		     strlen(v->valuestring) <= strtoul(arg, NULL, 10);
 		if (!ok)

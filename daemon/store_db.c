@@ -151,15 +151,19 @@ db_end(struct query *q)
 int64_t
 db_int(const struct query *q, int column)
 {
+	assert(q->slot);
 	return sqlite3_column_int64(q->slot->st, column);
 }
 
 struct span
 db_blob(const struct query *q, int column)
 {
-	const void *p = sqlite3_column_blob(q->slot->st, column);
-	int n = sqlite3_column_bytes(q->slot->st, column);
+	const void *p;
+	int n;
 
+	assert(q->slot);
+	p = sqlite3_column_blob(q->slot->st, column);
+	n = sqlite3_column_bytes(q->slot->st, column);
 	return p ? span_of(p, (size_t)n) : span_of(NULL, 0);
 }
 
@@ -168,7 +172,7 @@ db_bytes(const struct query *q, int column, void *ret, size_t n)
 {
 	struct span b = db_blob(q, column);
 
-	if (b.n == n)
+	if (b.p && b.n == n)
 		memcpy(ret, b.p, n);
 	else
 		memset(ret, 0, n);

@@ -189,7 +189,7 @@ overlay_answer_open(
 	if (!is_size(datagram.n))
 		goto out;
 	err = ERR_AUTH;
-	if (memcmp(datagram.p, x->tag, sizeof(x->tag)) != 0)
+	if (sodium_memcmp(datagram.p, x->tag, sizeof(x->tag)) != 0)
 		goto out;
 	err = open_sealed(&n, x->n, answer_label, datagram, krpc);
 out:
@@ -206,6 +206,7 @@ overlay_query_open(const struct overlay_static *own, struct span datagram,
 	struct noise n;
 	enum err err;
 
+	assert(own && ret && krpc);
 	if (!is_size(datagram.n) || datagram.p[0] == 'd')
 		return ERR_MALFORMED;
 	err = start_noise(datagram.p, own->pk, own, &n);

@@ -214,7 +214,8 @@ derive_indices(
 	uint8_t n = 0;
 
 	ret[n++] = first;
-	for (uint8_t j = 1; j < PACKET_INDICES; j++) {
+	for (unsigned i = 1; i < PACKET_INDICES; i++) {
+		const uint8_t j = (uint8_t)i;
 		uint8_t out[32];
 		uint32_t index;
 		bool there;
