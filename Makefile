@@ -77,6 +77,8 @@ $(B)/libtest.a: $(HELP)
 	@rm -f $@
 	$(call say,AR)$(AR) rcsD $@ $^
 
+# .incbin does not show in a .d file.
+$(B)/daemon/rpc_openrpc.o: proto/openrpc.json
 $(B)/btchatd: $(B)/daemon/main.o $(B)/libdaemon.a $(B)/libproto.a
 $(B)/btchatd: LIBS = $(call pc,$(PKGS))
 $(B)/btchatctl: $(B)/ctl/main.o $(B)/libctl.a $(B)/libproto.a

@@ -1,0 +1,70 @@
+/* config.* and daemon.*: the process itself. */
+#include "daemon/rpc_call.h"
+
+#include "daemon/log.h"
+
+#include <string.h>
+
+static void
+put_key(struct json_out *o, const struct config *config, enum config_key key)
+{
+	struct config_item item;
+
+	config_item(config, key, &item);
+	json_put_str(o, "key", item.name);
+	json_put_str(o, "type", item.type);
+	json_put_str(o, "value", item.value);
+	json_put_str(o, "default", item.fallback);
+	json_put_str(o, "source", item.source);
+	json_put_bool(o, "restart_needed", item.restart_needed);
+}
+
+void
+rpc_config_list(struct rpc_call *c)
+{
+	struct json_out *o = rpc_result(c);
+
+	if (c->d->config.file[0])
+		json_put_str(o, "file", c->d->config.file);
+	else
+		json_put_null(o, "file");
+	json_put_open(o, "items", '[');
+	for (unsigned key = 0; key < CONFIG_KEYS; key++) {
+		json_open(o, '{');
+		put_key(o, &c->d->config, (enum config_key)key);
+		json_close(o, '}');
+	}
+	json_close(o, ']');
+}
+
+void
+rpc_config_get(struct rpc_call *c)
+{
+	unsigned key = config_find((const char *)rpc_str(c, "key").p);
+
+	if (key == CONFIG_KEYS)
+		rpc_fail_param(c, "key", "no such key");
+	else
+		put_key(rpc_result(c), &c->d->config, (enum config_key)key);
+}
+
+void
+rpc_daemon_loglevel(struct rpc_call *c)
+{
+	struct span level = rpc_str(c, "level");
+
+	if (level.n > 0) {
+		log_init(log_level_parse((const char *)level.p),
+		    c->d->config.log_addresses);
+		log_event(LOG_NOTICE, "log-level", "level=%s",
+		    log_level_name(log_level()));
+	}
+	json_put_str(rpc_result(c), "level", log_level_name(log_level()));
+}
+
+void
+rpc_daemon_shutdown(struct rpc_call *c)
+{
+	daemon_stop(c->d, DAEMON_EX_OK);
+	(void)rpc_result(c);
+}

@@ -1,0 +1,207 @@
+/*
+ * The inside of the RPC server: sockets, connections, and what they wait for.
+ * A connection's input is cut into lines; its output is one buffer, of which
+ * the first `ready` bytes may leave: what stands after them answers calls of
+ * the present turn, which is not durable yet.
+ */
+#ifndef DAEMON_RPC_CONN_H
+#define DAEMON_RPC_CONN_H
+
+#include "daemon/json.h"
+#include "daemon/rpc.h"
+#include "daemon/rpc_call.h"
+#include "daemon/rpc_io.h"
+
+enum {
+	RPC_SOCKETS_MAX = 3,
+	RPC_PENDING_MAX = 256 * 1024, /* output bytes; above it a connection's
+	                                 requests and events have to wait */
+	RPC_LAZY_MAX = 64 * 1024,     /* the same for ephemeral events */
+	RPC_READ_BYTES = 64 * 1024,   /* taken from a socket at once */
+	RPC_BUFFER_MAX = RPC_PENDING_MAX + 2 * API_OUTPUT_MAX, /* output */
+	RPC_EVENT_ROWS = 256,    /* rows of the event log read at once */
+	RPC_EPHEMERAL_MAX = 256, /* ephemeral states kept, oldest go first */
+	RPC_EPHEMERAL_BODY_MAX = 512, /* bytes of such a state */
+	RPC_SWEEP_MS = 1000, /* how often half-closed peers are looked at, and
+	                        accepting is tried again */
+	RPC_TIMEOUT_MS = 30000, /* of a wait that says none */
+	RPC_ERROR_MAX = 2048,   /* bytes of an error reply with its id */
+};
+
+/* Which events: of some types, of some conversations. */
+struct rpc_filter {
+	uint32_t types;           /* bits by enum event_type */
+	size_t n_convs;           /* 0: all */
+	struct contact_id *convs; /* owned */
+};
+
+struct rpc_sub {
+	struct rpc_sub *next;
+	struct rpc_conn *conn;
+	int64_t id;
+	int64_t cursor; /* seq of the last event that was looked at */
+	bool live;      /* sub.live was told */
+	bool fresh;     /* made in this turn, not durable yet */
+	bool ephemeral;
+	bool held;     /* ephemeral states had to wait for slow output */
+	uint64_t told; /* version of the last ephemeral state told */
+	char consumer[EVENT_CONSUMER_MAX + 1]; /* or empty */
+	struct rpc_filter filter;
+};
+
+enum rpc_wait_kind { RPC_WAIT_MESSAGE = 1, RPC_WAIT_EVENTS };
+
+/* A call that is answered later. */
+struct rpc_wait {
+	struct rpc_wait *next;
+	struct rpc_conn *conn;
+	enum rpc_wait_kind kind;
+	uint64_t deadline_ms;    /* monotonic */
+	char id[API_ID_MAX + 3]; /* source text */
+	size_t id_n;
+	struct message_id message;
+	enum message_state state;
+	int64_t since; /* seq */
+	size_t limit;
+	struct rpc_filter filter;
+};
+
+/* Where a reply stands in the output, until its turn is durable. */
+struct rpc_mark {
+	size_t start, end;
+	size_t id_at, id_n; /* of the id's text; n = 0: null */
+};
+
+struct rpc_socket {
+	struct rpc *rpc;
+	int fd; /* owned; -1: none */
+	enum rpc_tier tier;
+	const char *name; /* "readonly", "control", "admin", "user" */
+	bool own_uid_only;
+	char *path; /* owned; removed at the end; NULL: inherited */
+	size_t n_conns;
+	struct rpc_io *io; /* owned: accept */
+	bool paused;       /* no descriptors left */
+};
+
+struct rpc_conn {
+	struct rpc *rpc;
+	struct rpc_conn *next;
+	struct rpc_socket *socket;
+	int fd;            /* owned */
+	struct rpc_io *io; /* owned */
+	uint8_t *in;       /* owned; bytes not served yet */
+	size_t in_n, in_cap;
+	size_t seen;   /* of them, known to hold no LF */
+	bool begun;    /* its first byte was looked at */
+	bool skipping; /* within a line that is too long */
+	bool eof;      /* it will send no more */
+	bool closing;  /* close once the output is out */
+	bool dead;     /* close now */
+	bool blocked;  /* the kernel's buffer is full */
+	struct json_out out;
+	size_t ready;
+	struct rpc_mark *marks; /* owned */
+	size_t n_marks, marks_cap;
+	size_t n_waits;
+	struct rpc_sub *subs; /* owned list, oldest first */
+	size_t n_subs;
+};
+
+/* The newest state of one (type, key); a subscriber that was busy is told
+ * only the newest. */
+struct rpc_state {
+	enum event_type type;
+	bool has_conv;
+	struct contact_id conv; /* the key */
+	uint64_t version, ts_ms;
+	size_t n;
+	char body[RPC_EPHEMERAL_BODY_MAX];
+};
+
+struct rpc_status_cache {
+	bool good;
+	int64_t head;
+	uint64_t at_ms;
+	struct store_counts counts;
+	uint64_t db_bytes;
+};
+
+struct rpc {
+	struct daemon *d;
+	struct rpc_socket sockets[RPC_SOCKETS_MAX];
+	size_t n_sockets;
+	struct rpc_conn *conns; /* owned list */
+	struct rpc_wait *waits; /* owned list, oldest first */
+	struct json_guard guard;
+	struct rpc_io *work;  /* owned: the end of our part of the turn */
+	struct rpc_io *timer; /* owned */
+	bool undrained;       /* calls ran whose turn is not over */
+	bool working;         /* `work` will run in this pass */
+	uint64_t timer_ms;    /* when the timer is due; NEVER */
+	int64_t sub_id;       /* of the newest subscription */
+	uint64_t version;     /* of the newest ephemeral state */
+	struct rpc_state states[RPC_EPHEMERAL_MAX];
+	size_t n_states;
+	struct rpc_status_cache status;
+};
+
+/* ---- rpc.c ---- */
+
+/* Our callbacks begin: time is now. */
+void rpc_begin(struct rpc *r);
+/* Output or closing is to be looked at in this pass. */
+void rpc_work_soon(struct rpc *r);
+/* A time at which something has to be looked at. */
+void rpc_wake_at(struct rpc *r, uint64_t mono_ms);
+
+/* ---- rpc_conn.c ---- */
+
+enum rpc_tier rpc_conn_tier(const struct rpc_conn *c);
+/* Takes over fd. Closes it if there is no memory. */
+void rpc_conn_new(struct rpc_socket *s, int fd);
+void rpc_conn_free(struct rpc_conn *c);
+/* Serves lines that stand in the input, until output is full. */
+void rpc_conn_serve(struct rpc_conn *c);
+/* Writes what may leave; says false once the connection is to be freed. */
+MUST_USE bool rpc_conn_flush(struct rpc_conn *c);
+/* Output that does not answer a call: a notification. */
+struct json_out *rpc_conn_note(struct rpc_conn *c, const char *method);
+void rpc_conn_note_end(struct rpc_conn *c);
+/* True if its peer closed it while it has waits, with nothing to read. */
+bool rpc_conn_is_gone(const struct rpc_conn *c);
+/* Begins a late reply; rpc_conn_reply_end completes it. */
+void rpc_conn_reply(struct rpc_conn *c, struct span id, struct rpc_call *ret);
+void rpc_conn_reply_end(struct rpc_call *call);
+/* The turn is over: all output may leave; or, with a code, its replies become
+ * that error. */
+void rpc_conn_settle(struct rpc_conn *c, enum api_error code);
+bool rpc_conn_is_full(const struct rpc_conn *c);
+
+/* ---- rpc_sub.c ---- */
+
+/* Pulls events; true if there are more for when output has left. */
+bool rpc_sub_pull(struct rpc_sub *s);
+void rpc_sub_ephemeral(struct rpc_sub *s);
+void rpc_sub_free(struct rpc_sub *s);
+void rpc_state_put(struct rpc *r, const struct event_row *e);
+bool rpc_filter_takes(const struct rpc_filter *f, const struct event_row *e);
+/* Params types and convs; false and an error reply if they are bad. */
+MUST_USE bool rpc_filter_read(struct rpc_call *c, struct rpc_filter *ret);
+
+/* ---- rpc_wait.c ---- */
+
+/* Makes this call wait; BUSY if it has too many. NULL: refused. */
+struct rpc_wait *rpc_wait_new(struct rpc_call *c, enum rpc_wait_kind kind);
+void rpc_wait_free_all(struct rpc_conn *c); /* of a connection that ends */
+void rpc_wait_message(struct rpc *r, const struct message_id *id);
+void rpc_wait_events(struct rpc *r); /* there are new ones */
+void rpc_wait_tick(struct rpc *r);   /* answers what is due */
+/* Writes the reply to a message.wait if its time has come. */
+bool rpc_message_reply(struct rpc_call *c, const struct message_id *id,
+    enum message_state want, bool last_time);
+/* Writes the reply to an events.poll unless there is nothing yet. */
+bool rpc_poll_reply(struct rpc_call *c, const struct rpc_filter *f,
+    int64_t *since, size_t limit, bool last_time);
+
+#endif /* DAEMON_RPC_CONN_H */

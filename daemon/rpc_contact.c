@@ -1,0 +1,249 @@
+/* contact.* and invite.accept: who may talk to us. */
+#include "daemon/rpc_call.h"
+
+#include "daemon/addr.h"
+#include "proto/base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What the node knows beyond the store. */
+static void
+put_live(
+    struct json_out *o, const struct daemon *d, const struct contact_id *id)
+{
+	struct node_contact_info info = { 0 };
+	bool known = d->node && node_contact_get(d->node, id, &info);
+
+	json_put_bool(o, "online", known && info.online);
+	json_put_uint(o, "waiting", known ? info.outbox : 0);
+}
+
+struct listing {
+	struct rpc_call *c;
+	struct span query; /* folded to lower case by the caller of the row */
+};
+
+/* Is `part` within s, ASCII letters of either case alike? */
+static bool
+holds(const char *s, struct span part)
+{
+	size_t n = strlen(s);
+
+	for (size_t at = 0; at + part.n <= n; at++)
+		if (strncasecmp(s + at, (const char *)part.p, part.n) == 0)
+			return true;
+	return part.n == 0;
+}
+
+static bool
+matches(const struct store_contact *k, struct span query)
+{
+	char address[ADDRESS_SIZE], id[ID_TEXT_SIZE];
+
+	if (query.n == 0 || holds(k->name, query))
+		return true;
+	address_encode(&k->id_pk, address);
+	id_encode(k->id.b, id);
+	return (query.n < sizeof(address) &&
+	           strncasecmp(address, (const char *)query.p, query.n) == 0) ||
+	       (query.n < sizeof(id) &&
+	           strncasecmp(id, (const char *)query.p, query.n) == 0);
+}
+
+static bool
+on_contact(void *ctx, const struct store_contact *k)
+{
+	struct listing *l = ctx;
+	struct json_out *o = l->c->out;
+
+	if (!matches(k, l->query))
+		return true;
+	json_open(o, '{');
+	view_contact(o, k);
+	put_live(o, l->c->d, &k->id);
+	json_close(o, '}');
+	return !rpc_page_full(l->c);
+}
+
+void
+rpc_contact_list(struct rpc_call *c)
+{
+	struct listing l = { c, rpc_str(c, "query") };
+	struct store_place from, next = { 0 };
+	struct json_out *o;
+	enum err err;
+
+	if (!rpc_get_place(c, &from))
+		return;
+	o = rpc_result(c);
+	json_put_open(o, "items", '[');
+	err = store_contacts(
+	    c->d->store, from, rpc_limit(c), on_contact, &l, &next);
+	json_close(o, ']');
+	if (err)
+		rpc_fail_store(c, err);
+	else
+		rpc_put_place(o, "next", &next);
+}
+
+/* Not found is CONTACT_NOT_FOUND; other errors are the store's. */
+static bool
+get_contact(
+    struct rpc_call *c, const struct contact_id *id, struct store_contact *ret)
+{
+	enum err err = store_contact_get(c->d->store, id, ret);
+
+	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+		(void)rpc_fail(c, API_CONTACT_NOT_FOUND);
+	else if (err)
+		rpc_fail_store(c, err);
+	return !err;
+}
+
+static void
+put_safety(struct json_out *o, const struct daemon *d, const struct id_pk *id)
+{
+	char digits[SAFETY_DIGITS + 1], groups[SAFETY_DIGITS + 12];
+	struct id_pk own;
+	size_t n = 0;
+
+	if (!d->node || !node_id(d->node, &own))
+		return;
+	safety_number(&own, id, digits);
+	for (size_t i = 0; i < SAFETY_DIGITS; i++) {
+		if (i > 0 && i % 5 == 0)
+			groups[n++] = ' ';
+		groups[n++] = digits[i];
+	}
+	groups[n] = '\0';
+	json_put_str(o, "fingerprint", groups);
+}
+
+static void
+put_path(
+    struct json_out *o, const struct daemon *d, const struct contact_id *id)
+{
+	struct node_contact_info info;
+	char text[ADDR_TEXT_SIZE];
+
+	if (!d->node || !node_contact_get(d->node, id, &info))
+		return;
+	json_put_bool(o, "connecting", info.connecting);
+	if (!info.online)
+		return;
+	addr_format(&info.path, text);
+	json_put_str(o, "path", text);
+	json_put_uint(o, "rtt_ms", info.rtt_ms);
+}
+
+static void
+show(struct rpc_call *c, const struct contact_id *id)
+{
+	struct store_contact k;
+	struct json_out *o;
+
+	if (!get_contact(c, id, &k))
+		return;
+	o = rpc_result(c);
+	view_contact(o, &k);
+	put_live(o, c->d, id);
+	put_path(o, c->d, id);
+	json_put_uint(o, "unread", k.unread);
+	put_safety(o, c->d, &k.id_pk);
+}
+
+void
+rpc_contact_get(struct rpc_call *c)
+{
+	struct contact_id id;
+
+	(void)rpc_id(c, "contact", id.b);
+	show(c, &id);
+}
+
+/* The reply to a new contact, however it came. */
+static void
+added(struct rpc_call *c, enum api_error code, const struct contact_id *id,
+    const char *why)
+{
+	struct store_contact k;
+	struct json_out *o;
+
+	if (code == API_BAD_ADDRESS && why) {
+		json_put_str(rpc_error(c, API_BAD_ADDRESS,
+		                 "not a valid address: %s", why),
+		    "why", why);
+	} else if (code == API_ALREADY_EXISTS) {
+		json_put_id(rpc_fail(c, code), "contact", id->b);
+	} else if (code == API_INVALID_PARAMS) {
+		rpc_fail_param(c, "name", why ? why : "not a name");
+	} else if (code) {
+		(void)rpc_fail(c, code);
+	} else if (get_contact(c, id, &k)) {
+		o = rpc_result(c);
+		json_put_id(o, "contact", id->b);
+		json_put_str(o, "state", view_contact_state(k.state));
+	}
+}
+
+void
+rpc_contact_add(struct rpc_call *c)
+{
+	struct command_contact in = { .address = rpc_str(c, "address"),
+		.name = rpc_str(c, "name"),
+		.client_id = rpc_str(c, "client_id") };
+	struct contact_id id = { 0 };
+	const char *why = NULL;
+	enum api_error code = command_contact_add(c->d, &in, &id, &why);
+
+	added(c, code, &id, why);
+}
+
+void
+rpc_invite_accept(struct rpc_call *c)
+{
+	struct command_contact in = { .address = rpc_str(c, "uri"),
+		.name = rpc_str(c, "name"),
+		.client_id = rpc_str(c, "client_id") };
+	struct contact_id id = { 0 };
+	const char *why = NULL;
+	enum api_error code = command_invite_accept(c->d, &in, &id, &why);
+
+	added(c, code, &id, why);
+}
+
+void
+rpc_contact_set(struct rpc_call *c)
+{
+	struct contact_id id;
+	enum api_error code;
+
+	(void)rpc_id(c, "contact", id.b);
+	code = command_contact_rename(c->d, &id, rpc_str(c, "name"));
+	if (code == API_INVALID_PARAMS)
+		rpc_fail_param(c, "name", "not a name");
+	else if (code)
+		(void)rpc_fail(c, code);
+	else
+		show(c, &id);
+}
+
+void
+rpc_contact_delete(struct rpc_call *c)
+{
+	bool history = rpc_bool(c, "history", false);
+	struct contact_id id;
+	struct json_out *o;
+	enum api_error code;
+
+	(void)rpc_id(c, "contact", id.b);
+	code = command_contact_delete(c->d, &id, history);
+	if (code) {
+		(void)rpc_fail(c, code);
+		return;
+	}
+	o = rpc_result(c);
+	json_put_id(o, "contact", id.b);
+	json_put_bool(o, "history", history);
+}

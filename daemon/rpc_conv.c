@@ -1,0 +1,180 @@
+/* conv.* and sync.snapshot: conversations as a front end shows them. */
+#include "daemon/rpc_conn.h"
+
+#include "proto/base/text.h"
+
+#include <string.h>
+
+enum { PREVIEW_MAX = 256 }; /* bytes of the last message's text */
+
+/* The longest beginning of at most PREVIEW_MAX bytes that is whole. */
+static struct span
+preview(struct span text)
+{
+	size_t n = text.n;
+
+	if (n > PREVIEW_MAX) {
+		n = PREVIEW_MAX;
+		while (n > 0 && (text.p[n] & 0xc0) == 0x80)
+			n--;
+	}
+	return span_of(text.p, n);
+}
+
+static bool
+on_last(void *ctx, const struct store_message *m)
+{
+	struct json_out *o = ctx;
+	struct span text = preview(m->m.text);
+
+	json_put_open(o, "last", '{');
+	json_put_id(o, "id", m->m.id.b);
+	json_put_str(o, "direction", store_message_is_ours(m) ? "out" : "in");
+	json_put_str(o, "state", view_message_state(m->m.state));
+	json_put_uint(o, "sent_ms", m->m.sent_ms);
+	json_put_text(o, "text", text);
+	json_put_bool(o, "cut", text.n < m->m.text.n);
+	json_close(o, '}');
+	return false;
+}
+
+struct listing {
+	struct rpc_call *c;
+	enum err err;
+};
+
+static bool
+on_conv(void *ctx, const struct store_contact *k)
+{
+	struct listing *l = ctx;
+	struct json_out *o = l->c->out;
+	struct store_history q = { .contact = k->id, .limit = 1 };
+
+	json_open(o, '{');
+	json_put_id(o, "conv", k->id.b);
+	json_put_str(o, "name", k->name);
+	json_put_str(o, "state", view_contact_state(k->state));
+	json_put_uint(o, "unread", k->unread);
+	json_put_bool(o, "muted", false);
+	if (k->last_row > 0)
+		l->err = store_history(l->c->d->store, &q, on_last, o);
+	json_close(o, '}');
+	return !l->err && !rpc_page_full(l->c);
+}
+
+void
+rpc_conv_list(struct rpc_call *c)
+{
+	struct store_conv_query q = { .limit = rpc_limit(c),
+		.unread_only = rpc_bool(c, "unread_only", false) };
+	struct listing l = { .c = c };
+	struct store_place next = { 0 };
+	struct json_out *o;
+	enum err err;
+
+	if (!rpc_get_place(c, &q.from))
+		return;
+	o = rpc_result(c);
+	json_put_open(o, "items", '[');
+	err = store_convs(c->d->store, &q, on_conv, &l, &next);
+	json_close(o, ']');
+	if (err || l.err)
+		rpc_fail_store(c, err ? err : l.err);
+	else
+		rpc_put_place(o, "next", &next);
+}
+
+void
+rpc_conv_read(struct rpc_call *c)
+{
+	struct contact_id conv;
+	struct message_id up_to;
+	bool some = rpc_id(c, "up_to", up_to.b);
+	uint64_t unread = 0;
+	struct json_out *o;
+	enum api_error code;
+
+	(void)rpc_id(c, "conv", conv.b);
+	code = command_conv_read(c->d, &conv, some ? &up_to : NULL, &unread);
+	if (code == API_CONTACT_NOT_FOUND)
+		code = API_CONVERSATION_NOT_FOUND;
+	if (code) {
+		(void)rpc_fail(c, code);
+		return;
+	}
+	o = rpc_result(c);
+	json_put_id(o, "conv", conv.b);
+	json_put_uint(o, "unread", unread);
+}
+
+/* ---- sync.snapshot ---- */
+
+static bool
+on_snapshot(void *ctx, const struct store_contact *k)
+{
+	struct listing *l = ctx;
+	struct json_out *o = l->c->out;
+	struct store_history q = { .contact = k->id, .limit = 1 };
+
+	json_open(o, '{');
+	view_contact(o, k);
+	json_put_uint(o, "unread", k->unread);
+	if (k->last_row > 0)
+		l->err = store_history(l->c->d->store, &q, on_last, o);
+	json_close(o, '}');
+	return !l->err && !rpc_page_full(l->c);
+}
+
+static bool
+on_invite(void *ctx, const struct store_invite *i)
+{
+	struct rpc_call *c = ctx;
+
+	if (i->state != STORE_INVITE_LIVE)
+		return true;
+	json_open(c->out, '{');
+	view_invite(c->out, i);
+	json_close(c->out, '}');
+	return true;
+}
+
+/* The head of the first page is what the whole snapshot is valid at: later
+ * pages may show newer things, whose events come again after that cursor. */
+static void
+put_cursor(struct rpc_call *c, const struct events_log *log)
+{
+	json_put_open(c->out, "cursor", '{');
+	json_put_str(c->out, "epoch", log->epoch);
+	json_put_int(c->out, "seq", log->head);
+	json_close(c->out, '}');
+}
+
+void
+rpc_sync_snapshot(struct rpc_call *c)
+{
+	struct listing l = { .c = c };
+	struct store_place from, next = { 0 };
+	struct store *s = c->d->store;
+	struct events_log log;
+	struct json_out *o;
+	enum err err = events_log(s, &log);
+
+	if (!rpc_get_place(c, &from))
+		return;
+	o = rpc_result(c);
+	put_cursor(c, &log);
+	if (!err && !from.set) {
+		json_put_open(o, "invites", '[');
+		err = store_invites(s, on_invite, c);
+		json_close(o, ']');
+	}
+	json_put_open(o, "contacts", '[');
+	if (!err)
+		err = store_contacts(
+		    s, from, rpc_limit(c), on_snapshot, &l, &next);
+	json_close(o, ']');
+	if (err || l.err)
+		rpc_fail_store(c, err ? err : l.err);
+	else
+		rpc_put_place(o, "next", &next);
+}

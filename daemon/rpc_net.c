@@ -1,0 +1,219 @@
+/* net.*: what the network looks like from here. */
+#include "daemon/rpc_call.h"
+
+#include "daemon/addr.h"
+
+#include <string.h>
+
+static void
+put_endpoint(struct json_out *o, const char *key, const struct endpoint *e)
+{
+	char text[ADDR_TEXT_SIZE];
+
+	addr_format(e, text);
+	if (key)
+		json_put_str(o, key, text);
+	else
+		json_str(o, text);
+}
+
+/* The node's figures; zeros while there is no node. */
+static struct node_stats
+stats_of(const struct daemon *d)
+{
+	struct node_stats n = { 0 };
+
+	if (d->node)
+		node_get_stats(d->node, &n);
+	return n;
+}
+
+static void
+put_local(struct json_out *o, const struct daemon *d)
+{
+	struct endpoint local[NODE_LOCAL_MAX];
+	size_t n = udp_local(d->udp, local, NODE_LOCAL_MAX);
+
+	json_put_open(o, "local", '[');
+	for (size_t i = 0; i < n; i++)
+		put_endpoint(o, NULL, &local[i]);
+	json_close(o, ']');
+}
+
+static void
+put_seen(struct json_out *o, const struct node_stats *n)
+{
+	json_put_open(o, "endpoints", '[');
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		if (n->dht[f].has_address)
+			put_endpoint(o, NULL, &n->dht[f].address);
+	json_close(o, ']');
+}
+
+void
+rpc_net_status(struct rpc_call *c)
+{
+	struct node_stats n = stats_of(c->d);
+	struct json_out *o = rpc_result(c);
+	struct udp_stats u;
+
+	udp_get_stats(c->d->udp, &u);
+	json_put_str(o, "nat", "unknown");
+	put_local(o, c->d);
+	put_seen(o, &n);
+	json_put_uint(o, "contacts", n.contacts);
+	json_put_uint(o, "online", n.online);
+	json_put_uint(o, "outbox", n.outbox);
+	json_put_open(o, "udp", '{');
+	json_put_uint(o, "in", u.in);
+	json_put_uint(o, "out", u.out);
+	json_put_uint(o, "bytes_in", u.bytes_in);
+	json_put_uint(o, "bytes_out", u.bytes_out);
+	json_put_uint(o, "ignored", n.udp_dropped);
+	json_put_uint(o, "too_long", u.too_long);
+	json_put_uint(o, "send_failed", u.send_failed);
+	json_put_uint(o, "queue_dropped", u.queue_dropped);
+	json_close(o, '}');
+}
+
+static void
+put_dht(struct json_out *o, int family, const struct node_dht_stats *s)
+{
+	json_open(o, '{');
+	json_put_str(o, "family", family == FAMILY_V4 ? "v4" : "v6");
+	json_put_bool(o, "on", s->on);
+	json_put_uint(o, "nodes", s->nodes);
+	json_put_uint(o, "nodes_good", s->nodes_good);
+	json_put_uint(o, "buckets", s->buckets);
+	json_put_uint(o, "items", s->items);
+	json_put_uint(o, "ops", s->ops);
+	json_put_uint(o, "rtt_ms", s->rtt_ms);
+	json_put_uint(o, "network_size", s->network_size);
+	if (s->has_address)
+		put_endpoint(o, "address", &s->address);
+	else
+		json_put_null(o, "address");
+	json_close(o, '}');
+}
+
+void
+rpc_net_dht(struct rpc_call *c)
+{
+	struct node_stats n = stats_of(c->d);
+	struct json_out *o = rpc_result(c);
+
+	json_put_open(o, "families", '[');
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		put_dht(o, f, &n.dht[f]);
+	json_close(o, ']');
+}
+
+/* ---- net.peers ---- */
+
+struct listing {
+	struct rpc_call *c;
+	bool online_only;
+};
+
+static void
+put_time_left(struct json_out *o, const char *key, uint64_t at, uint64_t now)
+{
+	if (at == 0 || at == NEVER)
+		json_put_null(o, key);
+	else
+		json_put_uint(o, key, at > now ? at - now : 0);
+}
+
+static void
+put_time_since(struct json_out *o, const char *key, uint64_t at, uint64_t now)
+{
+	if (at == 0)
+		json_put_null(o, key);
+	else
+		json_put_uint(o, key, now > at ? now - at : 0);
+}
+
+static void
+put_meeting(struct json_out *o, const struct node_contact_info *i, uint64_t now)
+{
+	json_put_open(o, "meeting", '{');
+	put_time_since(o, "published_ago_ms", i->published_ms, now);
+	json_put_uint(o, "published_nodes", i->published_nodes);
+	put_time_left(o, "publish_in_ms", i->next_publish_ms, now);
+	put_time_since(o, "looked_up_ago_ms", i->looked_up_ms, now);
+	put_time_left(o, "look_up_in_ms", i->next_lookup_ms, now);
+	json_put_bool(o, "cell_seen", i->cell_seen);
+	json_close(o, '}');
+}
+
+static void
+put_peer(struct json_out *o, const struct store_contact *k,
+    const struct node_contact_info *i, uint64_t now)
+{
+	json_open(o, '{');
+	json_put_id(o, "contact", k->id.b);
+	json_put_str(o, "name", k->name);
+	json_put_str(o, "state", view_contact_state(i->state));
+	json_put_bool(o, "online", i->online);
+	json_put_bool(o, "connecting", i->connecting);
+	if (i->online)
+		put_endpoint(o, "path", &i->path);
+	else
+		json_put_null(o, "path");
+	json_put_uint(o, "rtt_ms", i->rtt_ms);
+	json_put_uint(o, "bytes_in", i->bytes_in);
+	json_put_uint(o, "bytes_out", i->bytes_out);
+	json_put_uint(o, "rekeys", i->rekeys);
+	json_put_uint(o, "outbox", i->outbox);
+	put_meeting(o, i, now);
+	json_close(o, '}');
+}
+
+static bool
+on_contact(void *ctx, const struct store_contact *k)
+{
+	struct listing *l = ctx;
+	struct node_contact_info info = { .state = k->state };
+	const struct daemon *d = l->c->d;
+
+	if (d->node)
+		(void)node_contact_get(d->node, &k->id, &info);
+	if (info.online || !l->online_only)
+		put_peer(l->c->out, k, &info, d->now.mono_ms);
+	return !rpc_page_full(l->c);
+}
+
+void
+rpc_net_peers(struct rpc_call *c)
+{
+	struct listing l = { c, rpc_bool(c, "online_only", false) };
+	struct store_place from, next = { 0 };
+	struct json_out *o;
+	enum err err;
+
+	if (!rpc_get_place(c, &from))
+		return;
+	o = rpc_result(c);
+	json_put_open(o, "items", '[');
+	err = store_contacts(
+	    c->d->store, from, rpc_limit(c), on_contact, &l, &next);
+	json_close(o, ']');
+	if (err)
+		rpc_fail_store(c, err);
+	else
+		rpc_put_place(o, "next", &next);
+}
+
+void
+rpc_net_bootstrap(struct rpc_call *c)
+{
+	struct span node = rpc_str(c, "node");
+	enum api_error code = command_bootstrap(c->d, (const char *)node.p);
+
+	if (code == API_INVALID_PARAMS)
+		rpc_fail_param(c, "node", "must be host:port");
+	else if (code)
+		(void)rpc_fail(c, code);
+	else
+		json_put_text(rpc_result(c), "node", node);
+}

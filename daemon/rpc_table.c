@@ -1,0 +1,143 @@
+/* The methods. tests/lint/rpc.py holds this table, proto/openrpc.json and
+ * btchat-rpc(7) to the same names, order, tiers and parameters. */
+#include "daemon/rpc_call.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sorted by name. */
+/* clang-format off */
+const struct rpc_method rpc_methods[] = {
+	/* name            tier       needs     params */
+	{ "config.get",    RPC_READ,  RPC_ANY,  "key:str(64)",
+	  rpc_config_get },
+	{ "config.list",   RPC_READ,  RPC_ANY,  "",
+	  rpc_config_list },
+	{ "contact.add",   RPC_CHAT,  RPC_OPEN,
+	  "address:str(512) name:str(256)? client_id:str(64)?",
+	  rpc_contact_add },
+	{ "contact.delete", RPC_CHAT, RPC_OPEN, "contact:id history:bool?",
+	  rpc_contact_delete },
+	{ "contact.get",   RPC_READ,  RPC_OPEN, "contact:id",
+	  rpc_contact_get },
+	{ "contact.list",  RPC_READ,  RPC_OPEN,
+	  "query:str(256)? limit:int(1,500)? after:str(64)?",
+	  rpc_contact_list },
+	{ "contact.set",   RPC_CHAT,  RPC_OPEN, "contact:id name:str(256)",
+	  rpc_contact_set },
+	{ "conv.list",     RPC_READ,  RPC_OPEN,
+	  "unread_only:bool? limit:int(1,500)? after:str(64)?",
+	  rpc_conv_list },
+	{ "conv.read",     RPC_CHAT,  RPC_OPEN, "conv:id up_to:id?",
+	  rpc_conv_read },
+	{ "daemon.loglevel", RPC_ADMIN, RPC_ANY,
+	  "level:enum(err|warning|notice|info|debug)?",
+	  rpc_daemon_loglevel },
+	{ "daemon.shutdown", RPC_ADMIN, RPC_ANY, "",
+	  rpc_daemon_shutdown },
+	{ "events.ack",    RPC_READ,  RPC_ANY,
+	  "consumer:str(32) seq:int(0,9007199254740991)",
+	  rpc_events_ack },
+	{ "events.consumers", RPC_READ, RPC_ANY, "",
+	  rpc_events_consumers },
+	{ "events.poll",   RPC_READ,  RPC_ANY,
+	  "since:any? types:strs? convs:strs? limit:int(1,500)? "
+	  "timeout_ms:int(0,3600000)?",
+	  rpc_events_poll },
+	{ "events.subscribe", RPC_READ, RPC_ANY,
+	  "since:any? consumer:str(32)? types:strs? convs:strs? "
+	  "ephemeral:bool?",
+	  rpc_events_subscribe },
+	{ "events.unsubscribe", RPC_READ, RPC_ANY,
+	  "sub:int(1,9007199254740991)",
+	  rpc_events_unsubscribe },
+	{ "identity.create", RPC_CHAT, RPC_ANY,
+	  "name:str(256)? passphrase:str(1024)?",
+	  rpc_identity_create },
+	{ "identity.show", RPC_READ,  RPC_OPEN, "",
+	  rpc_identity_show },
+	{ "identity.unlock", RPC_CHAT, RPC_ANY, "passphrase:str(1024)",
+	  rpc_identity_unlock },
+	{ "invite.accept", RPC_CHAT,  RPC_OPEN,
+	  "uri:str(1024) name:str(256)? client_id:str(64)?",
+	  rpc_invite_accept },
+	{ "invite.create", RPC_CHAT,  RPC_OPEN,
+	  "label:str(256)? ttl_ms:int(60000,7776000000)? uses:int(1,1)?",
+	  rpc_invite_create },
+	{ "invite.list",   RPC_READ,  RPC_OPEN, "",
+	  rpc_invite_list },
+	{ "invite.revoke", RPC_CHAT,  RPC_OPEN, "id:id",
+	  rpc_invite_revoke },
+	{ "message.get",   RPC_READ,  RPC_OPEN, "id:id",
+	  rpc_message_get },
+	{ "message.history", RPC_READ, RPC_OPEN,
+	  "conv:id before:id? after:id? around:id? limit:int(1,500)?",
+	  rpc_message_history },
+	{ "message.send",  RPC_CHAT,  RPC_OPEN,
+	  "conv:id text:str(262144) client_id:str(64)?",
+	  rpc_message_send },
+	{ "message.status", RPC_READ, RPC_OPEN, "id:id",
+	  rpc_message_status },
+	{ "message.wait",  RPC_READ,  RPC_OPEN,
+	  "id:id state:enum(sent|delivered)? timeout_ms:int(0,3600000)?",
+	  rpc_message_wait },
+	{ "net.bootstrap", RPC_ADMIN, RPC_ANY,  "node:str(260)",
+	  rpc_net_bootstrap },
+	{ "net.dht",       RPC_READ,  RPC_ANY,  "",
+	  rpc_net_dht },
+	{ "net.peers",     RPC_READ,  RPC_OPEN,
+	  "online_only:bool? limit:int(1,500)? after:str(64)?",
+	  rpc_net_peers },
+	{ "net.status",    RPC_READ,  RPC_ANY,  "",
+	  rpc_net_status },
+	{ "rpc.discover",  RPC_READ,  RPC_ANY,  "",
+	  rpc_discover },
+	{ "session.hello", RPC_READ,  RPC_ANY,  "strict:bool?",
+	  rpc_session_hello },
+	{ "session.info",  RPC_READ,  RPC_ANY,  "",
+	  rpc_session_info },
+	{ "status",        RPC_READ,  RPC_ANY,  "",
+	  rpc_status },
+	{ "sync.snapshot", RPC_READ,  RPC_OPEN,
+	  "limit:int(1,500)? after:str(64)?",
+	  rpc_sync_snapshot },
+};
+/* clang-format on */
+
+const size_t rpc_n_methods = sizeof(rpc_methods) / sizeof(*rpc_methods);
+
+static int
+by_name(const void *key, const void *row)
+{
+	return strcmp(key, ((const struct rpc_method *)row)->name);
+}
+
+const struct rpc_method *
+rpc_method_find(const char *name)
+{
+	return bsearch(
+	    name, rpc_methods, rpc_n_methods, sizeof(*rpc_methods), by_name);
+}
+
+static const char *const tier_names[] = {
+	[RPC_READ] = "read",
+	[RPC_CHAT] = "chat",
+	[RPC_ADMIN] = "admin",
+};
+
+const char *
+rpc_tier_name(enum rpc_tier tier)
+{
+	assert(tier >= RPC_READ && tier <= RPC_ADMIN);
+	return tier_names[tier];
+}
+
+const char *
+rpc_tier_socket(enum rpc_tier tier)
+{
+	assert(tier >= RPC_READ && tier <= RPC_ADMIN);
+	return tier == RPC_READ   ? "readonly"
+	       : tier == RPC_CHAT ? "control"
+	                          : "admin";
+}
