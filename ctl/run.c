@@ -35,6 +35,19 @@ add_path(struct candidates *c, const char *dir, const char *name)
 		c->n++;
 }
 
+/* Where the daemon of a user puts it who has no runtime directory. */
+static void
+add_state_path(struct candidates *c)
+{
+	const char *state = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+
+	if (state != NULL && state[0] == '/')
+		add_path(c, state, "/btchat/control.sock");
+	else if (home != NULL && home[0] == '/')
+		add_path(c, home, "/.local/state/btchat/control.sock");
+}
+
 static void
 find_candidates(const struct ctl *ctl, struct candidates *c)
 {
@@ -51,6 +64,8 @@ find_candidates(const struct ctl *ctl, struct candidates *c)
 	}
 	if (runtime != NULL && runtime[0] == '/')
 		add_path(c, runtime, "/btchatd/control.sock");
+	else
+		add_state_path(c);
 	if (ctl->cmd != NULL && ctl->cmd->tier == TIER_ADMIN)
 		add_path(c, SYSTEM_SOCKETS, "admin.sock");
 	add_path(c, SYSTEM_SOCKETS, "control.sock");
