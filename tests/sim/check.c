@@ -98,6 +98,7 @@ contact_applied(struct check *c, uint32_t who, const struct change *change)
 		return;
 	}
 	c->known[who][peer] = true;
+	c->deleted[who][peer] = false;
 	if (change->contact_state != CONTACT_READY || c->ready[who][peer])
 		return;
 	c->ready[who][peer] = true;
@@ -105,6 +106,18 @@ contact_applied(struct check *c, uint32_t who, const struct change *change)
 	if (!c->known[peer][who])
 		check_fail(c, "p%u is ready for p%u, who has no such contact",
 		    who, peer);
+}
+
+static void
+gone_applied(struct check *c, uint32_t who, const struct change *change)
+{
+	const struct disk_contact *k =
+	    disk_contact(c->disk[who], &change->contact);
+	uint32_t peer = check_who(c, &k->pk);
+
+	if (!c->parted[who][peer])
+		check_fail(c, "p%u lost a contact that nobody deleted", who);
+	c->deleted[who][peer] = true;
 }
 
 static void
@@ -247,6 +260,8 @@ check_applied(struct check *c, uint32_t who, const struct change *change,
 		return;
 	if (change->kind == CHANGE_CONTACT)
 		contact_applied(c, who, change);
+	else if (change->kind == CHANGE_CONTACT_GONE)
+		gone_applied(c, who, change);
 	else if (change->kind == CHANGE_INVITE)
 		invite_applied(c, who, change);
 	else if (change->kind == CHANGE_MESSAGE_STATE)

@@ -46,7 +46,8 @@ struct check {
 	bool wanted[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];
 	bool known[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];
 	bool ready[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];
-	bool deleted[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];
+	bool deleted[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX]; /* now */
+	bool parted[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];  /* once */
 	uint64_t ready_ms[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];
 	struct check_message *messages; /* owned */
 	size_t n_messages, cap_messages;
@@ -75,6 +76,7 @@ void check_applied(struct check *c, uint32_t who, const struct change *change,
 /* How many messages between people who still have each other are not yet
  * known to be delivered. */
 size_t check_missing(const struct check *c);
+bool check_is_missing(const struct check *c, const struct check_message *m);
 /* Whether a and b are contacts of each other that nobody has deleted. */
 bool check_are_contacts(const struct check *c, uint32_t a, uint32_t b);
 /* The whole history once more, at the end. */

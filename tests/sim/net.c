@@ -231,6 +231,39 @@ is_lost(struct net *net, uint32_t from, uint32_t to, size_t n, uint64_t now_ms)
 	return now_ms < h->silent_until_ms || dice_chance(&net->dice, w->loss);
 }
 
+/* The oldest flow makes room. */
+static void
+remember(struct net_host *h, const struct endpoint *peer, uint64_t now_ms)
+{
+	uint32_t oldest = 0;
+
+	if (h->filter_ms == 0)
+		return;
+	for (uint32_t i = 0; i < h->n_flows; i++) {
+		if (endpoint_eq(&h->flows[i].peer, peer)) {
+			h->flows[i].sent_ms = now_ms;
+			return;
+		}
+		if (h->flows[i].sent_ms < h->flows[oldest].sent_ms)
+			oldest = i;
+	}
+	if (h->n_flows < NET_FLOWS_MAX)
+		oldest = h->n_flows++;
+	h->flows[oldest] = (struct net_flow){ *peer, now_ms };
+}
+
+static bool
+is_let_in(
+    const struct net_host *h, const struct endpoint *source, uint64_t now_ms)
+{
+	if (h->filter_ms == 0)
+		return true;
+	for (uint32_t i = 0; i < h->n_flows; i++)
+		if (endpoint_eq(&h->flows[i].peer, source))
+			return now_ms <= h->flows[i].sent_ms + h->filter_ms;
+	return false;
+}
+
 void
 net_send(struct net *net, uint32_t host, const struct endpoint *to,
     struct span datagram, uint64_t now_ms)
@@ -241,6 +274,7 @@ net_send(struct net *net, uint32_t host, const struct endpoint *to,
 	struct net_packet p;
 
 	assert(host < net->n_hosts);
+	remember(&net->hosts[host], to, now_ms);
 	net->n_sent++;
 	net->bytes_sent += datagram.n;
 	if (!net->hosts[host].has[family] ||
@@ -297,6 +331,9 @@ net_next(struct net *net, uint64_t now_ms)
 	p = (struct net_packet *)queue_pop(&net->queue);
 	if (p) {
 		p->to = net_find(net, &p->dest);
+		if (p->to != NET_NOBODY &&
+		    !is_let_in(&net->hosts[p->to], &p->source, now_ms))
+			p->to = NET_NOBODY;
 		net->n_arrived++;
 	}
 	return p;

@@ -14,6 +14,7 @@ enum {
 	NET_HOSTS_MAX = 64,      /* bits of a cut */
 	NET_DATAGRAM_MAX = 1500, /* more is never carried */
 	NET_ALIAS_MAX = 512,     /* slots of the table of addresses */
+	NET_FLOWS_MAX = 64,      /* that a router remembers of a host */
 };
 #define NET_NOBODY UINT32_MAX
 
@@ -30,11 +31,22 @@ struct net_weather {
 	uint32_t datagram_max; /* larger ones vanish; 0: none do */
 };
 
+/* Somebody a host has sent to: may answer through its router. */
+struct net_flow {
+	struct endpoint peer;
+	uint64_t sent_ms;
+};
+
 struct net_host {
 	bool has[FAMILY_COUNT];
 	struct endpoint at[FAMILY_COUNT]; /* as others see it */
 	uint64_t cut; /* bit h: what this host sends to host h is lost */
 	uint64_t silent_until_ms; /* end of a burst of loss */
+	/* A router that lets in only who was sent something in this time; 0:
+	 * everybody. [RFC 4787 §5: address and port dependent] */
+	uint32_t filter_ms;
+	struct net_flow flows[NET_FLOWS_MAX];
+	uint32_t n_flows;
 };
 
 struct net_packet {

@@ -87,7 +87,8 @@ contact_event(struct sim *s, uint32_t who, const struct sim_out *o,
 		check_fail(&s->check, "p%u: ready before it is durable", who);
 	if (o->event == NODE_ONLINE || o->event == NODE_OFFLINE)
 		note_online(s, who, peer, o->event == NODE_ONLINE);
-	if (o->event == NODE_FALLBACK)
+	if (o->event == NODE_FALLBACK && !s->check.parted[who][peer] &&
+	    !s->check.parted[peer][who])
 		check_fail(&s->check, "p%u lost the ratchet of p%u", who, peer);
 	if (o->event == NODE_REFUSED)
 		check_fail(&s->check, "p%u refused p%u: %s", who, peer,

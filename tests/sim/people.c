@@ -49,7 +49,7 @@ sim_delete(struct sim *s, uint32_t who, uint32_t whom)
 		return false;
 	if (!k)
 		return true;
-	s->check.deleted[who][whom] = true;
+	s->check.parted[who][whom] = true;
 	err = node_contact_delete(n->node, &k->id, sim_now(s, who));
 	if (err != ERR_OK)
 		refused(s, who, "to delete a contact", err);

@@ -209,6 +209,30 @@ large_ones_vanish_where_the_path_is_narrow(void **state)
 	net_clear(&net);
 }
 
+static void
+a_router_lets_in_who_was_asked(void **state)
+{
+	static struct net net;
+
+	(void)state;
+	two_hosts(&net, 7);
+	net.hosts[1].filter_ms = 30000;
+	send_number(&net, 0, 2, 1);
+	assert_int_equal(arrivals(&net), 0);
+	send_number(&net, 1, 1, 1);
+	send_number(&net, 0, 2, 1);
+	while (net_next_ms(&net) != NEVER) {
+		struct net_packet *p = net_next(&net, 20);
+
+		assert_non_null(p);
+		assert_true(p->to != NET_NOBODY);
+		net_release(&net, p);
+	}
+	send_number(&net, 0, 2, 1);
+	assert_int_equal(arrivals(&net), 0); /* much later */
+	net_clear(&net);
+}
+
 /* A fake participant: answers each number with the next one. */
 static uint64_t
 talk(uint64_t seed)
@@ -275,6 +299,7 @@ main(void)
 		cmocka_unit_test(a_cut_may_be_one_way_and_heals),
 		cmocka_unit_test(who_moves_is_missed_at_the_old_address),
 		cmocka_unit_test(large_ones_vanish_where_the_path_is_narrow),
+		cmocka_unit_test(a_router_lets_in_who_was_asked),
 		cmocka_unit_test(the_same_seed_gives_the_same_world),
 		cmocka_unit_test(dice_depend_on_all_three_names),
 	};
