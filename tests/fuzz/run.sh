@@ -1,30 +1,43 @@
 #!/bin/sh
-# Runs every libFuzzer target for a while. Usage: run.sh BUILD SECONDS [NAME...]
+# Runs every libFuzzer target for a while, as many at once as there are cores.
+#   run.sh BUILD SECONDS [NAME...]
 # New inputs gather in BUILD/corpus/<name>; a crash is kept in BUILD/crash/.
 # Ends with "N passed, N failed".
 set -u
+
+if [ "${1-}" = --one ]; then
+	build=$2
+	seconds=$3
+	name=$4
+	mkdir -p "$build/corpus/$name"
+	if "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" \
+	    -timeout=5 -rss_limit_mb=512 -print_final_stats=1 \
+	    -artifact_prefix="$build/crash/$name-" \
+	    "$build/corpus/$name" "tests/fuzz/corpus/$name" \
+	    >"$build/$name.log" 2>&1; then
+		echo "ok   $name: $(sed -n \
+		    's/stat::number_of_executed_units: *//p' \
+		    "$build/$name.log") inputs"
+	else
+		tail -n 40 "$build/$name.log"
+		echo "FAIL $name: $build/$name.log"
+	fi
+	exit 0
+fi
+
 build=$1
 seconds=$2
 shift 2
-passed=0
-failed=0
 mkdir -p "$build/crash"
-for exe in "$build"/tests/fuzz/fuzz_*; do
-	case $exe in *.o | *.d) continue ;; esac
-	name=${exe##*/fuzz_}
-	case " ${*:-$name} " in *" $name "*) ;; *) continue ;; esac
-	mkdir -p "$build/corpus/$name"
-	if "$exe" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=512 \
-	    -print_final_stats=1 -artifact_prefix="$build/crash/$name-" \
-	    "$build/corpus/$name" "tests/fuzz/corpus/$name" \
-	    >"$build/$name.log" 2>&1; then
-		passed=$((passed + 1))
-		echo "ok   $name $(grep number_of_executed_units "$build/$name.log")"
-	else
-		failed=$((failed + 1))
-		echo "FAIL $name"
-		tail -n 40 "$build/$name.log"
-	fi
-done
+if [ $# -eq 0 ]; then
+	for source in tests/fuzz/fuzz_*.c; do
+		name=${source##*/fuzz_}
+		set -- "$@" "${name%.c}"
+	done
+fi
+printf '%s\n' "$@" | xargs -P "$(nproc)" -n 1 \
+    sh "$0" --one "$build" "$seconds" | tee "$build/run.log"
+passed=$(grep -c '^ok   ' "$build/run.log")
+failed=$(grep -c '^FAIL ' "$build/run.log")
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
