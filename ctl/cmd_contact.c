@@ -15,7 +15,6 @@
 struct listing {
 	struct ctl *ctl;
 	struct table table;
-	const char *query; /* part of a name, any case; NULL: all */
 	uint64_t now_ms;
 };
 
@@ -64,9 +63,6 @@ list_one(void *ctx, const cJSON *contact)
 {
 	struct listing *l = ctx;
 
-	if (l->query != NULL &&
-	    strcasestr(value_str(contact, "name"), l->query) == NULL)
-		return true;
 	if (l->ctl->mode == MODE_JSON)
 		print_json(l->ctl, contact);
 	else if (l->ctl->mode == MODE_HUMAN)
@@ -81,12 +77,10 @@ cmd_contact_ls(struct ctl *ctl)
 {
 	static const char *const heads[] = { "NAME", "STATE", "LAST SEEN",
 		"ADDRESS", "", "" };
-	struct listing l = { .ctl = ctl,
-		.query = args_word(&ctl->args, 0),
-		.now_ms = when_now_ms() };
+	struct listing l = { .ctl = ctl, .now_ms = when_now_ms() };
 
 	table_init(&l.table, ctl, heads, ctl->mode == MODE_HUMAN ? 4 : 6);
-	int status = resolve_each(ctl, list_one, &l);
+	int status = resolve_each(ctl, args_word(&ctl->args, 0), list_one, &l);
 	table_print(&l.table);
 	return status;
 }

@@ -29,36 +29,72 @@ cmd_net_status(struct ctl *ctl)
 	return show(ctl, "net.status");
 }
 
+/* A member as text, whatever it is. */
+static void
+add_member(struct table *t, const cJSON *o, const char *key)
+{
+	const cJSON *v = value_get(o, key);
+	char number[24];
+
+	if (cJSON_IsNumber(v)) {
+		(void)snprintf(
+		    number, sizeof(number), "%" PRIu64, value_u64(o, key));
+		table_add(t, number);
+	} else if (cJSON_IsBool(v)) {
+		table_add(t, cJSON_IsTrue(v) ? "yes" : "no");
+	} else {
+		table_add(t, cJSON_IsString(v) ? v->valuestring : "-");
+	}
+}
+
 int
 cmd_net_dht(struct ctl *ctl)
 {
-	return show(ctl, "net.dht");
+	static const char *const heads[] = { "FAMILY", "ON", "NODES", "GOOD",
+		"BUCKETS", "ITEMS", "BUSY", "RTT ms", "NETWORK", "ADDRESS" };
+	static const char *const keys[] = { "family", "on", "nodes",
+		"nodes_good", "buckets", "items", "ops", "rtt_ms",
+		"network_size", "address" };
+	enum { COLUMNS = sizeof(keys) / sizeof(keys[0]) };
+	const cJSON *family = NULL;
+	cJSON *dht = NULL;
+	struct table t;
+	int status = ctl_call(ctl, "net.dht", NULL, &dht);
+
+	if (status != CTL_DONE)
+		return status;
+	if (print_as_json(ctl, dht))
+		goto out;
+	table_init(&t, ctl, heads, COLUMNS);
+	cJSON_ArrayForEach(family, value_get(dht, "families"))
+	{
+		for (size_t i = 0; i < COLUMNS; i++)
+			add_member(&t, family, keys[i]);
+	}
+	table_print(&t);
+out:
+	cJSON_Delete(dht);
+	return CTL_DONE;
 }
 
 static void
 add_peer(struct table *t, const cJSON *p)
 {
-	char id[PRINT_ID_SIZE], number[24], name[128];
-	static const char *const numbers[] = { "rtt_ms", "bytes_in",
+	static const char *const keys[] = { "path", "rtt_ms", "bytes_in",
 		"bytes_out", "outbox" };
 	bool human = t->ctl->mode == MODE_HUMAN;
-	const char *who = value_has_str(p, "contact") ? "contact" : "id";
+	char id[PRINT_ID_SIZE];
 
-	print_short(value_str(p, who), id);
-	(void)snprintf(name, sizeof(name), "%.100s",
-	    value_has_str(p, "name") && value_str(p, "name")[0] != '\0'
-	        ? value_str(p, "name")
-	        : id);
-	table_add(t, human ? name : value_str(p, who));
+	print_short(value_str(p, "contact"), id);
+	if (human && value_str(p, "name")[0] != '\0')
+		table_add(t, value_str(p, "name"));
+	else
+		table_add(t, human ? id : value_str(p, "contact"));
 	table_add(t, value_true(p, "online")       ? "online"
 	             : value_true(p, "connecting") ? "connecting"
 	                                           : "offline");
-	table_add(t, value_has_str(p, "path") ? value_str(p, "path") : "-");
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		(void)snprintf(number, sizeof(number), "%" PRIu64,
-		    value_u64(p, numbers[i]));
-		table_add(t, number);
-	}
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		add_member(t, p, keys[i]);
 	if (!human)
 		table_add(t, value_str(p, "name"));
 }

@@ -187,6 +187,16 @@ wait_for(struct ctl *ctl, const struct fate *f, cJSON **ret)
 	return wait_once(ctl, f, ms - first, ret);
 }
 
+/* When it got its state at its (only) recipient; now, if nobody says. */
+static uint64_t
+state_time(const cJSON *status)
+{
+	const cJSON *list = value_get(status, "recipients");
+	uint64_t at_ms = value_u64(list != NULL ? list->child : NULL, "at_ms");
+
+	return at_ms != 0 ? at_ms : when_now_ms();
+}
+
 /* Sent and stored; now what the user asked to wait for. */
 static int
 finish(struct ctl *ctl, const cJSON *sent, const char *want, const char *name)
@@ -199,11 +209,7 @@ finish(struct ctl *ctl, const cJSON *sent, const char *want, const char *name)
 		return status;
 	f.state =
 	    value_has_str(now, "state") ? value_str(now, "state") : "queued";
-	f.at_ms = value_u64(now, "at_ms");
-	if (f.at_ms == 0)
-		f.at_ms = value_u64(now, "state_ms");
-	if (f.at_ms == 0)
-		f.at_ms = when_now_ms();
+	f.at_ms = state_time(now);
 	if (ctl->mode == MODE_JSON) {
 		cJSON *line = cJSON_CreateObject();
 

@@ -22,8 +22,8 @@ struct search {
 };
 
 int
-resolve_each(
-    struct ctl *ctl, bool (*row)(void *ctx, const cJSON *contact), void *ctx)
+resolve_each(struct ctl *ctl, const char *query,
+    bool (*row)(void *ctx, const cJSON *contact), void *ctx)
 {
 	char *after = NULL;
 	int status = CTL_DONE;
@@ -34,6 +34,8 @@ resolve_each(
 		const cJSON *item = NULL;
 
 		value_add_u64(params, "limit", API_LIMIT_MAX);
+		if (query != NULL)
+			value_add_str(params, "query", query);
 		if (after != NULL)
 			value_add_str(params, "after", after);
 		status = ctl_call(ctl, "contact.list", params, &page);
@@ -52,18 +54,18 @@ resolve_each(
 	return status;
 }
 
-/* The address without the URI around it. */
-static bool
-same_address(const char *who, const cJSON *contact)
+/* An address without the URI around it; anything else as it is. Owned by the
+ * caller. */
+static char *
+bare(const char *who)
 {
-	const char *address = value_str(contact, "address");
-	size_t n = 0;
+	char *text = NULL;
 
-	if (strncasecmp(who, "btchat:", 7) == 0)
-		who += 7;
-	n = strcspn(who, "?");
-	return address[0] != '\0' && strlen(address) == n &&
-	       strncasecmp(who, address, n) == 0;
+	if (strncasecmp(who, "btchat:", 7) != 0)
+		return value_strdup(who);
+	text = value_strdup(who + 7);
+	text[strcspn(text, "?")] = '\0';
+	return text;
 }
 
 static enum fit
@@ -71,7 +73,8 @@ fit_of(const char *who, const cJSON *contact)
 {
 	const char *name = value_str(contact, "name");
 
-	if (same_address(who, contact) || strcmp(name, who) == 0)
+	if (strcasecmp(value_str(contact, "address"), who) == 0 ||
+	    strcmp(name, who) == 0)
 		return FIT_EXACT;
 	if (strcasecmp(name, who) == 0)
 		return FIT_ANY_CASE;
@@ -130,14 +133,17 @@ say_ambiguous(const struct ctl *ctl, const char *who, const cJSON *found)
 int
 resolve_contact(struct ctl *ctl, const char *who, cJSON **ret)
 {
-	struct search s = { .who = who };
+	char *wanted = bare(who);
+	struct search s = { .who = wanted };
 	uint8_t id[16];
 	char text[256];
 
 	if (strlen(who) == ID_TEXT_SIZE - 1 &&
-	    id_decode(span_str(who), id) == ERR_OK)
+	    id_decode(span_str(who), id) == ERR_OK) {
+		free(wanted);
 		return by_id(ctl, who, ret);
-	int status = resolve_each(ctl, look_at, &s);
+	}
+	int status = resolve_each(ctl, s.who, look_at, &s);
 	if (status != CTL_DONE)
 		goto out;
 	if (s.best == FIT_NONE) {
@@ -153,6 +159,7 @@ resolve_contact(struct ctl *ctl, const char *who, cJSON **ret)
 	}
 	*ret = cJSON_DetachItemFromArray(s.found, 0);
 out:
+	free(wanted);
 	cJSON_Delete(s.found);
 	return status;
 }

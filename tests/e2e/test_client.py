@@ -33,6 +33,8 @@ def usual(fake, connection, request):
                    address="btchat1other")
         if "after" not in params:
             return result(request, {"items": [CONTACT], "next": "1-x"})
+        # A query narrows here; an address is asked for without its URI.
+        assert "btchat:" not in params["query"].lower()
         return result(request, {"items": [bob], "next": None})
     if method == "contact.get":
         return result(request, CONTACT)
@@ -47,8 +49,8 @@ def usual(fake, connection, request):
     if method == "message.wait" and params["timeout_ms"] <= 1000:
         return error(request, 502, "not yet", name="TIMEOUT", state="queued")
     if method == "message.wait":
-        return result(request, {"state": "delivered",
-                                "state_ms": 1795179476622})
+        return result(request, {"state": "delivered", "recipients": [
+            {"state": "delivered", "at_ms": 1795179476622}]})
     return error(request, -32601, "no such method", did_you_mean="status")
 
 
