@@ -178,24 +178,28 @@ drop_sub(struct rpc_conn *conn, struct rpc_sub **at)
 	rpc_sub_free(s);
 }
 
+static void
+replace_consumer_of(struct rpc_conn *c, const char *name)
+{
+	struct rpc_sub **at = &c->subs, *s;
+
+	while ((s = *at)) {
+		if (strcmp(s->consumer, name) != 0) {
+			at = &s->next;
+			continue;
+		}
+		json_put_int(rpc_conn_note(c, "sub.replaced"), "sub", s->id);
+		rpc_conn_note_end(c);
+		drop_sub(c, at);
+	}
+}
+
 /* Of two subscribers under one name the newer one wins. */
 static void
 replace_consumer(struct rpc *r, const char *name)
 {
-	for (struct rpc_conn *c = r->conns; c; c = c->next) {
-		struct rpc_sub **at = &c->subs, *s;
-
-		while ((s = *at)) {
-			if (strcmp(s->consumer, name) != 0) {
-				at = &s->next;
-				continue;
-			}
-			json_put_int(
-			    rpc_conn_note(c, "sub.replaced"), "sub", s->id);
-			rpc_conn_note_end(c);
-			drop_sub(c, at);
-		}
-	}
+	for (struct rpc_conn *c = r->conns; c; c = c->next)
+		replace_consumer_of(c, name);
 }
 
 static bool
