@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what is missing to build, test, lint, fuzz or bench btchat.
-#   packaging/install-deps.sh [-n] [build|test|lint|fuzz|bench]...
+# Installs what is missing to build, test, show, lint, fuzz or bench btchat.
+#   packaging/install-deps.sh [-n] [build|test|demo|lint|fuzz|bench]...
 # Without a group: build and test. -n only prints what is missing. On Debian
 # and its children apt-get fetches it (through sudo if not root); elsewhere
 # the list is printed. Quiet, and exit 0, when nothing is missing.
@@ -20,6 +20,7 @@ build pc:libsystemd       libsystemd-dev
 build pc:sqlite3          libsqlite3-dev
 test  pc:cmocka           libcmocka-dev
 test  cmd:/usr/bin/python3 python3
+demo  cmd:/usr/bin/python3 python3
 test  py:libtorrent       python3-libtorrent
 lint  cmd:clang           clang
 lint  cmd:clang-tidy      clang-tidy
@@ -54,7 +55,7 @@ dry=no
 [ $# -gt 0 ] || set -- build test
 for group; do
 	case $group in
-	build | test | lint | fuzz | bench) ;;
+	build | test | demo | lint | fuzz | bench) ;;
 	*) echo "install-deps.sh: no group $group" >&2; exit 2 ;;
 	esac
 done
