@@ -9,8 +9,18 @@
 
 #include "daemon/daemon.h"
 
+/* What the effects of a command are to be stored with. */
+struct command {
+	struct span client_id; /* of a message */
+	struct span name;      /* of a new contact */
+	struct span label;     /* of a new invitation */
+	bool history;          /* goes with the contact */
+	bool revoked;          /* the invitation ends because we say so */
+};
+
 /* LOCKED is not an error of these two. ALREADY_EXISTS, BAD_PASSPHRASE,
- * INVALID_STATE (not locked), CRYPTO, STORAGE_*. An empty passphrase makes a
+ * INVALID_STATE (not locked, or the store is that of a key that is missing),
+ * CRYPTO (not the key of this store), STORAGE_*. An empty passphrase makes a
  * plain key file. */
 MUST_USE enum api_error
 command_identity_create(struct daemon *d, struct span passphrase);

@@ -27,6 +27,8 @@
 
 struct event_base;
 struct rpc;
+struct command;   /* command.h */
+struct turn;      /* turn.c */
 struct loop;      /* loop.c: libevent's events */
 struct bootstrap; /* bootstrap.c: names being resolved */
 
@@ -77,16 +79,24 @@ struct daemon {
 	bool turn_failed;    /* a write of this turn failed */
 	bool stopping;
 	int exit_code;
-	struct command *command; /* whose effects are being applied, or NULL */
-	struct ephemeral *ephemeral; /* owned list, of this turn */
+	/* Whose effects are being applied, or NULL; borrowed. */
+	const struct command *command;
+	struct turn *turn;   /* owned; what waits for the commit */
+	uint64_t tampered;   /* rows that did not open, told of so far */
+	uint64_t turns_lost; /* commits that failed */
 };
 
+/* Takes the time of now; every callback of the loop begins with it. */
+void daemon_wake(struct daemon *d);
 /* Applies all effects the node has now: changes and durable events go to the
  * open transaction, datagrams to the queue. False: a write failed; the turn
  * is lost and the caller answers with store_error(). */
 MUST_USE bool daemon_apply(struct daemon *d);
 /* Ends the turn, see above. */
 void daemon_drain(struct daemon *d);
+/* True if daemon_drain has something to do. The loop drains after each pass
+ * then; the RPC server drains when it holds back responses. */
+bool daemon_has_work(const struct daemon *d);
 /* Adds a durable event (body: a JSON object) to this turn. conv may be NULL.
  * False as above. */
 MUST_USE bool daemon_event(struct daemon *d, enum event_type type,

@@ -292,6 +292,14 @@ keyring_unlock(struct keyring *k, struct span passphrase)
 	return err;
 }
 
+void
+keyring_lock(struct keyring *k)
+{
+	assert(k->is_sealed);
+	sodium_memzero(k->secrets, SECRETS);
+	k->state = KEYRING_LOCKED;
+}
+
 /* ---- making ---- */
 
 /* Fills k->sealed with the secrets under a passphrase. */

@@ -50,6 +50,9 @@ MUST_USE enum err keyring_create(struct keyring *k, struct span passphrase);
 /* ~1 s of one core. ERR_AUTH (wrong), ERR_STATE (not locked), ERR_NOMEM. */
 MUST_USE enum err keyring_unlock(struct keyring *k, struct span passphrase);
 
+/* Forgets the secrets of a sealed file again. */
+void keyring_lock(struct keyring *k);
+
 /* Borrowed until keyring_close; state must be KEYRING_OPEN. */
 const struct id_seed *keyring_seed(const struct keyring *k);
 const struct store_key *keyring_store_key(const struct keyring *k);

@@ -90,6 +90,12 @@ notify(const char *text)
 	}
 }
 
+bool
+sd_has_manager(void)
+{
+	return getenv("NOTIFY_SOCKET") != NULL;
+}
+
 void
 sd_ready(void)
 {

@@ -5,6 +5,7 @@
 
 #include "proto/base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ int sd_fd_named(struct sd_fds *fds, const char *name);
 /* Closes those that nobody took, with a log line each. */
 void sd_close_rest(struct sd_fds *fds);
 
+bool sd_has_manager(void); /* somebody reads what sd_status says */
 void sd_ready(void);
 void sd_reloading(void);
 void sd_stopping(void);

@@ -42,6 +42,8 @@ void store_close(struct store *s); /* rolls back; NULL is fine */
  * this store. ERR_AUTH: the store was sealed by another one. A write. */
 MUST_USE enum err store_set_key(struct store *s, const struct store_key *key);
 bool store_has_key(const struct store *s);
+/* True if some key became that of this store, whether it is here or not. */
+bool store_is_sealed(struct store *s);
 
 /* ---- the transaction ---- */
 
@@ -96,8 +98,8 @@ struct store_contact {
 };
 
 /* Insert or replace what the node knows (change of kind CHANGE_CONTACT). */
-MUST_USE enum err
-store_contact_put(struct store *s, const struct change *c, uint64_t now_ms);
+MUST_USE enum err store_contact_put(
+    struct store *s, const struct change *c, uint64_t now_ms, bool *ret_new);
 /* Without history: undelivered messages become failed, the others stay. */
 MUST_USE enum err store_contact_remove(
     struct store *s, const struct contact_id *id, bool history);
@@ -146,8 +148,8 @@ struct store_invite {
 	uint64_t created_ms, expires_ms;
 	struct contact_id used_by; /* if used */
 };
-MUST_USE enum err
-store_invite_put(struct store *s, const struct change *c, uint64_t now_ms);
+MUST_USE enum err store_invite_put(
+    struct store *s, const struct change *c, uint64_t now_ms, bool *ret_new);
 /* The secret record is erased; the row stays for invite.list. */
 MUST_USE enum err
 store_invite_gone(struct store *s, const struct change *c, uint64_t now_ms);

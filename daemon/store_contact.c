@@ -13,30 +13,50 @@ contact_key(const char *column, const struct contact_id *id)
 	return k;
 }
 
-enum err
-store_contact_put(struct store *s, const struct change *c, uint64_t now_ms)
+/* What changes often: the record and the state, of a row that is there. */
+static enum err
+update(struct store *s, const struct change *c, uint64_t now_ms)
 {
 	struct row_key pk_key = contact_key("id_pk", &c->contact);
 	struct row_key record_key = contact_key("record", &c->contact);
-	uint64_t ready_ms = c->contact_state == CONTACT_READY ? now_ms : 0;
+	struct query q = db_query(s,
+	    "UPDATE contact SET id_pk = ?1, record = ?2, state = ?3,"
+	    " ready_ms = iif(ready_ms, ready_ms, ?4) WHERE id = ?5");
+
+	db_bind_sealed(&q, &pk_key, span_of(c->id_pk.b, sizeof(c->id_pk.b)));
+	db_bind_sealed(&q, &record_key, c->record);
+	db_bind_int(&q, c->contact_state);
+	db_bind_int(
+	    &q, c->contact_state == CONTACT_READY ? (int64_t)now_ms : 0);
+	db_bind_blob(&q, c->contact.b, sizeof(c->contact.b));
+	return db_write(&q);
+}
+
+enum err
+store_contact_put(
+    struct store *s, const struct change *c, uint64_t now_ms, bool *ret_new)
+{
+	struct row_key pk_key = contact_key("id_pk", &c->contact);
+	struct row_key record_key = contact_key("record", &c->contact);
 	enum err err;
 	struct query q;
 
 	if (!store_has_key(s))
 		return ERR_STATE;
-	q = db_query(s,
-	    "INSERT INTO contact"
-	    "(id, id_pk, record, state, created_ms, ready_ms)"
-	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6)"
-	    " ON CONFLICT(id) DO UPDATE SET id_pk = excluded.id_pk,"
-	    "  record = excluded.record, state = excluded.state,"
-	    "  ready_ms = iif(ready_ms, ready_ms, excluded.ready_ms)");
+	err = update(s, c, now_ms);
+	*ret_new = !err && db_changed(s) == 0;
+	if (err || !*ret_new)
+		return err;
+	q = db_query(s, "INSERT INTO contact"
+	                "(id, id_pk, record, state, created_ms, ready_ms)"
+	                " VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
 	db_bind_blob(&q, c->contact.b, sizeof(c->contact.b));
 	db_bind_sealed(&q, &pk_key, span_of(c->id_pk.b, sizeof(c->id_pk.b)));
 	db_bind_sealed(&q, &record_key, c->record);
 	db_bind_int(&q, c->contact_state);
 	db_bind_int(&q, (int64_t)now_ms);
-	db_bind_int(&q, (int64_t)ready_ms);
+	db_bind_int(
+	    &q, c->contact_state == CONTACT_READY ? (int64_t)now_ms : 0);
 	err = db_write(&q);
 	if (err)
 		return err;

@@ -250,6 +250,7 @@ store_commit(struct store *s)
 		return err;
 	}
 	s->in_txn = false;
+	s->last_rc = SQLITE_OK;
 	return ERR_OK;
 }
 

@@ -16,19 +16,27 @@ invite_key(const char *column, const struct message_id *id)
 }
 
 enum err
-store_invite_put(struct store *s, const struct change *c, uint64_t now_ms)
+store_invite_put(
+    struct store *s, const struct change *c, uint64_t now_ms, bool *ret_new)
 {
 	struct row_key key = invite_key("record", &c->invite);
+	enum err err;
 	struct query q;
 
 	if (!store_has_key(s))
 		return ERR_STATE;
-	q = db_query(s,
-	    "INSERT INTO invite"
-	    "(id, record, state, created_ms, expires_ms, gone_ms)"
-	    " VALUES(?1, ?2, 1, ?3, ?4, 0)"
-	    " ON CONFLICT(id) DO UPDATE SET record = excluded.record,"
-	    "  expires_ms = excluded.expires_ms");
+	q = db_query(
+	    s, "UPDATE invite SET record = ?1, expires_ms = ?2 WHERE id = ?3");
+	db_bind_sealed(&q, &key, c->record);
+	db_bind_int(&q, (int64_t)(c->expires_s * 1000));
+	db_bind_blob(&q, c->invite.b, sizeof(c->invite.b));
+	err = db_write(&q);
+	*ret_new = !err && db_changed(s) == 0;
+	if (err || !*ret_new)
+		return err;
+	q = db_query(s, "INSERT INTO invite"
+	                "(id, record, state, created_ms, expires_ms, gone_ms)"
+	                " VALUES(?1, ?2, 1, ?3, ?4, 0)");
 	db_bind_blob(&q, c->invite.b, sizeof(c->invite.b));
 	db_bind_sealed(&q, &key, c->record);
 	db_bind_int(&q, (int64_t)now_ms);

@@ -237,3 +237,13 @@ store_has_key(const struct store *s)
 {
 	return s->keys != NULL;
 }
+
+bool
+store_is_sealed(struct store *s)
+{
+	uint8_t have[32];
+	size_t n;
+
+	return store_meta_get(s, "key_check", have, sizeof(have), &n) !=
+	       ERR_NOT_FOUND;
+}

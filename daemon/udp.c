@@ -193,6 +193,15 @@ udp_fd(const struct udp *u, enum family f)
 }
 
 bool
+udp_bound(const struct udp *u, enum family f, struct endpoint *ret)
+{
+	if (u->sock[f].fd < 0)
+		return false;
+	*ret = u->sock[f].bound;
+	return true;
+}
+
+bool
 udp_is_loopback(const struct udp *u)
 {
 	bool any = false;
@@ -400,6 +409,12 @@ udp_flush(struct udp *u, enum family *ret_busy)
 	}
 	udp_drop_queue(u);
 	return true;
+}
+
+bool
+udp_is_queued(const struct udp *u)
+{
+	return u->queue_at < u->queue_n;
 }
 
 void

@@ -32,6 +32,8 @@ udp_listen(struct udp *u, const struct endpoint *at, char why[UDP_WHY_SIZE]);
 MUST_USE enum err udp_adopt(struct udp *u, int fd, char why[UDP_WHY_SIZE]);
 
 int udp_fd(const struct udp *u, enum family f); /* -1: none */
+/* Where it is bound; false: none of that family. */
+bool udp_bound(const struct udp *u, enum family f, struct endpoint *ret);
 /* True if every socket is bound to a loopback address. */
 bool udp_is_loopback(const struct udp *u);
 /* Own addresses: what is bound, or those of the interfaces. At most max. */
@@ -49,6 +51,7 @@ void udp_queue(struct udp *u, const struct endpoint *to, struct span data);
 /* Sends what is queued. False: the kernel's buffer is full, some are left;
  * call again when the socket of *ret_busy is writable. */
 bool udp_flush(struct udp *u, enum family *ret_busy);
+bool udp_is_queued(const struct udp *u);
 void udp_drop_queue(struct udp *u);
 
 struct udp_stats {

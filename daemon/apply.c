@@ -1,0 +1,347 @@
+#include "daemon/apply.h"
+
+#include "daemon/addr.h"
+#include "daemon/command.h"
+#include "daemon/json_out.h"
+#include "daemon/log.h"
+#include "daemon/view.h"
+
+#include <assert.h>
+#include <string.h>
+
+static struct json_out
+new_body(void)
+{
+	struct json_out o = { .max = EVENT_BODY_MAX };
+
+	json_open(&o, '{');
+	return o;
+}
+
+/* Closes the body, adds it as a durable event, frees it. */
+static enum err
+add_event(struct daemon *d, enum event_type type, const struct contact_id *conv,
+    struct json_out *o)
+{
+	enum err err = ERR_NOMEM;
+
+	json_close(o, '}');
+	if (!o->bad)
+		err = daemon_event(d, type, conv, span_of(o->p, o->n)) ? ERR_OK
+		                                                       : ERR_IO;
+	json_out_clear(o);
+	return err;
+}
+
+static void
+add_ephemeral(struct daemon *d, enum event_type type,
+    const struct contact_id *conv, struct json_out *o)
+{
+	json_close(o, '}');
+	if (!o->bad) /* no memory: lost, as ephemeral events may be */
+		daemon_ephemeral(d, type, conv, span_of(o->p, o->n));
+	json_out_clear(o);
+}
+
+/* ---- contacts ---- */
+
+/* An event with the contact as it is stored now. */
+static enum err
+contact_event(
+    struct daemon *d, enum event_type type, const struct contact_id *id)
+{
+	struct store_contact c;
+	struct json_out o;
+	enum err err = store_contact_get(d->store, id, &c);
+
+	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+		return ERR_OK;
+	if (err)
+		return err;
+	o = new_body();
+	view_contact(&o, &c);
+	return add_event(d, type, id, &o);
+}
+
+static enum err
+apply_contact(struct daemon *d, const struct change *c)
+{
+	bool is_new = false;
+	enum err err = store_contact_put(d->store, c, d->now.wall_ms, &is_new);
+
+	if (err || !is_new)
+		return err;
+	if (d->command && d->command->name.n)
+		err = store_contact_rename(
+		    d->store, &c->contact, d->command->name);
+	if (err)
+		return err;
+	return contact_event(d, EVENT_CONTACT_ADDED, &c->contact);
+}
+
+static enum err
+apply_contact_gone(struct daemon *d, const struct change *c)
+{
+	bool history = d->command && d->command->history;
+	struct json_out o;
+	enum err err = store_contact_remove(d->store, &c->contact, history);
+
+	if (err)
+		return err == ERR_NOT_FOUND ? ERR_OK : err;
+	o = new_body();
+	json_put_id(&o, "id", c->contact.b);
+	json_put_bool(&o, "history", history);
+	return add_event(d, EVENT_CONTACT_REMOVED, &c->contact, &o);
+}
+
+/* ---- invitations ---- */
+
+static enum err
+invite_event(struct daemon *d, enum event_type type,
+    const struct message_id *id, const char *reason)
+{
+	struct store_invite i;
+	struct json_out o;
+	enum err err = store_invite_get(d->store, id, &i);
+
+	if (err)
+		return err == ERR_NOT_FOUND ? ERR_OK : err;
+	o = new_body();
+	view_invite(&o, &i);
+	if (reason)
+		json_put_str(&o, "reason", reason);
+	return add_event(d, type, NULL, &o);
+}
+
+static enum err
+apply_invite(struct daemon *d, const struct change *c)
+{
+	bool is_new = false;
+	enum err err = store_invite_put(d->store, c, d->now.wall_ms, &is_new);
+
+	if (err || !is_new)
+		return err;
+	if (d->command && d->command->label.n)
+		err =
+		    store_invite_label(d->store, &c->invite, d->command->label);
+	if (err)
+		return err;
+	return invite_event(d, EVENT_INVITE_CREATED, &c->invite, NULL);
+}
+
+static enum err
+apply_invite_gone(struct daemon *d, const struct change *c)
+{
+	bool revoked = d->command && d->command->revoked;
+	enum err err = store_invite_gone(d->store, c, d->now.wall_ms);
+
+	if (err || c->has_contact) /* told of when the contact came */
+		return err;
+	return invite_event(d, EVENT_INVITE_REVOKED, &c->invite,
+	    revoked ? "revoked" : "expired");
+}
+
+static enum err
+invite_used_event(struct daemon *d, const struct effect *e)
+{
+	struct store_invite i = { .id = e->invite };
+	struct json_out o;
+	enum err err = store_invite_get(d->store, &e->invite, &i);
+
+	if (err && err != ERR_NOT_FOUND)
+		return err;
+	o = new_body();
+	json_put_id(&o, "id", e->invite.b);
+	json_put_str(&o, "label", i.label);
+	json_put_id(&o, "contact", e->contact.b);
+	return add_event(d, EVENT_INVITE_USED, &e->contact, &o);
+}
+
+/* ---- messages ---- */
+
+static enum err
+message_event(struct daemon *d, const struct store_message *m)
+{
+	struct json_out o = new_body();
+
+	view_message(&o, m);
+	return add_event(d, EVENT_MESSAGE_NEW, &m->m.contact, &o);
+}
+
+static enum err
+conflict_event(struct daemon *d, const struct node_message *m)
+{
+	struct json_out o = new_body();
+
+	log_event(LOG_WARNING, "message-conflict",
+	    "peer=%s: an id came twice with other content; the first is kept",
+	    log_id(m->contact.b).s);
+	json_put_id(&o, "id", m->id.b);
+	json_put_id(&o, "conv", m->contact.b);
+	return add_event(d, EVENT_MESSAGE_CONFLICT, &m->contact, &o);
+}
+
+static enum err
+apply_message(struct daemon *d, const struct change *c)
+{
+	struct store_message m = { .m = c->message };
+	enum err err;
+
+	m.state_ms = d->now.wall_ms;
+	if (d->command && m.m.state != MESSAGE_RECEIVED) {
+		assert(d->command->client_id.n < sizeof(m.client_id));
+		if (d->command->client_id.n)
+			memcpy(m.client_id, d->command->client_id.p,
+			    d->command->client_id.n);
+	}
+	err = store_message_add(d->store, &m);
+	if (err == ERR_EXISTS)
+		return ERR_OK;
+	if (err == ERR_CONFLICT)
+		return conflict_event(d, &c->message);
+	return err ? err : message_event(d, &m);
+}
+
+static enum err
+apply_message_state(struct daemon *d, const struct change *c)
+{
+	const struct node_message *m = &c->message;
+	struct store_message stored;
+	struct json_out o;
+	enum err err = store_message_move(
+	    d->store, &c->contact, &m->id, m->state, d->now.wall_ms);
+
+	if (err == ERR_EXISTS || err == ERR_NOT_FOUND)
+		return ERR_OK;
+	if (err)
+		return err;
+	turn_message_moved(d, &m->id, m->state);
+	o = new_body();
+	json_put_id(&o, "id", m->id.b);
+	json_put_id(&o, "conv", c->contact.b);
+	json_put_str(&o, "state", view_message_state(m->state));
+	json_put_uint(&o, "at_ms", d->now.wall_ms);
+	if (!store_message_get(d->store, &c->contact, &m->id, &stored) &&
+	    stored.client_id[0])
+		json_put_str(&o, "client_id", stored.client_id);
+	return add_event(d, EVENT_MESSAGE_STATE, &c->contact, &o);
+}
+
+enum err
+apply_change(struct daemon *d, const struct change *c)
+{
+	switch (c->kind) {
+	case CHANGE_SELF:
+		return store_self_set(d->store, c->record);
+	case CHANGE_CONTACT:
+		return apply_contact(d, c);
+	case CHANGE_CONTACT_GONE:
+		return apply_contact_gone(d, c);
+	case CHANGE_INVITE:
+		return apply_invite(d, c);
+	case CHANGE_INVITE_GONE:
+		return apply_invite_gone(d, c);
+	case CHANGE_MESSAGE:
+		return apply_message(d, c);
+	case CHANGE_MESSAGE_STATE:
+		return apply_message_state(d, c);
+	case CHANGE_DHT:
+		return store_dht_set(d->store, c->nodes, c->n_nodes);
+	}
+	return ERR_OK;
+}
+
+/* ---- events of the node ---- */
+
+static enum err
+presence(struct daemon *d, const struct effect *e, bool online)
+{
+	struct json_out o = new_body();
+
+	log_event(LOG_INFO, online ? "session-up" : "session-down",
+	    "peer=%s at=%s", log_id(e->contact.b).s, log_addr(&e->endpoint).s);
+	json_put_id(&o, "contact", e->contact.b);
+	json_put_bool(&o, "online", online);
+	add_ephemeral(d, EVENT_PRESENCE, &e->contact, &o);
+	return store_contact_seen(d->store, &e->contact, d->now.wall_ms);
+}
+
+static enum err
+warning(struct daemon *d, const struct effect *e, const char *kind,
+    const char *reason)
+{
+	struct json_out o = new_body();
+
+	log_event(LOG_WARNING, "security-warning", "kind=%s peer=%s reason=%s",
+	    kind, log_id(e->contact.b).s, reason);
+	json_put_str(&o, "kind", kind);
+	json_put_id(&o, "contact", e->contact.b);
+	json_put_str(&o, "reason", reason);
+	return add_event(d, EVENT_SECURITY_WARNING, &e->contact, &o);
+}
+
+static void
+peer_clock(struct daemon *d, const struct effect *e)
+{
+	struct json_out o = new_body();
+
+	log_event(LOG_NOTICE, "peer-clock",
+	    "peer=%s: its clock is off by more than a day",
+	    log_id(e->contact.b).s);
+	json_put_id(&o, "contact", e->contact.b);
+	json_put_bool(&o, "online", true);
+	json_put_bool(&o, "clock_wrong", true);
+	add_ephemeral(d, EVENT_PRESENCE, &e->contact, &o);
+}
+
+static void
+dht_ready(struct daemon *d)
+{
+	struct json_out o = new_body();
+
+	log_event(LOG_INFO, "dht-ready", "the DHT answers");
+	json_put_bool(&o, "ready", true);
+	add_ephemeral(d, EVENT_DHT_CHANGED, NULL, &o);
+}
+
+static void
+own_address(struct daemon *d, const struct effect *e)
+{
+	struct json_out o = new_body();
+	char text[ADDR_TEXT_SIZE];
+
+	log_event(
+	    LOG_INFO, "own-address", "seen_as=%s", log_addr(&e->endpoint).s);
+	addr_format(&e->endpoint, text);
+	json_put_str(&o, "address", text);
+	add_ephemeral(d, EVENT_NET_CHANGED, NULL, &o);
+}
+
+enum err
+apply_event(struct daemon *d, const struct effect *e)
+{
+	switch (e->event) {
+	case NODE_CONTACT_READY:
+		return contact_event(d, EVENT_CONTACT_READY, &e->contact);
+	case NODE_CONTACT_PAIRED:
+		return invite_used_event(d, e);
+	case NODE_ONLINE:
+		return presence(d, e, true);
+	case NODE_OFFLINE:
+		return presence(d, e, false);
+	case NODE_FALLBACK:
+		return warning(d, e, "ratchet.fallback", "ratchet lost");
+	case NODE_REFUSED:
+		return warning(d, e, "refused", err_name(e->err));
+	case NODE_CLOCK:
+		peer_clock(d, e);
+		return ERR_OK;
+	case NODE_DHT_READY:
+		dht_ready(d);
+		return ERR_OK;
+	case NODE_ADDRESS:
+		own_address(d, e);
+		return ERR_OK;
+	}
+	return ERR_OK;
+}

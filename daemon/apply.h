@@ -1,0 +1,16 @@
+/* What an effect of the node means to the store, the event log and those who
+ * wait. Only turn.c calls it. */
+#ifndef DAEMON_APPLY_H
+#define DAEMON_APPLY_H
+
+#include "daemon/daemon.h"
+
+/* Both: an error means that a write failed, the turn is lost. */
+MUST_USE enum err apply_change(struct daemon *d, const struct change *c);
+MUST_USE enum err apply_event(struct daemon *d, const struct effect *e);
+
+/* For the turn: a message got a state; told after the commit. */
+void turn_message_moved(
+    struct daemon *d, const struct message_id *id, enum message_state state);
+
+#endif /* DAEMON_APPLY_H */

@@ -1,0 +1,19 @@
+/*
+ * The first nodes of the DHT: those of the configuration, those a front end
+ * names, and the public ones where nothing else is known. Names are resolved
+ * by a thread, one at a time, and again while the table is dry.
+ */
+#ifndef DAEMON_BOOTSTRAP_H
+#define DAEMON_BOOTSTRAP_H
+
+#include "daemon/daemon.h"
+
+/* Needs d->base and d->udp. ERR_NOMEM, ERR_IO. */
+MUST_USE enum err bootstrap_new(struct daemon *d);
+void bootstrap_free(struct daemon *d);
+/* There is a new node: it is told again. No-op before bootstrap_new. */
+void bootstrap_again(struct daemon *d);
+/* "host:port" of a front end. ERR_MALFORMED, ERR_LIMIT. */
+MUST_USE enum err bootstrap_add(struct daemon *d, const char *host_port);
+
+#endif /* DAEMON_BOOTSTRAP_H */

@@ -1,0 +1,542 @@
+#include "daemon/command.h"
+
+#include "daemon/bootstrap.h"
+#include "daemon/json_out.h"
+#include "daemon/log.h"
+#include "daemon/turn.h"
+#include "proto/base/text.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <string.h>
+
+/* Applies what the node did for a command, with what belongs to it. */
+static enum api_error
+apply_with(struct daemon *d, const struct command *c)
+{
+	bool good;
+
+	assert(!d->command);
+	d->command = c;
+	good = daemon_apply(d);
+	d->command = NULL;
+	return good ? API_OK : store_error(d->store);
+}
+
+/* Before a command: earlier effects are not its own. */
+static enum api_error
+begin(struct daemon *d)
+{
+	enum api_error code;
+
+	daemon_wake(d);
+	code = daemon_ready(d);
+	if (!code && !daemon_apply(d))
+		code = store_error(d->store);
+	return code;
+}
+
+/* A write of the store failed: the turn is lost. */
+static enum api_error
+lost(struct daemon *d)
+{
+	d->turn_failed = true;
+	return store_error(d->store);
+}
+
+static bool
+is_plain_text(struct span s, size_t max)
+{
+	if (s.n > max || !utf8_valid(s))
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < 0x20 || s.p[i] == 0x7f)
+			return false;
+	return true;
+}
+
+/* ---- identity ---- */
+
+static enum api_error
+identity_event(struct daemon *d, enum event_type type)
+{
+	struct json_out o = { .max = EVENT_BODY_MAX };
+	char address[ADDRESS_SIZE];
+	struct id_pk id;
+	bool good;
+
+	if (!node_id(d->node, &id))
+		return API_INTERNAL;
+	address_encode(&id, address);
+	json_open(&o, '{');
+	json_put_str(&o, "address", address);
+	json_close(&o, '}');
+	good = !o.bad && daemon_event(d, type, NULL, span_of(o.p, o.n));
+	json_out_clear(&o);
+	return good ? API_OK : lost(d);
+}
+
+/* The keys are open: gives them to the store and to a node made anew. */
+static enum api_error
+begin_identity(struct daemon *d, enum event_type type)
+{
+	enum err err = store_set_key(d->store, keyring_store_key(d->keyring));
+
+	if (err == ERR_AUTH) {
+		log_event(LOG_ERR, "key-foreign",
+		    "%s is not the key of this %s", KEYRING_FILE, STORE_FILE);
+		keyring_lock(d->keyring);
+		return API_CRYPTO;
+	}
+	if (!err)
+		err = store_load_node(
+		    d->store, d->node, keyring_seed(d->keyring), d->now);
+	if (err)
+		return lost(d);
+	if (!daemon_apply(d))
+		return store_error(d->store);
+	return identity_event(d, type);
+}
+
+enum api_error
+command_identity_create(struct daemon *d, struct span passphrase)
+{
+	enum err err;
+
+	daemon_wake(d);
+	if (keyring_state(d->keyring) != KEYRING_NONE)
+		return API_ALREADY_EXISTS;
+	if (!d->node || d->turn_failed)
+		return store_error(d->store);
+	if (store_is_sealed(d->store)) {
+		log_event(LOG_ERR, "key-missing",
+		    "%s is there, its %s is not; repair: put back a copy of it",
+		    STORE_FILE, KEYRING_FILE);
+		return API_INVALID_STATE;
+	}
+	err = keyring_create(d->keyring, passphrase);
+	if (err == ERR_EXISTS)
+		return API_ALREADY_EXISTS;
+	if (err == ERR_TOO_LONG)
+		return API_INVALID_PARAMS;
+	if (err) {
+		log_event(LOG_ERR, "key-create", "err=%s", err_name(err));
+		return err == ERR_NOMEM ? API_CRYPTO : API_STORAGE_ERROR;
+	}
+	if (!keyring_sealed(d->keyring))
+		log_event(LOG_WARNING, "key-plain",
+		    "%s has no passphrase: who reads it is you", KEYRING_FILE);
+	return begin_identity(d, EVENT_IDENTITY_CHANGED);
+}
+
+enum api_error
+command_identity_unlock(struct daemon *d, struct span passphrase)
+{
+	enum err err;
+
+	daemon_wake(d);
+	if (keyring_state(d->keyring) == KEYRING_NONE)
+		return API_IDENTITY_NOT_FOUND;
+	if (keyring_state(d->keyring) != KEYRING_LOCKED)
+		return API_INVALID_STATE;
+	if (!d->node || d->turn_failed)
+		return store_error(d->store);
+	err = keyring_unlock(d->keyring, passphrase);
+	if (err == ERR_AUTH)
+		return API_BAD_PASSPHRASE;
+	if (err)
+		return API_CRYPTO;
+	daemon_wake(d); /* the passphrase took its time */
+	return begin_identity(d, EVENT_IDENTITY_UNLOCKED);
+}
+
+/* ---- requests that may come twice ---- */
+
+enum { REPEAT_NO, REPEAT_YES, REPEAT_OTHER, REPEAT_FAILED };
+
+static void
+digest_of(const char *method, struct span a, struct span b, uint8_t ret[32])
+{
+	crypto_generichash_state h;
+	uint8_t n[8];
+	struct writer w = wr_init(n, sizeof(n));
+
+	wr_u64le(&w, a.n);
+	(void)crypto_generichash_init(&h, NULL, 0, 32);
+	(void)crypto_generichash_update(
+	    &h, (const uint8_t *)method, strlen(method) + 1);
+	(void)crypto_generichash_update(&h, n, sizeof(n));
+	(void)crypto_generichash_update(&h, a.p, a.n);
+	(void)crypto_generichash_update(&h, b.p, b.n);
+	(void)crypto_generichash_final(&h, ret, 32);
+}
+
+static int
+look_for_repeat(struct daemon *d, struct span client_id,
+    const uint8_t digest[32], uint8_t ret[16])
+{
+	enum err err;
+
+	if (client_id.n == 0)
+		return REPEAT_NO;
+	err = store_client_get(d->store, client_id, digest, ret);
+	if (err == ERR_OK)
+		return REPEAT_YES;
+	if (err == ERR_NOT_FOUND)
+		return REPEAT_NO;
+	return err == ERR_CONFLICT ? REPEAT_OTHER : REPEAT_FAILED;
+}
+
+static enum api_error
+remember(struct daemon *d, struct span client_id, const uint8_t digest[32],
+    const uint8_t result[16])
+{
+	if (client_id.n == 0)
+		return API_OK;
+	if (store_client_put(
+	        d->store, client_id, digest, result, d->now.wall_ms))
+		return lost(d);
+	return API_OK;
+}
+
+/* ---- contacts ---- */
+
+static enum api_error
+bad_address(enum err err, const char **ret_why)
+{
+	switch (err) {
+	case ERR_MALFORMED:
+		*ret_why = "mistyped or incomplete";
+		return API_BAD_ADDRESS;
+	case ERR_UNSUPPORTED:
+		*ret_why = "of a newer version";
+		return API_BAD_ADDRESS;
+	case ERR_BAD_KEY:
+		*ret_why = "not a valid key, or your own";
+		return API_BAD_ADDRESS;
+	case ERR_EXPIRED:
+		*ret_why = "expired";
+		return API_BAD_ADDRESS;
+	case ERR_EXISTS:
+		return API_ALREADY_EXISTS;
+	case ERR_LIMIT:
+		return API_QUOTA;
+	case ERR_STATE:
+		return API_INVALID_STATE;
+	case ERR_OK:
+	case ERR_AUTH:
+	case ERR_REPLAY:
+	case ERR_NOMEM:
+	case ERR_NOT_FOUND:
+	case ERR_TOO_LONG:
+	case ERR_CONFLICT:
+	case ERR_IO:
+		break;
+	}
+	return API_INTERNAL;
+}
+
+/* What adding by address and by invitation have in common. */
+static enum api_error
+finish_add(struct daemon *d, const struct command_contact *in, struct span name,
+    const uint8_t digest[32], const struct contact_id *id)
+{
+	struct command c = { .name = name };
+	enum api_error code = apply_with(d, &c);
+
+	return code ? code : remember(d, in->client_id, digest, id->b);
+}
+
+static enum api_error
+begin_add(struct daemon *d, const char *method,
+    const struct command_contact *in, uint8_t digest[32], bool *ret_done,
+    struct contact_id *ret)
+{
+	enum api_error code = begin(d);
+
+	*ret_done = false;
+	if (code)
+		return code;
+	if (!is_plain_text(in->name, STORE_NAME_MAX) ||
+	    in->client_id.n > API_CLIENT_ID_MAX)
+		return API_INVALID_PARAMS;
+	digest_of(method, in->address, in->name, digest);
+	switch (look_for_repeat(d, in->client_id, digest, ret->b)) {
+	case REPEAT_YES:
+		*ret_done = true;
+		return API_OK;
+	case REPEAT_OTHER:
+		return API_CLIENT_ID_REUSED;
+	case REPEAT_FAILED:
+		return API_STORAGE_ERROR;
+	default:
+		return API_OK;
+	}
+}
+
+enum api_error
+command_contact_add(struct daemon *d, const struct command_contact *in,
+    struct contact_id *ret, const char **ret_why)
+{
+	char suggested[ADDRESS_NAME_MAX + 1];
+	struct span name = in->name;
+	uint8_t digest[32];
+	struct id_pk id;
+	bool done;
+	enum err err;
+	enum api_error code =
+	    begin_add(d, "contact.add", in, digest, &done, ret);
+
+	if (code || done)
+		return code;
+	err = address_decode(in->address, &id, suggested);
+	if (!err)
+		err = node_contact_add(d->node, &id, ret, d->now);
+	if (err)
+		return bad_address(err, ret_why);
+	if (name.n == 0 && is_plain_text(span_str(suggested), STORE_NAME_MAX))
+		name = span_str(suggested);
+	return finish_add(d, in, name, digest, ret);
+}
+
+enum api_error
+command_invite_accept(struct daemon *d, const struct command_contact *in,
+    struct contact_id *ret, const char **ret_why)
+{
+	uint8_t digest[32];
+	bool done;
+	enum err err;
+	enum api_error code =
+	    begin_add(d, "invite.accept", in, digest, &done, ret);
+
+	if (code || done)
+		return code;
+	err = node_invite_accept(d->node, in->address, ret, d->now);
+	if (err)
+		return bad_address(err, ret_why);
+	return finish_add(d, in, in->name, digest, ret);
+}
+
+enum api_error
+command_contact_rename(
+    struct daemon *d, const struct contact_id *id, struct span name)
+{
+	struct json_out o = { .max = EVENT_BODY_MAX };
+	enum api_error code = begin(d);
+	enum err err;
+	bool good;
+
+	if (code)
+		return code;
+	if (!is_plain_text(name, STORE_NAME_MAX))
+		return API_INVALID_PARAMS;
+	err = store_contact_rename(d->store, id, name);
+	if (err == ERR_NOT_FOUND)
+		return API_CONTACT_NOT_FOUND;
+	if (err)
+		return lost(d);
+	json_open(&o, '{');
+	json_put_id(&o, "id", id->b);
+	json_put_text(&o, "name", name);
+	json_close(&o, '}');
+	good = !o.bad &&
+	       daemon_event(d, EVENT_CONTACT_CHANGED, id, span_of(o.p, o.n));
+	json_out_clear(&o);
+	return good ? API_OK : lost(d);
+}
+
+enum api_error
+command_contact_delete(
+    struct daemon *d, const struct contact_id *id, bool history)
+{
+	struct command c = { .history = history };
+	enum api_error code = begin(d);
+	enum err err;
+
+	if (code)
+		return code;
+	err = node_contact_delete(d->node, id, d->now);
+	if (err == ERR_NOT_FOUND)
+		return API_CONTACT_NOT_FOUND;
+	if (err)
+		return API_INTERNAL;
+	return apply_with(d, &c);
+}
+
+/* ---- invitations ---- */
+
+enum api_error
+command_invite_create(struct daemon *d, struct span label, uint64_t ttl_ms,
+    struct node_invite *ret)
+{
+	struct command c = { .label = label };
+	enum api_error code = begin(d);
+	uint64_t ttl_s = ttl_ms / 1000;
+	enum err err;
+
+	if (code)
+		return code;
+	if (!is_plain_text(label, STORE_LABEL_MAX) || ttl_s == 0 ||
+	    ttl_s > NODE_INVITE_TTL_MAX_S)
+		return API_INVALID_PARAMS;
+	err = node_invite_create(d->node, ttl_s, ret, d->now);
+	if (err)
+		return err == ERR_LIMIT ? API_QUOTA : API_INTERNAL;
+	return apply_with(d, &c);
+}
+
+enum api_error
+command_invite_revoke(struct daemon *d, const struct message_id *id)
+{
+	struct command c = { .revoked = true };
+	struct store_invite i;
+	enum api_error code = begin(d);
+	enum err err;
+
+	if (code)
+		return code;
+	err = node_invite_revoke(d->node, id, d->now);
+	if (err == ERR_NOT_FOUND && !store_invite_get(d->store, id, &i))
+		return API_INVALID_STATE; /* used or gone already */
+	if (err == ERR_NOT_FOUND)
+		return API_INVITE_NOT_FOUND;
+	if (err)
+		return err == ERR_STATE ? API_INVALID_STATE : API_INTERNAL;
+	return apply_with(d, &c);
+}
+
+/* ---- messages ---- */
+
+static enum api_error
+send_error(enum err err)
+{
+	switch (err) {
+	case ERR_NOT_FOUND:
+		return API_CONTACT_NOT_FOUND;
+	case ERR_TOO_LONG:
+		return API_MESSAGE_TOO_LONG;
+	case ERR_MALFORMED:
+		return API_INVALID_PARAMS;
+	case ERR_LIMIT:
+		return API_QUOTA;
+	case ERR_STATE:
+		return API_INVALID_STATE;
+	case ERR_OK:
+	case ERR_UNSUPPORTED:
+	case ERR_AUTH:
+	case ERR_REPLAY:
+	case ERR_NOMEM:
+	case ERR_EXISTS:
+	case ERR_EXPIRED:
+	case ERR_BAD_KEY:
+	case ERR_CONFLICT:
+	case ERR_IO:
+		break;
+	}
+	return API_INTERNAL;
+}
+
+enum api_error
+command_message_send(struct daemon *d, const struct command_send *in,
+    struct message_id *ret, bool *ret_duplicate)
+{
+	struct command c = { .client_id = in->client_id };
+	enum api_error code = begin(d);
+	uint8_t digest[32];
+	enum err err;
+
+	*ret_duplicate = false;
+	if (code)
+		return code;
+	if (in->client_id.n > API_CLIENT_ID_MAX ||
+	    !is_plain_text(in->client_id, API_CLIENT_ID_MAX))
+		return API_INVALID_PARAMS;
+	digest_of("message.send", span_of(in->to.b, sizeof(in->to.b)), in->text,
+	    digest);
+	switch (look_for_repeat(d, in->client_id, digest, ret->b)) {
+	case REPEAT_YES:
+		*ret_duplicate = true;
+		return API_OK;
+	case REPEAT_OTHER:
+		return API_CLIENT_ID_REUSED;
+	case REPEAT_FAILED:
+		return API_STORAGE_ERROR;
+	default:
+		break;
+	}
+	err = node_message_send(d->node, &in->to, in->text, ret, d->now);
+	if (err)
+		return send_error(err);
+	code = remember(d, in->client_id, digest, ret->b);
+	return code ? code : apply_with(d, &c);
+}
+
+/* The row up to which is read: that of a message, or the newest. */
+static enum api_error
+find_row(struct daemon *d, const struct contact_id *conv,
+    const struct message_id *up_to, int64_t *ret)
+{
+	struct store_message m;
+	enum err err;
+
+	*ret = INT64_MAX;
+	if (!up_to)
+		return API_OK;
+	err = store_message_get(d->store, conv, up_to, &m);
+	if (err)
+		return err == ERR_NOT_FOUND ? API_MESSAGE_NOT_FOUND
+		                            : API_STORAGE_ERROR;
+	*ret = m.row;
+	return API_OK;
+}
+
+enum api_error
+command_conv_read(struct daemon *d, const struct contact_id *conv,
+    const struct message_id *up_to, uint64_t *ret_unread)
+{
+	struct json_out o = { .max = EVENT_BODY_MAX };
+	enum api_error code = begin(d);
+	uint64_t before = 0;
+	int64_t row = 0;
+	enum err err;
+	bool good;
+
+	if (code)
+		return code;
+	err = store_conv_unread(d->store, conv, &before);
+	if (err)
+		return err == ERR_NOT_FOUND ? API_CONVERSATION_NOT_FOUND
+		                            : API_STORAGE_ERROR;
+	code = find_row(d, conv, up_to, &row);
+	if (code)
+		return code;
+	if (store_conv_read(d->store, conv, row) ||
+	    store_conv_unread(d->store, conv, ret_unread))
+		return lost(d);
+	if (*ret_unread == before)
+		return API_OK; /* nothing new to tell */
+	json_open(&o, '{');
+	json_put_id(&o, "conv", conv->b);
+	if (up_to)
+		json_put_id(&o, "up_to", up_to->b);
+	json_put_uint(&o, "unread", *ret_unread);
+	json_close(&o, '}');
+	good =
+	    !o.bad && daemon_event(d, EVENT_CONV_READ, conv, span_of(o.p, o.n));
+	json_out_clear(&o);
+	return good ? API_OK : lost(d);
+}
+
+/* ---- the network ---- */
+
+enum api_error
+command_bootstrap(struct daemon *d, const char *host_port)
+{
+	enum err err;
+
+	daemon_wake(d);
+	err = bootstrap_add(d, host_port);
+	if (err == ERR_MALFORMED)
+		return API_INVALID_PARAMS;
+	return err ? API_QUOTA : API_OK;
+}

@@ -1,0 +1,18 @@
+/* The event loop: which socket, timer and signal calls what. */
+#ifndef DAEMON_LOOP_H
+#define DAEMON_LOOP_H
+
+#include "daemon/daemon.h"
+
+/* Makes d->base and the events of d->udp and the signals. ERR_NOMEM, ERR_IO. */
+MUST_USE enum err loop_new(struct daemon *d);
+void loop_free(struct daemon *d);
+/* Turns until d->stopping. */
+void loop_run(struct daemon *d);
+
+/* Calls turn_recover after so long. */
+void loop_recover_in(struct daemon *d, uint64_t ms);
+/* The kernel took not all datagrams: another turn soon. */
+void loop_send_soon(struct daemon *d);
+
+#endif /* DAEMON_LOOP_H */

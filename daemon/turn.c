@@ -1,0 +1,438 @@
+#include "daemon/turn.h"
+
+#include "daemon/apply.h"
+#include "daemon/bootstrap.h"
+#include "daemon/clock.h"
+#include "daemon/log.h"
+#include "daemon/loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	WAITING_MAX = 4096, /* ephemeral events of a turn; more are dropped */
+	RECOVER_FIRST_MS = 1000,
+	RECOVER_MAX_MS = 30000,
+	TAMPERED_AGAIN_MS = 3600 * 1000,
+};
+
+/* Told after the commit, in order. */
+struct waiting {
+	struct waiting *next;
+	bool is_move; /* a message's state; else an ephemeral event */
+	struct message_id id;
+	enum message_state state;
+	struct event_row event;
+	uint8_t body[]; /* of the event */
+};
+
+struct turn {
+	struct waiting *first, **end;
+	size_t n;
+	uint64_t retry_ms;         /* pause before the next turn_recover */
+	uint64_t tell_tampered_ms; /* not again before */
+};
+
+enum err
+turn_new(struct daemon *d)
+{
+	struct turn *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return ERR_NOMEM;
+	t->end = &t->first;
+	t->retry_ms = RECOVER_FIRST_MS;
+	d->turn = t;
+	return ERR_OK;
+}
+
+static void
+drop_waiting(struct turn *t)
+{
+	while (t->first) {
+		struct waiting *w = t->first;
+
+		t->first = w->next;
+		free(w);
+	}
+	t->end = &t->first;
+	t->n = 0;
+}
+
+void
+turn_free(struct daemon *d)
+{
+	if (!d->turn)
+		return;
+	drop_waiting(d->turn);
+	free(d->turn);
+	d->turn = NULL;
+}
+
+static struct waiting *
+add_waiting(struct turn *t, size_t body_n)
+{
+	struct waiting *w;
+
+	if (t->n >= WAITING_MAX)
+		return NULL;
+	w = calloc(1, sizeof(*w) + body_n);
+	if (!w)
+		return NULL;
+	*t->end = w;
+	t->end = &w->next;
+	t->n++;
+	return w;
+}
+
+void
+turn_message_moved(
+    struct daemon *d, const struct message_id *id, enum message_state state)
+{
+	struct waiting *w = add_waiting(d->turn, 0);
+
+	if (!w) /* who waits finds it in the store when his time is out */
+		return;
+	w->is_move = true;
+	w->id = *id;
+	w->state = state;
+}
+
+void
+daemon_ephemeral(struct daemon *d, enum event_type type,
+    const struct contact_id *conv, struct span body)
+{
+	struct waiting *w = add_waiting(d->turn, body.n);
+
+	assert(type > EVENT_DURABLE_MAX);
+	if (!w)
+		return;
+	memcpy(w->body, body.p, body.n);
+	w->event.ts_ms = d->now.wall_ms;
+	w->event.type = type;
+	w->event.has_conv = conv != NULL;
+	if (conv)
+		w->event.conv = *conv;
+	w->event.body = span_of(w->body, body.n);
+}
+
+/* ---- applying ---- */
+
+void
+daemon_wake(struct daemon *d)
+{
+	d->now = clock_now();
+}
+
+bool
+daemon_event(struct daemon *d, enum event_type type,
+    const struct contact_id *conv, struct span body)
+{
+	struct event_row e = { .ts_ms = d->now.wall_ms, .type = type };
+	enum err err;
+
+	e.body = body;
+	e.has_conv = conv != NULL;
+	if (conv)
+		e.conv = *conv;
+	err = events_add(d->store, &e);
+	if (err)
+		d->turn_failed = true;
+	return !err;
+}
+
+static void
+apply_effect(struct daemon *d, const struct effect *e)
+{
+	enum err err = ERR_OK;
+
+	switch (e->kind) {
+	case EFFECT_STORE:
+		err = apply_change(d, &e->change);
+		break;
+	case EFFECT_EVENT:
+		err = apply_event(d, e);
+		break;
+	case EFFECT_SEND:
+		udp_queue(d->udp, &e->to, e->data);
+		break;
+	}
+	if (err) {
+		log_event(LOG_DEBUG, "apply-failed", "err=%s", err_name(err));
+		d->turn_failed = true;
+	}
+}
+
+bool
+daemon_apply(struct daemon *d)
+{
+	struct effect e;
+
+	while (d->node && !d->turn_failed && node_next_effect(d->node, &e))
+		apply_effect(d, &e);
+	if (d->node && node_failed(d->node))
+		d->turn_failed = true;
+	return !d->turn_failed;
+}
+
+enum api_error
+daemon_ready(const struct daemon *d)
+{
+	if (keyring_state(d->keyring) == KEYRING_NONE)
+		return API_IDENTITY_NOT_FOUND;
+	if (keyring_state(d->keyring) == KEYRING_LOCKED)
+		return API_LOCKED;
+	if (!d->node || d->turn_failed)
+		return store_error(d->store);
+	return API_OK;
+}
+
+/* ---- the node ---- */
+
+static void
+load_saved_nodes(struct daemon *d, struct node *n)
+{
+	struct endpoint saved[NODE_SAVED_NODES_MAX];
+	size_t count = 0;
+
+	if (store_dht_get(d->store, saved, NODE_SAVED_NODES_MAX, &count))
+		count = 0;
+	node_load_dht(n, saved, count, d->now);
+}
+
+enum err
+turn_start_node(struct daemon *d)
+{
+	struct endpoint local[NODE_LOCAL_MAX];
+	struct node_config cfg = { .rng = &d->rng };
+	struct node *n;
+	enum err err = ERR_OK;
+
+	assert(!d->node);
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+		cfg.family[f] = udp_fd(d->udp, (enum family)f) >= 0;
+	cfg.loopback = udp_is_loopback(d->udp);
+	n = node_new(&cfg, d->now);
+	if (!n)
+		return ERR_NOMEM;
+	node_set_local(
+	    n, local, udp_local(d->udp, local, NODE_LOCAL_MAX), d->now);
+	load_saved_nodes(d, n);
+	if (keyring_state(d->keyring) == KEYRING_OPEN)
+		err = store_load_node(
+		    d->store, n, keyring_seed(d->keyring), d->now);
+	if (err) {
+		node_free(n);
+		return err;
+	}
+	d->node = n;
+	bootstrap_again(d);
+	return ERR_OK;
+}
+
+/* ---- a lost turn ---- */
+
+static void
+stop_broken(struct daemon *d, const char *what)
+{
+	log_event(
+	    LOG_ERR, "store-broken", "%s; stopping, to be started again", what);
+	daemon_stop(d, DAEMON_EX_TEMPFAIL);
+}
+
+/* The store is opened anew, unless only room was missing. */
+static enum err
+reopen_store(struct daemon *d)
+{
+	char why[STORE_WHY_SIZE];
+	struct store *fresh = NULL;
+
+	if (store_error(d->store) == API_STORAGE_FULL)
+		return ERR_OK;
+	store_close(d->store);
+	if (store_open(d->config.state, &fresh, why)) {
+		/* Nothing works without it. A crash is what all of this is
+		 * made for; whoever started us starts us again. */
+		log_event(LOG_ERR, "store-broken", "%s; stopping", why);
+		sd_failed(EIO);
+		exit(DAEMON_EX_TEMPFAIL);
+	}
+	d->store = fresh;
+	d->tampered = 0;
+	if (keyring_state(d->keyring) != KEYRING_OPEN)
+		return ERR_OK;
+	return store_set_key(d->store, keyring_store_key(d->keyring));
+}
+
+void
+turn_recover(struct daemon *d)
+{
+	struct turn *t = d->turn;
+	enum err err;
+
+	if (d->node || d->stopping)
+		return;
+	daemon_wake(d);
+	err = reopen_store(d);
+	if (!err)
+		err = store_commit(d->store);
+	if (!err)
+		err = store_probe(d->store);
+	if (!err)
+		err = turn_start_node(d);
+	if (!err) {
+		log_event(LOG_NOTICE, "store-again", "writing works again");
+		t->retry_ms = RECOVER_FIRST_MS;
+		return;
+	}
+	if (store_is_broken(d->store)) {
+		stop_broken(d, "the disk does not keep what is written");
+		return;
+	}
+	loop_recover_in(d, t->retry_ms);
+	t->retry_ms =
+	    t->retry_ms * 2 < RECOVER_MAX_MS ? t->retry_ms * 2 : RECOVER_MAX_MS;
+}
+
+/* What memory holds is a lie from here on: forget it, as a crash would. */
+static void
+lose_turn(struct daemon *d, enum api_error code)
+{
+	log_event(LOG_ERR, "store-failed",
+	    "code=%s: the turn is lost; starting again from what is stored",
+	    api_error_name(code));
+	d->turns_lost++;
+	drop_waiting(d->turn);
+	udp_drop_queue(d->udp);
+	node_free(d->node);
+	d->node = NULL;
+	d->turn_failed = false;
+	if (store_is_broken(d->store))
+		stop_broken(d, "a sync failed");
+	else
+		loop_recover_in(
+		    d, code == API_STORAGE_FULL ? d->turn->retry_ms : 0);
+}
+
+/* ---- draining ---- */
+
+/* Rows did not open: somebody was at the file. Told once an hour at most,
+ * however often they are read. */
+static void
+tell_tampered(struct daemon *d)
+{
+	static const char body[] =
+	    "{\"kind\":\"db.tampered\",\"reason\":\"rows do not open\"}";
+	struct turn *t = d->turn;
+	uint64_t n = store_tampered(d->store);
+
+	if (n == d->tampered)
+		return;
+	d->tampered = n;
+	if (d->now.mono_ms < t->tell_tampered_ms || d->turn_failed)
+		return;
+	t->tell_tampered_ms = d->now.mono_ms + TAMPERED_AGAIN_MS;
+	if (!daemon_event(d, EVENT_SECURITY_WARNING, NULL,
+	        span_of(body, sizeof(body) - 1)))
+		d->turn_failed = true;
+}
+
+static enum api_error
+commit(struct daemon *d)
+{
+	enum api_error code = API_OK;
+
+	if (d->turn_failed || store_commit(d->store)) {
+		code = store_error(d->store);
+		store_rollback(d->store);
+	}
+	return code;
+}
+
+static void
+tell_waiting(struct daemon *d)
+{
+	struct turn *t = d->turn;
+	struct waiting *list = t->first;
+
+	t->first = NULL;
+	t->end = &t->first;
+	t->n = 0;
+	while (list) {
+		struct waiting *w = list;
+
+		list = w->next;
+		if (w->is_move && d->hooks.message_moved)
+			d->hooks.message_moved(d, &w->id, w->state);
+		else if (!w->is_move && d->hooks.ephemeral)
+			d->hooks.ephemeral(d, &w->event);
+		free(w);
+	}
+}
+
+static void
+tell_events(struct daemon *d)
+{
+	struct events_log log;
+
+	if (events_log(d->store, &log) || log.head == d->event_head)
+		return;
+	d->event_head = log.head;
+	if (d->hooks.events_ready)
+		d->hooks.events_ready(d);
+}
+
+static void
+send_queued(struct daemon *d)
+{
+	enum family busy;
+
+	if (!udp_flush(d->udp, &busy))
+		loop_send_soon(d);
+}
+
+bool
+daemon_has_work(const struct daemon *d)
+{
+	return d->turn_failed || d->turn->first || store_dirty(d->store) ||
+	       udp_is_queued(d->udp) ||
+	       store_tampered(d->store) != d->tampered ||
+	       (d->node && node_deadline_ms(d->node) <= d->now.mono_ms);
+}
+
+void
+daemon_stop(struct daemon *d, int exit_code)
+{
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	d->exit_code = exit_code;
+	if (d->hooks.stopping)
+		d->hooks.stopping(d);
+}
+
+void
+daemon_drain(struct daemon *d)
+{
+	enum api_error code;
+
+	daemon_wake(d);
+	if (d->node && node_deadline_ms(d->node) <= d->now.mono_ms)
+		node_tick(d->node, d->now);
+	if (!daemon_apply(d))
+		d->turn_failed = true;
+	tell_tampered(d);
+	code = commit(d);
+	if (code)
+		lose_turn(d, code);
+	else
+		send_queued(d);
+	if (d->hooks.after_commit)
+		d->hooks.after_commit(d, code);
+	if (!code) {
+		tell_waiting(d);
+		tell_events(d);
+	}
+}

@@ -1,0 +1,16 @@
+/* What waits for the commit of a turn; and what follows a lost one. */
+#ifndef DAEMON_TURN_H
+#define DAEMON_TURN_H
+
+#include "daemon/daemon.h"
+
+MUST_USE enum err turn_new(struct daemon *d); /* ERR_NOMEM */
+void turn_free(struct daemon *d);
+
+/* Makes the node: sockets and keys as they are now, loaded from the store.
+ * ERR_NOMEM, or what the store says. */
+MUST_USE enum err turn_start_node(struct daemon *d);
+/* After a lost turn: tries to write and to start the node again. */
+void turn_recover(struct daemon *d);
+
+#endif /* DAEMON_TURN_H */
