@@ -1,0 +1,293 @@
+/* The outside of a DHT node: life, datagrams, commands, events. */
+#include "proto/dht/dht_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct dht *
+dht_new(const struct dht_config *cfg, struct now now)
+{
+	struct dht *d = calloc(1, sizeof(*d));
+
+	assert(cfg && cfg->rng);
+	if (!d)
+		return NULL;
+	d->cfg = *cfg;
+	d->op = calloc(OPS_ALL, sizeof(*d->op));
+	d->out = calloc(OUT_MAX, sizeof(*d->out));
+	if (!d->op || !d->out || items_init(&d->items, cfg->rng)) {
+		free(d->op);
+		free(d->out);
+		free(d);
+		return NULL;
+	}
+	d->now_ms = now.mono_ms;
+	nodeid_random(cfg->rng, &d->id);
+	d->items.own = d->id;
+	table_init(&d->table, &d->id, now.mono_ms);
+	token_init(&d->tokens, cfg->rng, now.mono_ms);
+	guard_init(&d->guard, cfg->loopback, cfg->rng, now.mono_ms);
+	address_init(&d->address, cfg->loopback, now.mono_ms);
+	d->rpc_due_ms = NEVER;
+	d->own_ms = NEVER; /* until there is somebody to ask */
+	d->fill = TABLE_BUCKETS_MAX;
+	d->check_ms = now.mono_ms + CARE_IDLE_MS;
+	return d;
+}
+
+void
+dht_free(struct dht *d)
+{
+	if (!d)
+		return;
+	items_clear(&d->items);
+	free(d->op);
+	free(d->out);
+	free(d);
+}
+
+void
+dht_bootstrap(struct dht *d, const struct endpoint *to, struct now now)
+{
+	d->now_ms = now.mono_ms;
+	if (!care_allowed(d, to))
+		return;
+	if (!care_is_seed(d, to)) {
+		if (d->n_seeds == SEEDS_MAX)
+			return;
+		d->seed[d->n_seeds++] = *to;
+	}
+	if (table_count_good(&d->table, now.mono_ms) >= TABLE_K)
+		return;
+	care_bootstrap(d, now.mono_ms);
+}
+
+void
+dht_candidate(struct dht *d, const struct endpoint *to, struct now now)
+{
+	d->now_ms = now.mono_ms;
+	if (!care_allowed(d, to) || table_find(&d->table, to))
+		return;
+	if (endpoint_scope(to) == SCOPE_GLOBAL && care_is_seed(d, to))
+		return;
+	care_ping(d, to, now.mono_ms);
+}
+
+size_t
+dht_nodes(const struct dht *d, struct endpoint *ret, size_t max)
+{
+	size_t n = 0;
+
+	/* The near ones first: they are the hardest to find again. */
+	for (unsigned i = d->table.n_buckets; i-- > 0;) {
+		const struct bucket *b = &d->table.bucket[i];
+
+		for (unsigned j = 0; j < b->n && n < max; j++)
+			if (table_good(&b->node[j], d->now_ms))
+				ret[n++] = b->node[j].node.at;
+	}
+	return n;
+}
+
+static void
+on_query(struct dht *d, const struct endpoint *from, const struct krpc *m,
+    size_t n_query, uint64_t now_ms)
+{
+	struct krpc_node node = { m->id, *from };
+
+	if (d->cfg.read_only || !care_allowed(d, from) ||
+	    !guard_query(&d->guard, from, now_ms)) {
+		d->stats.n_dropped++;
+		return;
+	}
+	serve_query(d, from, m, n_query, now_ms);
+	if (!m->has_id || m->read_only || nodeid_eq(&m->id, &d->id))
+		return;
+	if (!table_queried(&d->table, &node, now_ms))
+		care_newcomer(d, &node, now_ms);
+}
+
+void
+dht_receive(struct dht *d, const struct endpoint *from, struct span datagram,
+    struct now now)
+{
+	struct krpc m;
+	struct rpc rpc;
+
+	d->now_ms = now.mono_ms;
+	d->stats.n_in++;
+	d->stats.bytes_in += datagram.n;
+	if (krpc_decode(datagram, &d->scratch, &m)) {
+		d->stats.n_dropped++;
+		return;
+	}
+	if (m.kind == KRPC_QUERY) {
+		on_query(d, from, &m, datagram.n, now.mono_ms);
+		return;
+	}
+	if (!rpc_take(d, from, m.t, &rpc)) {
+		d->stats.n_dropped++; /* nobody asked, or not there */
+		return;
+	}
+	care_answered(d, &rpc, &m, now.mono_ms);
+	if (rpc.use != RPC_CHECK)
+		op_answered(d, &rpc, &m, now.mono_ms);
+}
+
+void
+dht_tick(struct dht *d, struct now now)
+{
+	d->now_ms = now.mono_ms;
+	rpc_expire(d, now.mono_ms);
+	for (unsigned i = 0; i < OPS_ALL; i++) {
+		struct op *op = &d->op[i];
+
+		if (op->kind != OP_NONE && op->state != OP_OVER &&
+		    now.mono_ms >= op->deadline_ms)
+			op_step(d, op, now.mono_ms);
+	}
+	care_tick(d, now.mono_ms);
+}
+
+uint64_t
+dht_deadline_ms(const struct dht *d)
+{
+	uint64_t at_ms = care_deadline_ms(d);
+
+	if (d->rpc_due_ms < at_ms)
+		at_ms = d->rpc_due_ms;
+	for (unsigned i = 0; i < OPS_ALL; i++) {
+		const struct op *op = &d->op[i];
+
+		if (op->kind != OP_NONE && op->state != OP_OVER &&
+		    op->deadline_ms < at_ms)
+			at_ms = op->deadline_ms;
+	}
+	return at_ms;
+}
+
+enum err
+dht_get(struct dht *d, uint64_t name, const uint8_t pk[32], struct span salt,
+    struct now now)
+{
+	struct target goal;
+	struct op *op;
+
+	assert(salt.n <= DHT_SALT_MAX);
+	d->now_ms = now.mono_ms;
+	op = op_new(d, OP_GET);
+	if (!op)
+		return ERR_LIMIT;
+	op->name = name;
+	memcpy(op->item.pk, pk, sizeof(op->item.pk));
+	op->item.salt_n = (uint8_t)salt.n;
+	if (salt.n > 0)
+		memcpy(op->item.salt, salt.p, salt.n);
+	dht_item_target(pk, salt, &goal);
+	op_start(d, op, &goal, now.mono_ms);
+	return ERR_OK;
+}
+
+enum err
+dht_put(
+    struct dht *d, uint64_t name, const struct dht_item *item, struct now now)
+{
+	enum err err = dht_item_verify(item);
+	struct target goal;
+	struct op *op;
+
+	assert(item->seq >= 1); /* 0 is "no seq" to some nodes */
+	d->now_ms = now.mono_ms;
+	if (err)
+		return err;
+	op = op_new(d, OP_PUT);
+	if (!op)
+		return ERR_LIMIT;
+	op->name = name;
+	op->item = *item;
+	dht_item_target(item->pk, span_of(item->salt, item->salt_n), &goal);
+	op_start(d, op, &goal, now.mono_ms);
+	return ERR_OK;
+}
+
+void
+dht_cancel(struct dht *d, uint64_t name)
+{
+	for (unsigned i = 0; i < DHT_OPS_MAX; i++)
+		if (d->op[i].kind != OP_NONE && d->op[i].name == name)
+			d->op[i].kind = OP_NONE;
+}
+
+bool
+dht_next_send(struct dht *d, struct dht_send *ret)
+{
+	const struct out *o = &d->out[d->out_first];
+
+	if (d->n_out == 0)
+		return false;
+	ret->to = o->to;
+	ret->data = span_of(o->data, o->n);
+	d->out_first = (d->out_first + 1) % OUT_MAX;
+	d->n_out--;
+	return true;
+}
+
+/* What an operation has to tell: its value first, its end last. */
+static bool
+op_event(struct op *op, struct dht_event *ret)
+{
+	ret->op = op->name;
+	if (op->tell_seen) {
+		op->tell_seen = false;
+		ret->kind = DHT_VALUE;
+		ret->item = &op->seen;
+		return true;
+	}
+	if (!op->tell_over)
+		return false;
+	ret->kind = op->kind == OP_PUT ? DHT_PUT_DONE : DHT_GET_DONE;
+	ret->n = op->n;
+	ret->found = op->kind == OP_PUT ? op->n > 0 : op->has_seen;
+	op->kind = OP_NONE;
+	return true;
+}
+
+bool
+dht_next_event(struct dht *d, struct dht_event *ret)
+{
+	*ret = (struct dht_event){ .op = 0 };
+	if (d->tell_ready) {
+		d->tell_ready = false;
+		ret->kind = DHT_READY;
+		return true;
+	}
+	if (d->tell_address) {
+		d->tell_address = false;
+		ret->kind = DHT_ADDRESS;
+		ret->address = d->address.own;
+		return true;
+	}
+	for (unsigned i = 0; i < DHT_OPS_MAX; i++)
+		if (d->op[i].kind != OP_NONE && op_event(&d->op[i], ret))
+			return true;
+	return false;
+}
+
+void
+dht_get_stats(const struct dht *d, struct dht_stats *ret)
+{
+	*ret = d->stats;
+	ret->nodes = table_count(&d->table);
+	ret->nodes_good = table_count_good(&d->table, d->now_ms);
+	ret->buckets = d->table.n_buckets;
+	ret->items = d->items.index.n;
+	ret->ops = 0;
+	for (unsigned i = 0; i < OPS_ALL; i++)
+		ret->ops += d->op[i].kind != OP_NONE;
+	ret->id = d->id;
+	ret->network_size = d->network_size;
+	/* Fewer than the lookups can tell by distance. */
+	if (!ret->network_size && ret->nodes > 0)
+		ret->network_size = ret->nodes + 1;
+}

@@ -1,0 +1,361 @@
+/* Upkeep: bootstrap, newcomers, checks of nodes, our address. */
+#include "proto/dht/dht_state.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { FILL_NONE = TABLE_BUCKETS_MAX }; /* d->fill: our own id comes next */
+
+bool
+care_is_seed(const struct dht *d, const struct endpoint *at)
+{
+	for (unsigned i = 0; i < d->n_seeds; i++)
+		if (endpoint_eq(&d->seed[i], at))
+			return true;
+	return false;
+}
+
+bool
+care_allowed(const struct dht *d, const struct endpoint *at)
+{
+	if (at->port == 0 || endpoint_family(at) != d->cfg.family)
+		return false;
+	switch (endpoint_scope(at)) {
+	case SCOPE_UNUSABLE:
+		return false;
+	case SCOPE_LOOPBACK:
+		return d->cfg.loopback;
+	case SCOPE_LINK:
+	case SCOPE_PRIVATE:
+	case SCOPE_GLOBAL:
+		break;
+	}
+	return true;
+}
+
+bool
+care_usable(const struct dht *d, const struct krpc_node *node,
+    const struct endpoint *from)
+{
+	enum endpoint_scope scope = endpoint_scope(&node->at);
+
+	if (!care_allowed(d, &node->at) || nodeid_eq(&node->id, &d->id))
+		return false;
+	if (d->address.known && endpoint_eq(&node->at, &d->address.own))
+		return false;
+	/* Nobody out there may point us at machines beside us. */
+	return scope == SCOPE_GLOBAL || endpoint_scope(from) == scope;
+}
+
+void
+care_hurry(struct dht *d, uint64_t now_ms)
+{
+	if (d->check_ms > now_ms + CARE_STEP_MS)
+		d->check_ms = now_ms + CARE_STEP_MS;
+}
+
+void
+care_ping(struct dht *d, const struct endpoint *to, uint64_t now_ms)
+{
+	struct rpc_request r = { RPC_CHECK, NULL, to, LOOKUP_HARD_MS };
+	struct krpc m = { .method = KRPC_PING };
+
+	if (out_room(d) && !rpc_pending(d, to))
+		(void)rpc_send(d, &r, &m, now_ms);
+}
+
+/* Somebody says that there is a node: it counts when it has answered. */
+void
+care_newcomer(struct dht *d, const struct krpc_node *node, uint64_t now_ms)
+{
+	bool local = endpoint_scope(&node->at) != SCOPE_GLOBAL;
+
+	if (!care_allowed(d, &node->at) ||
+	    (care_is_seed(d, &node->at) && !local))
+		return;
+	if (table_find(&d->table, &node->at) ||
+	    !table_wants(&d->table, node, now_ms))
+		return;
+	if (guard_ping(&d->guard, &node->at, now_ms))
+		care_ping(d, &node->at, now_ms);
+}
+
+static void
+send_find(
+    struct dht *d, const struct endpoint *to, unsigned bucket, uint64_t now_ms)
+{
+	struct rpc_request r = { RPC_CHECK, NULL, to, LOOKUP_HARD_MS };
+	struct krpc m = { .method = KRPC_FIND_NODE, .has_target = true };
+
+	nodeid_in_bucket(&d->id, bucket, d->cfg.rng, &m.target);
+	if (out_room(d))
+		(void)rpc_send(d, &r, &m, now_ms);
+}
+
+/* The node that is due says whether it lives, and whom it knows if its bucket
+ * has room. */
+static void
+check_node(struct dht *d, struct table_node *n, uint64_t now_ms)
+{
+	unsigned i = nodeid_common(&d->id, &n->node.id);
+
+	assert(i < NODEID_BITS);
+	if (i >= d->table.n_buckets)
+		i = d->table.n_buckets - 1;
+	n->checked_ms = now_ms;
+	n->doubt = false;
+	if (d->table.bucket[i].n < TABLE_K)
+		send_find(d, &n->node.at, i, now_ms);
+	else
+		care_ping(d, &n->node.at, now_ms);
+}
+
+static void
+refresh(struct dht *d, unsigned bucket, uint64_t now_ms)
+{
+	struct krpc_node near;
+	struct target goal;
+
+	d->table.bucket[bucket].touched_ms = now_ms;
+	nodeid_in_bucket(&d->id, bucket, d->cfg.rng, &goal);
+	if (table_closest(&d->table, &goal, TABLE_HAND_OUT, &near, 1) == 1)
+		send_find(d, &near.at, bucket, now_ms);
+}
+
+/* One node or one bucket at a time, and sleep until the next is due. */
+static void
+check(struct dht *d, uint64_t now_ms)
+{
+	uint64_t due_ms, stale_ms, next_ms;
+	struct table_node *n = table_due(&d->table, &due_ms);
+	unsigned bucket = table_stale(&d->table, &stale_ms);
+
+	if (n && due_ms <= now_ms)
+		check_node(d, n, now_ms);
+	else if (stale_ms <= now_ms)
+		refresh(d, bucket, now_ms);
+	(void)table_due(&d->table, &due_ms);
+	(void)table_stale(&d->table, &stale_ms);
+	next_ms = due_ms < stale_ms ? due_ms : stale_ms;
+	if (next_ms < now_ms + CARE_STEP_MS)
+		next_ms = now_ms + rng_jitter(d->cfg.rng, CARE_STEP_MS, 20);
+	if (next_ms > now_ms + CARE_IDLE_MS)
+		next_ms = now_ms + CARE_IDLE_MS;
+	d->check_ms = next_ms;
+}
+
+/* ---- lookups of our own: who is near us, who is in each bucket ---- */
+
+static bool
+inner_busy(const struct dht *d)
+{
+	for (unsigned i = DHT_OPS_MAX; i < OPS_ALL; i++)
+		if (d->op[i].kind != OP_NONE)
+			return true;
+	return false;
+}
+
+static uint64_t
+own_pause_ms(const struct dht *d)
+{
+	unsigned round = d->own_round < 12 ? d->own_round : 12;
+	uint64_t ms = OWN_LAST_MS;
+
+	if (table_count(&d->table) == 0) {
+		ms = (uint64_t)OWN_FIRST_MS << round;
+		ms = ms < CARE_IDLE_MS ? ms : CARE_IDLE_MS;
+	} else if (d->own_round < OWN_ROUNDS &&
+	           table_count(&d->table) < TABLE_SMALL) {
+		ms = (uint64_t)OWN_FIRST_MS << 2 * round;
+	}
+	return rng_jitter(d->cfg.rng, ms, 20);
+}
+
+static void
+start_own(struct dht *d, uint64_t now_ms)
+{
+	struct op *op;
+
+	d->own_ms = now_ms + own_pause_ms(d);
+	if (d->own_round >= OWN_ROUNDS &&
+	    table_count_good(&d->table, now_ms) >= TABLE_K)
+		return;
+	if (table_count(&d->table) == 0 && d->n_seeds == 0)
+		return;
+	op = op_new(d, OP_OWN);
+	assert(op);
+	d->own_ms = NEVER; /* until it is over */
+	op_start(d, op, &d->id, now_ms);
+}
+
+/* The next bucket that has room; false: there is none. */
+static bool
+start_fill(struct dht *d, uint64_t now_ms)
+{
+	struct target goal;
+	struct op *op;
+
+	while (d->fill < d->table.n_buckets &&
+	       d->table.bucket[d->fill].n == TABLE_K)
+		d->fill++;
+	if (d->fill >= d->table.n_buckets)
+		return false;
+	nodeid_in_bucket(&d->id, d->fill, d->cfg.rng, &goal);
+	d->fill++;
+	op = op_new(d, OP_FILL);
+	assert(op);
+	d->own_ms = NEVER;
+	op_start(d, op, &goal, now_ms);
+	return true;
+}
+
+static void
+tell_ready(struct dht *d)
+{
+	if (!d->was_ready)
+		d->tell_ready = true;
+	d->was_ready = true;
+}
+
+/* Does not start anything itself: the next tick does. */
+void
+care_op_over(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	bool own = op->kind == OP_OWN;
+
+	assert(op->state == OP_OVER);
+	op->kind = OP_NONE;
+	if (op->n > 0)
+		tell_ready(d);
+	d->own_ms = now_ms;
+	if (!own)
+		return;
+	d->fill = FILL_NONE;
+	if (d->own_round < OWN_ROUNDS && op->n > 0)
+		d->fill = 0;
+	else
+		d->own_ms = now_ms + own_pause_ms(d);
+	d->own_round++;
+}
+
+static void
+look_around(struct dht *d, uint64_t now_ms)
+{
+	if (now_ms < d->own_ms || inner_busy(d))
+		return;
+	if (d->fill == FILL_NONE) {
+		start_own(d, now_ms);
+	} else if (!start_fill(d, now_ms)) {
+		d->fill = FILL_NONE;
+		d->own_ms = now_ms + own_pause_ms(d);
+	}
+}
+
+void
+care_tick(struct dht *d, uint64_t now_ms)
+{
+	items_expire(&d->items, now_ms);
+	look_around(d, now_ms);
+	if (now_ms >= d->check_ms)
+		check(d, now_ms);
+}
+
+uint64_t
+care_deadline_ms(const struct dht *d)
+{
+	uint64_t at_ms = d->check_ms;
+
+	if (d->own_ms < at_ms)
+		at_ms = d->own_ms;
+	if (d->items.expire_ms < at_ms)
+		at_ms = d->items.expire_ms;
+	return at_ms;
+}
+
+/* ---- answers ---- */
+
+void
+care_bootstrap(struct dht *d, uint64_t now_ms)
+{
+	d->own_round = 0;
+	if (!inner_busy(d))
+		d->own_ms = now_ms;
+}
+
+/* A majority sees us elsewhere: our id must fit the address. [BEP 42] */
+static void
+move(struct dht *d, uint64_t now_ms)
+{
+	uint8_t salt;
+
+	d->tell_address = true;
+	if (nodeid_valid(&d->id, &d->address.own))
+		return;
+	rng_fill(d->cfg.rng, &salt, 1);
+	nodeid_make(&d->address.own, salt, d->cfg.rng, &d->id);
+	d->items.own = d->id;
+	table_move(&d->table, &d->id, now_ms);
+	d->own_round = 0;
+	if (!inner_busy(d))
+		d->own_ms = now_ms;
+}
+
+static void
+learn_rtt(struct dht *d, uint64_t rtt_ms)
+{
+	uint64_t *rtt = &d->stats.rtt_ms;
+
+	*rtt = *rtt ? (7 * *rtt + rtt_ms + 7) / 8 : rtt_ms;
+}
+
+static void
+met(struct dht *d, const struct krpc_node *node, uint64_t sent_ms,
+    uint64_t now_ms)
+{
+	uint64_t rtt_ms = now_ms - sent_ms;
+	bool first = table_count(&d->table) == 0;
+
+	if (!table_answered(&d->table, node, (uint32_t)rtt_ms, now_ms))
+		return;
+	tell_ready(d);
+	if (first && !inner_busy(d)) { /* somebody to ask, at last */
+		d->own_round = 0;
+		d->own_ms = now_ms;
+	}
+	op_feed(d, node, LOOKUP_TABLE, sent_ms, now_ms);
+}
+
+void
+care_answered(
+    struct dht *d, const struct rpc *rpc, const struct krpc *m, uint64_t now_ms)
+{
+	struct krpc_node node[KRPC_NODES_MAX];
+	bool local = endpoint_scope(&rpc->to) != SCOPE_GLOBAL;
+	size_t n;
+
+	learn_rtt(d, now_ms - rpc->sent_ms);
+	guard_proven(&d->guard, &rpc->to, now_ms);
+	if (m->kind != KRPC_RESPONSE)
+		return;
+	if (m->has_ip && address_vote(&d->address, &rpc->to, &m->ip, now_ms))
+		move(d, now_ms);
+	node[0] = (struct krpc_node){ m->id, rpc->to };
+	if (local || !care_is_seed(d, &rpc->to))
+		met(d, &node[0], rpc->sent_ms, now_ms);
+	else
+		op_feed(d, &node[0], LOOKUP_SEED, rpc->sent_ms, now_ms);
+	if (rpc->use != RPC_CHECK)
+		return;
+	n = krpc_nodes_read(
+	    m->nodes[d->cfg.family], d->cfg.family, node, KRPC_NODES_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (care_usable(d, &node[i], &rpc->to))
+			care_newcomer(d, &node[i], now_ms);
+}
+
+void
+care_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms)
+{
+	table_failed(&d->table, &rpc->to, false, now_ms);
+	care_hurry(d, now_ms);
+}

@@ -1,0 +1,455 @@
+/* Gets, puts and our own lookups: asking, judging answers, storing. */
+#include "proto/dht/dht_state.h"
+
+#include <assert.h>
+#include <string.h>
+
+static bool
+is_inner(enum op_kind kind)
+{
+	return kind == OP_OWN || kind == OP_FILL;
+}
+
+struct op *
+op_new(struct dht *d, enum op_kind kind)
+{
+	unsigned first = is_inner(kind) ? DHT_OPS_MAX : 0;
+	unsigned end = is_inner(kind) ? OPS_ALL : DHT_OPS_MAX;
+
+	for (unsigned i = first; i < end; i++) {
+		struct op *op = &d->op[i];
+
+		if (op->kind != OP_NONE)
+			continue;
+		op->kind = kind;
+		op->state = OP_LOOKING;
+		op->serial = ++d->serial;
+		op->has_seen = op->tell_seen = op->tell_over = false;
+		op->n = 0;
+		op->n_targets = 0;
+		return op;
+	}
+	return NULL;
+}
+
+struct op *
+op_of(struct dht *d, const struct rpc *rpc)
+{
+	struct op *op;
+
+	if (rpc->op >= OPS_ALL)
+		return NULL;
+	op = &d->op[rpc->op];
+	return op->kind != OP_NONE && op->serial == rpc->serial ? op : NULL;
+}
+
+static void
+add_seeds(struct dht *d, struct op *op)
+{
+	for (unsigned i = 0; i < d->n_seeds; i++) {
+		struct krpc_node seed = { .at = d->seed[i] };
+
+		(void)lookup_add(&op->look, &seed, LOOKUP_SEED);
+	}
+}
+
+static void
+see(struct op *op, const struct dht_item *item)
+{
+	if (op->has_seen && item->seq <= op->seen.seq)
+		return;
+	op->has_seen = true;
+	op->seen = *item;
+	op->look.want = LOOKUP_K;
+	if (op->kind == OP_GET || item->seq > op->item.seq)
+		op->tell_seen = true;
+}
+
+/* What we store for others may be what we look for. */
+static void
+look_here(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	const struct item *i = items_get(&d->items, &op->look.goal, now_ms);
+	struct dht_item item = op->item;
+
+	if (is_inner(op->kind) || !i || !i->is_mutable)
+		return;
+	assert(memcmp(i->k, op->item.pk, sizeof(i->k)) == 0);
+	memcpy(item.sig, i->sig, sizeof(item.sig));
+	item.seq = i->seq;
+	item.v_n = i->v_n;
+	memcpy(item.v, i->v, i->v_n);
+	see(op, &item);
+}
+
+void
+op_start(
+    struct dht *d, struct op *op, const struct target *goal, uint64_t now_ms)
+{
+	struct krpc_node near[KRPC_NODES_MAX];
+	enum table_use use = is_inner(op->kind) ? TABLE_HAND_OUT : TABLE_TO_GET;
+	size_t n;
+
+	lookup_init(&op->look, goal, d->table.n_buckets,
+	    lookup_soft_ms(d->stats.rtt_ms), now_ms);
+	n = table_closest(&d->table, goal, use, near, KRPC_NODES_MAX);
+	if (n < LOOKUP_K / 2)
+		n = table_closest(
+		    &d->table, goal, TABLE_ANY, near, KRPC_NODES_MAX);
+	for (size_t i = 0; i < n; i++)
+		(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE);
+	if (n < LOOKUP_K)
+		add_seeds(d, op);
+	if ((op->kind == OP_GET || op->kind == OP_OWN) &&
+	    table_count(&d->table) < WIDE_NODES)
+		op->look.want = LOOKUP_WIDE;
+	look_here(d, op, now_ms);
+	op_step(d, op, now_ms);
+}
+
+/* A bootstrap node that does not answer delays nobody for long at first. */
+static uint64_t
+wait_ms(const struct dht *d, const struct op *op, const struct lookup_node *n)
+{
+	bool local = endpoint_scope(&n->node.at) != SCOPE_GLOBAL;
+	uint64_t ms = local ? 100 : 600;
+
+	if (op->kind != OP_OWN || !n->seed || d->own_round > 5)
+		return LOOKUP_HARD_MS;
+	ms <<= d->own_round;
+	return ms < LOOKUP_HARD_MS ? ms : LOOKUP_HARD_MS;
+}
+
+/* Asks one node; false: there is no room to send now. */
+static bool
+ask(struct dht *d, struct op *op, struct lookup_node *n, uint64_t now_ms)
+{
+	struct rpc_request r = { RPC_LOOKUP, op, &n->node.at, 0 };
+	struct krpc m = { .has_target = true };
+
+	if (!out_room(d) || d->n_rpc >= RPC_FULL)
+		return false;
+	r.wait_ms = wait_ms(d, op, n);
+	lookup_ask(&op->look, n, d->cfg.rng, now_ms, &m.target);
+	m.method = is_inner(op->kind) || n->blurred ? KRPC_FIND_NODE : KRPC_GET;
+	if (!rpc_send(d, &r, &m, now_ms))
+		n->state = LOOKUP_FAILED; /* as if it got lost */
+	return true;
+}
+
+static void
+store(struct dht *d, struct op *op, struct put_target *t, uint64_t now_ms)
+{
+	struct rpc_request r = { RPC_PUT, op, &t->at, op->look.soft_ms };
+	struct krpc m = { .method = KRPC_PUT };
+
+	assert(t->state == PUT_OPEN && t->n_sent < 2);
+	m.token = span_of(t->token, t->token_n);
+	m.has_k = m.has_sig = m.has_seq = true;
+	memcpy(m.k, op->item.pk, sizeof(m.k));
+	memcpy(m.sig, op->item.sig, sizeof(m.sig));
+	m.seq = op->item.seq;
+	if (op->item.salt_n > 0)
+		m.salt = span_of(op->item.salt, op->item.salt_n);
+	m.v = span_of(op->item.v, op->item.v_n);
+	t->n_sent++;
+	if (t->n_sent == 2)
+		r.wait_ms = PUT_LAST_MS;
+	if (!rpc_send(d, &r, &m, now_ms))
+		t->state = PUT_FAILED;
+}
+
+static void
+finish(struct dht *d, struct op *op, size_t n, uint64_t now_ms)
+{
+	op->state = OP_OVER;
+	op->n = n;
+	op->deadline_ms = NEVER;
+	if (is_inner(op->kind))
+		care_op_over(d, op, now_ms);
+	else
+		op->tell_over = true;
+}
+
+/* We are a node too: where fewer than eight are nearer the item is kept here
+ * as well. Nobody counts it. */
+static void
+keep(struct dht *d, const struct op *op, uint64_t now_ms)
+{
+	static const struct endpoint here;
+	const struct lookup_node *near[LOOKUP_K];
+	size_t n = lookup_closest(&op->look, false, near, LOOKUP_K);
+	struct krpc m = { .has_k = true, .has_sig = true, .has_seq = true };
+
+	if (d->cfg.read_only ||
+	    (n == LOOKUP_K && nodeid_compare(&op->look.goal,
+	                          &near[n - 1]->node.id, &d->id) < 0))
+		return;
+	memcpy(m.k, op->item.pk, sizeof(m.k));
+	memcpy(m.sig, op->item.sig, sizeof(m.sig));
+	m.seq = op->item.seq;
+	m.salt = span_of(op->item.salt, op->item.salt_n);
+	m.v = span_of(op->item.v, op->item.v_n);
+	(void)items_put(&d->items, &m, &here, now_ms);
+}
+
+static void
+begin_put(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	const struct lookup_node *near[LOOKUP_K];
+	size_t n = lookup_closest(&op->look, true, near, LOOKUP_K);
+
+	op->state = OP_PUTTING;
+	op->n_targets = (uint8_t)n;
+	op->deadline_ms = NEVER; /* the transactions wake us */
+	for (size_t i = 0; i < n; i++) {
+		struct put_target *t = &op->target[i];
+
+		*t = (struct put_target){ .at = near[i]->node.at,
+			.state = PUT_OPEN,
+			.token_n = near[i]->token_n };
+		memcpy(t->token, near[i]->token, near[i]->token_n);
+		t->had = near[i]->seq == op->item.seq;
+	}
+	for (size_t i = 0; i < n; i++)
+		store(d, op, &op->target[i], now_ms);
+}
+
+static void
+end_put(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	size_t n_done = 0;
+
+	for (unsigned i = 0; i < op->n_targets; i++) {
+		if (op->target[i].state == PUT_OPEN)
+			return;
+		n_done += op->target[i].state == PUT_DONE;
+	}
+	finish(d, op, n_done, now_ms);
+}
+
+static void
+learn_size(struct dht *d, const struct op *op)
+{
+	uint64_t n = lookup_network_size(&op->look);
+
+	if (n == 0)
+		return;
+	d->network_size = d->network_size ? (3 * d->network_size + n) / 4 : n;
+}
+
+/* Nobody has answered, but somebody may: bootstrap is still being tried. */
+static bool
+hopes(const struct dht *d, const struct op *op, size_t n_answered,
+    uint64_t now_ms)
+{
+	return n_answered == 0 && d->n_seeds > 0 && !is_inner(op->kind) &&
+	       now_ms < op->look.started_ms + LOOKUP_END_MS;
+}
+
+void
+op_step(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	const struct lookup_node *near[LOOKUP_NODES_MAX];
+	struct lookup_node *n;
+	size_t n_answered;
+
+	if (op->state == OP_PUTTING)
+		end_put(d, op, now_ms);
+	if (op->state != OP_LOOKING)
+		return;
+	while ((n = lookup_next(&op->look, now_ms))) {
+		if (ask(d, op, n, now_ms))
+			continue;
+		op->deadline_ms = now_ms; /* again, when there is room */
+		return;
+	}
+	op->deadline_ms = lookup_deadline_ms(&op->look);
+	if (!lookup_over(&op->look, now_ms))
+		return;
+	n_answered = lookup_closest(&op->look, false, near, LOOKUP_NODES_MAX);
+	if (hopes(d, op, n_answered, now_ms))
+		return;
+	learn_size(d, op);
+	if (op->kind == OP_PUT)
+		keep(d, op, now_ms);
+	if (op->kind == OP_PUT && n_answered > 0) {
+		begin_put(d, op, now_ms);
+		end_put(d, op, now_ms);
+	} else {
+		finish(d, op, n_answered, now_ms);
+	}
+}
+
+/* True if the answer is honest: no value, or one that belongs here. */
+static bool
+take_value(struct op *op, const struct krpc *m, struct lookup_node *n)
+{
+	struct dht_item item;
+
+	if (!m->v.p)
+		return true;
+	if (!m->has_k || !m->has_sig || !m->has_seq || m->seq < 0)
+		return false;
+	if (memcmp(m->k, op->item.pk, sizeof(m->k)) != 0)
+		return false;
+	if (m->v.n > DHT_VALUE_MAX)
+		return false;
+	memcpy(item.pk, op->item.pk, sizeof(item.pk));
+	memcpy(item.sig, m->sig, sizeof(item.sig));
+	item.seq = m->seq;
+	item.salt_n = op->item.salt_n;
+	memcpy(item.salt, op->item.salt, sizeof(item.salt));
+	item.v_n = (uint16_t)m->v.n;
+	memcpy(item.v, m->v.p, m->v.n);
+	if (dht_item_verify(&item) != ERR_OK)
+		return false;
+	n->seq = item.seq;
+	see(op, &item);
+	return true;
+}
+
+static void
+take_nodes(struct dht *d, struct op *op, const struct endpoint *from,
+    const struct krpc *m)
+{
+	struct krpc_node node[KRPC_NODES_MAX];
+	size_t n = krpc_nodes_read(
+	    m->nodes[d->cfg.family], d->cfg.family, node, KRPC_NODES_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		if (care_usable(d, &node[i], from))
+			(void)lookup_add(&op->look, &node[i], LOOKUP_ANSWER);
+}
+
+static void
+lookup_reply(struct dht *d, struct op *op, const struct rpc *rpc,
+    const struct krpc *m, uint64_t now_ms)
+{
+	struct lookup_node *n;
+
+	if (m->kind == KRPC_ERROR) {
+		lookup_failed(&op->look, &rpc->to);
+		return;
+	}
+	n = lookup_answered(&op->look, &rpc->to, &m->id);
+	if (!n)
+		return;
+	if (rpc->method == KRPC_GET) {
+		if (!take_value(op, m, n)) {
+			lookup_failed(&op->look, &rpc->to);
+			table_failed(&d->table, &rpc->to, true, now_ms);
+			return;
+		}
+		table_spoke(&d->table, &rpc->to);
+		if (m->token.n <= KRPC_TOKEN_MAX && m->token.n > 0) {
+			n->token_n = (uint8_t)m->token.n;
+			memcpy(n->token, m->token.p, m->token.n);
+		}
+	}
+	take_nodes(d, op, &rpc->to, m); /* n is not valid any more */
+}
+
+static struct put_target *
+put_target_of(struct op *op, const struct endpoint *at)
+{
+	for (unsigned i = 0; i < op->n_targets; i++)
+		if (endpoint_eq(&op->target[i].at, at))
+			return &op->target[i];
+	return NULL;
+}
+
+/* Some nodes refuse what they have as too low, though it is equal. */
+static void
+put_reply(struct op *op, const struct rpc *rpc, const struct krpc *m)
+{
+	struct put_target *t = put_target_of(op, &rpc->to);
+	bool had =
+	    t && t->had && m->kind == KRPC_ERROR && m->code == KRPC_SEQ_TOO_LOW;
+
+	if (!t || t->state != PUT_OPEN)
+		return;
+	t->state = m->kind == KRPC_RESPONSE || had ? PUT_DONE : PUT_FAILED;
+}
+
+void
+op_answered(
+    struct dht *d, const struct rpc *rpc, const struct krpc *m, uint64_t now_ms)
+{
+	struct op *op = op_of(d, rpc);
+
+	if (!op || op->state == OP_OVER)
+		return;
+	if (rpc->use == RPC_PUT && op->state == OP_PUTTING)
+		put_reply(op, rpc, m);
+	if (rpc->use == RPC_LOOKUP && op->state == OP_LOOKING)
+		lookup_reply(d, op, rpc, m, now_ms);
+	op_step(d, op, now_ms);
+}
+
+static void
+put_timeout(
+    struct dht *d, struct op *op, const struct rpc *rpc, uint64_t now_ms)
+{
+	struct put_target *t = put_target_of(op, &rpc->to);
+
+	if (!t || t->state != PUT_OPEN)
+		return;
+	if (t->n_sent < 2)
+		store(d, op, t, now_ms);
+	else
+		t->state = PUT_FAILED;
+}
+
+void
+op_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms)
+{
+	struct op *op = op_of(d, rpc);
+
+	/* Many nodes do not know get: that alone does not make them bad. */
+	if (rpc->method == KRPC_GET)
+		table_silent(&d->table, &rpc->to);
+	else if (rpc->method == KRPC_FIND_NODE)
+		table_failed(&d->table, &rpc->to, false, now_ms);
+	care_hurry(d, now_ms);
+	if (!op)
+		return;
+	if (rpc->use == RPC_PUT && op->state == OP_PUTTING)
+		put_timeout(d, op, rpc, now_ms);
+	if (rpc->use == RPC_LOOKUP && op->state == OP_LOOKING)
+		lookup_failed(&op->look, &rpc->to);
+	op_step(d, op, now_ms);
+}
+
+/* A node that is new, or a bootstrap node. What it was asked before sent_ms,
+ * the time of a query that it did answer, got lost: it is asked again. */
+static void
+feed(struct op *op, const struct krpc_node *node, enum lookup_origin origin,
+    uint64_t sent_ms)
+{
+	struct lookup_node *n;
+
+	if (origin == LOOKUP_TABLE)
+		(void)lookup_add(&op->look, node, origin);
+	n = lookup_find(&op->look, &node->at);
+	if (!n || n->asked_ms >= sent_ms)
+		return;
+	if (n->state == LOOKUP_ASKED || n->state == LOOKUP_SLOW ||
+	    n->state == LOOKUP_FAILED)
+		n->state = LOOKUP_FRESH;
+}
+
+void
+op_feed(struct dht *d, const struct krpc_node *node, enum lookup_origin origin,
+    uint64_t sent_ms, uint64_t now_ms)
+{
+	for (unsigned i = 0; i < OPS_ALL; i++) {
+		struct op *op = &d->op[i];
+
+		if (op->kind == OP_NONE || op->state != OP_LOOKING ||
+		    op->look.n >= LOOKUP_K)
+			continue;
+		feed(op, node, origin, sent_ms);
+		op_step(d, op, now_ms);
+	}
+}

@@ -1,0 +1,160 @@
+/* Transactions and the queue of datagrams to send. */
+#include "proto/dht/dht_state.h"
+
+#include <assert.h>
+#include <string.h>
+
+bool
+out_room(const struct dht *d)
+{
+	return d->n_out + OUT_SPARE < OUT_MAX;
+}
+
+bool
+out_begin(struct dht *d, struct writer *ret)
+{
+	struct out *o;
+
+	if (d->n_out == OUT_MAX)
+		return false;
+	if (d->n_out == 0)
+		d->out_first = 0; /* an idle node touches little memory */
+	o = &d->out[(d->out_first + d->n_out) % OUT_MAX];
+	*ret = wr_init(o->data, sizeof(o->data));
+	return true;
+}
+
+void
+out_commit(struct dht *d, const struct writer *w, const struct endpoint *to)
+{
+	struct out *o = &d->out[(d->out_first + d->n_out) % OUT_MAX];
+
+	assert(d->n_out < OUT_MAX);
+	assert(w->p == o->data && !w->bad);
+	o->to = *to;
+	o->n = (uint16_t)w->n;
+	d->n_out++;
+	d->stats.n_out++;
+	d->stats.bytes_out += w->n;
+}
+
+static uint32_t
+slot_of(const uint8_t t[4])
+{
+	return (uint32_t)(t[0] | t[1] << 8U) & (RPC_MAX - 1);
+}
+
+/* A free slot with a new id: all 32 bits are random, and some of them say
+ * where it is. NULL: too many in flight. */
+static struct rpc *
+draw(struct dht *d)
+{
+	uint8_t t[4];
+	struct rpc *rpc;
+
+	if (d->n_rpc >= RPC_FULL)
+		return NULL;
+	for (unsigned i = 0; i < 64; i++) {
+		rng_fill(d->cfg.rng, t, sizeof(t));
+		rpc = &d->rpc[slot_of(t)];
+		if (rpc->use != RPC_NONE)
+			continue;
+		memcpy(rpc->t, t, sizeof(t));
+		return rpc;
+	}
+	return NULL;
+}
+
+bool
+rpc_send(
+    struct dht *d, const struct rpc_request *r, struct krpc *m, uint64_t now_ms)
+{
+	struct writer w;
+	struct rpc *rpc = draw(d);
+
+	assert(r->use != RPC_NONE && r->wait_ms > 0);
+	if (!rpc || !out_begin(d, &w))
+		return false;
+	m->kind = KRPC_QUERY;
+	m->t = span_of(rpc->t, sizeof(rpc->t));
+	m->has_id = true;
+	m->id = d->id;
+	m->read_only = d->cfg.read_only;
+	krpc_encode(m, &w);
+	out_commit(d, &w, r->to);
+	rpc->use = r->use;
+	rpc->method = m->method;
+	rpc->to = *r->to;
+	rpc->sent_ms = now_ms;
+	rpc->due_ms = now_ms + r->wait_ms;
+	rpc->op = r->op ? (uint16_t)(r->op - d->op) : OPS_ALL;
+	rpc->serial = r->op ? r->op->serial : 0;
+	d->n_rpc++;
+	if (rpc->due_ms < d->rpc_due_ms)
+		d->rpc_due_ms = rpc->due_ms;
+	return true;
+}
+
+static void
+release(struct dht *d, struct rpc *rpc)
+{
+	assert(rpc->use != RPC_NONE && d->n_rpc > 0);
+	rpc->use = RPC_NONE;
+	d->n_rpc--;
+}
+
+bool
+rpc_take(
+    struct dht *d, const struct endpoint *from, struct span t, struct rpc *ret)
+{
+	struct rpc *rpc;
+
+	if (t.n != sizeof(rpc->t))
+		return false;
+	rpc = &d->rpc[slot_of(t.p)];
+	if (rpc->use == RPC_NONE || !span_eq(t, span_of(rpc->t, t.n)))
+		return false;
+	if (!endpoint_eq(&rpc->to, from))
+		return false;
+	*ret = *rpc;
+	release(d, rpc);
+	return true;
+}
+
+bool
+rpc_pending(const struct dht *d, const struct endpoint *to)
+{
+	for (size_t i = 0; i < RPC_MAX && d->n_rpc > 0; i++)
+		if (d->rpc[i].use != RPC_NONE && endpoint_eq(&d->rpc[i].to, to))
+			return true;
+	return false;
+}
+
+void
+rpc_expire(struct dht *d, uint64_t now_ms)
+{
+	uint64_t next_ms = NEVER;
+
+	if (now_ms < d->rpc_due_ms)
+		return;
+	d->rpc_due_ms = NEVER;
+	for (size_t i = 0; i < RPC_MAX; i++) {
+		struct rpc *rpc = &d->rpc[i];
+		struct rpc late = *rpc;
+
+		if (rpc->use == RPC_NONE)
+			continue;
+		if (now_ms < rpc->due_ms) {
+			next_ms = rpc->due_ms < next_ms ? rpc->due_ms : next_ms;
+			continue;
+		}
+		release(d, rpc);
+		if (late.use == RPC_CHECK)
+			care_timeout(d, &late, now_ms);
+		else
+			op_timeout(d, &late, now_ms);
+	}
+	/* What was sent meanwhile has set rpc_due_ms by itself. */
+	if (next_ms < d->rpc_due_ms)
+		d->rpc_due_ms = next_ms;
+}

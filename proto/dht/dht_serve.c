@@ -1,0 +1,217 @@
+/* What we answer to others. */
+#include "proto/dht/dht_state.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* A query being answered. */
+struct call {
+	const struct endpoint *from;
+	const struct krpc *query;
+	size_t n_query; /* its bytes */
+	uint64_t now_ms;
+};
+
+/* An answer with what it borrows. */
+struct answer {
+	struct krpc m;
+	uint8_t token[TOKEN_SIZE];
+	struct krpc_node node[TABLE_K];
+	size_t n_nodes;
+	bool has_nodes;
+	uint8_t nodes[TABLE_K * 38];
+};
+
+static void
+answer_nodes(struct dht *d, const struct call *c, struct answer *a)
+{
+	if (c->query->has_want && !c->query->want[d->cfg.family])
+		return;
+	a->has_nodes = true;
+	a->n_nodes = table_closest(
+	    &d->table, &c->query->target, TABLE_HAND_OUT, a->node, TABLE_K);
+}
+
+static void
+answer_token(struct dht *d, const struct call *c, struct answer *a)
+{
+	token_make(&d->tokens, c->from, &c->query->target, c->now_ms, a->token);
+	a->m.token = span_of(a->token, sizeof(a->token));
+}
+
+/* A reader who names a seq gets the value only if ours is newer. [BEP 44] */
+static void
+answer_item(struct dht *d, const struct call *c, struct answer *a)
+{
+	const struct item *i =
+	    items_get(&d->items, &c->query->target, c->now_ms);
+
+	if (!i)
+		return;
+	if (i->is_mutable) {
+		a->m.has_seq = true;
+		a->m.seq = i->seq;
+		if (c->query->has_seq && c->query->seq >= i->seq)
+			return;
+		a->m.has_k = a->m.has_sig = true;
+		memcpy(a->m.k, i->k, sizeof(a->m.k));
+		memcpy(a->m.sig, i->sig, sizeof(a->m.sig));
+	}
+	a->m.v = span_of(i->v, i->v_n);
+}
+
+static void
+answer_error(struct answer *a, enum krpc_code code, const char *text)
+{
+	a->m.kind = KRPC_ERROR;
+	a->m.code = code;
+	a->m.text = span_str(text);
+}
+
+static const char *
+text_of(enum krpc_code code)
+{
+	switch (code) {
+	case KRPC_V_TOO_BIG:
+		return "message too big";
+	case KRPC_BAD_SIG:
+		return "invalid signature";
+	case KRPC_SALT_TOO_BIG:
+		return "salt too big";
+	case KRPC_CAS_MISMATCH:
+		return "CAS mismatch";
+	case KRPC_SEQ_TOO_LOW:
+		return "old sequence number";
+	case KRPC_SERVER:
+		return "server error";
+	case KRPC_OK:
+	case KRPC_GENERIC:
+	case KRPC_PROTOCOL:
+	case KRPC_UNKNOWN:
+		break;
+	}
+	return "invalid argument";
+}
+
+static void
+answer_put(struct dht *d, const struct call *c, struct answer *a)
+{
+	enum krpc_code code = items_check(c->query);
+	struct target target;
+
+	if (code == KRPC_V_TOO_BIG || code == KRPC_SALT_TOO_BIG) {
+		answer_error(a, code, text_of(code));
+		return;
+	}
+	items_target(c->query, &target);
+	if (!token_check(
+	        &d->tokens, c->from, &target, c->now_ms, c->query->token)) {
+		answer_error(a, KRPC_PROTOCOL, "invalid token");
+		return;
+	}
+	guard_proven(&d->guard, c->from, c->now_ms);
+	if (code == KRPC_OK)
+		code = items_put(&d->items, c->query, c->from, c->now_ms);
+	if (code != KRPC_OK)
+		answer_error(a, code, text_of(code));
+}
+
+static void
+fill_answer(struct dht *d, const struct call *c, struct answer *a)
+{
+	switch (c->query->method) {
+	case KRPC_PING:
+		break;
+	case KRPC_OTHER:
+		/* What is not known yet but has a target means nodes. */
+		if (c->query->has_target)
+			answer_nodes(d, c, a);
+		else
+			answer_error(a, KRPC_UNKNOWN, "unknown message");
+		break;
+	case KRPC_FIND_NODE:
+		answer_nodes(d, c, a);
+		break;
+	case KRPC_GET_PEERS:
+		answer_nodes(d, c, a);
+		answer_token(d, c, a);
+		break;
+	case KRPC_ANNOUNCE_PEER: /* we keep no peers and do not pretend */
+		answer_error(a, KRPC_UNKNOWN, "unknown message");
+		break;
+	case KRPC_GET:
+		answer_nodes(d, c, a);
+		answer_token(d, c, a);
+		answer_item(d, c, a);
+		break;
+	case KRPC_PUT:
+		answer_put(d, c, a);
+		break;
+	}
+}
+
+/* Writes a with its first n_nodes nodes. */
+static void
+write_answer(struct dht *d, struct answer *a, struct writer *w)
+{
+	struct writer nodes = wr_init(a->nodes, sizeof(a->nodes));
+
+	if (a->has_nodes) {
+		krpc_nodes_write(a->node, a->n_nodes, d->cfg.family, &nodes);
+		assert(!nodes.bad);
+		a->m.nodes[d->cfg.family] = span_of(a->nodes, nodes.n);
+	}
+	krpc_encode(&a->m, w);
+}
+
+/* Leaves out the value, then nodes, until the answer is small enough. */
+static void
+shrink(struct dht *d, struct answer *a, struct writer *w, size_t max)
+{
+	if (w->bad || w->n > max) {
+		if (!w->bad || a->n_nodes == 0) {
+			a->m.v = span_of(NULL, 0);
+			a->m.has_k = a->m.has_sig = false;
+		}
+	}
+	for (unsigned i = 0; i <= TABLE_K; i++) {
+		*w = wr_init(w->p, w->cap);
+		write_answer(d, a, w);
+		if ((!w->bad && w->n <= max) || a->n_nodes == 0)
+			return;
+		a->n_nodes--;
+	}
+}
+
+void
+serve_query(struct dht *d, const struct endpoint *from, const struct krpc *m,
+    size_t n_query, uint64_t now_ms)
+{
+	struct call c = { from, m, n_query, now_ms };
+	struct answer a = { .m = { .kind = KRPC_RESPONSE, .t = m->t } };
+	struct writer w;
+
+	assert(m->kind == KRPC_QUERY);
+	a.m.has_id = true;
+	a.m.id = d->id;
+	a.m.has_ip = true;
+	a.m.ip = *from;
+	a.m.port = from->port;
+	if (m->fault)
+		answer_error(&a, KRPC_PROTOCOL, m->fault);
+	else
+		fill_answer(d, &c, &a);
+	if (!out_begin(d, &w))
+		goto dropped;
+	write_answer(d, &a, &w);
+	if (w.bad) /* nodes6 beside a large value */
+		shrink(d, &a, &w, KRPC_SIZE_MAX);
+	if (!guard_excess(&d->guard, from, n_query, w.n, now_ms))
+		shrink(d, &a, &w, GUARD_FACTOR * n_query);
+	if (w.bad || !guard_upload(&d->guard, from, w.n, now_ms))
+		goto dropped;
+	out_commit(d, &w, from);
+	return;
+dropped:
+	d->stats.n_dropped++;
+}

@@ -1,0 +1,192 @@
+/*
+ * The inside of struct dht, shared by the files dht*.c only: transactions,
+ * operations, output. Each file has one job: dht.c the outside, dht_rpc.c
+ * transactions and sending, dht_serve.c other people's queries, dht_op.c gets,
+ * puts and lookups, dht_care.c bootstrap and upkeep of the table.
+ */
+#ifndef PROTO_DHT_DHT_STATE_H
+#define PROTO_DHT_DHT_STATE_H
+
+#include "proto/dht/address.h"
+#include "proto/dht/dht.h"
+#include "proto/dht/guard.h"
+#include "proto/dht/items.h"
+#include "proto/dht/krpc.h"
+#include "proto/dht/lookup.h"
+#include "proto/dht/table.h"
+#include "proto/dht/token.h"
+
+enum {
+	RPC_MAX = 512,  /* queries in flight; a power of two */
+	RPC_FULL = 384, /* above that a free place takes long to draw */
+	OUT_MAX = 128,  /* datagrams not fetched yet; more are as if lost */
+	OUT_SPARE = 32, /* of these left for answers */
+	SEEDS_MAX = 16, /* bootstrap nodes */
+	OPS_INNER = 2,  /* our own lookups: one for our id, one for buckets */
+	OPS_ALL = DHT_OPS_MAX + OPS_INNER,
+	PUT_LAST_MS = 1000, /* a put is sent again once; then that long */
+	CARE_STEP_MS = 500, /* between two checks of nodes */
+	CARE_IDLE_MS = 60 * 1000,
+	OWN_FIRST_MS = 100, /* first pause between lookups of our own id */
+	OWN_LAST_MS = 10 * 60 * 1000,
+	OWN_ROUNDS = 6,   /* that also fill buckets, in a small network */
+	TABLE_SMALL = 64, /* nodes; below that the network may be small */
+	WIDE_NODES = 32,  /* nodes; below that a get asks more than eight */
+};
+
+_Static_assert((RPC_MAX & (RPC_MAX - 1)) == 0, "a mask finds the slot");
+
+enum rpc_use {
+	RPC_NONE = 0,
+	RPC_CHECK,  /* is this node alive? */
+	RPC_LOOKUP, /* of op */
+	RPC_PUT,    /* of op */
+};
+
+/* One query that waits for its answer from exactly there. */
+struct rpc {
+	enum rpc_use use;
+	enum krpc_method method;
+	uint8_t t[4];
+	struct endpoint to;
+	uint64_t sent_ms, due_ms;
+	uint16_t op;
+	uint32_t serial; /* of the op, so that a later one is not meant */
+};
+
+enum op_kind { OP_NONE = 0, OP_GET, OP_PUT, OP_OWN, OP_FILL };
+enum op_state { OP_LOOKING = 1, OP_PUTTING, OP_OVER };
+
+enum put_state { PUT_OPEN = 1, PUT_DONE, PUT_FAILED };
+struct put_target {
+	struct endpoint at;
+	enum put_state state;
+	uint8_t n_sent;
+	uint8_t token_n;
+	uint8_t token[KRPC_TOKEN_MAX];
+	bool had; /* it showed us this very seq before */
+};
+
+struct op {
+	enum op_kind kind;
+	enum op_state state;
+	uint64_t name; /* the caller's */
+	uint32_t serial;
+	uint64_t deadline_ms;
+	struct lookup look;
+	struct dht_item item; /* GET: only pk and salt */
+	struct dht_item seen; /* the highest seq */
+	bool has_seen, tell_seen, tell_over;
+	size_t n; /* result: nodes that answered, or took it */
+	uint8_t n_targets;
+	struct put_target target[LOOKUP_K];
+};
+
+struct out {
+	struct endpoint to;
+	uint16_t n;
+	uint8_t data[KRPC_SIZE_MAX];
+};
+
+struct dht {
+	struct dht_config cfg;
+	struct target id;
+	struct table table;
+	struct items items;
+	struct token_keys tokens;
+	struct guard guard;
+	struct address address;
+
+	struct rpc rpc[RPC_MAX]; /* at t modulo RPC_MAX */
+	size_t n_rpc;
+	uint64_t rpc_due_ms; /* not later than the first due_ms */
+
+	struct op *op; /* owned, OPS_ALL; the inner ones last */
+	uint32_t serial;
+
+	struct endpoint seed[SEEDS_MAX];
+	unsigned n_seeds;
+	uint64_t own_ms; /* when to look our id up again */
+	unsigned own_round;
+	unsigned fill;     /* bucket that OP_FILL looks at */
+	uint64_t check_ms; /* when to look for nodes to check */
+
+	struct out *out; /* owned, OUT_MAX: a ring */
+	unsigned out_first, n_out;
+
+	bool was_ready, tell_ready, tell_address;
+	struct dht_stats stats;
+	uint64_t network_size; /* smoothed, 0 = unknown */
+	uint64_t now_ms;       /* of the last call, for stats */
+	struct bencode scratch;
+};
+
+/* ---- dht_rpc.c ---- */
+
+/* Begins a datagram; NULL: no room, as if it got lost. */
+bool out_begin(struct dht *d, struct writer *ret);
+void
+out_commit(struct dht *d, const struct writer *w, const struct endpoint *to);
+/* Room for another query beside the answers? */
+bool out_room(const struct dht *d);
+
+struct rpc_request {
+	enum rpc_use use;
+	const struct op *op; /* LOOKUP, PUT */
+	const struct endpoint *to;
+	uint64_t wait_ms;
+};
+/* Fills in t, id and ro, and sends. False: too many in flight. */
+bool rpc_send(struct dht *d, const struct rpc_request *r, struct krpc *m,
+    uint64_t now_ms);
+/* The query that a message answers, taken out; false: nobody asked. */
+bool rpc_take(
+    struct dht *d, const struct endpoint *from, struct span t, struct rpc *ret);
+bool rpc_pending(const struct dht *d, const struct endpoint *to);
+void rpc_expire(struct dht *d, uint64_t now_ms);
+
+/* ---- dht_serve.c ---- */
+
+void serve_query(struct dht *d, const struct endpoint *from,
+    const struct krpc *m, size_t n_query, uint64_t now_ms);
+
+/* ---- dht_op.c ---- */
+
+struct op *op_new(struct dht *d, enum op_kind kind);
+void op_start(
+    struct dht *d, struct op *op, const struct target *goal, uint64_t now_ms);
+void op_step(struct dht *d, struct op *op, uint64_t now_ms);
+void op_answered(struct dht *d, const struct rpc *rpc, const struct krpc *m,
+    uint64_t now_ms);
+void op_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms);
+/* A node is there that was not (LOOKUP_TABLE), or a bootstrap node answers
+ * (LOOKUP_SEED): lookups that know too few take it, or ask it again. */
+void op_feed(struct dht *d, const struct krpc_node *node,
+    enum lookup_origin origin, uint64_t sent_ms, uint64_t now_ms);
+struct op *op_of(struct dht *d, const struct rpc *rpc); /* or NULL */
+
+/* ---- dht_care.c ---- */
+
+/* May we send to a node that somebody at `from` told us of? */
+bool care_usable(const struct dht *d, const struct krpc_node *node,
+    const struct endpoint *from);
+/* There is a new node to ask for others: soon. */
+void care_bootstrap(struct dht *d, uint64_t now_ms);
+void care_tick(struct dht *d, uint64_t now_ms);
+uint64_t care_deadline_ms(const struct dht *d);
+void care_ping(struct dht *d, const struct endpoint *to, uint64_t now_ms);
+/* Somebody queried us whom we do not know. */
+void
+care_newcomer(struct dht *d, const struct krpc_node *node, uint64_t now_ms);
+/* Any answer at all to a query of ours. */
+void care_answered(struct dht *d, const struct rpc *rpc, const struct krpc *m,
+    uint64_t now_ms);
+void care_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms);
+/* An inner lookup has ended. */
+void care_op_over(struct dht *d, struct op *op, uint64_t now_ms);
+void care_hurry(struct dht *d, uint64_t now_ms);
+bool care_is_seed(const struct dht *d, const struct endpoint *at);
+/* A node of ours for lookups and answers. */
+bool care_allowed(const struct dht *d, const struct endpoint *at);
+
+#endif /* PROTO_DHT_DHT_STATE_H */

@@ -1,0 +1,71 @@
+/*
+ * How much we do for whom: queries per source, bytes sent in total, and
+ * bytes sent to addresses that may be forged. [SPEC §8]
+ */
+#ifndef PROTO_DHT_GUARD_H
+#define PROTO_DHT_GUARD_H
+
+#include "proto/base/endpoint.h"
+#include "proto/base/env.h"
+
+enum {
+	GUARD_SOURCES = 512,       /* remembered; the longest silent one goes */
+	GUARD_WAYS = 4,            /* places that a source may take */
+	GUARD_RATE = 5,            /* queries/s of one /24 or /48 */
+	GUARD_BURST = 20,          /* queries */
+	GUARD_LOCAL = 100,         /* times as much on loopback, in tests */
+	GUARD_OVER_MS = 10 * 1000, /* above the rate that long: */
+	GUARD_BLOCK_MS = 5 * 60 * 1000, /* not heard that long */
+	GUARD_UPLOAD = 8000,            /* bytes/s of answers, to all */
+	GUARD_UPLOAD_BURST = 3 * GUARD_UPLOAD,
+	/* An answer may be three times the query, as in QUIC. What exceeds
+	 * that comes out of these, until the address proved that it reads. */
+	GUARD_FACTOR = 3,
+	GUARD_EXCESS = 400,        /* bytes/s to one source */
+	GUARD_EXCESS_BURST = 8000, /* eight large values */
+	GUARD_PROVEN_MS = 15 * 60 * 1000,
+	GUARD_PINGS = 4, /* pings/s at addresses we only heard of */
+	GUARD_PINGS_BURST = 16,
+};
+
+/* Fills by rate_per_s up to burst. */
+struct guard_bucket {
+	uint64_t at_ms;
+	uint64_t milli; /* content, in thousandths */
+};
+
+struct guard_source {
+	uint8_t key[18]; /* prefix, or address and port if local */
+	bool used, local;
+	uint64_t seen_ms;
+	uint64_t over_ms; /* since when it exceeds the rate; 0: it does not */
+	uint64_t blocked_ms; /* until then */
+	uint64_t proven_ms;  /* until then it is known to read answers */
+	struct guard_bucket queries, excess;
+};
+
+struct guard {
+	uint8_t secret[16]; /* of the hash that places sources */
+	bool loopback;      /* loopback addresses are peers */
+	struct guard_bucket upload, pings;
+	struct guard_source source[GUARD_SOURCES];
+};
+
+void guard_init(
+    struct guard *g, bool loopback, const struct rng *rng, uint64_t now_ms);
+/* May this query be looked at? Counts it. */
+bool guard_query(struct guard *g, const struct endpoint *from, uint64_t now_ms);
+/* The address has shown that it gets our packets. */
+void
+guard_proven(struct guard *g, const struct endpoint *from, uint64_t now_ms);
+/* May an answer of n bytes to a query of n_query go as it is? Charges what it
+ * exceeds; false: send at most GUARD_FACTOR times the query. */
+bool guard_excess(struct guard *g, const struct endpoint *to, size_t n_query,
+    size_t n, uint64_t now_ms);
+/* May n bytes of an answer go out at all? Charges them. */
+bool guard_upload(
+    struct guard *g, const struct endpoint *to, size_t n, uint64_t now_ms);
+/* May we ping somebody whom nobody has vouched for? */
+bool guard_ping(struct guard *g, const struct endpoint *to, uint64_t now_ms);
+
+#endif /* PROTO_DHT_GUARD_H */

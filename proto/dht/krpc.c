@@ -1,0 +1,394 @@
+/* Reading KRPC: a dictionary becomes a struct, or nothing at all. */
+#include "proto/dht/krpc.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const char *const method_names[KRPC_METHODS] = {
+	[KRPC_OTHER] = "",
+	[KRPC_PING] = "ping",
+	[KRPC_FIND_NODE] = "find_node",
+	[KRPC_GET_PEERS] = "get_peers",
+	[KRPC_ANNOUNCE_PEER] = "announce_peer",
+	[KRPC_GET] = "get",
+	[KRPC_PUT] = "put",
+};
+
+/* A key that is absent is fine, one of a wrong type or size is not. */
+static void
+read_bytes(const struct bencode *b, uint32_t at, void *ret, size_t n, bool *has)
+{
+	*has = bencode_bytes(b, at, ret, n);
+}
+
+static bool
+wrong(const struct bencode *b, uint32_t dict, const char *key, bool has)
+{
+	return !has && bencode_get(b, dict, key) != BENCODE_ABSENT;
+}
+
+static void
+read_want(const struct bencode *b, uint32_t a, struct krpc *m)
+{
+	uint32_t list = bencode_get(b, a, "want");
+	uint32_t at;
+	struct span s;
+
+	if (bencode_type(b, list) != BENCODE_LIST)
+		return;
+	m->has_want = true;
+	for (at = bencode_first(b, list); at != BENCODE_ABSENT;
+	     at = bencode_next(b, list, at)) {
+		if (!bencode_str(b, at, &s))
+			continue;
+		m->want[FAMILY_V4] |= span_eq(s, span_str("n4"));
+		m->want[FAMILY_V6] |= span_eq(s, span_str("n6"));
+	}
+}
+
+/* What a query and an answer have in common: who, and perhaps an item. */
+static void
+read_common(const struct bencode *b, uint32_t d, struct krpc *m)
+{
+	read_bytes(b, bencode_get(b, d, "id"), m->id.b, 20, &m->has_id);
+	read_bytes(b, bencode_get(b, d, "k"), m->k, 32, &m->has_k);
+	read_bytes(b, bencode_get(b, d, "sig"), m->sig, 64, &m->has_sig);
+	m->has_seq = bencode_int(b, bencode_get(b, d, "seq"), &m->seq);
+	(void)bencode_str(b, bencode_get(b, d, "token"), &m->token);
+	if (bencode_get(b, d, "v") != BENCODE_ABSENT)
+		m->v = bencode_raw(b, bencode_get(b, d, "v"));
+}
+
+static const char *
+fault_of(const struct bencode *b, uint32_t a, const struct krpc *m)
+{
+	bool hash =
+	    m->method == KRPC_GET_PEERS || m->method == KRPC_ANNOUNCE_PEER;
+	bool goal =
+	    hash || m->method == KRPC_FIND_NODE || m->method == KRPC_GET;
+
+	if (!m->has_id)
+		return "missing id";
+	if (goal && !m->has_target)
+		return hash ? "missing info_hash" : "missing target";
+	if (m->method == KRPC_PUT && !m->token.p)
+		return "missing token";
+	if (m->method == KRPC_PUT && !m->v.p)
+		return "missing v";
+	if (wrong(b, a, "k", m->has_k) || wrong(b, a, "sig", m->has_sig))
+		return "invalid key";
+	if (wrong(b, a, "seq", m->has_seq) || wrong(b, a, "cas", m->has_cas))
+		return "invalid seq";
+	if (wrong(b, a, "salt", m->salt.p != NULL))
+		return "invalid salt";
+	return NULL;
+}
+
+static enum krpc_method
+method_of(struct span q)
+{
+	for (int i = KRPC_PING; i < KRPC_METHODS; i++)
+		if (span_eq(q, span_str(method_names[i])))
+			return (enum krpc_method)i;
+	return KRPC_OTHER;
+}
+
+static bool
+read_query(const struct bencode *b, struct krpc *m)
+{
+	uint32_t a = bencode_get(b, 0, "a");
+	int64_t ro = 0;
+	struct span q;
+
+	if (!bencode_str(b, bencode_get(b, 0, "q"), &q))
+		return false;
+	m->method = method_of(q);
+	(void)bencode_int(b, bencode_get(b, 0, "ro"), &ro);
+	m->read_only = ro == 1;
+	if (bencode_type(b, a) != BENCODE_DICT) {
+		m->fault = "missing a";
+		return true;
+	}
+	read_common(b, a, m);
+	read_bytes(
+	    b, bencode_get(b, a, "target"), m->target.b, 20, &m->has_target);
+	if (m->method == KRPC_GET_PEERS || m->method == KRPC_ANNOUNCE_PEER ||
+	    (m->method == KRPC_OTHER && !m->has_target))
+		read_bytes(b, bencode_get(b, a, "info_hash"), m->target.b, 20,
+		    &m->has_target);
+	m->has_cas = bencode_int(b, bencode_get(b, a, "cas"), &m->cas);
+	(void)bencode_str(b, bencode_get(b, a, "salt"), &m->salt);
+	read_want(b, a, m);
+	m->fault = fault_of(b, a, m);
+	return true;
+}
+
+static void
+read_ip(const struct bencode *b, struct krpc *m)
+{
+	struct span s;
+	struct reader r;
+
+	if (!bencode_str(b, bencode_get(b, 0, "ip"), &s))
+		return;
+	if (s.n != 6 && s.n != 18)
+		return;
+	r = rd_init(s);
+	if (s.n == 6) {
+		uint8_t addr[4];
+
+		rd_bytes(&r, addr, sizeof(addr));
+		m->ip = endpoint_v4(addr, rd_u16be(&r));
+	} else {
+		rd_bytes(&r, m->ip.addr, sizeof(m->ip.addr));
+		m->ip.port = rd_u16be(&r);
+	}
+	m->has_ip = rd_done(&r);
+}
+
+static bool
+read_response(const struct bencode *b, struct krpc *m)
+{
+	uint32_t r = bencode_get(b, 0, "r");
+
+	if (bencode_type(b, r) != BENCODE_DICT)
+		return false;
+	read_common(b, r, m);
+	(void)bencode_str(b, bencode_get(b, r, "nodes"), &m->nodes[FAMILY_V4]);
+	(void)bencode_str(b, bencode_get(b, r, "nodes6"), &m->nodes[FAMILY_V6]);
+	read_ip(b, m);
+	return m->has_id;
+}
+
+static bool
+read_error(const struct bencode *b, struct krpc *m)
+{
+	uint32_t e = bencode_get(b, 0, "e");
+	uint32_t at;
+
+	if (bencode_type(b, e) != BENCODE_LIST)
+		return false;
+	at = bencode_first(b, e);
+	if (!bencode_int(b, at, &m->code))
+		return false;
+	return bencode_str(b, bencode_next(b, e, at), &m->text);
+}
+
+enum err
+krpc_decode(struct span in, struct bencode *scratch, struct krpc *ret)
+{
+	struct krpc m = { 0 };
+	struct span y;
+	bool good = false;
+
+	assert(scratch && ret);
+	if (bencode_parse(in, scratch) ||
+	    bencode_type(scratch, 0) != BENCODE_DICT)
+		return ERR_MALFORMED;
+	if (!bencode_str(scratch, bencode_get(scratch, 0, "y"), &y) ||
+	    !bencode_str(scratch, bencode_get(scratch, 0, "t"), &m.t))
+		return ERR_MALFORMED;
+	if (y.n != 1 || m.t.n > KRPC_T_MAX)
+		return ERR_MALFORMED;
+	if (y.p[0] == 'q') {
+		m.kind = KRPC_QUERY;
+		good = read_query(scratch, &m);
+	} else if (y.p[0] == 'r') {
+		m.kind = KRPC_RESPONSE;
+		good = read_response(scratch, &m);
+	} else if (y.p[0] == 'e') {
+		m.kind = KRPC_ERROR;
+		good = read_error(scratch, &m);
+	}
+	if (!good)
+		return ERR_MALFORMED;
+	*ret = m;
+	return ERR_OK;
+}
+
+/* ---- writing; every dictionary in the order of its sorted keys ---- */
+
+static void
+put_str(struct writer *w, const char *key, struct span s)
+{
+	if (!s.p)
+		return;
+	be_key(w, key);
+	be_str(w, s.p, s.n);
+}
+
+static void
+put_int(struct writer *w, const char *key, int64_t v)
+{
+	be_key(w, key);
+	be_int(w, v);
+}
+
+static void
+put_raw(struct writer *w, const char *key, struct span raw)
+{
+	if (!raw.p)
+		return;
+	be_key(w, key);
+	wr_span(w, raw);
+}
+
+static struct span
+maybe(const uint8_t *p, size_t n, bool has)
+{
+	return has ? span_of(p, n) : span_of(NULL, 0);
+}
+
+static void
+put_want(struct writer *w, const struct krpc *m)
+{
+	if (!m->has_want)
+		return;
+	be_key(w, "want");
+	be_list(w);
+	if (m->want[FAMILY_V4])
+		be_str(w, "n4", 2);
+	if (m->want[FAMILY_V6])
+		be_str(w, "n6", 2);
+	be_end(w);
+}
+
+static void
+put_arguments(struct writer *w, const struct krpc *m)
+{
+	bool hash =
+	    m->method == KRPC_GET_PEERS || m->method == KRPC_ANNOUNCE_PEER;
+
+	be_key(w, "a");
+	be_dict(w);
+	if (m->has_cas)
+		put_int(w, "cas", m->cas);
+	put_str(w, "id", maybe(m->id.b, sizeof(m->id.b), m->has_id));
+	if (hash)
+		put_str(w, "info_hash",
+		    maybe(m->target.b, sizeof(m->target.b), m->has_target));
+	put_str(w, "k", maybe(m->k, sizeof(m->k), m->has_k));
+	put_str(w, "salt", m->salt);
+	if (m->has_seq)
+		put_int(w, "seq", m->seq);
+	put_str(w, "sig", maybe(m->sig, sizeof(m->sig), m->has_sig));
+	if (!hash)
+		put_str(w, "target",
+		    maybe(m->target.b, sizeof(m->target.b), m->has_target));
+	put_str(w, "token", m->token);
+	put_raw(w, "v", m->v);
+	put_want(w, m);
+	be_end(w);
+}
+
+static void
+put_answer(struct writer *w, const struct krpc *m)
+{
+	be_key(w, "r");
+	be_dict(w);
+	put_str(w, "id", maybe(m->id.b, sizeof(m->id.b), m->has_id));
+	put_str(w, "k", maybe(m->k, sizeof(m->k), m->has_k));
+	put_str(w, "nodes", m->nodes[FAMILY_V4]);
+	put_str(w, "nodes6", m->nodes[FAMILY_V6]);
+	if (m->port)
+		put_int(w, "p", m->port);
+	if (m->has_seq)
+		put_int(w, "seq", m->seq);
+	put_str(w, "sig", maybe(m->sig, sizeof(m->sig), m->has_sig));
+	put_str(w, "token", m->token);
+	put_raw(w, "v", m->v);
+	be_end(w);
+}
+
+static void
+put_ip(struct writer *w, const struct krpc *m)
+{
+	uint8_t buf[18];
+	struct writer ip = wr_init(buf, sizeof(buf));
+
+	if (!m->has_ip)
+		return;
+	wr_span(&ip, endpoint_addr(&m->ip));
+	wr_u16be(&ip, m->ip.port);
+	assert(!ip.bad);
+	put_str(w, "ip", wr_span_of(&ip));
+}
+
+void
+krpc_encode(const struct krpc *m, struct writer *w)
+{
+	static const char *const kinds[] = {
+		[KRPC_QUERY] = "q", [KRPC_RESPONSE] = "r", [KRPC_ERROR] = "e"
+	};
+
+	assert(m->kind >= KRPC_QUERY && m->kind <= KRPC_ERROR);
+	assert(m->t.p && m->t.n <= KRPC_T_MAX);
+	be_dict(w);
+	if (m->kind == KRPC_QUERY)
+		put_arguments(w, m);
+	if (m->kind == KRPC_ERROR) {
+		be_key(w, "e");
+		be_list(w);
+		be_int(w, m->code);
+		be_str(w, m->text.p, m->text.n);
+		be_end(w);
+	}
+	put_ip(w, m);
+	if (m->kind == KRPC_QUERY) {
+		assert(m->method != KRPC_OTHER);
+		put_str(w, "q", span_str(method_names[m->method]));
+	}
+	if (m->kind == KRPC_RESPONSE)
+		put_answer(w, m);
+	if (m->kind == KRPC_QUERY && m->read_only)
+		put_int(w, "ro", 1);
+	put_str(w, "t", m->t);
+	put_str(w, "y", span_str(kinds[m->kind]));
+	be_end(w);
+}
+
+/* ---- lists of nodes ---- */
+
+size_t
+krpc_node_size(enum family family)
+{
+	return family == FAMILY_V4 ? 26 : 38;
+}
+
+size_t
+krpc_nodes_read(
+    struct span raw, enum family family, struct krpc_node *ret, size_t max)
+{
+	struct reader r = rd_init(raw);
+	size_t n = raw.n / krpc_node_size(family);
+
+	if (raw.n % krpc_node_size(family))
+		return 0;
+	n = n < max ? n : max;
+	for (size_t i = 0; i < n; i++) {
+		uint8_t v4[4];
+
+		rd_bytes(&r, ret[i].id.b, sizeof(ret[i].id.b));
+		if (family == FAMILY_V4) {
+			rd_bytes(&r, v4, sizeof(v4));
+			ret[i].at = endpoint_v4(v4, rd_u16be(&r));
+		} else {
+			rd_bytes(&r, ret[i].at.addr, sizeof(ret[i].at.addr));
+			ret[i].at.port = rd_u16be(&r);
+		}
+	}
+	assert(!r.bad);
+	return n;
+}
+
+void
+krpc_nodes_write(const struct krpc_node *nodes, size_t n, enum family family,
+    struct writer *w)
+{
+	for (size_t i = 0; i < n; i++) {
+		assert(endpoint_family(&nodes[i].at) == family);
+		wr_bytes(w, nodes[i].id.b, sizeof(nodes[i].id.b));
+		wr_span(w, endpoint_addr(&nodes[i].at));
+		wr_u16be(w, nodes[i].at.port);
+	}
+}

@@ -1,0 +1,90 @@
+/*
+ * KRPC: one bencoded dictionary a datagram. The same struct is read and
+ * written, so what we send is what we would understand. [BEP 5] [BEP 32]
+ * [BEP 42] [BEP 43] [BEP 44]
+ */
+#ifndef PROTO_DHT_KRPC_H
+#define PROTO_DHT_KRPC_H
+
+#include "proto/base/bencode.h"
+#include "proto/base/endpoint.h"
+#include "proto/crypto/types.h"
+
+enum {
+	KRPC_T_MAX = 32,      /* bytes of a transaction id that we echo */
+	KRPC_TOKEN_MAX = 64,  /* bytes of a token that we would return */
+	KRPC_NODES_MAX = 16,  /* nodes taken from one answer; 8 is usual */
+	KRPC_SIZE_MAX = 1472, /* payload; 1500 less the headers of IPv4 */
+};
+
+enum krpc_kind { KRPC_QUERY = 1, KRPC_RESPONSE, KRPC_ERROR };
+
+enum krpc_method {
+	KRPC_OTHER = 0, /* any name that is not here */
+	KRPC_PING,
+	KRPC_FIND_NODE,
+	KRPC_GET_PEERS,
+	KRPC_ANNOUNCE_PEER,
+	KRPC_GET,
+	KRPC_PUT,
+};
+#define KRPC_METHODS 7
+
+enum krpc_code {
+	KRPC_OK = 0,
+	KRPC_GENERIC = 201,
+	KRPC_SERVER = 202,
+	KRPC_PROTOCOL = 203, /* bad packet, argument or token */
+	KRPC_UNKNOWN = 204,  /* method */
+	KRPC_V_TOO_BIG = 205,
+	KRPC_BAD_SIG = 206,
+	KRPC_SALT_TOO_BIG = 207,
+	KRPC_CAS_MISMATCH = 301,
+	KRPC_SEQ_TOO_LOW = 302,
+};
+
+/* Spans borrow the datagram; p is NULL where something is absent. */
+struct krpc {
+	enum krpc_kind kind;
+	enum krpc_method method; /* QUERY */
+	/* QUERY: why it gets a 203, or NULL if every argument is in order. */
+	const char *fault;
+	struct span t;
+	bool read_only;
+	bool has_id, has_target, has_want;
+	struct target id;
+	struct target target; /* target, or info_hash */
+	bool want[FAMILY_COUNT];
+	struct span token;
+	bool has_k, has_sig, has_seq, has_cas;
+	uint8_t k[32], sig[64];
+	int64_t seq, cas;
+	struct span salt;
+	struct span v; /* raw bencoding */
+	struct span nodes[FAMILY_COUNT];
+	bool has_ip;
+	struct endpoint ip; /* how the answerer sees us */
+	uint16_t port;      /* RESPONSE, written only: the asker's; 0 = none */
+	int64_t code;       /* ERROR */
+	struct span text;   /* ERROR */
+};
+
+/* scratch: overwritten. ERR_MALFORMED: no KRPC, deserves no answer. */
+MUST_USE enum err
+krpc_decode(struct span in, struct bencode *scratch, struct krpc *ret);
+/* m->method is not OTHER in a query. Sets w->bad if it does not fit. */
+void krpc_encode(const struct krpc *m, struct writer *w);
+
+struct krpc_node {
+	struct target id;
+	struct endpoint at;
+};
+
+size_t krpc_node_size(enum family family); /* 26 or 38 */
+/* Reads at most max nodes; none if the length is no multiple. */
+size_t krpc_nodes_read(
+    struct span raw, enum family family, struct krpc_node *ret, size_t max);
+void krpc_nodes_write(const struct krpc_node *nodes, size_t n,
+    enum family family, struct writer *w);
+
+#endif /* PROTO_DHT_KRPC_H */

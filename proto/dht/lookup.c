@@ -1,0 +1,303 @@
+/*
+ * Candidates sorted by (tier, distance); the window is the first `want` that
+ * neither failed nor are slow. What is fresh in the window is asked; when all
+ * of the window has answered the lookup is over.
+ */
+#include "proto/dht/lookup.h"
+
+#include <assert.h>
+#include <string.h>
+
+void
+lookup_init(struct lookup *l, const struct target *goal, unsigned depth,
+    uint64_t soft_ms, uint64_t now_ms)
+{
+	assert(soft_ms > 0 && soft_ms <= LOOKUP_SOFT_MS);
+	l->goal = *goal;
+	l->started_ms = now_ms;
+	l->depth = depth;
+	l->soft_ms = soft_ms;
+	l->want = LOOKUP_K;
+	l->n = 0;
+	l->n_asked = 0;
+}
+
+uint64_t
+lookup_soft_ms(uint64_t rtt_ms)
+{
+	uint64_t ms = 4 * rtt_ms + 100;
+
+	if (rtt_ms == 0 || rtt_ms > LOOKUP_SOFT_MS)
+		return LOOKUP_SOFT_MS;
+	if (ms < LOOKUP_SOFT_MIN_MS)
+		return LOOKUP_SOFT_MIN_MS;
+	return ms < LOOKUP_SOFT_MS ? ms : LOOKUP_SOFT_MS;
+}
+
+/* Negative if a comes before b. */
+static int
+order(const struct lookup *l, const struct lookup_node *a,
+    const struct lookup_node *b)
+{
+	if (a->tier != b->tier)
+		return a->tier - b->tier;
+	return nodeid_compare(&l->goal, &a->node.id, &b->node.id);
+}
+
+static void
+take_out(struct lookup *l, unsigned at)
+{
+	assert(at < l->n);
+	memmove(&l->node[at], &l->node[at + 1],
+	    (size_t)(l->n - at - 1) * sizeof(l->node[0]));
+	l->n--;
+}
+
+/* Puts n where it belongs; a full list loses its last fresh node. */
+static struct lookup_node *
+put_in(struct lookup *l, const struct lookup_node *n)
+{
+	unsigned at = l->n;
+
+	while (at > 0 && order(l, n, &l->node[at - 1]) < 0)
+		at--;
+	if (l->n == LOOKUP_NODES_MAX) {
+		unsigned last = l->n - 1U;
+
+		while (last > 0 && l->node[last].state != LOOKUP_FRESH)
+			last--;
+		if (l->node[last].state != LOOKUP_FRESH || last < at)
+			return NULL;
+		take_out(l, last);
+	}
+	assert(at <= l->n && l->n < LOOKUP_NODES_MAX);
+	memmove(&l->node[at + 1], &l->node[at],
+	    (size_t)(l->n - at) * sizeof(l->node[0]));
+	l->node[at] = *n;
+	l->n++;
+	return &l->node[at];
+}
+
+struct lookup_node *
+lookup_find(struct lookup *l, const struct endpoint *at)
+{
+	for (unsigned i = 0; i < l->n; i++)
+		if (endpoint_eq(&l->node[i].node.at, at))
+			return &l->node[i];
+	return NULL;
+}
+
+/* One node a /24 (IPv6: /64): neighbours in id space that are neighbours on
+ * the wire are one party. Local addresses are each its own. */
+static bool
+crowds(const struct lookup *l, const struct endpoint *at)
+{
+	unsigned bits = endpoint_family(at) == FAMILY_V4 ? 24 : 64;
+
+	if (endpoint_scope(at) != SCOPE_GLOBAL)
+		return false;
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->node[i].state != LOOKUP_FAILED && !l->node[i].seed &&
+		    endpoint_same_prefix(&l->node[i].node.at, at, bits))
+			return true;
+	return false;
+}
+
+static uint8_t
+tier_of(const struct krpc_node *node, bool seed)
+{
+	if (seed)
+		return 2;
+	return nodeid_valid(&node->id, &node->at) ? 0 : 1;
+}
+
+bool
+lookup_add(
+    struct lookup *l, const struct krpc_node *node, enum lookup_origin origin)
+{
+	struct lookup_node *old = lookup_find(l, &node->at);
+	struct lookup_node n = { .node = *node, .seq = -1 };
+
+	if (old && (!old->seed || origin == LOOKUP_SEED))
+		return false;
+	if (old) { /* a bootstrap node that others know is one of them */
+		n = *old;
+		n.node.id = node->id;
+		take_out(l, (unsigned)(old - l->node));
+	} else {
+		if (origin == LOOKUP_ANSWER && crowds(l, &node->at))
+			return false;
+		n.state = LOOKUP_FRESH;
+	}
+	n.seed = origin == LOOKUP_SEED;
+	n.tier = tier_of(node, n.seed);
+	return put_in(l, &n) != NULL;
+}
+
+struct lookup_node *
+lookup_next(struct lookup *l, uint64_t now_ms)
+{
+	struct lookup_node *helped = NULL;
+	/* A small net is one hop deep: all at once saves a round trip. */
+	unsigned alpha = l->depth < LOOKUP_BLUR_DEPTH ? LOOKUP_K : LOOKUP_ALPHA;
+	unsigned in_flight = 0;
+	unsigned window = 0;
+
+	for (unsigned i = 0; i < l->n; i++) {
+		struct lookup_node *n = &l->node[i];
+
+		if (n->state == LOOKUP_ASKED &&
+		    now_ms >= n->asked_ms + l->soft_ms)
+			n->state = LOOKUP_SLOW;
+		in_flight += n->state == LOOKUP_ASKED;
+	}
+	if (in_flight >= alpha || l->n_asked >= LOOKUP_ASKED_MAX)
+		return NULL;
+	for (unsigned i = 0; i < l->n && window < l->want; i++) {
+		struct lookup_node *n = &l->node[i];
+
+		if (n->state == LOOKUP_FRESH)
+			return n;
+		if (n->state == LOOKUP_HELPED && !helped)
+			helped = n;
+		window += n->state != LOOKUP_FAILED && n->state != LOOKUP_SLOW;
+	}
+	/* Those that have led us here are asked for the goal itself only if
+	 * nobody nearer was found. */
+	return in_flight == 0 ? helped : NULL;
+}
+
+void
+lookup_ask(struct lookup *l, struct lookup_node *n, const struct rng *rng,
+    uint64_t now_ms, struct target *ret)
+{
+	unsigned common = nodeid_common(&n->node.id, &l->goal);
+
+	assert(n->state == LOOKUP_FRESH || n->state == LOOKUP_HELPED);
+	n->blurred = n->state == LOOKUP_FRESH && !n->seed &&
+	             l->depth >= LOOKUP_BLUR_DEPTH && common + 2 < l->depth;
+	n->state = LOOKUP_ASKED;
+	n->asked_ms = now_ms;
+	l->n_asked++;
+	nodeid_blur(&l->goal,
+	    n->blurred ? common + LOOKUP_BLUR_BITS : NODEID_BITS, rng, ret);
+}
+
+struct lookup_node *
+lookup_answered(
+    struct lookup *l, const struct endpoint *at, const struct target *id)
+{
+	struct lookup_node *n = lookup_find(l, at);
+	struct lookup_node copy;
+
+	if (!n || (n->state != LOOKUP_ASKED && n->state != LOOKUP_SLOW))
+		return NULL;
+	n->state = n->blurred ? LOOKUP_HELPED : LOOKUP_ANSWERED;
+	if (nodeid_eq(&n->node.id, id) && !n->seed)
+		return n;
+	/* Another id than we were told: it counts where it really is. A
+	 * bootstrap node of a private net is a node like all others. */
+	copy = *n;
+	copy.node.id = *id;
+	if (endpoint_scope(at) != SCOPE_GLOBAL)
+		copy.seed = false;
+	copy.tier = tier_of(&copy.node, copy.seed);
+	take_out(l, (unsigned)(n - l->node));
+	return put_in(l, &copy);
+}
+
+void
+lookup_failed(struct lookup *l, const struct endpoint *at)
+{
+	struct lookup_node *n = lookup_find(l, at);
+
+	if (n)
+		n->state = LOOKUP_FAILED;
+}
+
+bool
+lookup_over(struct lookup *l, uint64_t now_ms)
+{
+	unsigned n_answered = 0;
+	bool slow = false, slow_seed = false;
+	bool spent = l->n_asked >= LOOKUP_ASKED_MAX;
+
+	if (now_ms >= l->started_ms + LOOKUP_END_MS)
+		return true;
+	for (unsigned i = 0; i < l->n; i++) {
+		const struct lookup_node *n = &l->node[i];
+
+		switch (n->state) {
+		case LOOKUP_FAILED:
+			break;
+		case LOOKUP_SLOW:
+			slow |= !n->seed;
+			slow_seed |= n->seed;
+			break;
+		case LOOKUP_ANSWERED:
+			if (++n_answered == l->want)
+				return true;
+			break;
+		case LOOKUP_FRESH:
+		case LOOKUP_HELPED:
+			if (!spent)
+				return false;
+			break;
+		case LOOKUP_ASKED:
+			return false;
+		}
+	}
+	/* Fewer than wanted: what is slow is still worth waiting for, a
+	 * bootstrap node only if there is nobody else. */
+	return !slow && !(slow_seed && n_answered == 0);
+}
+
+uint64_t
+lookup_deadline_ms(const struct lookup *l)
+{
+	uint64_t at_ms = l->started_ms + LOOKUP_END_MS;
+
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->node[i].state == LOOKUP_ASKED &&
+		    l->node[i].asked_ms + l->soft_ms < at_ms)
+			at_ms = l->node[i].asked_ms + l->soft_ms;
+	return at_ms;
+}
+
+size_t
+lookup_closest(const struct lookup *l, bool with_token,
+    const struct lookup_node **ret, size_t max)
+{
+	size_t n = 0;
+
+	/* Sorted: seeds come last, so they only fill up. */
+	for (unsigned i = 0; i < l->n && n < max; i++)
+		if (l->node[i].state == LOOKUP_ANSWERED &&
+		    (!with_token || l->node[i].token_n > 0))
+			ret[n++] = &l->node[i];
+	return n;
+}
+
+/* Least squares for d_i = i / N over the nearest, in units of 2^-48 of the
+ * space: N = sum(i^2) / sum(i d_i). */
+uint64_t
+lookup_network_size(const struct lookup *l)
+{
+	uint64_t squares = 0, products = 0;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < l->n && n < LOOKUP_K; i++) {
+		const struct lookup_node *c = &l->node[i];
+
+		if (c->state != LOOKUP_ANSWERED || c->tier != 0)
+			continue;
+		n++;
+		squares += (uint64_t)n * n;
+		products +=
+		    n * (nodeid_distance64(&c->node.id, &l->goal) >> 16);
+	}
+	if (n < LOOKUP_K || products == 0)
+		return 0;
+	assert(squares == 204);
+	return (squares << 48) / products;
+}

@@ -1,0 +1,94 @@
+/*
+ * An iterative lookup: which node to ask next and when it is over. Knows no
+ * packets; its owner asks and reports. [BEP 5] [SPEC §8]
+ */
+#ifndef PROTO_DHT_LOOKUP_H
+#define PROTO_DHT_LOOKUP_H
+
+#include "proto/base/env.h"
+#include "proto/dht/krpc.h"
+#include "proto/dht/nodeid.h"
+
+enum {
+	LOOKUP_NODES_MAX = 64, /* candidates remembered */
+	LOOKUP_ASKED_MAX = 96, /* queries of one lookup: lies end it too */
+	LOOKUP_ALPHA = 5,      /* queries in flight, slow ones not counted */
+	LOOKUP_K = 8,          /* it ends when that many nearest answered */
+	LOOKUP_WIDE = 20,      /* the same where the network may be small */
+	LOOKUP_SOFT_MS = 1000, /* from then on a node is slow, at the latest */
+	LOOKUP_SOFT_MIN_MS = 250,
+	LOOKUP_HARD_MS = 3000, /* from then on it failed */
+	LOOKUP_END_MS = 8000,
+	LOOKUP_BLUR_BITS = 3, /* of the goal beyond what a node shares */
+	LOOKUP_BLUR_DEPTH =
+	    10, /* networks less deep have no crowd to hide in */
+};
+
+enum lookup_state {
+	LOOKUP_FRESH = 1,
+	LOOKUP_ASKED,
+	LOOKUP_SLOW,   /* asked; its slot is free again */
+	LOOKUP_HELPED, /* answered for a blurred goal: may be asked again */
+	LOOKUP_ANSWERED,
+	LOOKUP_FAILED,
+};
+
+/* Where a candidate comes from. */
+enum lookup_origin {
+	LOOKUP_TABLE = 1, /* our own table */
+	LOOKUP_ANSWER,    /* somebody's answer: one a network */
+	LOOKUP_SEED,      /* bootstrap node, id unknown: comes last */
+};
+
+struct lookup_node {
+	struct krpc_node node;
+	enum lookup_state state;
+	uint8_t tier; /* 0 verified id, 1 not, 2 seed: sorts before distance */
+	bool seed;
+	bool blurred; /* its present query was */
+	uint8_t token_n;
+	uint8_t token[KRPC_TOKEN_MAX];
+	int64_t seq; /* that it said to store, -1 = none */
+	uint64_t asked_ms;
+};
+
+struct lookup {
+	struct target goal;
+	uint64_t started_ms;
+	uint64_t soft_ms;
+	unsigned depth; /* of our table: how far the network goes */
+	uint8_t want;   /* LOOKUP_K or LOOKUP_WIDE */
+	uint8_t n;
+	uint8_t n_asked;
+	/* By (tier, distance). Moves whenever a node is added. */
+	struct lookup_node node[LOOKUP_NODES_MAX];
+};
+
+void lookup_init(struct lookup *l, const struct target *goal, unsigned depth,
+    uint64_t soft_ms, uint64_t now_ms);
+/* When a node counts as slow, in a network with that round trip. */
+uint64_t lookup_soft_ms(uint64_t rtt_ms);
+/* False: known already, one of its network is there, or too far. */
+bool lookup_add(
+    struct lookup *l, const struct krpc_node *node, enum lookup_origin origin);
+/* The node to ask now, or NULL. The caller asks it and says so. */
+struct lookup_node *lookup_next(struct lookup *l, uint64_t now_ms);
+/* What to ask it for: the goal, or something near it while it is far. */
+void lookup_ask(struct lookup *l, struct lookup_node *n, const struct rng *rng,
+    uint64_t now_ms, struct target *ret);
+struct lookup_node *lookup_find(struct lookup *l, const struct endpoint *at);
+/* The node answered as `id`. Returns it in its new place. */
+struct lookup_node *lookup_answered(
+    struct lookup *l, const struct endpoint *at, const struct target *id);
+void lookup_failed(struct lookup *l, const struct endpoint *at);
+bool lookup_over(struct lookup *l, uint64_t now_ms);
+/* When to call lookup_next and lookup_over again at the latest. */
+uint64_t lookup_deadline_ms(const struct lookup *l);
+/* The nearest that answered, seeds only where others are fewer than max;
+ * returns how many. Borrowed. */
+size_t lookup_closest(const struct lookup *l, bool with_token,
+    const struct lookup_node **ret, size_t max);
+/* From the nearest that answered, 0 = unknown. */
+uint64_t lookup_network_size(const struct lookup *l);
+
+#endif /* PROTO_DHT_LOOKUP_H */
