@@ -177,7 +177,7 @@ read_error(const struct bencode *b, struct krpc *m)
 enum err
 krpc_decode(struct span in, struct bencode *scratch, struct krpc *ret)
 {
-	struct krpc m = { 0 };
+	struct krpc m = { .kind = KRPC_QUERY };
 	struct span y;
 	bool good = false;
 
