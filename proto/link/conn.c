@@ -1,0 +1,614 @@
+/*
+ * Life of a link: sessions come and go under it, a HELLO with a new instance
+ * ends it, silence kills it. Of several sessions the one with the highest
+ * rank carries the data; both sides compute the same rank, so they agree on
+ * which key survives however handshakes crossed.
+ */
+#include "proto/link/conn.h"
+#include "proto/link/attempt.h"
+#include "proto/link/out.h"
+#include "proto/link/peer.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- sessions ---- */
+
+struct session *
+conn_session_new(struct links *l, struct peer *p,
+    const struct handshake_keys *keys, struct now now)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	session_init(s, keys, l->rng, now.mono_ms);
+	s->peer = p;
+	s->key = l->next_key++;
+	for (uint8_t i = 0; i < keys->n_receive_index; i++) {
+		struct index_entry *e = &s->entry[i];
+
+		e->index = keys->receive_index[i];
+		e->session = s;
+		if (index_add(l, e)) {
+			conn_session_free(l, s);
+			return NULL;
+		}
+		s->n_entry++;
+	}
+	return s;
+}
+
+void
+conn_session_free(struct links *l, struct session *s)
+{
+	for (uint8_t i = 0; i < s->n_entry; i++)
+		index_del(l, &s->entry[i]);
+	session_wipe(s);
+	free(s);
+}
+
+void
+conn_half_free(struct links *l, struct peer *p)
+{
+	if (!p->half)
+		return;
+	assert(p->half->state == SESSION_HALF && l->n_half > 0);
+	conn_session_free(l, p->half);
+	p->half = NULL;
+	l->n_half--;
+}
+
+/* ---- life ---- */
+
+static void
+streams_begin(struct conn *c)
+{
+	stream_send_clear(&c->send);
+	stream_receive_clear(&c->receive);
+	c->credit = LINK_CREDIT;
+	c->max_data = LINK_CREDIT;
+	c->max_data_due = false;
+	c->max_stream_due = false;
+	c->room_low = false;
+}
+
+static struct conn *
+conn_new(const struct endpoint *path, struct now now)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	if (recovery_init(&c->recovery, LINK_DATAGRAM_MAX)) {
+		free(c);
+		return NULL;
+	}
+	streams_begin(c);
+	c->path = *path;
+	c->heard_ms = now.mono_ms;
+	c->sent_ms = now.mono_ms;
+	c->waiting_ms = NEVER;
+	c->ping_after_ms = LINK_PING_MIN_MS;
+	return c;
+}
+
+/* The session that is missed least: a replaced one, else one that is not
+ * live, whichever ends first. */
+static struct session *
+least(const struct conn *c)
+{
+	struct session *s = NULL;
+
+	for (uint8_t i = 0; i < c->n_s; i++) {
+		struct session *t = c->s[i];
+
+		if (t == c->cur)
+			continue;
+		if (!s ||
+		    (t->state == SESSION_OLD) > (s->state == SESSION_OLD) ||
+		    (t->state == s->state && t->deadline_ms < s->deadline_ms))
+			s = t;
+	}
+	return s;
+}
+
+enum err
+conn_adopt(struct links *l, struct peer *p, struct session *s, struct now now)
+{
+	struct conn *c = p->conn;
+
+	assert(s->state == SESSION_OPEN && s->peer == p);
+	if (!c) {
+		c = conn_new(&s->from, now);
+		if (!c)
+			return ERR_NOMEM;
+		p->conn = c;
+	}
+	if (c->n_s == LINK_SESSIONS_MAX)
+		conn_drop_session(l, p, least(c));
+	assert(c->n_s < LINK_SESSIONS_MAX);
+	c->s[c->n_s++] = s;
+	peer_touch(l, p);
+	return ERR_OK;
+}
+
+void
+conn_drop_session(struct links *l, struct peer *p, struct session *s)
+{
+	struct conn *c = p->conn;
+	uint8_t i = 0;
+
+	while (c->s[i] != s) {
+		i++;
+		assert(i < c->n_s);
+	}
+	c->s[i] = c->s[--c->n_s];
+	if (c->cur == s)
+		c->cur = NULL;
+	recovery_drop_key(&c->recovery, s->key);
+	conn_session_free(l, s);
+	conn_settle(l, p);
+}
+
+static void
+conn_free(struct links *l, struct peer *p)
+{
+	struct conn *c = p->conn;
+
+	for (uint8_t i = 0; i < c->n_s; i++)
+		conn_session_free(l, c->s[i]);
+	stream_send_clear(&c->send);
+	stream_receive_clear(&c->receive);
+	recovery_clear(&c->recovery);
+	free(c->out_down);
+	sodium_memzero(c, sizeof(*c));
+	free(c);
+	p->conn = NULL;
+	p->writable = false;
+	if (l->data_lent == p)
+		l->data_lent = NULL;
+	peer_touch(l, p);
+}
+
+/* Queues the LINK_OUT_DOWN that was made beforehand. */
+static void
+tell_down(struct links *l, struct conn *c, enum err err)
+{
+	assert(c->up && c->out_down && l->n_up > 0);
+	c->out_down->o.err = err;
+	out_push(l, c->out_down);
+	c->out_down = NULL;
+	c->up = false;
+	l->n_up--;
+}
+
+void
+conn_down(struct links *l, struct peer *p, enum err err)
+{
+	struct conn *c = p->conn;
+	bool was_up;
+
+	if (!c)
+		return;
+	was_up = c->up;
+	if (was_up)
+		tell_down(l, c, err);
+	conn_free(l, p);
+	/* Once bytes may have flowed, a new link must not pass for this one. */
+	if (was_up)
+		peer_new_instance(l, p);
+	if (p->attempt && p->attempt->persist)
+		attempt_free(l, p);
+}
+
+void
+conn_close(struct links *l, struct peer *p, struct session *s,
+    enum frame_close code, enum err err, struct now now)
+{
+	conn_send_close(l, p, s, code, now);
+	conn_down(l, p, err);
+}
+
+/* ---- up ---- */
+
+/* s carries the link from now on, unless a newer one does. */
+static void
+make_current(struct links *l, struct peer *p, struct session *s, struct now now)
+{
+	struct conn *c = p->conn;
+	struct session *old = c->cur;
+
+	assert(s->hello_seen && s != old);
+	s->state = SESSION_LIVE;
+	s->deadline_ms = NEVER;
+	if (old && old->rank > s->rank) {
+		old = s;
+	} else {
+		c->cur = s;
+		c->rescue = false;
+		c->probe.active = false;
+		c->observed_due = true;
+		if (!endpoint_eq(&c->path, &s->from) && c->up)
+			(void)out_at(l, LINK_OUT_PATH, p->number, &s->from);
+		c->path = s->from;
+		address_answered(p, &s->from, now.mono_ms);
+	}
+	if (!old)
+		return;
+	old->state = SESSION_OLD;
+	old->deadline_ms = now.mono_ms + SESSION_OLD_MS;
+	c->rekeys++;
+}
+
+/* The other process is not the one that we had the link with. */
+static void
+start_over(struct links *l, struct peer *p, struct session *s)
+{
+	struct conn *c = p->conn;
+
+	tell_down(l, c, ERR_STATE);
+	while (c->n_s > 1)
+		conn_drop_session(l, p, c->s[c->s[0] == s]);
+	assert(c->s[0] == s);
+	c->cur = NULL;
+	recovery_reset(&c->recovery);
+	streams_begin(c);
+	c->rescue = false;
+	c->probe.active = false;
+	c->response_due = false;
+	p->writable = false;
+	c->rekeys = 0;
+	c->bytes_in = 0;
+	c->bytes_out = 0;
+	if (l->data_lent == p)
+		l->data_lent = NULL;
+	/* Its record is gone, so nobody would notice its loss. */
+	s->hello_due = true;
+}
+
+static void
+tell_up(struct links *l, struct peer *p, struct out *up, struct out *down,
+    const struct link_hello *hello)
+{
+	struct conn *c = p->conn;
+
+	assert(!c->up && !c->out_down);
+	up->o.endpoint = c->path;
+	up->o.hello = *hello;
+	out_push(l, up);
+	c->out_down = down;
+	c->up = true;
+	l->n_up++;
+}
+
+static enum err
+greeted_contact(struct links *l, struct peer *p, struct session *s,
+    const struct link_hello *hello, const uint8_t instance[HELLO_INSTANCE_SIZE],
+    struct now now)
+{
+	struct conn *c = p->conn;
+	bool same =
+	    c->up && memcmp(c->instance, instance, HELLO_INSTANCE_SIZE) == 0;
+	struct out *up = NULL, *down = NULL;
+
+	if (!same) {
+		up = out_new(LINK_OUT_UP, p->number, 0);
+		down = out_new(LINK_OUT_DOWN, p->number, 0);
+		if (!up || !down) {
+			free(up);
+			free(down);
+			return ERR_NOMEM;
+		}
+	}
+	if (!same && c->up)
+		start_over(l, p, s);
+	s->hello_seen = true;
+	make_current(l, p, s, now);
+	attempt_free(l, p); /* whatever it was for: we have met */
+	if (!same) {
+		memcpy(c->instance, instance, HELLO_INSTANCE_SIZE);
+		c->up_ms = now.mono_ms;
+		tell_up(l, p, up, down, hello);
+	}
+	return ERR_OK;
+}
+
+/* The only thing that a pairing session carries was said. */
+static enum err
+greeted_pairing(struct links *l, struct peer *p, struct session *s,
+    const struct link_hello *hello, struct now now)
+{
+	struct conn *c = p->conn;
+	struct out *o = out_new(LINK_OUT_PAIRED, p->number, 0);
+
+	if (!o)
+		return ERR_NOMEM;
+	o->o.endpoint = s->from;
+	o->o.root = s->keys.root_next;
+	o->o.hello = *hello;
+	if (p->cfg.role == LINK_INVITER && p->cfg.n_s == 0) {
+		/* Nobody else is taken from now on. */
+		p->cfg.s[0] = s->s;
+		p->cfg.n_s = 1;
+	}
+	out_push(l, o);
+	s->hello_seen = true;
+	s->deadline_ms = now.mono_ms + LINK_PAIRED_MS;
+	c->paired = true;
+	return ERR_OK;
+}
+
+enum err
+conn_greeted(struct links *l, struct peer *p, struct session *s,
+    const struct link_hello *hello, const uint8_t instance[HELLO_INSTANCE_SIZE],
+    struct now now)
+{
+	enum err err;
+
+	assert(s->state == SESSION_OPEN && !s->hello_seen && s->confirmed);
+	if (p->cfg.role == LINK_CONTACT)
+		err = greeted_contact(l, p, s, hello, instance, now);
+	else
+		err = greeted_pairing(l, p, s, hello, now);
+	if (err)
+		return err;
+	if (!s->initiator)
+		s->hello_due = true;
+	peer_touch(l, p);
+	return ERR_OK;
+}
+
+void
+conn_moved(struct links *l, struct peer *p, const struct endpoint *to)
+{
+	struct conn *c = p->conn;
+
+	assert(c->up && c->cur);
+	c->path = *to;
+	c->observed_due = true;
+	recovery_new_path(&c->recovery);
+	(void)out_at(l, LINK_OUT_PATH, p->number, to);
+}
+
+/* ---- what became of packets ---- */
+
+static struct session *
+session_of_key(const struct conn *c, uint32_t key)
+{
+	for (uint8_t i = 0; i < c->n_s; i++) {
+		if (c->s[i]->key == key)
+			return c->s[i];
+	}
+	return NULL;
+}
+
+static void
+on_acked(struct conn *c, struct session *s, const struct sent *sent)
+{
+	stream_send_acked(&c->send, sent->stream);
+	if (!s)
+		return;
+	if (sent->carried & SENT_HELLO) {
+		s->hello_acked = true;
+		s->hello_due = false;
+	}
+	if (sent->carried & SENT_ACK)
+		ranges_cut_below(&s->received, sent->ack_hi);
+}
+
+/* Marks what a packet carried to be sent again. */
+static void
+on_lost(struct conn *c, struct session *s, const struct sent *sent)
+{
+	stream_send_lost(&c->send, sent->stream);
+	if (sent->carried & SENT_MAX_DATA)
+		c->max_data_due = true;
+	if (sent->carried & SENT_MAX_STREAM)
+		c->max_stream_due = true;
+	if (sent->carried & SENT_OBSERVED)
+		c->observed_due = true;
+	if (s && (sent->carried & SENT_HELLO) && !s->hello_acked)
+		s->hello_due = true;
+}
+
+void
+conn_settle(struct links *l, struct peer *p)
+{
+	struct conn *c = p->conn;
+	struct sent sent;
+	bool acked;
+
+	while (recovery_result(&c->recovery, &sent, &acked)) {
+		struct session *s = session_of_key(c, sent.key);
+
+		if (acked)
+			on_acked(c, s, &sent);
+		else
+			on_lost(c, s, &sent);
+	}
+	if (c->up && c->room_low &&
+	    stream_send_room(&c->send) >= STREAM_WINDOW / 2) {
+		c->room_low = false;
+		p->writable = true;
+		peer_ready(l, p);
+	}
+}
+
+uint64_t
+conn_stream_out(const struct links *l, const struct peer *p)
+{
+	return peer_we_are_lower(l, p) ? 2 : 3;
+}
+
+uint64_t
+conn_stream_in(const struct links *l, const struct peer *p)
+{
+	return 5 - conn_stream_out(l, p);
+}
+
+/* ---- time ---- */
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* When the keys in use should be renewed by us: the lower ID at their time,
+ * the higher a little later, in case the lower did not. */
+static uint64_t
+renew_at_ms(const struct links *l, const struct peer *p)
+{
+	const struct conn *c = p->conn;
+	const struct session *s = c->cur;
+	bool lower = peer_we_are_lower(l, p);
+	uint64_t full = SESSION_PACKETS_MAX / 8 * (lower ? 6 : 7);
+	uint64_t at = s->born_ms + SESSION_IDLE_MS;
+
+	if (s->data_ms != NEVER)
+		at = earlier(at, s->data_ms + SESSION_DATA_MS);
+	if (!lower)
+		at += LINK_HIGHER_LATER_MS;
+	if (s->next > full)
+		at = 0;
+	return at > c->renew_ms ? at : c->renew_ms;
+}
+
+/* Past this the keys are not to be used, whatever the peer does. */
+static uint64_t
+overdue_at_ms(const struct conn *c)
+{
+	uint64_t at = c->cur->born_ms + SESSION_IDLE_MS;
+
+	if (c->cur->data_ms != NEVER)
+		at = earlier(at, c->cur->data_ms + SESSION_DATA_MS);
+	return at + SESSION_OVERDUE_MS;
+}
+
+static uint64_t
+doubt_at_ms(const struct conn *c)
+{
+	uint64_t silence = 3 * recovery_pto_base_ms(&c->recovery);
+
+	if (c->waiting_ms == NEVER)
+		return NEVER;
+	if (silence < LINK_SILENCE_MS)
+		silence = LINK_SILENCE_MS;
+	return c->waiting_ms + silence;
+}
+
+static uint64_t
+up_deadline_ms(const struct links *l, const struct peer *p)
+{
+	const struct conn *c = p->conn;
+	uint64_t at = c->heard_ms + LINK_DEAD_MS;
+
+	at = earlier(at, overdue_at_ms(c));
+	if (!c->rescue)
+		at = earlier(at, doubt_at_ms(c));
+	if (!p->attempt)
+		at = earlier(at, renew_at_ms(l, p));
+	if (peer_we_are_lower(l, p))
+		at = earlier(at, c->sent_ms + c->ping_after_ms);
+	if (c->probe.active)
+		at = earlier(at, c->probe.next_ms);
+	return at;
+}
+
+uint64_t
+conn_deadline_ms(const struct links *l, const struct peer *p)
+{
+	const struct conn *c = p->conn;
+	uint64_t at = NEVER;
+
+	if (!c)
+		return NEVER;
+	for (uint8_t i = 0; i < c->n_s; i++) {
+		at = earlier(at, c->s[i]->deadline_ms);
+		at = earlier(at, c->s[i]->ack_ms);
+	}
+	at = earlier(at, c->recovery.loss_ms);
+	at = earlier(at, recovery_pto_ms(&c->recovery));
+	if (c->up)
+		at = earlier(at, up_deadline_ms(l, p));
+	return at;
+}
+
+/* False: no session is left, and the link is gone. */
+static bool
+expire_sessions(struct links *l, struct peer *p, struct now now)
+{
+	struct conn *c = p->conn;
+	bool alive = false;
+
+	for (uint8_t i = c->n_s; i-- > 0;) {
+		if (now.mono_ms >= c->s[i]->deadline_ms)
+			conn_drop_session(l, p, c->s[i]);
+		else if (c->s[i]->state != SESSION_OLD)
+			alive = true;
+	}
+	if (!alive)
+		conn_down(l, p, ERR_EXPIRED);
+	return alive;
+}
+
+static void
+tick_recovery(struct links *l, struct peer *p, struct now now)
+{
+	struct conn *c = p->conn;
+	const struct sent *oldest;
+
+	if (now.mono_ms >= c->recovery.loss_ms) {
+		recovery_on_loss_timer(&c->recovery, now.mono_ms);
+		conn_settle(l, p);
+	}
+	if (now.mono_ms < recovery_pto_ms(&c->recovery))
+		return;
+	oldest = recovery_on_pto(&c->recovery, now.mono_ms);
+	if (oldest)
+		on_lost(c, session_of_key(c, oldest->key), oldest);
+	c->force = 2; /* probes may pass the window [RFC 9002 §6.2.4] */
+	c->ping_due = true;
+}
+
+static void
+tick_up(struct links *l, struct peer *p, struct now now)
+{
+	struct conn *c = p->conn;
+
+	if (peer_we_are_lower(l, p) &&
+	    now.mono_ms >= c->sent_ms + c->ping_after_ms) {
+		c->ping_due = true;
+		c->ping_after_ms =
+		    LINK_PING_MIN_MS +
+		    rng_below(l->rng, LINK_PING_MAX_MS - LINK_PING_MIN_MS + 1);
+	}
+	if (!c->rescue && now.mono_ms >= doubt_at_ms(c)) {
+		c->rescue = true;
+		attempt_revive(l, p, now);
+	} else if (!p->attempt && now.mono_ms >= renew_at_ms(l, p)) {
+		c->renew_ms = now.mono_ms + LINK_RENEW_AGAIN_MS;
+		attempt_revive(l, p, now);
+	}
+}
+
+void
+conn_tick(struct links *l, struct peer *p, struct now now)
+{
+	struct conn *c = p->conn;
+
+	if (!c || !expire_sessions(l, p, now))
+		return;
+	peer_touch(l, p);
+	if (c->up && (now.mono_ms >= c->heard_ms + LINK_DEAD_MS ||
+	                 now.mono_ms >= overdue_at_ms(c))) {
+		conn_down(l, p, ERR_EXPIRED);
+		return;
+	}
+	tick_recovery(l, p, now);
+	if (c->up)
+		tick_up(l, p, now);
+}

@@ -1,0 +1,59 @@
+/*
+ * The running link of a peer: its sessions, streams and timers.
+ * [SPEC §6.5] [SPEC §7]
+ */
+#ifndef PROTO_LINK_CONN_H
+#define PROTO_LINK_CONN_H
+
+#include "proto/link/state.h"
+
+/* ---- conn.c: life ---- */
+
+/* A session of these keys, with its receiver indices; NULL: no memory. */
+struct session *conn_session_new(struct links *l, struct peer *p,
+    const struct handshake_keys *keys, struct now now);
+/* Wipes and frees a session that belongs to no link (any more). */
+void conn_session_free(struct links *l, struct session *s);
+/* The half-open state is given up. */
+void conn_half_free(struct links *l, struct peer *p);
+
+/* Gives the session to the peer's link, which is made if there is none.
+ * ERR_NOMEM: s is still the caller's. */
+MUST_USE enum err
+conn_adopt(struct links *l, struct peer *p, struct session *s, struct now now);
+/* Takes a session out of the link and frees it. */
+void conn_drop_session(struct links *l, struct peer *p, struct session *s);
+/* The peer's HELLO under s is good; how the link goes on. ERR_NOMEM: nothing
+ * happened, HELLO will come again. */
+MUST_USE enum err conn_greeted(struct links *l, struct peer *p,
+    struct session *s, const struct link_hello *hello,
+    const uint8_t instance[HELLO_INSTANCE_SIZE], struct now now);
+/* Ends it without a word to the peer; LINK_OUT_DOWN if it was up. */
+void conn_down(struct links *l, struct peer *p, enum err err);
+/* Tells the peer, then ends it. */
+void conn_close(struct links *l, struct peer *p, struct session *s,
+    enum frame_close code, enum err err, struct now now);
+/* The path was proven. */
+void conn_moved(struct links *l, struct peer *p, const struct endpoint *to);
+
+void conn_tick(struct links *l, struct peer *p, struct now now);
+uint64_t conn_deadline_ms(const struct links *l, const struct peer *p);
+/* Takes what recovery decided over packets. */
+void conn_settle(struct links *l, struct peer *p);
+/* Numbers of the chat streams. [SPEC §7.3] */
+uint64_t conn_stream_out(const struct links *l, const struct peer *p);
+uint64_t conn_stream_in(const struct links *l, const struct peer *p);
+
+/* ---- conn_send.c ---- */
+
+void conn_flush(struct links *l, struct peer *p, struct now now);
+void conn_send_close(struct links *l, struct peer *p, struct session *s,
+    enum frame_close code, struct now now);
+
+/* ---- conn_receive.c ---- */
+
+/* A datagram with a receiver index of s. False: it is not of this session. */
+bool conn_receive(struct links *l, struct session *s,
+    const struct endpoint *from, struct span datagram, struct now now);
+
+#endif /* PROTO_LINK_CONN_H */

@@ -1,0 +1,362 @@
+/*
+ * Building packets: what is due goes out in as few datagrams as it fits, each
+ * padded with zeros to a bucket, so that a length tells little. [SPEC §6.4]
+ */
+#include "proto/link/conn.h"
+#include "proto/link/out.h"
+#include "proto/link/peer.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <string.h>
+
+/* Below this it is not worth a piece of stream. */
+enum { PIECE_MIN = 16, CLOSE_SIZE_MAX = 16 };
+
+struct packet {
+	struct session *s; /* borrowed */
+	struct writer w;
+	struct sent sent;
+	bool eliciting;
+	uint8_t bytes[PACKET_OVERHEAD + LINK_PLAIN_MAX];
+};
+
+/* ---- one packet ---- */
+
+static void
+packet_begin(struct packet *k, struct session *s)
+{
+	size_t max = LINK_PLAIN_MAX;
+
+	assert(s->udp_max >= HANDSHAKE_UDP_MIN);
+	if (max > (size_t)s->udp_max - PACKET_OVERHEAD)
+		max = (size_t)s->udp_max - PACKET_OVERHEAD;
+	k->s = s;
+	k->w = wr_init(k->bytes + PACKET_HEAD, max);
+	k->sent = (struct sent){ .key = s->key };
+	k->eliciting = false;
+}
+
+/* The smallest bucket that holds n; the last one is the path's largest. */
+static size_t
+bucket(size_t n, size_t largest)
+{
+	for (size_t b = PACKET_PLAIN_MIN; b <= 1024; b *= 2) {
+		if (n <= b && b <= largest)
+			return b;
+	}
+	return largest;
+}
+
+/* Pads, seals, sends, and remembers it if it wants an answer. */
+static void
+packet_end(struct links *l, struct peer *p, struct packet *k,
+    const struct endpoint *to, struct now now)
+{
+	struct conn *c = p->conn;
+	size_t n = bucket(k->w.n, k->w.cap);
+
+	assert(!k->w.bad && k->w.n > 0);
+	wr_zeros(&k->w, n - k->w.n);
+	k->sent.number = session_seal(k->s, l->rng, n, k->bytes);
+	k->sent.bytes = (uint16_t)(n + PACKET_OVERHEAD);
+	k->sent.at_ms = now.mono_ms;
+	/* Without memory it is as good as lost on its way. */
+	(void)out_send(l, to, k->bytes, n + PACKET_OVERHEAD);
+	c->bytes_out += n + PACKET_OVERHEAD;
+	c->sent_ms = now.mono_ms;
+	if (!k->eliciting)
+		return;
+	recovery_sent(&c->recovery, &k->sent);
+	if (c->waiting_ms == NEVER)
+		c->waiting_ms = now.mono_ms;
+}
+
+/* ---- frames ---- */
+
+static void
+put_hello(struct links *l, struct peer *p, struct packet *k, struct now now)
+{
+	struct link_hello h = { .time_ms = now.wall_ms };
+	uint8_t body[FRAME_HELLO_SIZE];
+	uint8_t i = 0;
+
+	while (i < l->self.n_s && memcmp(l->self.s[i].pk.b, k->s->own_s.b,
+	                              sizeof(k->s->own_s.b)) != 0)
+		i++;
+	if (i == l->self.n_s)
+		return; /* that S is gone; the session will not come up */
+	h.id = l->self.id;
+	h.cert = l->self.s[i].cert;
+	h.reach = l->self.reach;
+	memcpy(h.db_epoch, l->self.db_epoch, sizeof(h.db_epoch));
+	hello_encode(&h, p->instance, body);
+	frame_write_hello(&k->w, body);
+	sodium_memzero(body, sizeof(body));
+	k->s->hello_due = false;
+	k->sent.carried |= SENT_HELLO;
+	k->eliciting = true;
+}
+
+static void
+put_ack(struct packet *k, struct now now)
+{
+	struct session *s = k->s;
+	uint64_t delay = (now.mono_ms - s->largest_ms) * 1000 / 8;
+
+	if (s->unacked == 0)
+		return;
+	if (frame_ack_size(&s->received, delay) > k->w.cap - k->w.n)
+		return;
+	frame_write_ack(&k->w, &s->received, delay);
+	k->sent.carried |= SENT_ACK;
+	k->sent.ack_hi = s->received.r[s->received.n - 1].hi;
+	session_acked(s);
+}
+
+static void
+put_control(struct links *l, struct peer *p, struct packet *k)
+{
+	struct conn *c = p->conn;
+
+	if (c->max_stream_due) {
+		frame_write_max_stream_data(
+		    &k->w, conn_stream_in(l, p), c->receive.limit);
+		k->sent.carried |= SENT_MAX_STREAM;
+		c->max_stream_due = false;
+		k->eliciting = true;
+	}
+	if (c->max_data_due) {
+		frame_write_max_data(&k->w, c->max_data);
+		k->sent.carried |= SENT_MAX_DATA;
+		c->max_data_due = false;
+		k->eliciting = true;
+	}
+	if (c->observed_due) {
+		frame_write_observed(&k->w, &c->path);
+		k->sent.carried |= SENT_OBSERVED;
+		c->observed_due = false;
+		k->eliciting = true;
+	}
+	assert(!k->w.bad);
+}
+
+static void
+put_stream(struct links *l, struct peer *p, struct packet *k, struct now now)
+{
+	struct conn *c = p->conn;
+	uint8_t piece[LINK_PLAIN_MAX];
+	size_t room = k->w.cap - k->w.n;
+
+	if (room < FRAME_STREAM_OVERHEAD + PIECE_MIN)
+		return;
+	k->sent.stream =
+	    stream_send_take(&c->send, c->credit, room - FRAME_STREAM_OVERHEAD);
+	room = (size_t)(k->sent.stream.hi - k->sent.stream.lo);
+	if (room == 0)
+		return;
+	stream_send_copy(&c->send, k->sent.stream, piece);
+	frame_write_stream(
+	    &k->w, conn_stream_out(l, p), k->sent.stream.lo, room);
+	wr_bytes(&k->w, piece, room);
+	assert(!k->w.bad);
+	sodium_memzero(piece, room);
+	k->eliciting = true;
+	if (k->s->data_ms == NEVER)
+		k->s->data_ms = now.mono_ms;
+}
+
+/* ---- what is due ---- */
+
+static bool
+control_due(const struct conn *c)
+{
+	return c->max_data_due || c->max_stream_due || c->observed_due;
+}
+
+static bool
+may_send(struct conn *c, const struct session *s)
+{
+	return session_may_send(s) && recovery_has_room(&c->recovery);
+}
+
+/* One packet with everything under s that fits; HELLO stands first until it
+ * is acknowledged, so that any packet can be the first to arrive. */
+static void
+send_full(struct links *l, struct peer *p, struct session *s, struct now now)
+{
+	struct conn *c = p->conn;
+	struct packet k;
+
+	packet_begin(&k, s);
+	if (!s->hello_acked && (s->hello_due || s == c->cur))
+		put_hello(l, p, &k, now);
+	put_ack(&k, now);
+	if (c->up && s == c->cur) {
+		put_control(l, p, &k);
+		put_stream(l, p, &k, now);
+	}
+	if (c->ping_due || (s->initiator && !s->confirmed)) {
+		wr_u8(&k.w, FRAME_PING);
+		k.eliciting = true;
+		c->ping_due = false;
+	}
+	if (k.w.n > 0)
+		packet_end(l, p, &k, &c->path, now);
+}
+
+static void
+send_ack(struct links *l, struct peer *p, struct session *s, struct now now)
+{
+	struct packet k;
+
+	packet_begin(&k, s);
+	put_ack(&k, now);
+	if (k.w.n > 0)
+		packet_end(l, p, &k, &p->conn->path, now);
+}
+
+/* Where the session's handshake went, until it carries the link. */
+static void
+send_hello(struct links *l, struct peer *p, struct session *s, struct now now)
+{
+	struct conn *c = p->conn;
+	struct packet k;
+
+	packet_begin(&k, s);
+	put_hello(l, p, &k, now);
+	put_ack(&k, now);
+	if (!s->confirmed) {
+		wr_u8(&k.w, FRAME_PING);
+		k.eliciting = true;
+	}
+	if (k.w.n > 0)
+		packet_end(l, p, &k, s == c->cur ? &c->path : &s->from, now);
+	s->hello_due = false;
+}
+
+/* ---- paths ---- */
+
+/* Both are padded as far as three times what came allows, to show that the
+ * path takes full datagrams. [RFC 9000 §8.2] */
+static void
+send_path(struct links *l, struct peer *p, const struct endpoint *to,
+    size_t budget, struct packet *k, struct now now)
+{
+	if (budget < PACKET_OVERHEAD + PACKET_PLAIN_MIN)
+		return;
+	budget -= PACKET_OVERHEAD;
+	for (size_t b = 1024; budget < k->w.cap && b >= PACKET_PLAIN_MIN;
+	     b /= 2) {
+		if (b <= budget)
+			budget = k->w.cap = b;
+	}
+	wr_zeros(&k->w, k->w.cap - k->w.n);
+	packet_end(l, p, k, to, now);
+}
+
+static void
+send_response(struct links *l, struct peer *p, struct now now)
+{
+	struct conn *c = p->conn;
+	struct packet k;
+
+	c->response_due = false;
+	if (!c->cur || !session_may_send(c->cur))
+		return;
+	packet_begin(&k, c->cur);
+	frame_write_path(&k.w, FRAME_PATH_RESPONSE, c->response);
+	send_path(l, p, &c->response_to, c->response_max, &k, now);
+}
+
+static void
+send_challenge(struct links *l, struct peer *p, struct now now)
+{
+	struct conn *c = p->conn;
+	struct probe *b = &c->probe;
+	uint8_t index = c->cur->at_index;
+	uint64_t room = 3 * b->in - b->out, before = c->bytes_out;
+	struct packet k;
+
+	if (b->n == LINK_PROBES_MAX || !session_may_send(c->cur)) {
+		b->active = false;
+		return;
+	}
+	b->n++;
+	b->next_ms = now.mono_ms + LINK_PROBE_MS;
+	packet_begin(&k, c->cur);
+	frame_write_path(&k.w, FRAME_PATH_CHALLENGE, b->data);
+	c->cur->at_index = b->at_index;
+	send_path(
+	    l, p, &b->at, room < SIZE_MAX ? (size_t)room : SIZE_MAX, &k, now);
+	c->cur->at_index = index;
+	b->out += c->bytes_out - before;
+}
+
+/* ---- all that is due ---- */
+
+static void
+flush_data(struct links *l, struct peer *p, struct now now)
+{
+	struct conn *c = p->conn;
+
+	while (c->up && may_send(c, c->cur)) {
+		bool due = control_due(c) || c->ping_due ||
+		           stream_send_due(&c->send, c->credit);
+
+		if (!due)
+			break;
+		if (!recovery_may_send(&c->recovery) && c->force == 0)
+			break;
+		if (c->force > 0)
+			c->force--;
+		send_full(l, p, c->cur, now);
+	}
+	c->force = 0;
+}
+
+void
+conn_flush(struct links *l, struct peer *p, struct now now)
+{
+	struct conn *c = p->conn;
+
+	if (!c)
+		return;
+	if (c->response_due)
+		send_response(l, p, now);
+	if (c->probe.active && c->cur && now.mono_ms >= c->probe.next_ms)
+		send_challenge(l, p, now);
+	for (uint8_t i = 0; i < c->n_s; i++) {
+		struct session *s = c->s[i];
+
+		if (s->hello_due && s != c->cur && may_send(c, s))
+			send_hello(l, p, s, now);
+	}
+	flush_data(l, p, now);
+	if (c->cur && c->cur->hello_due && may_send(c, c->cur))
+		send_full(l, p, c->cur, now);
+	for (uint8_t i = 0; i < c->n_s; i++) {
+		struct session *s = c->s[i];
+
+		if (session_ack_due(s, now.mono_ms) && session_may_send(s))
+			send_ack(l, p, s, now);
+	}
+	if (!c->up)
+		c->ping_due = false;
+}
+
+void
+conn_send_close(struct links *l, struct peer *p, struct session *s,
+    enum frame_close code, struct now now)
+{
+	struct conn *c = p->conn;
+	struct packet k;
+
+	assert(c && s);
+	if (!session_may_send(s))
+		return;
+	packet_begin(&k, s);
+	frame_write_close(&k.w, code);
+	assert(k.w.n <= CLOSE_SIZE_MAX);
+	packet_end(l, p, &k, s == c->cur ? &c->path : &s->from, now);
+}

@@ -1,0 +1,25 @@
+/* The queue of outputs. [proto/link/link.h] */
+#ifndef PROTO_LINK_OUT_H
+#define PROTO_LINK_OUT_H
+
+#include "proto/link/state.h"
+
+/* An output with n bytes behind it, to be filled and pushed; or NULL. */
+struct out *out_new(enum link_out_kind kind, uint32_t peer, size_t n);
+void out_push(struct links *l, struct out *o);
+/* False: no memory, nothing was queued. */
+bool out_simple(struct links *l, enum link_out_kind kind, uint32_t peer);
+bool
+out_err(struct links *l, enum link_out_kind kind, uint32_t peer, enum err err);
+bool out_at(struct links *l, enum link_out_kind kind, uint32_t peer,
+    const struct endpoint *e);
+bool out_send(
+    struct links *l, const struct endpoint *to, const uint8_t *p, size_t n);
+/* The peer's ratchet and last_ts as they are now. */
+bool out_state(struct links *l, const struct peer *p);
+bool out_pop(struct links *l, struct link_out *ret);
+/* Frees what the last out_pop lent. */
+void out_release(struct links *l);
+void out_clear(struct links *l);
+
+#endif /* PROTO_LINK_OUT_H */

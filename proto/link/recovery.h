@@ -1,0 +1,106 @@
+/*
+ * Which packets are in flight, when they count as lost, how long a round trip
+ * takes and how much may be under way. [RFC 9002] [SPEC §7.4]
+ *
+ * Packet numbers are the counters of one key. After a renewal two keys are in
+ * use for a while, so every record carries the number of its key; what one
+ * key acknowledges says nothing of another's packets.
+ */
+#ifndef PROTO_LINK_RECOVERY_H
+#define PROTO_LINK_RECOVERY_H
+
+#include "proto/base/env.h"
+#include "proto/base/err.h"
+#include "proto/link/ranges.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	RECOVERY_PACKETS_MAX = 1024, /* records; more wait for an answer */
+	RECOVERY_REORDER = 3,        /* packets [RFC 9002 §6.1.1] */
+	RECOVERY_GRANULARITY_US = 1000,
+	RECOVERY_INITIAL_RTT_US = 333000, /* [RFC 9002 §6.2.2] */
+	RECOVERY_ACK_DELAY_US = 25000,    /* bound of the peer's, at most */
+	RECOVERY_WINDOW_MAX = 1024 * 1024,
+	RECOVERY_PERSISTENT = 3, /* PTOs without an ack [RFC 9002 §7.6.1] */
+	RECOVERY_PTO_SHIFT_MAX = 6,
+};
+
+/* What a packet carried that is wanted again if it is lost. */
+enum {
+	SENT_HELLO = 1,
+	SENT_MAX_DATA = 2,
+	SENT_MAX_STREAM = 4,
+	SENT_OBSERVED = 8,
+	SENT_ACK = 16, /* acknowledged everything up to ack_hi - 1 */
+};
+
+struct sent {
+	uint32_t key; /* the caller's number of the key */
+	uint64_t number;
+	uint64_t at_ms;
+	uint64_t ack_hi;
+	struct range stream; /* empty if none */
+	uint16_t bytes;      /* of the datagram */
+	uint8_t carried;     /* SENT_x */
+	uint8_t state;       /* private */
+};
+
+struct recovery {
+	struct sent *ring; /* owned; RECOVERY_PACKETS_MAX records */
+	uint32_t head, n;  /* in the order of sending */
+	uint32_t results;  /* records that wait for recovery_result */
+	uint32_t in_flight_n;
+	/* Round trip, in us. */
+	bool has_rtt;
+	uint64_t latest_us, smoothed_us, var_us, min_us;
+	/* Window, in bytes of datagrams. */
+	uint64_t window, threshold, in_flight;
+	uint32_t datagram;    /* bytes of a full one */
+	uint64_t recovery_ms; /* begin of the last congestion event */
+	bool in_recovery_ever;
+	uint64_t acked_sent_ms; /* when the latest acknowledged one was sent */
+	bool limited;           /* the window kept us from sending */
+	uint64_t last_sent_ms;  /* last record, for the PTO */
+	uint64_t loss_ms;       /* when the time threshold runs out, or NEVER */
+	uint32_t pto_count;
+};
+
+/* datagram: bytes of a full datagram. ERR_NOMEM. */
+MUST_USE enum err recovery_init(struct recovery *r, uint32_t datagram);
+void recovery_clear(struct recovery *r);
+/* Forgets every packet and starts anew with what is known of the path. */
+void recovery_reset(struct recovery *r);
+/* Another path: round trip and window are not known there. */
+void recovery_new_path(struct recovery *r);
+/* A round trip measured by the handshake. */
+void recovery_sample(struct recovery *r, uint64_t rtt_ms);
+
+/* True if the window and the table have room for a full datagram. */
+bool recovery_may_send(struct recovery *r);
+/* Room in the table alone: what a probe or an ACK of HELLO needs. */
+bool recovery_has_room(const struct recovery *r);
+/* An ack-eliciting packet left; its record must fit (recovery_has_room). */
+void recovery_sent(struct recovery *r, const struct sent *s);
+
+/* An ACK of numbers of `key` came. delay_us: as the peer says. The caller has
+ * checked that the numbers were sent. */
+void recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
+    uint64_t delay_us, uint64_t now_ms);
+/* The loss timer ran out. */
+void recovery_on_loss_timer(struct recovery *r, uint64_t now_ms);
+/* The key is gone: its packets count as lost, without a congestion event. */
+void recovery_drop_key(struct recovery *r, uint32_t key);
+/* Takes the next record that was acknowledged (*acked) or lost. */
+bool recovery_result(struct recovery *r, struct sent *ret, bool *acked);
+
+/* When to call recovery_on_loss_timer (loss_ms) or to probe; NEVER. */
+uint64_t recovery_pto_ms(const struct recovery *r);
+uint64_t recovery_pto_base_ms(const struct recovery *r); /* no backoff */
+/* The PTO passed: the next one waits longer. The oldest packet in flight, for
+ * its content to be sent again while it still counts; NULL if none. */
+const struct sent *recovery_on_pto(struct recovery *r, uint64_t now_ms);
+
+#endif /* PROTO_LINK_RECOVERY_H */

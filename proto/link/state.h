@@ -1,0 +1,202 @@
+/*
+ * What the rooms of link/ share: the whole (struct links), a peer, an own
+ * attempt to reach it, and the running link with its sessions and streams.
+ * Only files of link/ include this.
+ */
+#ifndef PROTO_LINK_STATE_H
+#define PROTO_LINK_STATE_H
+
+#include "proto/base/heap.h"
+#include "proto/base/map.h"
+#include "proto/link/guard.h"
+#include "proto/link/hello.h"
+#include "proto/link/link.h"
+#include "proto/link/recovery.h"
+#include "proto/link/session.h"
+#include "proto/link/stream.h"
+
+enum {
+	LINK_DATAGRAM_MAX = 1232, /* sent unprobed: IPv6's least MTU */
+	LINK_PLAIN_MAX = LINK_DATAGRAM_MAX - PACKET_OVERHEAD,
+	LINK_LOCAL_MAX = 16,
+	LINK_CREDIT = 1024 * 1024, /* of a session [SPEC §7.3] */
+	LINK_SESSIONS_MAX = 4,     /* of a link, at one time */
+	LINK_TRIES_MAX = 6,        /* messages 1 that may still be answered */
+	LINK_COOKIES_MAX = 3, /* cookie replies from one address, an attempt */
+	LINK_INVITE_STATICS = 2, /* own S that an invitation is tried with */
+	/* Guards of own (R, S, day). */
+	LINK_GUARDS_MAX =
+	    3 * (2 * LINK_STATICS_MAX + LINK_INVITES_MAX * LINK_INVITE_STATICS),
+	LINK_ADDRESSES_MAX = 16, /* of a peer, whose packets are counted */
+	LINK_BUDGET = 3,         /* messages 1 to a silent address ... */
+	LINK_BUDGET_MS = 600000, /* ... in this time [SPEC §6.5] */
+	LINK_OPEN_MS = 2000,     /* simultaneous open [SPEC §6.5] */
+	LINK_ATTEMPT_MS = 5000,  /* an attempt lasts */
+	LINK_RESCUE_MS = 15000,  /* one for a running link */
+	LINK_SILENCE_MS = 2000,  /* no answer: the link is in doubt */
+	LINK_DEAD_MS = 75000,
+	LINK_PING_MIN_MS = 22000,
+	LINK_PING_MAX_MS = 28000,
+	LINK_HIGHER_LATER_MS = 10000, /* the higher ID renews later */
+	LINK_RENEW_AGAIN_MS = 10000,
+	LINK_ADV_S = 3600,
+	LINK_TS_AHEAD_MS = 60000,
+	LINK_RECOVER_MS = 10000,
+	LINK_PROBE_MS = 3000, /* PATH_CHALLENGE is repeated, then given up */
+	LINK_PROBES_MAX = 3,
+	LINK_PAIRED_MS = 60000, /* a pairing session stays */
+};
+
+/* An output in the queue; SEND has its bytes behind it. */
+struct out {
+	struct out *next; /* owned by the queue */
+	struct link_out o;
+	uint8_t bytes[];
+};
+
+/* One message 1 of ours that may still be answered. */
+struct
+try {
+	bool used;
+	struct peer *peer;           /* borrowed */
+	uint32_t seq;                /* rises within the attempt */
+	struct handshake_attempt hs; /* secret */
+	struct index_entry entry;
+	struct static_pk own_s, rs;
+	struct ratchet_key cur, prev; /* what it names */
+	uint64_t ts_ms, at_ms;
+	uint16_t flags;
+};
+
+/* An address that an attempt knocks at. */
+struct door {
+	struct endpoint at;
+	bool sent; /* a message 1 went there */
+	bool has_cookie;
+	uint8_t n_cookies; /* cookie replies that came */
+	uint8_t cookie[HANDSHAKE_COOKIE_SIZE];
+};
+
+struct attempt {
+	struct attempt *next; /* in the list of all */
+	struct peer *peer;    /* borrowed */
+	struct try tries[LINK_TRIES_MAX];
+	uint32_t seq, accepted; /* of the last made; of the answered one */
+	struct door to[LINK_CANDIDATES_MAX];
+	uint8_t n_to;
+	uint8_t step;      /* in the table of intervals */
+	bool persist;      /* for a running link */
+	uint64_t start_ms; /* of the first message 1 */
+	uint64_t next_ms, end_ms;
+};
+
+/* How often an address of a peer was knocked at. */
+struct address {
+	struct endpoint at;
+	bool answered; /* an authenticated packet came from there */
+	uint8_t n;     /* of sent_ms */
+	uint64_t sent_ms[LINK_BUDGET];
+};
+
+/* A new address of a running link, not trusted yet. */
+struct probe {
+	bool active;
+	struct endpoint at;
+	uint8_t data[FRAME_PATH_SIZE];
+	uint64_t in, out; /* bytes */
+	uint64_t next_ms;
+	uint8_t n;
+	uint8_t at_index; /* of the session's sending indices */
+};
+
+/* What two processes have together; and before it is up, the first session
+ * on its way. */
+struct conn {
+	struct session *s[LINK_SESSIONS_MAX]; /* owned */
+	uint8_t n_s;
+	struct session *cur; /* the newest LIVE one, or NULL */
+	bool up;
+	bool paired; /* a pairing session that has done its work */
+	uint8_t instance[HELLO_INSTANCE_SIZE]; /* the peer's */
+	struct endpoint path;
+	struct probe probe;
+	struct stream_send send;
+	struct stream_receive receive;
+	uint64_t credit;   /* the peer's MAX_DATA */
+	uint64_t max_data; /* ours */
+	struct recovery recovery;
+	bool max_data_due, max_stream_due, observed_due, ping_due;
+	bool response_due;
+	struct endpoint response_to;
+	uint8_t response[FRAME_PATH_SIZE];
+	size_t response_max; /* bytes of the packet that asked */
+	uint8_t force;       /* packets that may pass the window */
+	bool rescue;         /* no answer; an attempt tries to revive it */
+	uint64_t up_ms, heard_ms, sent_ms;
+	uint64_t waiting_ms; /* since when an answer is due, or NEVER */
+	uint64_t ping_after_ms;
+	uint64_t renew_ms; /* not before */
+	uint64_t bytes_in, bytes_out;
+	uint32_t rekeys;
+	bool room_low;        /* less than half was free */
+	struct out *out_down; /* owned: so that DOWN cannot fail */
+};
+
+struct peer {
+	uint32_t number;
+	struct link_peer cfg;
+	struct rid rid0;
+	bool in_rids; /* in by_rid: no S of theirs is known */
+	uint8_t instance[HELLO_INSTANCE_SIZE]; /* ours towards this peer */
+	struct static_pk invited;              /* last S_i of an INVITE */
+	struct address *address;               /* owned, LINK_ADDRESSES_MAX */
+	struct attempt *attempt;               /* owned, or NULL */
+	struct session *half;                  /* owned, or NULL */
+	struct conn *conn;                     /* owned, or NULL */
+	uint64_t recover_ms;                   /* last RECOVER that was taken */
+	struct heap_node timer;
+	struct peer *next_dirty, *next_ready;
+	bool dirty, ready;
+	bool writable; /* LINK_OUT_WRITABLE is due */
+};
+
+/* One own (R, S, day). Secret. */
+struct own_guard {
+	struct handshake_guard g;
+	struct peer *invite; /* whose R it is, or NULL: our own */
+	uint8_t s;           /* of self.s */
+};
+
+struct links {
+	const struct rng *rng; /* borrowed */
+	bool has_self;
+	struct link_self self;
+	struct endpoint local[LINK_LOCAL_MAX];
+	size_t n_local;
+	bool loopback;
+	struct map by_number, by_static, by_rid; /* of struct peer, owned */
+	struct map by_index;                     /* of struct index_entry */
+	struct heap timers;
+	struct peer *invite[LINK_INVITES_MAX];
+	size_t n_invite;
+	struct own_guard own[LINK_GUARDS_MAX];
+	size_t n_own;
+	uint32_t own_day;
+	bool own_stale;
+	struct attempt *attempts; /* list by next; owned by their peers */
+	struct guard guard;
+	uint64_t ts_ms, ts_floor_ms; /* of message 1 */
+	uint64_t rank_ms;            /* of message 2 */
+	uint32_t next_key;
+	struct out *out_first, *out_last; /* owned */
+	struct out *out_lent;             /* owned; what links_next gave */
+	struct peer *dirty;               /* list by next_dirty */
+	struct peer *ready;               /* list by next_ready */
+	struct peer *data_lent;           /* whose stream links_next showed */
+	size_t data_lent_n;
+	uint64_t now_ms; /* mono, of the last call */
+	size_t n_peers, n_half, n_attempts, n_up;
+	struct link_stats stats;
+};
+
+#endif /* PROTO_LINK_STATE_H */

@@ -1,0 +1,465 @@
+/* See link_wire.h. Asserts are the oracle: a test that uses this fails by
+ * abort, after the seed was printed. */
+#include "tests/support/link_wire.h"
+
+#include "proto/crypto/kdf.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PORT = 7000 };
+
+#define WIRE_EPOCH_MS UINT64_C(1796123323456)
+
+/* ---- making nodes ---- */
+
+struct now
+wire_now(const struct wire *w, unsigned a)
+{
+	struct now now = w->now;
+
+	now.wall_ms = (uint64_t)((int64_t)now.wall_ms + w->node[a].clock_ms);
+	return now;
+}
+
+static void
+start_links(struct wire *w, unsigned a)
+{
+	struct wire_node *n = &w->node[a];
+
+	n->links = links_new(&w->rng.rng, wire_now(w, a));
+	assert(n->links);
+	links_set_self(n->links, &n->self);
+	links_set_local(n->links, &n->at, 1, false);
+	links_set_ts_floor(n->links, n->ts_floor_ms);
+	for (unsigned b = 0; b < w->n_nodes; b++) {
+		if (n->disk[b].knows &&
+		    links_set_peer(n->links, b, &n->disk[b].peer))
+			abort();
+	}
+}
+
+static void
+make_node(struct wire *w, unsigned a)
+{
+	struct wire_node *n = &w->node[a];
+	struct id_seed seed;
+	struct cert cert = {
+		.gen = 1,
+		.not_before_s = WIRE_EPOCH_MS / 1000 - 86400,
+		.not_after_s = WIRE_EPOCH_MS / 1000 + CERT_LIFE_S,
+	};
+	const uint8_t addr[4] = { 198, 51, 100, (uint8_t)(a + 1) };
+
+	rng_fill(&w->rng.rng, seed.b, sizeof(seed.b));
+	identity_from_seed(&seed, &n->id, &n->sk);
+	n->self.id = n->id;
+	n->self.n_s = 1;
+	rng_fill(&w->rng.rng, n->self.s[0].sk.b, 32);
+	if (crypto_scalarmult_base(n->self.s[0].pk.b, n->self.s[0].sk.b))
+		abort();
+	cert.s = n->self.s[0].pk;
+	cert_sign(&n->sk, &cert, &n->self.s[0].cert);
+	rng_fill(&w->rng.rng, n->self.reach.b, 32);
+	rng_fill(&w->rng.rng, n->self.db_epoch, 8);
+	n->at = endpoint_v4(addr, PORT);
+	start_links(w, a);
+}
+
+void
+wire_init(struct wire *w, uint64_t seed, unsigned n_nodes)
+{
+	assert(n_nodes <= WIRE_NODES_MAX);
+	if (sodium_init() < 0)
+		abort();
+	memset(w, 0, sizeof(*w));
+	test_rng_init(&w->rng, seed);
+	w->now = (struct now){ 1000000, WIRE_EPOCH_MS };
+	w->delay_ms = 10;
+	w->queue = calloc(WIRE_QUEUE_MAX, sizeof(*w->queue));
+	assert(w->queue);
+	w->n_nodes = n_nodes;
+	for (unsigned i = 0; i < n_nodes; i++)
+		make_node(w, i);
+}
+
+void
+wire_clear(struct wire *w)
+{
+	for (unsigned i = 0; i < w->n_nodes; i++)
+		links_free(w->node[i].links);
+	free(w->queue);
+	memset(w, 0, sizeof(*w));
+}
+
+struct link_peer
+wire_contact(struct wire *w, unsigned a, unsigned b)
+{
+	struct wire_node *x = &w->node[a], *y = &w->node[b];
+	struct link_peer cfg = { .role = LINK_CONTACT, .id = y->id };
+	struct pair_root root;
+
+	if (pair_root_mutual(&x->sk, &y->id, &root))
+		abort();
+	pair_rk0(&root, &cfg.rk0);
+	ratchet_init(&cfg.ratchet, &cfg.rk0);
+	cfg.s[0] = y->self.s[0].pk;
+	cfg.n_s = 1;
+	cfg.reach = y->self.reach;
+	cfg.allow_fallback = true;
+	return cfg;
+}
+
+void
+wire_set_peer(
+    struct wire *w, unsigned a, unsigned b, const struct link_peer *cfg)
+{
+	struct wire_node *n = &w->node[a];
+
+	n->disk[b] = (struct wire_disk){ true, *cfg };
+	if (n->links && links_set_peer(n->links, b, cfg))
+		abort();
+}
+
+void
+wire_befriend(struct wire *w, unsigned a, unsigned b)
+{
+	struct link_peer x = wire_contact(w, a, b);
+	struct link_peer y = wire_contact(w, b, a);
+
+	wire_set_peer(w, a, b, &x);
+	wire_set_peer(w, b, a, &y);
+}
+
+void
+wire_connect(struct wire *w, unsigned a, unsigned b)
+{
+	links_connect(w->node[a].links, b, &w->node[b].at, 1, wire_now(w, a));
+	wire_drain(w, a);
+}
+
+void
+wire_crash(struct wire *w, unsigned a)
+{
+	links_free(w->node[a].links);
+	w->node[a].links = NULL;
+	memset(w->node[a].up, 0, sizeof(w->node[a].up));
+}
+
+void
+wire_restart(struct wire *w, unsigned a)
+{
+	assert(!w->node[a].links);
+	start_links(w, a);
+}
+
+/* ---- streams ---- */
+
+/* Byte o of what a sends: no period of a power of two. */
+static uint8_t
+pattern(unsigned a, uint64_t o)
+{
+	return (uint8_t)(o * 31 + o / 251 + a * 101);
+}
+
+void
+wire_write(struct wire *w, unsigned a, unsigned b, size_t n)
+{
+	struct wire_node *x = &w->node[a];
+	uint8_t buf[1024];
+
+	while (n > 0) {
+		size_t m = n < sizeof(buf) ? n : sizeof(buf);
+
+		if (links_room(x->links, b) < m)
+			break;
+		for (size_t i = 0; i < m; i++)
+			buf[i] = pattern(a, x->written[b] + i);
+		if (links_write(x->links, b, span_of(buf, m)))
+			abort();
+		x->written[b] += m;
+		n -= m;
+	}
+	links_flush(x->links, wire_now(w, a));
+	wire_drain(w, a);
+}
+
+static void
+read_data(struct wire_node *n, unsigned b, struct span data)
+{
+	assert(n->up[b] && data.n > 0);
+	for (size_t i = 0; i < data.n; i++)
+		assert(data.p[i] == pattern(b, n->read[b] + i));
+	n->read[b] += data.n;
+}
+
+/* ---- outputs ---- */
+
+static void
+on_up(struct wire *w, struct wire_node *n, const struct link_out *o)
+{
+	unsigned b = o->peer;
+
+	assert(!n->up[b]);
+	n->up[b] = true;
+	n->ups[b]++;
+	n->read[b] = 0;
+	n->written[b] = 0;
+	n->up_at_ms[b] = w->now.mono_ms;
+	n->hello = o->hello;
+	/* The owner keeps a learned S. */
+	if (n->disk[b].peer.n_s == 0) {
+		n->disk[b].peer.s[0] = o->hello.says.s;
+		n->disk[b].peer.n_s = 1;
+	}
+}
+
+static void
+on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
+{
+	unsigned b = o->peer;
+
+	assert(b < WIRE_NODES_MAX);
+	switch (o->kind) {
+	case LINK_OUT_SEND:
+		n->sent++;
+		n->sent_bytes += o->data.n;
+		wire_send(w, &n->at, &o->endpoint, o->data);
+		return;
+	case LINK_OUT_STATE:
+		n->disk[b].peer.ratchet = o->ratchet;
+		n->disk[b].peer.last_ts_ms = o->last_ts_ms;
+		return;
+	case LINK_OUT_TS:
+		n->ts_floor_ms = o->ts_ms;
+		return;
+	case LINK_OUT_PAIRED:
+		n->paired[b]++;
+		n->root = o->root;
+		n->hello = o->hello;
+		return;
+	case LINK_OUT_UP:
+		on_up(w, n, o);
+		return;
+	case LINK_OUT_DOWN:
+		assert(n->up[b]);
+		n->up[b] = false;
+		n->downs[b]++;
+		n->last_err[b] = o->err;
+		return;
+	case LINK_OUT_DATA:
+		read_data(n, b, o->data);
+		return;
+	case LINK_OUT_WRITABLE:
+		n->writables[b]++;
+		return;
+	case LINK_OUT_OBSERVED:
+		return;
+	case LINK_OUT_PATH:
+		n->paths[b]++;
+		return;
+	case LINK_OUT_FALLBACK:
+		n->fallbacks[b]++;
+		return;
+	case LINK_OUT_REFUSED:
+		n->refused[b]++;
+		n->last_err[b] = o->err;
+		return;
+	}
+	abort();
+}
+
+void
+wire_drain(struct wire *w, unsigned a)
+{
+	struct wire_node *n = &w->node[a];
+	struct link_out o;
+
+	while (links_next(n->links, &o))
+		on_out(w, n, &o);
+}
+
+/* ---- the wire ---- */
+
+static void
+enqueue(struct wire *w, const struct endpoint *from, const struct endpoint *to,
+    struct span b)
+{
+	struct wire_datagram *d = &w->queue[w->n_queue];
+
+	if (w->n_queue == WIRE_QUEUE_MAX)
+		return; /* a router would drop it too */
+	assert(b.n <= WIRE_DATAGRAM_MAX);
+	d->at_ms = w->now.mono_ms + w->delay_ms;
+	if (w->jitter_ms > 0)
+		d->at_ms += rng_below(&w->rng.rng, (uint32_t)w->jitter_ms);
+	d->order = w->order++;
+	d->from = *from;
+	d->to = *to;
+	d->n = (uint16_t)b.n;
+	if (b.n > 0)
+		memcpy(d->b, b.p, b.n);
+	w->n_queue++;
+}
+
+static bool
+chance(struct wire *w, uint32_t percent)
+{
+	return percent > 0 && rng_below(&w->rng.rng, 100) < percent;
+}
+
+void
+wire_send(struct wire *w, const struct endpoint *from,
+    const struct endpoint *to, struct span b)
+{
+	struct wire_datagram d = { .from = *from, .to = *to };
+
+	assert(b.n > 0 && b.n <= WIRE_DATAGRAM_MAX);
+	d.n = (uint16_t)b.n;
+	memcpy(d.b, b.p, b.n);
+	if (w->tap && !w->tap(w, &d))
+		return;
+	if (w->cut || chance(w, w->loss))
+		return;
+	enqueue(w, &d.from, &d.to, span_of(d.b, d.n));
+	if (chance(w, w->copy))
+		enqueue(w, &d.from, &d.to, span_of(d.b, d.n));
+}
+
+void
+wire_inject(
+    struct wire *w, unsigned to, const struct endpoint *from, struct span b)
+{
+	struct wire_node *n = &w->node[to];
+
+	if (!n->links)
+		return;
+	links_receive(n->links, from, b, wire_now(w, to));
+	links_flush(n->links, wire_now(w, to));
+	wire_drain(w, to);
+}
+
+/* The earliest datagram, in a total order, so that runs repeat. */
+static size_t
+earliest(const struct wire *w)
+{
+	size_t best = 0;
+
+	for (size_t i = 1; i < w->n_queue; i++) {
+		const struct wire_datagram *d = &w->queue[i];
+		const struct wire_datagram *b = &w->queue[best];
+
+		if (d->at_ms < b->at_ms ||
+		    (d->at_ms == b->at_ms && d->order < b->order))
+			best = i;
+	}
+	return best;
+}
+
+static void
+deliver(struct wire *w)
+{
+	size_t i = earliest(w);
+	struct wire_datagram d = w->queue[i];
+
+	w->queue[i] = w->queue[--w->n_queue];
+	w->delivered++;
+	for (unsigned a = 0; a < w->n_nodes; a++) {
+		if (endpoint_eq(&w->node[a].at, &d.to))
+			wire_inject(w, a, &d.from, span_of(d.b, d.n));
+	}
+}
+
+/* When the next thing happens, NEVER if nothing will. */
+static uint64_t
+next_event(const struct wire *w)
+{
+	uint64_t at = NEVER;
+
+	if (w->n_queue > 0)
+		at = w->queue[earliest(w)].at_ms;
+	for (unsigned a = 0; a < w->n_nodes; a++) {
+		uint64_t t = w->node[a].links
+		                 ? links_deadline_ms(w->node[a].links)
+		                 : NEVER;
+
+		if (t < at)
+			at = t;
+	}
+	return at;
+}
+
+static void
+pass(struct wire *w, uint64_t to_ms)
+{
+	assert(to_ms >= w->now.mono_ms);
+	w->now.wall_ms += to_ms - w->now.mono_ms;
+	w->now.mono_ms = to_ms;
+}
+
+/* One event at or before end_ms; false if there is none. */
+static bool
+step(struct wire *w, uint64_t end_ms)
+{
+	uint64_t at = next_event(w);
+
+	if (at > end_ms)
+		return false;
+	pass(w, at > w->now.mono_ms ? at : w->now.mono_ms);
+	if (w->n_queue > 0 && w->queue[earliest(w)].at_ms <= w->now.mono_ms) {
+		deliver(w);
+		return true;
+	}
+	for (unsigned a = 0; a < w->n_nodes; a++) {
+		struct links *l = w->node[a].links;
+
+		if (!l || links_deadline_ms(l) > w->now.mono_ms)
+			continue;
+		links_tick(l, wire_now(w, a));
+		wire_drain(w, a);
+		/* A timer that does not move would stop the world. */
+		assert(links_deadline_ms(l) > w->now.mono_ms);
+	}
+	return true;
+}
+
+void
+wire_run(struct wire *w, uint64_t ms)
+{
+	uint64_t end_ms = w->now.mono_ms + ms;
+
+	while (step(w, end_ms))
+		continue;
+	pass(w, end_ms);
+}
+
+bool
+wire_until(struct wire *w, bool (*done)(const struct wire *w), uint64_t ms)
+{
+	uint64_t end_ms = w->now.mono_ms + ms;
+
+	while (!done(w)) {
+		if (!step(w, end_ms)) {
+			pass(w, end_ms);
+			return done(w);
+		}
+	}
+	return true;
+}
+
+bool
+wire_both_up(const struct wire *w)
+{
+	return w->node[0].up[1] && w->node[1].up[0];
+}
+
+bool
+wire_all_read(const struct wire *w)
+{
+	const struct wire_node *a = &w->node[0], *b = &w->node[1];
+
+	return wire_both_up(w) && a->read[1] == b->written[0] &&
+	       b->read[0] == a->written[1];
+}
