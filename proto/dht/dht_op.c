@@ -100,8 +100,7 @@ op_start(
 		(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE);
 	if (n < LOOKUP_K)
 		add_seeds(d, op);
-	if ((op->kind == OP_GET || op->kind == OP_OWN) &&
-	    table_count(&d->table) < WIDE_NODES)
+	if (op->kind != OP_PUT && table_count(&d->table) < WIDE_NODES)
 		op->look.want = LOOKUP_WIDE;
 	look_here(d, op, now_ms);
 	op_step(d, op, now_ms);
@@ -264,7 +263,7 @@ op_step(struct dht *d, struct op *op, uint64_t now_ms)
 		op->deadline_ms = now_ms; /* again, when there is room */
 		return;
 	}
-	op->deadline_ms = lookup_deadline_ms(&op->look);
+	op->deadline_ms = lookup_deadline_ms(&op->look, now_ms);
 	if (!lookup_over(&op->look, now_ms))
 		return;
 	n_answered = lookup_closest(&op->look, false, near, LOOKUP_NODES_MAX);

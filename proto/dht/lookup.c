@@ -160,7 +160,12 @@ lookup_next(struct lookup *l, uint64_t now_ms)
 			return n;
 		if (n->state == LOOKUP_HELPED && !helped)
 			helped = n;
-		window += n->state != LOOKUP_FAILED && n->state != LOOKUP_SLOW;
+		/* A node that takes its time is likely dead: the one behind
+		 * it is asked before that is certain. */
+		window += n->state != LOOKUP_FAILED &&
+		          n->state != LOOKUP_SLOW &&
+		          (n->state != LOOKUP_ASKED ||
+		              now_ms < n->asked_ms + l->soft_ms / 2);
 	}
 	/* Those that have led us here are asked for the goal itself only if
 	 * nobody nearer was found. */
@@ -253,14 +258,20 @@ lookup_over(struct lookup *l, uint64_t now_ms)
 }
 
 uint64_t
-lookup_deadline_ms(const struct lookup *l)
+lookup_deadline_ms(const struct lookup *l, uint64_t now_ms)
 {
 	uint64_t at_ms = l->started_ms + LOOKUP_END_MS;
 
-	for (unsigned i = 0; i < l->n; i++)
-		if (l->node[i].state == LOOKUP_ASKED &&
-		    l->node[i].asked_ms + l->soft_ms < at_ms)
-			at_ms = l->node[i].asked_ms + l->soft_ms;
+	for (unsigned i = 0; i < l->n; i++) {
+		uint64_t asked_ms = l->node[i].asked_ms;
+		uint64_t next_ms = asked_ms + l->soft_ms / 2;
+
+		if (l->node[i].state != LOOKUP_ASKED)
+			continue;
+		if (next_ms <= now_ms)
+			next_ms = asked_ms + l->soft_ms;
+		at_ms = next_ms < at_ms ? next_ms : at_ms;
+	}
 	return at_ms;
 }
 

@@ -83,7 +83,7 @@ struct lookup_node *lookup_answered(
 void lookup_failed(struct lookup *l, const struct endpoint *at);
 bool lookup_over(struct lookup *l, uint64_t now_ms);
 /* When to call lookup_next and lookup_over again at the latest. */
-uint64_t lookup_deadline_ms(const struct lookup *l);
+uint64_t lookup_deadline_ms(const struct lookup *l, uint64_t now_ms);
 /* The nearest that answered, seeds only where others are fewer than max;
  * returns how many. Borrowed. */
 size_t lookup_closest(const struct lookup *l, bool with_token,

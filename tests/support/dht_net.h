@@ -7,7 +7,7 @@
 #define TESTS_SUPPORT_DHT_NET_H
 
 #include "proto/dht/dht.h"
-#include "tests/support/test_rng.h"
+#include "tests/support/rng.h"
 
 enum { DHT_NET_MAX = 256 };
 

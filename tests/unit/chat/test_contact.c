@@ -2,7 +2,7 @@
 #include "proto/chat/contact.h"
 #include "proto/chat/invite.h"
 #include "proto/chat/self.h"
-#include "tests/support/test_rng.h"
+#include "tests/support/rng.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* The schedule of meeting, and the outbox. */
 #include "proto/chat/outbox.h"
 #include "proto/chat/rendezvous.h"
-#include "tests/support/test_rng.h"
+#include "tests/support/rng.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

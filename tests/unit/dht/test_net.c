@@ -181,7 +181,7 @@ a_loopback_net_forms_at_once(void **state)
 		struct world *w = world_new(seed + n, true);
 
 		join_all(w, n);
-		dht_net_run(&w->net, 300);
+		dht_net_run(&w->net, 700);
 		for (size_t i = 0; i < n; i++)
 			for (size_t j = 0; j < n; j++)
 				assert_true(i == j || knows(w, i, j));
