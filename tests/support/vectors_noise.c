@@ -372,6 +372,7 @@ run_item(struct vectors *v, const cJSON *item)
 	static struct play p; /* large */
 	struct protocol proto;
 	const char *why;
+	bool ok;
 
 	if (!read_protocol(item, &proto)) {
 		vectors_case(v, false, "no protocol name");
@@ -391,7 +392,8 @@ run_item(struct vectors *v, const cJSON *item)
 	}
 	read_side(item, "init", &p.side[0]);
 	read_side(item, "resp", &p.side[1]);
-	vectors_case(v, run_play(&p), "%s: message %d", proto.name, p.at);
+	ok = run_play(&p);
+	vectors_case(v, ok, "%s: message %d", proto.name, p.at);
 }
 
 bool
