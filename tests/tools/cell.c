@@ -126,7 +126,10 @@ open_theirs(struct side *s, int64_t seq, const char *hex, uint64_t now_s)
 	if (cell_open(&k, seq, span_of(value, sizeof(value)), &s->contact.pk,
 	        now_s, &cell))
 		die("does not open");
-	printf("{\"ports\":[");
+	printf("{");
+	print_hex("static", cell.says.s.b, sizeof(cell.says.s.b));
+	print_hex("reach", cell.reach.b, sizeof(cell.reach.b));
+	printf("\"ports\":[");
 	for (uint8_t i = 0; i < cell.n_candidates; i++)
 		printf("%s%u", i ? "," : "", cell.candidates[i].port);
 	printf("]}\n");
