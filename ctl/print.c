@@ -124,7 +124,7 @@ print_pair(const struct ctl *ctl, const char *key, const char *value)
 	                                     : escape_tsv(value, ctl->raw);
 
 	if (ctl->mode == MODE_HUMAN)
-		(void)printf("%s%-16s%s %s\n", print_style(ctl, PRINT_DIM), key,
+		(void)printf("%s%-18s%s %s\n", print_style(ctl, PRINT_DIM), key,
 		    print_style(ctl, PRINT_RESET), safe);
 	else
 		(void)printf("%s\t%s\n", key, safe);
@@ -161,7 +161,7 @@ static void
 print_leaf(const struct ctl *ctl, const char *path, const cJSON *v)
 {
 	size_t n = strlen(path);
-	char text[32] = "";
+	char text[VALUE_NUMBER_SIZE] = "";
 
 	if (cJSON_IsString(v)) {
 		print_pair(ctl, path, v->valuestring);
@@ -174,7 +174,7 @@ print_leaf(const struct ctl *ctl, const char *path, const cJSON *v)
 	           v->valuedouble >= (double)moment_ms) {
 		print_pair_ms(ctl, path, (uint64_t)v->valuedouble);
 	} else {
-		(void)snprintf(text, sizeof(text), "%.15g", v->valuedouble);
+		value_number(v->valuedouble, text);
 		print_pair(ctl, path, text);
 	}
 }

@@ -138,17 +138,26 @@ value_add_str(cJSON *o, const char *key, const char *v)
 	(void)cJSON_AddStringToObject(o, key, v);
 }
 
-static void
-write_number(FILE *f, double d)
+void
+value_number(double d, char ret[VALUE_NUMBER_SIZE])
 {
 	static const double max = 9007199254740992.0; /* 2^53 */
 
 	if (d >= -max && d <= max && (double)(int64_t)d == d)
-		(void)fprintf(f, "%" PRId64, (int64_t)d);
+		(void)snprintf(ret, VALUE_NUMBER_SIZE, "%" PRId64, (int64_t)d);
 	else if (isfinite(d))
-		(void)fprintf(f, "%.17g", d);
+		(void)snprintf(ret, VALUE_NUMBER_SIZE, "%.17g", d);
 	else
-		(void)fputs("null", f);
+		(void)snprintf(ret, VALUE_NUMBER_SIZE, "null");
+}
+
+static void
+write_number(FILE *f, double d)
+{
+	char text[VALUE_NUMBER_SIZE];
+
+	value_number(d, text);
+	(void)fputs(text, f);
 }
 
 static void

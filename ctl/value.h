@@ -28,10 +28,13 @@ size_t value_count(const cJSON *o, const char *path); /* items of an array */
 void value_add_u64(cJSON *o, const char *key, uint64_t v);
 void value_add_str(cJSON *o, const char *key, const char *v);
 
+/* Whole numbers up to 2^53 in full: cJSON turns them into 9.0e+15. */
+enum { VALUE_NUMBER_SIZE = 32 };
+void value_number(double d, char ret[VALUE_NUMBER_SIZE]);
+
 /*
- * One line without its LF. Whole numbers are written in full up to 2^53
- * (cJSON turns them into 9.0e+15), and whatever could steer a terminal is
- * escaped, which JSON allows everywhere.
+ * One line without its LF. Whatever could steer a terminal is escaped, which
+ * JSON allows everywhere.
  */
 void value_write(FILE *f, const cJSON *v);
 
