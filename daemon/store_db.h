@@ -101,6 +101,10 @@ void store_look_hash(const struct store *s, const char *label, struct span a,
 void store_buf_clear(struct store_buf *b); /* wipes and frees */
 MUST_USE enum err store_buf_reserve(struct store_buf *b, size_t n);
 
+/* ERR_NOT_FOUND, ERR_AUTH. *ret borrows from buf. */
+MUST_USE enum err
+store_self_get(struct store *s, struct store_buf *buf, struct span *ret);
+
 /* store_schema.c: pragmas, limits, tables, migrations. */
 MUST_USE enum err store_schema_apply(struct store *s, char why[STORE_WHY_SIZE]);
 
