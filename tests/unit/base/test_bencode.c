@@ -1,7 +1,7 @@
 /* The strict decoder and the encoder. [BEP 3] */
 #include "proto/base/bencode.h"
 
-#include "tests/support/test_rng.h"
+#include "tests/support/rng.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

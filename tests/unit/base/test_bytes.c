@@ -1,7 +1,7 @@
 /* The bounded reader and writer, at their exact edges. */
 #include "proto/base/bytes.h"
 
-#include "tests/support/test_rng.h"
+#include "tests/support/rng.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

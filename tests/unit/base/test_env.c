@@ -1,7 +1,7 @@
 /* Draws: whole range, no bias, and a bound on how long they take. */
 #include "proto/base/env.h"
 
-#include "tests/support/test_rng.h"
+#include "tests/support/rng.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 #include "proto/base/heap.h"
 
 #include "proto/base/env.h"
-#include "tests/support/test_rng.h"
+#include "tests/support/rng.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

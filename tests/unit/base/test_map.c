@@ -1,7 +1,7 @@
 /* The map against an array that is simply looked through. */
 #include "proto/base/map.h"
 
-#include "tests/support/test_rng.h"
+#include "tests/support/rng.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* Written forms. The known answers of BIP 350 are run by test_vectors. */
 #include "proto/base/text.h"
 
-#include "tests/support/test_rng.h"
+#include "tests/support/rng.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

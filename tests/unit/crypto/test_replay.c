@@ -1,7 +1,7 @@
 /* The window at its exact edges, and against a list of all counters. */
 #include "proto/crypto/replay.h"
 
-#include "tests/support/test_rng.h"
+#include "tests/support/rng.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* Commands of one node without a network: their errors, and THE LAW. */
 #include "proto/crypto/invitation.h"
 #include "proto/node.h"
-#include "tests/support/test_rng.h"
+#include "tests/support/rng.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
