@@ -1,0 +1,184 @@
+/* The writer: bounded, comma-correct, and safe to show on a terminal. */
+#include "daemon/json.h"
+#include "daemon/json_out.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct json_guard guard;
+
+static void
+check(const struct json_out *o, const char *want)
+{
+	assert_false(o->bad);
+	assert_int_equal(o->n, strlen(want));
+	assert_memory_equal(o->p, want, o->n);
+}
+
+static void
+puts_commas_where_they_belong(void **state)
+{
+	struct json_out o = { .max = 1000 };
+
+	(void)state;
+	json_open(&o, '{');
+	json_put_int(&o, "a", -1);
+	json_put_open(&o, "b", '[');
+	json_close(&o, ']');
+	json_put_open(&o, "c", '[');
+	json_int(&o, 1);
+	json_str(&o, "x");
+	json_null(&o);
+	json_bool(&o, true);
+	json_open(&o, '{');
+	json_close(&o, '}');
+	json_close(&o, ']');
+	json_put_bool(&o, "d", false);
+	json_put_raw(&o, "e", span_str("[7]"));
+	json_close(&o, '}');
+	json_line(&o);
+	check(&o, "{\"a\":-1,\"b\":[],\"c\":[1,\"x\",null,true,{}],\"d\":false,"
+	          "\"e\":[7]}\n");
+	json_out_clear(&o);
+}
+
+static void
+writes_integers_within_2_53(void **state)
+{
+	struct json_out o = { .max = 1000 };
+
+	(void)state;
+	json_open(&o, '[');
+	json_int(&o, INT64_MAX);
+	json_int(&o, INT64_MIN);
+	json_uint(&o, UINT64_MAX);
+	json_uint(&o, 9007199254740991);
+	json_close(&o, ']');
+	check(&o, "[9007199254740991,-9007199254740991,9007199254740991,"
+	          "9007199254740991]");
+	json_out_clear(&o);
+}
+
+static void
+text_is(const char *in, size_t n, const char *want)
+{
+	struct json_out o = { .max = 1000 };
+
+	json_text(&o, span_of(in, n));
+	check(&o, want);
+	json_out_clear(&o);
+}
+
+/* Hostile input 26: nothing that a peer wrote reaches a terminal raw. */
+static void
+escapes_what_a_terminal_must_not_see_26(void **state)
+{
+	(void)state;
+	text_is("a\"b\\c", 5, "\"a\\\"b\\\\c\"");
+	text_is("\0\x01\b\f\n\r\t\x1b\x7f", 9,
+	    "\"\\u0000\\u0001\\b\\f\\n\\r\\t\\u001b\\u007f\"");
+	text_is("\xc2\x9b", 2, "\"\\u009b\"");
+	text_is("\xe2\x80\xae\xe2\x81\xa6", 6, "\"\\u202e\\u2066\"");
+	text_is("\xe2\x80\xa8", 3, "\"\\u2028\"");
+	text_is("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9,
+	    "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"");
+}
+
+static void
+replaces_what_is_not_utf8(void **state)
+{
+	(void)state;
+	text_is("a\xff"
+	        "b",
+	    3,
+	    "\"a\xef\xbf\xbd"
+	    "b\"");
+	text_is("\xc3", 1, "\"\xef\xbf\xbd\"");
+	text_is("\xed\xa0\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+}
+
+/* Whatever the bytes: what comes out is JSON that the guard takes, except
+ * for U+0000, which it refuses from clients. */
+static void
+any_text_becomes_good_json(void **state)
+{
+	struct json_scan scan;
+	unsigned seed = 1;
+	char in[64];
+
+	(void)state;
+	json_guard_init(&guard, 1);
+	for (int round = 0; round < 20000; round++) {
+		struct json_out o = { .max = 1000 };
+		size_t n = (size_t)round % sizeof(in);
+
+		for (size_t i = 0; i < n; i++) {
+			seed = seed * 1103515245 + 12345;
+			in[i] = (char)(seed >> 16 | 1);
+		}
+		json_text(&o, span_of(in, n));
+		assert_false(o.bad);
+		assert_int_equal(
+		    json_scan(&guard, span_of(o.p, o.n), &scan), ERR_OK);
+		for (size_t i = 0; i < o.n; i++)
+			assert_true((uint8_t)o.p[i] >= 0x20);
+		json_out_clear(&o);
+	}
+}
+
+static void
+is_bounded_and_stays_failed(void **state)
+{
+	struct json_out o = { .max = 10 };
+
+	(void)state;
+	json_str(&o, "12345678");
+	assert_false(o.bad);
+	json_str(&o, "x");
+	assert_true(o.bad);
+	assert_true(o.n <= 10);
+	json_null(&o);
+	assert_true(o.bad);
+	json_out_cut(&o, 0);
+	json_null(&o);
+	check(&o, "null");
+	json_out_clear(&o);
+	assert_int_equal(o.max, 10);
+}
+
+static void
+ids_and_bytes_have_their_written_forms(void **state)
+{
+	static const uint8_t id[16] = { 0 };
+	struct json_out o = { .max = 1000 };
+
+	(void)state;
+	json_open(&o, '[');
+	json_id(&o, id);
+	json_base64(&o, span_of("\xff\xfe", 2));
+	json_hex(&o, span_of("\xff\x01", 2));
+	json_base64(&o, span_of("", 0));
+	json_close(&o, ']');
+	check(&o, "[\"aaaaaaaaaaaaaaaaaaaaaaaaaa\",\"__4\",\"ff01\",\"\"]");
+	json_out_clear(&o);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(puts_commas_where_they_belong),
+		cmocka_unit_test(writes_integers_within_2_53),
+		cmocka_unit_test(escapes_what_a_terminal_must_not_see_26),
+		cmocka_unit_test(replaces_what_is_not_utf8),
+		cmocka_unit_test(any_text_becomes_good_json),
+		cmocka_unit_test(is_bounded_and_stays_failed),
+		cmocka_unit_test(ids_and_bytes_have_their_written_forms),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
