@@ -1,7 +1,6 @@
 /* The server: sockets, the hooks of the daemon, our part of a turn. */
 #include "daemon/rpc.h"
 
-#include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/rpc_conn.h"
 #include "daemon/sockpath.h"
@@ -20,7 +19,7 @@
 void
 rpc_begin(struct rpc *r)
 {
-	r->d->now = clock_now();
+	daemon_wake(r->d);
 }
 
 void
@@ -119,19 +118,17 @@ message_moved(
 	rpc_wait_message(d->rpc, id);
 }
 
+/* The last words: what the last turn answered, and that there will be no
+ * more. What does not go out at once is lost with us. */
 static void
-stopping(struct daemon *d)
+say_goodbye(struct rpc *r)
 {
-	struct rpc_conn *c, *next;
-
-	for (c = d->rpc->conns; c; c = next) {
-		next = c->next;
+	for (struct rpc_conn *c = r->conns; c; c = c->next) {
 		if (c->subs) {
 			(void)rpc_conn_note(c, "daemon.stopping");
 			rpc_conn_note_end(c);
 		}
-		if (!rpc_conn_flush(c))
-			rpc_conn_free(c);
+		c->dead = !rpc_conn_flush(c);
 	}
 }
 
@@ -331,8 +328,7 @@ rpc_start(struct daemon *d, char why[RPC_WHY_SIZE])
 	d->hooks = (struct daemon_hooks){ .after_commit = after_commit,
 		.events_ready = events_ready,
 		.ephemeral = ephemeral,
-		.message_moved = message_moved,
-		.stopping = stopping };
+		.message_moved = message_moved };
 	return ERR_OK;
 }
 
@@ -343,6 +339,7 @@ rpc_stop(struct daemon *d)
 
 	if (!r)
 		return;
+	say_goodbye(r);
 	while (r->conns)
 		rpc_conn_free(r->conns);
 	for (size_t i = 0; i < r->n_sockets; i++) {
