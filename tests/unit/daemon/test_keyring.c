@@ -147,13 +147,15 @@ a_file_of_any_other_length_is_refused(void **state)
 	uint8_t longer[256] = { 0 };
 	size_t n = 0;
 	uint8_t *file;
+	enum err err;
 
 	make(w, "");
 	file = file_get(key_path(w), &n);
 	memcpy(longer, file, n);
 	for (size_t cut = 0; cut < n; cut++) {
 		file_put(key_path(w), file, cut);
-		assert_int_equal(reopen(w), ERR_MALFORMED);
+		err = reopen(w); /* cut in its first line: of unknown form */
+		assert_true(err == ERR_MALFORMED || err == ERR_UNSUPPORTED);
 		assert_non_null(strstr(w->why, "repair"));
 	}
 	file_put(key_path(w), longer, n + 1);
