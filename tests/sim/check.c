@@ -280,17 +280,22 @@ check_are_contacts(const struct check *c, uint32_t a, uint32_t b)
 	       !c->deleted[b][a];
 }
 
+/* What was written to a contact that is gone went with it. */
+bool
+check_is_missing(const struct check *c, const struct check_message *m)
+{
+	return m->durable && !m->delivered &&
+	       check_are_contacts(c, m->from, m->to) &&
+	       !disk_contact(c->disk[m->from], &m->lane)->gone;
+}
+
 size_t
 check_missing(const struct check *c)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < c->n_messages; i++) {
-		const struct check_message *m = &c->messages[i];
-
-		n += m->durable && !m->delivered &&
-		     check_are_contacts(c, m->from, m->to);
-	}
+	for (size_t i = 0; i < c->n_messages; i++)
+		n += check_is_missing(c, &c->messages[i]);
 	return n;
 }
 
