@@ -54,7 +54,7 @@ node_free(struct node *n)
 		return;
 	for (size_t i = 0; i < n->peers_cap; i++)
 		if (n->peers[i] != NULL)
-			peer_free(n, n->peers[i]);
+			peer_del(n, n->peers[i]);
 	free(n->peers);
 	map_clear(&n->by_id);
 	map_clear(&n->by_pk);

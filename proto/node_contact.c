@@ -93,7 +93,7 @@ unlist(struct peer **head, const struct peer *p, bool work)
 }
 
 void
-peer_free(struct node *n, struct peer *p)
+peer_del(struct node *n, struct peer *p)
 {
 	unlist(&n->dirty, p, false);
 	unlist(&n->work, p, true);
@@ -347,7 +347,7 @@ node_contact_delete(struct node *n, const struct contact_id *id, struct now now)
 		links_remove_peer(n->links, PEER_PAIRING + p->slot, now);
 	meet_forget(n, p);
 	hosts_met(n, p);
-	peer_free(n, p);
+	peer_del(n, p);
 	/* Who is gone knew R: from now on he finds us no more. */
 	self_renew_reach(&n->self, &n->rng, now.wall_ms / 1000);
 	n->self_dirty = true;

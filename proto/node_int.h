@@ -153,7 +153,7 @@ void invite_store(struct node *n, const struct host *h);
 /* node_contact.c: contacts and what links tell of them. */
 MUST_USE enum err
 peer_new(struct node *n, const struct contact *c, struct peer **ret);
-void peer_free(struct node *n, struct peer *p); /* no effects */
+void peer_del(struct node *n, struct peer *p); /* no effects */
 struct peer *peer_by_id(const struct node *n, const struct contact_id *id);
 struct peer *peer_by_slot(const struct node *n, uint32_t slot);
 /* Tells links what it has to know of the contact, or of its pairing. */

@@ -16,7 +16,7 @@ _Static_assert(crypto_shorthash_KEYBYTES == sizeof(((struct guard *)0)->hash),
     "SipHash key");
 
 void
-guard_init(struct guard *g, const struct rng *rng)
+guard_begin(struct guard *g, const struct rng *rng)
 {
 	*g = (struct guard){ .rng = rng };
 	rng_fill(rng, g->hash, sizeof(g->hash));

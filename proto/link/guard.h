@@ -34,7 +34,7 @@ struct guard {
 	} source[GUARD_SOURCES];
 };
 
-void guard_init(struct guard *g, const struct rng *rng);
+void guard_begin(struct guard *g, const struct rng *rng);
 void guard_wipe(struct guard *g);
 void guard_count_dh(struct guard *g, uint32_t n, uint64_t now_ms);
 bool guard_loaded(const struct guard *g, size_t n_half, uint64_t now_ms);

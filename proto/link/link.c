@@ -29,7 +29,7 @@ links_new(const struct rng *rng, struct now now)
 	map_init(&l->by_static, sizeof(struct static_pk), rng);
 	map_init(&l->by_rid, sizeof(struct rid), rng);
 	map_init(&l->by_index, sizeof(uint32_t), rng);
-	guard_init(&l->guard, rng);
+	guard_begin(&l->guard, rng);
 	return l;
 }
 
