@@ -170,7 +170,7 @@ cppcheck:
 	@mkdir -p $(B)/cppcheck
 	@cppcheck --cppcheck-build-dir=$(B)/cppcheck --std=c11 --enable=warning,style,performance,portability \
 	  --inconclusive --inline-suppr --suppress=missingIncludeSystem \
-	  --suppress=unusedFunction --error-exitcode=1 -q -I. \
+	  --suppress=unusedFunction --error-exitcode=1 -q -I. $(subst -isystem ,-I,$(INCS)) \
 	  --suppressions-list=tests/lint/cppcheck.txt \
 	  -j$(shell nproc 2>/dev/null || echo 2) $(filter %.c,$(CFILES))
 

@@ -9,7 +9,7 @@
 #include "proto/base/env.h"
 #include "proto/base/err.h"
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -10,7 +10,7 @@
 #include "ctl/client.h"
 #include "proto/base/err.h"
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 #ifndef CTL_VALUE_H
 #define CTL_VALUE_H
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -10,7 +10,7 @@
 #include "proto/base/bytes.h"
 #include "proto/base/err.h"
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 
 enum {
 	JSON_NUMBER_MAX = 40,    /* characters; cJSON cuts numbers at 63 */

@@ -4,7 +4,7 @@
 
 #include "proto/base/bytes.h"
 
-#include <cjson/cJSON.h>
+#include <cJSON.h>
 
 enum { BLOB_MAX = 2048 };
 
