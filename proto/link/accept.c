@@ -49,9 +49,9 @@ send_cookie(struct call *k)
 	uint8_t nonce[PACKET_NONCE_SIZE];
 	uint8_t out[PACKET_COOKIE_REPLY_SIZE];
 
-	if (!guard_may_reply(&l->guard, k->from, k->now.mono_ms))
+	if (!load_may_reply(&l->load, k->from, k->now.mono_ms))
 		return;
-	guard_cookie(&l->guard, k->from, k->now.mono_ms, cookie);
+	load_cookie(&l->load, k->from, k->now.mono_ms, cookie);
 	packet_draw_nonce(l->rng, nonce);
 	handshake_cookie_seal(&k->own->g, k->datagram, cookie, nonce, out);
 	sodium_memzero(cookie, sizeof(cookie));
@@ -65,9 +65,8 @@ admit(struct call *k)
 	struct links *l = k->l;
 
 	k->has_cookie =
-	    guard_mac2_ok(&l->guard, k->from, k->datagram, k->now.mono_ms);
-	if (k->has_cookie ||
-	    !guard_loaded(&l->guard, l->n_half, k->now.mono_ms))
+	    load_mac2_ok(&l->load, k->from, k->datagram, k->now.mono_ms);
+	if (k->has_cookie || !load_is_high(&l->load, l->n_half, k->now.mono_ms))
 		return true;
 	send_cookie(k);
 	return false;
@@ -83,7 +82,7 @@ open_request(struct call *k)
 	};
 	enum err err;
 
-	guard_count_dh(&l->guard, 2, k->now.mono_ms);
+	load_count_dh(&l->load, 2, k->now.mono_ms);
 	l->stats.n_dh += 2;
 	err = handshake_1_open(&k->own->g, &own, k->datagram, &k->req);
 	sodium_memzero(&own, sizeof(own));
@@ -256,7 +255,7 @@ seal_answer(
 	in.payload.time_ms = rising_ms(l, k->now);
 	rng_fill(l->rng, e_sk, sizeof(e_sk));
 	rng_fill(l->rng, mac2, sizeof(mac2));
-	guard_count_dh(&l->guard, 2, k->now.mono_ms);
+	load_count_dh(&l->load, 2, k->now.mono_ms);
 	l->stats.n_dh += 2;
 	err = handshake_2_seal(&k->req, &in, out, &keys);
 	sodium_memzero(e_sk, sizeof(e_sk));
@@ -325,7 +324,7 @@ acceptable(struct call *k)
 	k->peer = find_caller(k);
 	if (!k->peer || !ts_ok(k) || !yields(k))
 		return false;
-	if (!k->peer->half && l->n_half >= GUARD_HALF_MAX)
+	if (!k->peer->half && l->n_half >= LOAD_HALF_MAX)
 		return false;
 	return choose_key(k);
 }
@@ -390,7 +389,8 @@ accept_confirmed(struct links *l, struct session *s, struct now now)
 	}
 	p->half = NULL;
 	l->n_half--;
-	if (fresh)
+	/* A longer one has probably a lost packet in it. */
+	if (fresh && now.mono_ms - s->born_ms < RECOVERY_INITIAL_RTT_US / 1000)
 		recovery_sample(&p->conn->recovery, now.mono_ms - s->born_ms);
 	accept_commit(l, p, s, now);
 	return ERR_OK;

@@ -29,7 +29,7 @@ links_new(const struct rng *rng, struct now now)
 	map_init(&l->by_static, sizeof(struct static_pk), rng);
 	map_init(&l->by_rid, sizeof(struct rid), rng);
 	map_init(&l->by_index, sizeof(uint32_t), rng);
-	guard_begin(&l->guard, rng);
+	load_init(&l->load, rng);
 	return l;
 }
 
@@ -76,7 +76,7 @@ links_free(struct links *l)
 	for (at = 0; (p = map_each(&l->by_number, &at)) != NULL; at = 0) {
 		stop(l, p);
 		unlist(l, p);
-		peer_free(l, p);
+		peer_drop(l, p);
 	}
 	out_clear(l);
 	heap_clear(&l->timers);
@@ -84,7 +84,7 @@ links_free(struct links *l)
 	map_clear(&l->by_static);
 	map_clear(&l->by_rid);
 	map_clear(&l->by_index);
-	guard_wipe(&l->guard);
+	load_wipe(&l->load);
 	sodium_memzero(l, sizeof(*l));
 	free(l);
 }
@@ -191,7 +191,7 @@ links_set_peer(struct links *l, uint32_t peer, const struct link_peer *cfg)
 	if (p) { /* somebody else under the same number */
 		stop(l, p);
 		unlist(l, p);
-		peer_free(l, p);
+		peer_drop(l, p);
 	}
 	return peer_add(l, peer, cfg);
 }
@@ -208,7 +208,7 @@ links_remove_peer(struct links *l, uint32_t peer, struct now now)
 		conn_close(l, p, p->conn->cur, CLOSE_NONE, ERR_OK, now);
 	stop(l, p);
 	unlist(l, p);
-	peer_free(l, p);
+	peer_drop(l, p);
 }
 
 void

@@ -165,7 +165,7 @@ peer_update(struct links *l, struct peer *p, const struct link_peer *cfg)
 }
 
 void
-peer_free(struct links *l, struct peer *p)
+peer_drop(struct links *l, struct peer *p)
 {
 	assert(!p->conn && !p->attempt && !p->half);
 	assert(!p->dirty && !p->ready && l->n_peers > 0);

@@ -14,7 +14,7 @@ peer_add(struct links *l, uint32_t number, const struct link_peer *cfg);
 MUST_USE enum err
 peer_update(struct links *l, struct peer *p, const struct link_peer *cfg);
 /* Out of all tables, and freed; link, attempt and half must be gone. */
-void peer_free(struct links *l, struct peer *p);
+void peer_drop(struct links *l, struct peer *p);
 
 /* The contact that owns this S, or NULL. */
 struct peer *peer_of_static(const struct links *l, const struct static_pk *s);

@@ -9,8 +9,8 @@
 enum sent_state {
 	DONE = 0,
 	IN_FLIGHT,
-	OVERTAKEN, /* a later packet of its key was acknowledged */
-	HOPELESS,  /* three later ones were */
+	OVERTAKEN, /* a packet that was sent later was acknowledged */
+	HOPELESS,  /* three later ones of its key were */
 	ACKED,
 	LOST
 };
@@ -152,13 +152,17 @@ recovery_pto_base_ms(const struct recovery *r)
 uint64_t
 recovery_pto_ms(const struct recovery *r)
 {
-	uint32_t shift = r->pto_count;
+	uint64_t base = recovery_pto_base_ms(r), wait = base;
 
 	if (r->in_flight_n == 0)
 		return NEVER;
-	if (shift > RECOVERY_PTO_SHIFT_MAX)
-		shift = RECOVERY_PTO_SHIFT_MAX;
-	return r->last_sent_ms + (recovery_pto_base_ms(r) << shift);
+	for (uint32_t i = 0; i < r->pto_count && wait < RECOVERY_PTO_MAX_MS;
+	     i++)
+		wait *= 2;
+	/* The link is given up long before a patient backoff would matter. */
+	if (wait > RECOVERY_PTO_MAX_MS)
+		wait = base > RECOVERY_PTO_MAX_MS ? base : RECOVERY_PTO_MAX_MS;
+	return r->last_sent_ms + wait;
 }
 
 /* ---- window: NewReno [RFC 9002 §7] ---- */
@@ -277,23 +281,38 @@ detect(struct recovery *r, uint64_t now_ms)
 	}
 }
 
-/* A later one came first; three later ones, and it will not come at all. */
+/* A later one of its key came first; three of them, and it will not come. */
 static void
 overtake(struct sent *s, uint64_t largest)
 {
 	if (s->number >= largest)
 		return;
-	s->state = OVERTAKEN;
+	if (s->state == IN_FLIGHT)
+		s->state = OVERTAKEN;
 	if (largest - s->number >= RECOVERY_REORDER)
 		s->state = HOPELESS;
+}
+
+/* What left before a packet that came, though under another key: the time
+ * threshold holds for it too, or an old key's losses would stay in flight
+ * for ever. */
+static void
+overtake_others(struct recovery *r, uint32_t newest)
+{
+	for (uint32_t i = 0; i < newest; i++) {
+		struct sent *s = record(r, i);
+
+		if (s->state == IN_FLIGHT)
+			s->state = OVERTAKEN;
+	}
 }
 
 void
 recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
     uint64_t delay_us, uint64_t now_ms)
 {
-	uint64_t largest = ack->r[ack->n - 1].hi - 1, newest = 0;
-	bool any = false;
+	uint64_t largest = ack->r[ack->n - 1].hi - 1, newest_ms = 0;
+	uint32_t newest = UINT32_MAX;
 
 	assert(ack->n > 0 && ack->n <= RANGES_MAX);
 	for (uint32_t i = 0; i < r->n; i++) {
@@ -309,15 +328,16 @@ recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
 			sample(r, (now_ms - s->at_ms) * 1000, delay_us);
 		window_grow(r, s);
 		settle(r, s, ACKED);
-		newest = s->at_ms;
-		any = true;
+		newest_ms = s->at_ms;
+		newest = i;
 	}
-	if (!any)
+	if (newest == UINT32_MAX)
 		return;
+	overtake_others(r, newest);
 	r->pto_count = 0;
 	detect(r, now_ms);
-	if (newest > r->acked_sent_ms)
-		r->acked_sent_ms = newest;
+	if (newest_ms > r->acked_sent_ms)
+		r->acked_sent_ms = newest_ms;
 }
 
 void

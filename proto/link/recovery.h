@@ -3,8 +3,9 @@
  * takes and how much may be under way. [RFC 9002] [SPEC §7.4]
  *
  * Packet numbers are the counters of one key. After a renewal two keys are in
- * use for a while, so every record carries the number of its key; what one
- * key acknowledges says nothing of another's packets.
+ * use for a while, so every record carries the number of its key. Three later
+ * numbers say that a packet is lost only within its key; time says it for all,
+ * since every key uses the same path.
  */
 #ifndef PROTO_LINK_RECOVERY_H
 #define PROTO_LINK_RECOVERY_H
@@ -24,8 +25,8 @@ enum {
 	RECOVERY_INITIAL_RTT_US = 333000, /* [RFC 9002 §6.2.2] */
 	RECOVERY_ACK_DELAY_US = 25000,    /* bound of the peer's, at most */
 	RECOVERY_WINDOW_MAX = 1024 * 1024,
-	RECOVERY_PERSISTENT = 3, /* PTOs without an ack [RFC 9002 §7.6.1] */
-	RECOVERY_PTO_SHIFT_MAX = 6,
+	RECOVERY_PERSISTENT = 3,    /* PTOs without an ack [RFC 9002 §7.6.1] */
+	RECOVERY_PTO_MAX_MS = 2000, /* the backoff ends here */
 };
 
 /* What a packet carried that is wanted again if it is lost. */

@@ -8,9 +8,9 @@
 
 #include "proto/base/heap.h"
 #include "proto/base/map.h"
-#include "proto/link/guard.h"
 #include "proto/link/hello.h"
 #include "proto/link/link.h"
+#include "proto/link/load.h"
 #include "proto/link/recovery.h"
 #include "proto/link/session.h"
 #include "proto/link/stream.h"
@@ -184,7 +184,7 @@ struct links {
 	uint32_t own_day;
 	bool own_stale;
 	struct attempt *attempts; /* list by next; owned by their peers */
-	struct guard guard;
+	struct load load;
 	uint64_t ts_ms, ts_floor_ms; /* of message 1 */
 	uint64_t rank_ms;            /* of message 2 */
 	uint32_t next_key;

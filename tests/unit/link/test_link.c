@@ -1,4 +1,8 @@
-/* Two links over a wire that loses, copies and reorders. */
+/*
+ * Two links over a wire that loses, copies and reorders: they meet, talk,
+ * renew their keys, crash and meet again. Numbers are those of the list of
+ * hostile inputs.
+ */
 #include "proto/link/link.h"
 #include "tests/support/link_wire.h"
 
@@ -7,8 +11,39 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
+
+static uint64_t
+seed_of(uint64_t otherwise)
+{
+	static uint64_t seed;
+
+	if (seed == 0)
+		seed = test_seed(otherwise);
+	return seed;
+}
+
+static void
+start(struct wire *w, uint64_t seed)
+{
+	wire_init(w, seed, 2);
+	wire_befriend(w, 0, 1);
+}
+
+/* As an owner does: again and again, from both sides. */
+static bool
+meet(struct wire *w, unsigned rounds)
+{
+	for (unsigned i = 0; i < rounds; i++) {
+		wire_connect(w, 0, 1);
+		wire_connect(w, 1, 0);
+		if (wire_until(w, wire_both_up, 6000))
+			return true;
+	}
+	return false;
+}
 
 static void
 two_contacts_meet_and_talk(void **state)
@@ -16,14 +51,665 @@ two_contacts_meet_and_talk(void **state)
 	struct wire w;
 
 	(void)state;
-	wire_init(&w, test_seed(1), 2);
-	wire_befriend(&w, 0, 1);
+	start(&w, seed_of(1));
 	wire_connect(&w, 0, 1);
-	assert_true(wire_until(&w, wire_both_up, 100));
+	assert_true(wire_until(&w, wire_both_up, 45)); /* 2 round trips */
 	wire_write(&w, 0, 1, 100000);
 	wire_write(&w, 1, 0, 1000);
-	assert_true(wire_until(&w, wire_all_read, 10000));
+	assert_true(wire_until(&w, wire_all_read, 2000));
 	assert_int_equal(w.node[1].read[0], 100000);
+	wire_clear(&w);
+}
+
+static void
+higher_id_may_start_too(void **state)
+{
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	wire_connect(&w, 1, 0);
+	assert_true(wire_until(&w, wire_both_up, 45));
+	wire_write(&w, 0, 1, 5000);
+	wire_write(&w, 1, 0, 5000);
+	assert_true(wire_until(&w, wire_all_read, 2000));
+	wire_clear(&w);
+}
+
+/* All bytes arrive once and in order; the wire checks each. */
+static void
+a_bad_wire_delivers_everything(void **state)
+{
+	unsigned rounds = test_rounds(60), late = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < rounds; i++) {
+		struct wire w;
+
+		start(&w, seed_of(1) + i);
+		w.loss = i % 31;
+		w.copy = i % 11;
+		w.jitter_ms = i % 7 * 20;
+		if (!meet(&w, 1)) {
+			/* All three knocks of both were lost: 10 minutes. */
+			late++;
+			while (!meet(&w, 1))
+				wire_run(&w, 600000);
+		}
+		for (unsigned k = 0; k < 10; k++) {
+			if (wire_both_up(&w)) {
+				wire_write(&w, 0, 1, 3000);
+				wire_write(&w, 1, 0, 700);
+			}
+			wire_run(&w, 300);
+		}
+		if (!wire_until(&w, wire_all_read, 60000)) {
+			print_message("round %u\n", i);
+			fail();
+		}
+		assert_int_equal(w.node[0].ups[1], 1);
+		assert_int_equal(w.node[1].ups[0], 1);
+		wire_clear(&w);
+	}
+	print_message("%u of %u did not meet at once\n", late, rounds);
+	assert_true(late <= rounds / 10);
+}
+
+/* 14: whatever the timing, one link, and soon. */
+static void
+both_at_once_make_one_link(void **state)
+{
+	unsigned rounds = test_rounds(1000);
+
+	(void)state;
+	for (unsigned i = 0; i < rounds; i++) {
+		struct wire w;
+		uint64_t first;
+
+		start(&w, seed_of(1) + i);
+		w.jitter_ms = i % 10;
+		first = rng_below(&w.rng.rng, 60);
+		wire_connect(&w, i % 2, 1 - i % 2);
+		wire_run(&w, first);
+		wire_connect(&w, 1 - i % 2, i % 2);
+		if (!wire_until(&w, wire_both_up, 80)) {
+			print_message("round %u, %u ms\n", i, (unsigned)first);
+			fail();
+		}
+		wire_write(&w, 0, 1, 2000);
+		wire_write(&w, 1, 0, 2000);
+		assert_true(wire_until(&w, wire_all_read, 1000));
+		wire_run(&w, 20000);
+		assert_int_equal(w.node[0].ups[1], 1);
+		assert_int_equal(w.node[1].ups[0], 1);
+		assert_int_equal(w.node[0].downs[1], 0);
+		assert_int_equal(w.node[1].downs[0], 0);
+		wire_clear(&w);
+	}
+}
+
+/* After a crossing both must keep the same key: old ones go after 60 s. */
+static void
+crossed_handshakes_live_on(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		struct wire w;
+
+		start(&w, seed_of(1) + i);
+		w.jitter_ms = 40;
+		wire_connect(&w, 0, 1);
+		wire_run(&w, i);
+		wire_connect(&w, 1, 0);
+		assert_true(wire_until(&w, wire_both_up, 1000));
+		for (unsigned k = 0; k < 30; k++) {
+			wire_write(&w, 0, 1, 100);
+			wire_write(&w, 1, 0, 100);
+			wire_run(&w, 10000);
+		}
+		assert_true(wire_until(&w, wire_all_read, 1000));
+		assert_int_equal(w.node[0].ups[1], 1);
+		assert_int_equal(w.node[0].downs[1], 0);
+		wire_clear(&w);
+	}
+}
+
+static void
+keys_are_renewed_under_traffic(void **state)
+{
+	struct wire w;
+	struct link_info info;
+
+	(void)state;
+	start(&w, seed_of(1));
+	w.loss = 10;
+	w.jitter_ms = 30;
+	assert_true(meet(&w, 3));
+	for (unsigned k = 0; k < 1200; k++) {
+		wire_write(&w, 0, 1, 500);
+		wire_write(&w, 1, 0, 300);
+		wire_run(&w, 1000);
+	}
+	assert_true(wire_until(&w, wire_all_read, 10000));
+	assert_int_equal(w.node[0].ups[1], 1);
+	assert_int_equal(w.node[0].downs[1], 0);
+	assert_true(links_info(w.node[0].links, 1, &info));
+	/* Every 120 s of 1200, give and take what a lossy handshake takes. */
+	print_message("%u renewals in 1200 s\n", (unsigned)info.rekeys);
+	assert_in_range(info.rekeys, 8, 12);
+	wire_clear(&w);
+}
+
+static void
+an_idle_link_costs_little_and_stays(void **state)
+{
+	struct wire w;
+	uint64_t bytes, packets;
+
+	(void)state;
+	start(&w, seed_of(1));
+	assert_true(meet(&w, 1));
+	wire_run(&w, 10000);
+	bytes = w.node[0].sent_bytes + w.node[1].sent_bytes;
+	packets = w.node[0].sent + w.node[1].sent;
+	wire_run(&w, 7200000);
+	bytes = w.node[0].sent_bytes + w.node[1].sent_bytes - bytes;
+	packets = w.node[0].sent + w.node[1].sent - packets;
+	print_message("idle: %u mB/s, %u packets in 7200 s\n",
+	    (unsigned)(bytes * 1000 / 7200), (unsigned)packets);
+	assert_true(bytes / 7200 < 20);
+	assert_true(packets < 7200 / 5);
+	assert_int_equal(w.node[0].ups[1], 1);
+	assert_int_equal(w.node[0].downs[1], 0);
+	assert_true(wire_both_up(&w));
+	wire_clear(&w);
+}
+
+static void
+silence_ends_a_link(void **state)
+{
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	assert_true(meet(&w, 1));
+	wire_run(&w, 1000);
+	w.cut = true;
+	/* Data that nobody answers: in doubt after 2 s, dead 15 s later. */
+	wire_write(&w, 0, 1, 100);
+	wire_run(&w, 20000);
+	assert_false(w.node[0].up[1]);
+	assert_int_equal(w.node[0].last_err[1], ERR_EXPIRED);
+	assert_true(w.node[1].up[0]); /* it has nothing to say */
+	wire_run(&w, 75000);
+	assert_false(w.node[1].up[0]);
+	w.cut = false;
+	assert_true(meet(&w, 1));
+	wire_write(&w, 0, 1, 100);
+	assert_true(wire_until(&w, wire_all_read, 1000));
+	wire_clear(&w);
+}
+
+/* A cut of 10 s is survived, with everything that was written meanwhile. */
+static void
+a_short_cut_is_survived(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		struct wire w;
+
+		start(&w, seed_of(1) + i);
+		assert_true(meet(&w, 1));
+		wire_run(&w, rng_below(&w.rng.rng, 5000));
+		w.cut = true;
+		wire_write(&w, 0, 1, 2000);
+		wire_write(&w, 1, 0, 2000);
+		wire_run(&w, 10000);
+		w.cut = false;
+		assert_true(wire_until(&w, wire_all_read, 10000));
+		assert_int_equal(w.node[0].downs[1], 0);
+		assert_int_equal(w.node[1].downs[0], 0);
+		wire_clear(&w);
+	}
+}
+
+static bool
+ups_2_2(const struct wire *w)
+{
+	return wire_both_up(w) && w->node[1].ups[0] >= 2 &&
+	       w->node[0].ups[1] >= 2;
+}
+
+/* Who lost its memory is recognised at once by its new instance. */
+static void
+a_crash_replaces_the_dead_link(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		struct wire w;
+		unsigned dead = i % 2;
+
+		start(&w, seed_of(1) + i);
+		assert_true(meet(&w, 1));
+		w.loss = i % 4 * 10;
+		wire_write(&w, 0, 1, 5000);
+		wire_write(&w, 1, 0, 5000);
+		wire_run(&w, i * 20);
+		wire_crash(&w, dead);
+		wire_run(&w, i * 50);
+		wire_restart(&w, dead);
+		w.loss = 0;
+		wire_connect(&w, dead, 1 - dead);
+		assert_true(wire_until(&w, ups_2_2, 3000));
+		wire_write(&w, 0, 1, 5000);
+		wire_write(&w, 1, 0, 5000);
+		assert_true(wire_until(&w, wire_all_read, 5000));
+		assert_int_equal(w.node[dead].fallbacks[1 - dead], 0);
+		assert_int_equal(w.node[1 - dead].fallbacks[dead], 0);
+		wire_clear(&w);
+	}
+}
+
+/* ---- 15: a crash or a loss between any two steps ---- */
+
+struct cutter {
+	unsigned pass; /* datagrams that still pass */
+};
+
+static bool
+tap_cut(struct wire *w, struct wire_datagram *d)
+{
+	struct cutter *c = w->tap_ctx;
+
+	(void)d;
+	if (c->pass == 0)
+		return false;
+	c->pass--;
+	return true;
+}
+
+static void
+no_fallback(const struct wire *w)
+{
+	assert_int_equal(w->node[0].fallbacks[1], 0);
+	assert_int_equal(w->node[1].fallbacks[0], 0);
+}
+
+/* The wire ends after `pass` datagrams, then those of `victims` crash (bit 0,
+ * bit 1); the next handshake, by `next`, must agree without fallback. */
+static void
+cut_after(uint64_t seed, unsigned pass, unsigned victims, unsigned next)
+{
+	struct cutter c = { pass };
+	struct wire w;
+
+	start(&w, seed);
+	/* Some history, so that cur and prev differ from rk0. */
+	for (unsigned i = 0; i < seed % 3; i++) {
+		assert_true(meet(&w, 1));
+		wire_run(&w, 500);
+		wire_crash(&w, 0);
+		wire_crash(&w, 1);
+		w.now.wall_ms += 3700000;
+		wire_restart(&w, 0);
+		wire_restart(&w, 1);
+	}
+	w.tap = tap_cut;
+	w.tap_ctx = &c;
+	wire_connect(&w, seed % 2, 1 - seed % 2);
+	wire_run(&w, 240);
+	for (unsigned v = 0; v < 2; v++) {
+		if (victims >> v & 1)
+			wire_crash(&w, v);
+	}
+	wire_run(&w, 1000);
+	for (unsigned v = 0; v < 2; v++) {
+		if (victims >> v & 1)
+			wire_restart(&w, v);
+	}
+	w.tap = NULL;
+	w.now.wall_ms += 3700000; /* ADV is due again */
+	wire_connect(&w, next, 1 - next);
+	if (!wire_until(&w, wire_both_up, 30000)) {
+		/* Its three knocks were spent before the cut. */
+		wire_run(&w, 600000);
+		wire_connect(&w, next, 1 - next);
+	}
+	if (!wire_until(&w, wire_both_up, 30000)) {
+		print_message("seed %u pass %u victims %u next %u\n",
+		    (unsigned)seed, pass, victims, next);
+		fail();
+	}
+	wire_write(&w, 0, 1, 100);
+	wire_write(&w, 1, 0, 100);
+	assert_true(wire_until(&w, wire_all_read, 30000));
+	no_fallback(&w);
+	wire_clear(&w);
+}
+
+static void
+a_crash_between_steps_needs_no_fallback(void **state)
+{
+	(void)state;
+	for (unsigned pass = 0; pass < 9; pass++) {
+		for (unsigned victims = 0; victims < 4; victims++) {
+			for (uint64_t s = 1; s < 7; s++)
+				cut_after(
+				    s, pass, victims, (unsigned)(s % 4 / 2));
+		}
+	}
+}
+
+static void
+delayed_copies_do_no_harm(void **state)
+{
+	(void)state;
+	/* Copies of handshakes come up to 30 s later. */
+	for (unsigned i = 0; i < 30; i++) {
+		struct wire w;
+
+		start(&w, seed_of(1) + i);
+		w.copy = 60;
+		w.jitter_ms = i % 3 == 0 ? 30000 : 400;
+		wire_connect(&w, i % 2, 1 - i % 2);
+		wire_run(&w, 70000);
+		w.jitter_ms = 10;
+		w.copy = 0;
+		wire_run(&w, 600000);
+		assert_true(meet(&w, 2));
+		wire_write(&w, 0, 1, 100);
+		wire_write(&w, 1, 0, 100);
+		assert_true(wire_until(&w, wire_all_read, 30000));
+		no_fallback(&w);
+		wire_clear(&w);
+	}
+}
+
+/* 16: one side restored from an old copy. */
+static void
+a_restored_database_falls_back_once(void **state)
+{
+	(void)state;
+	for (unsigned who = 0; who < 2; who++) {
+		struct wire w;
+		struct wire_disk old;
+
+		start(&w, seed_of(1) + who);
+		old = w.node[who].disk[1 - who];
+		for (unsigned i = 0; i < 4; i++) {
+			assert_true(meet(&w, 1));
+			wire_run(&w, 500);
+			wire_crash(&w, 0);
+			wire_crash(&w, 1);
+			w.now.wall_ms += 3700000;
+			wire_restart(&w, 0);
+			wire_restart(&w, 1);
+		}
+		no_fallback(&w);
+		wire_crash(&w, who);
+		old.peer.last_ts_ms = w.node[who].disk[1 - who].peer.last_ts_ms;
+		w.node[who].disk[1 - who] = old;
+		wire_restart(&w, who);
+		wire_connect(&w, who, 1 - who);
+		assert_true(wire_until(&w, wire_both_up, 1000));
+		wire_write(&w, 0, 1, 100);
+		assert_true(wire_until(&w, wire_all_read, 1000));
+		assert_int_equal(w.node[0].fallbacks[1], 1);
+		assert_int_equal(w.node[1].fallbacks[0], 1);
+		/* And never again. */
+		for (unsigned i = 0; i < 3; i++) {
+			wire_crash(&w, i % 2);
+			wire_restart(&w, i % 2);
+			assert_true(meet(&w, 1));
+			wire_run(&w, 200);
+			w.now.wall_ms += 3700000;
+		}
+		assert_int_equal(w.node[0].fallbacks[1], 1);
+		assert_int_equal(w.node[1].fallbacks[0], 1);
+		wire_clear(&w);
+	}
+}
+
+static void
+a_policy_can_deny_the_fallback(void **state)
+{
+	(void)state;
+	for (unsigned denier = 0; denier < 2; denier++) {
+		struct wire w;
+		struct link_peer cfg;
+
+		start(&w, seed_of(1));
+		cfg = wire_contact(&w, denier, 1 - denier);
+		cfg.allow_fallback = false;
+		memset(cfg.ratchet.cur.b, 1, 32);
+		memset(cfg.ratchet.prev.b, 2, 32);
+		wire_crash(&w, denier);
+		w.node[denier].disk[1 - denier].peer = cfg;
+		wire_restart(&w, denier);
+		wire_connect(&w, 0, 1);
+		wire_run(&w, 20000);
+		wire_connect(&w, 1, 0);
+		wire_run(&w, 20000);
+		assert_int_equal(w.node[0].ups[1], 0);
+		assert_int_equal(w.node[1].ups[0], 0);
+		wire_clear(&w);
+	}
+}
+
+/* ---- invitations and first contact ---- */
+
+static struct link_peer
+invitation(struct wire *w, unsigned inviter, enum link_role role)
+{
+	struct wire_node *n = &w->node[inviter];
+	struct link_peer cfg = { .role = role };
+	struct invite_secret inv;
+	struct pair_root root;
+
+	memset(inv.b, 0x5a, sizeof(inv.b));
+	pair_root_invite(&inv, &n->id, &root);
+	pair_rk0(&root, &cfg.rk0);
+	ratchet_init(&cfg.ratchet, &cfg.rk0);
+	pair_invite_reach(&inv, &cfg.reach);
+	if (role == LINK_INVITED) {
+		cfg.id = n->id;
+		cfg.s[0] = n->self.s[0].pk;
+		cfg.n_s = 1;
+	}
+	return cfg;
+}
+
+static bool
+paired(const struct wire *w)
+{
+	return w->node[0].paired[1] > 0 && w->node[1].paired[0] > 0;
+}
+
+static void
+an_invitation_pairs_two(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		struct wire w;
+		struct link_peer mine, theirs;
+
+		wire_init(&w, seed_of(1) + i, 2);
+		mine = invitation(&w, 0, LINK_INVITER);
+		theirs = invitation(&w, 0, LINK_INVITED);
+		wire_set_peer(&w, 0, 1, &mine);
+		wire_set_peer(&w, 1, 0, &theirs);
+		w.loss = i;
+		for (unsigned k = 0; k < 4 && !paired(&w); k++) {
+			wire_connect(&w, 1, 0);
+			wire_run(&w, 12000);
+		}
+		if (i == 0)
+			assert_int_equal(w.node[0].paired[1], 1);
+		if (paired(&w)) {
+			assert_memory_equal(
+			    w.node[0].root.b, w.node[1].root.b, 32);
+			assert_memory_equal(
+			    w.node[0].hello.id.b, w.node[1].id.b, 32);
+			assert_memory_equal(w.node[1].hello.reach.b,
+			    w.node[0].self.reach.b, 32);
+		} else {
+			assert_true(i > 0);
+		}
+		wire_run(&w, 100000);
+		assert_int_equal(w.node[0].ups[1], 0);
+		assert_int_equal(w.node[1].ups[0], 0);
+		assert_int_equal(w.node[0].downs[1], 0);
+		wire_clear(&w);
+	}
+}
+
+/* 71: whoever comes second gets nothing, not even a packet. */
+static void
+an_invitation_is_for_one(void **state)
+{
+	struct wire w;
+	struct link_peer mine, theirs;
+	uint64_t sent;
+
+	(void)state;
+	wire_init(&w, seed_of(1), 3);
+	mine = invitation(&w, 0, LINK_INVITER);
+	theirs = invitation(&w, 0, LINK_INVITED);
+	wire_set_peer(&w, 0, 1, &mine);
+	wire_set_peer(&w, 1, 0, &theirs);
+	wire_set_peer(&w, 2, 0, &theirs);
+	wire_connect(&w, 1, 0);
+	wire_run(&w, 500);
+	assert_true(paired(&w));
+	sent = w.node[0].sent;
+	wire_connect(&w, 2, 0);
+	wire_run(&w, 20000);
+	assert_int_equal(w.node[0].paired[1], 1);
+	assert_int_equal(w.node[2].paired[0], 0);
+	assert_true(w.node[0].sent <= sent + 1); /* an ACK to the first */
+	wire_clear(&w);
+}
+
+/* Both added each other, one never read the other's cell. */
+static void
+a_contact_without_a_cell_is_known_by_rk0(void **state)
+{
+	struct wire w;
+	struct link_peer cfg;
+
+	(void)state;
+	wire_init(&w, seed_of(1), 2);
+	wire_befriend(&w, 0, 1);
+	cfg = wire_contact(&w, 1, 0);
+	cfg.n_s = 0;
+	memset(&cfg.s, 0, sizeof(cfg.s));
+	memset(&cfg.reach, 0, sizeof(cfg.reach));
+	wire_crash(&w, 1);
+	w.node[1].disk[0].peer = cfg;
+	wire_restart(&w, 1);
+	wire_connect(&w, 0, 1);
+	assert_true(wire_until(&w, wire_both_up, 50));
+	assert_memory_equal(
+	    w.node[1].hello.says.s.b, w.node[0].self.s[0].pk.b, 32);
+	assert_memory_equal(
+	    w.node[1].hello.reach.b, w.node[0].self.reach.b, 32);
+	wire_write(&w, 1, 0, 100);
+	assert_true(wire_until(&w, wire_all_read, 1000));
+	wire_clear(&w);
+}
+
+/* ---- flow ---- */
+
+static void
+a_full_window_waits_and_says_when(void **state)
+{
+	struct wire w;
+	size_t room;
+
+	(void)state;
+	start(&w, seed_of(1));
+	assert_true(meet(&w, 1));
+	w.cut = true;
+	wire_write(&w, 0, 1, 1 << 20);
+	room = links_room(w.node[0].links, 1);
+	assert_true(room < 1024);
+	assert_int_equal(links_write(w.node[0].links, 1,
+	                     span_of("0123456789abcdef", room < 16 ? 16 : 0)),
+	    room < 16 ? ERR_LIMIT : ERR_OK);
+	w.cut = false;
+	assert_true(wire_until(&w, wire_all_read, 20000));
+	assert_true(w.node[0].writables[1] >= 1);
+	/* Many windows, one after the other. */
+	for (unsigned i = 0; i < 40; i++) {
+		wire_write(&w, 0, 1, 200000);
+		assert_true(wire_until(&w, wire_all_read, 20000));
+	}
+	assert_int_equal(w.node[0].downs[1], 0);
+	wire_clear(&w);
+}
+
+static void
+removing_a_peer_tells_it(void **state)
+{
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	assert_true(meet(&w, 1));
+	links_remove_peer(w.node[0].links, 1, wire_now(&w, 0));
+	wire_drain(&w, 0);
+	assert_int_equal(w.node[0].downs[1], 1);
+	wire_run(&w, 100);
+	assert_int_equal(w.node[1].downs[0], 1);
+	assert_int_equal(w.node[1].last_err[0], ERR_OK);
+	wire_clear(&w);
+}
+
+/* A new address of one side: nothing is lost, the link stays. */
+static void
+a_link_follows_a_peer_that_moves(void **state)
+{
+	(void)state;
+	for (unsigned who = 0; who < 2; who++) {
+		struct wire w;
+
+		start(&w, seed_of(1));
+		assert_true(meet(&w, 1));
+		wire_write(&w, 0, 1, 3000);
+		wire_write(&w, 1, 0, 3000);
+		assert_true(wire_until(&w, wire_all_read, 1000));
+		w.node[who].at.port++;
+		wire_write(&w, who, 1 - who, 3000);
+		wire_run(&w, 500);
+		wire_write(&w, 1 - who, who, 3000);
+		assert_true(wire_until(&w, wire_all_read, 5000));
+		wire_run(&w, 100000);
+		wire_write(&w, 1 - who, who, 3000);
+		assert_true(wire_until(&w, wire_all_read, 5000));
+		assert_int_equal(w.node[0].downs[1], 0);
+		assert_int_equal(w.node[1].downs[0], 0);
+		assert_true(w.node[1 - who].paths[who] >= 1);
+		wire_clear(&w);
+	}
+}
+
+static void
+silent_addresses_are_spared(void **state)
+{
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	w.cut = true;
+	for (unsigned i = 0; i < 100; i++) {
+		wire_connect(&w, 0, 1);
+		wire_run(&w, 5500);
+	}
+	assert_int_equal(w.node[0].sent, 3);
+	wire_run(&w, 100000);
+	wire_connect(&w, 0, 1);
+	wire_run(&w, 5500);
+	assert_int_equal(w.node[0].sent, 6);
 	wire_clear(&w);
 }
 
@@ -32,6 +718,26 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_contacts_meet_and_talk),
+		cmocka_unit_test(higher_id_may_start_too),
+		cmocka_unit_test(a_bad_wire_delivers_everything),
+		cmocka_unit_test(both_at_once_make_one_link),
+		cmocka_unit_test(crossed_handshakes_live_on),
+		cmocka_unit_test(keys_are_renewed_under_traffic),
+		cmocka_unit_test(an_idle_link_costs_little_and_stays),
+		cmocka_unit_test(silence_ends_a_link),
+		cmocka_unit_test(a_short_cut_is_survived),
+		cmocka_unit_test(a_crash_replaces_the_dead_link),
+		cmocka_unit_test(a_crash_between_steps_needs_no_fallback),
+		cmocka_unit_test(delayed_copies_do_no_harm),
+		cmocka_unit_test(a_restored_database_falls_back_once),
+		cmocka_unit_test(a_policy_can_deny_the_fallback),
+		cmocka_unit_test(an_invitation_pairs_two),
+		cmocka_unit_test(an_invitation_is_for_one),
+		cmocka_unit_test(a_contact_without_a_cell_is_known_by_rk0),
+		cmocka_unit_test(a_full_window_waits_and_says_when),
+		cmocka_unit_test(removing_a_peer_tells_it),
+		cmocka_unit_test(a_link_follows_a_peer_that_moves),
+		cmocka_unit_test(silent_addresses_are_spared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
