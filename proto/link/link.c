@@ -349,7 +349,7 @@ flush(struct links *l, struct now now)
 		conn_flush(l, p, now);
 		p->dirty = false;
 		if (heap_set(&l->timers, &p->timer, deadline_of(l, p)))
-			assert(!"peer_add has made room");
+			abort(); /* peer_add has made room */
 	}
 }
 

@@ -255,7 +255,7 @@ index_del(struct links *l, struct index_entry *e)
 		if (!e->next)
 			(void)map_del(&l->by_index, &e->index);
 		else if (map_put(&l->by_index, &e->index, e->next))
-			assert(!"replacing needs no memory");
+			abort(); /* replacing needs no memory */
 		e->next = NULL;
 		return;
 	}
