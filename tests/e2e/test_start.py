@@ -1,6 +1,7 @@
 """Bad configurations, damaged files, second daemons: refused with a reason,
 never half started, nothing of the first one harmed."""
 import os
+import re
 import shutil
 import signal
 import socket
@@ -9,7 +10,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from check import check, finish  # noqa: E402
+from check import TOP, check, finish  # noqa: E402
 from net import Net, need_build, net_daemon  # noqa: E402
 from rpc import Rpc  # noqa: E402
 
@@ -283,8 +284,28 @@ def port_is_kept(net):
     daemon.stop()
 
 
+def manual():
+    """Every log event that the code has is explained in btchatd(8)."""
+    code = ""
+    for name in sorted(os.listdir(os.path.join(TOP, "daemon"))):
+        if name.endswith(".c"):
+            with open(os.path.join(TOP, "daemon", name)) as f:
+                code += f.read()
+    names = {n for call in re.findall(r"\blog_event\(([^;]*);", code)
+             for n in re.findall(r'"([a-z]+(?:-[a-z]+)*)"',
+                                 call.split(",", 1)[1].split('%')[0])}
+    with open(os.path.join(TOP, "man", "btchatd.8")) as f:
+        page = {w for line in f if line.startswith(".It Sy")
+                for w in line.split(" Pq ")[0].split()[2:]} - {","}
+    internal = {"apply-failed", "store-close"}  # cannot happen; debugging
+    check("btchatd(8) explains every log event", names - page <= internal,
+          sorted(names - page - internal))
+    check("btchatd(8) explains no other", page <= names, sorted(page - names))
+
+
 def main():
     need_build()
+    manual()
     with Net() as net:
         bad_config(net)
         key_file(net)
