@@ -11,6 +11,7 @@
 #include "proto/api.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,8 @@ struct tail {
 	cJSON *types, *convs; /* owned arrays; NULL: all */
 	cJSON *since;         /* owned; NULL: the consumer's or now */
 	char epoch[64];       /* of the log that seq counts in */
-	uint64_t seq;         /* last one printed; 0: none */
+	uint64_t seq;         /* last one printed, or where we began */
+	bool has_place;       /* epoch and seq are known */
 	bool to_ack;          /* seq was printed and not told the daemon */
 	uint64_t left;        /* events until the end; NEVER: no end */
 	uint64_t deadline_ms;
@@ -112,7 +114,7 @@ subscribe_params(const struct tail *t)
 {
 	cJSON *params = cJSON_CreateObject();
 
-	if (t->epoch[0] != '\0' && t->seq > 0) {
+	if (t->has_place) {
 		cJSON *cursor = cJSON_AddObjectToObject(params, "since");
 
 		value_add_str(cursor, "epoch", t->epoch);
@@ -127,24 +129,44 @@ subscribe_params(const struct tail *t)
 	return params;
 }
 
-static int
-subscribe(struct tail *t)
+static void
+take_place(struct tail *t, const cJSON *sub)
 {
-	cJSON *sub = NULL;
-	uint64_t from = 0;
-	int status =
-	    ctl_call(t->ctl, "events.subscribe", subscribe_params(t), &sub);
+	uint64_t from = value_u64(sub, "from");
 
-	if (status != CTL_DONE)
-		return status;
 	/* Also without a single event we know where we are, so that what
 	 * happens while the daemon is away is not missed. */
 	(void)snprintf(
 	    t->epoch, sizeof(t->epoch), "%s", value_str(sub, "epoch"));
-	from = value_u64(sub, "from");
 	t->seq = from > t->seq ? from : t->seq;
-	cJSON_Delete(sub);
-	return CTL_DONE;
+	t->has_place = true;
+}
+
+/* CTL_NO_DAEMON without a word: the connection was lost meanwhile. */
+static int
+subscribe(struct tail *t)
+{
+	struct client *c = &t->ctl->client;
+	uint64_t deadline_ms = client_now_ms() + CTL_REPLY_TIMEOUT_MS;
+	cJSON *doc = NULL;
+	uint64_t id = 0;
+	int status = CTL_NO_DAEMON;
+	enum err err =
+	    client_send(c, "events.subscribe", subscribe_params(t), &id);
+
+	if (err == ERR_OK)
+		err = client_reply(c, id, deadline_ms, &doc);
+	if (err == ERR_EXPIRED)
+		client_close(c);
+	if (err != ERR_OK)
+		return status;
+	status = CTL_DONE;
+	if (value_get(doc, "error") != NULL)
+		status = report_error(t->ctl, value_get(doc, "error"));
+	else
+		take_place(t, value_get(doc, "result"));
+	cJSON_Delete(doc);
+	return status;
 }
 
 /* What an event is about, in a few words for people. */
@@ -279,18 +301,31 @@ handle(struct tail *t, cJSON *doc)
 	return CTL_DONE;
 }
 
+/* Until somebody is there who does not hang up: a daemon that is being
+ * killed still takes a connection now and then. */
 static int
 reconnect(struct tail *t)
 {
-	report_note(t->ctl, "btchatd is gone; waiting for it to come back");
-	enum err err = client_await(&t->ctl->client, t->deadline_ms);
+	int pause_ms = 1;
 
-	if (err == ERR_OK)
-		return subscribe(t);
-	if (err == ERR_EXPIRED)
-		return CTL_TIMED_OUT;
-	report("cannot wait for %s", t->ctl->client.path);
-	return CTL_NO_DAEMON;
+	report_note(t->ctl, "btchatd is gone; waiting for it to come back");
+	for (;;) {
+		enum err err = client_await(&t->ctl->client, t->deadline_ms);
+		int status = CTL_NO_DAEMON;
+
+		if (err == ERR_EXPIRED)
+			return CTL_TIMED_OUT;
+		if (err == ERR_OK)
+			status = subscribe(t);
+		if (status != CTL_NO_DAEMON)
+			return status;
+		if (err != ERR_OK) {
+			report("cannot wait for %s", t->ctl->client.path);
+			return CTL_NO_DAEMON;
+		}
+		(void)poll(NULL, 0, pause_ms);
+		pause_ms = pause_ms < 1000 ? pause_ms * 2 : pause_ms;
+	}
 }
 
 static int
@@ -333,6 +368,20 @@ settle(struct tail *t, int status)
 	return status;
 }
 
+static int
+begin(struct tail *t)
+{
+	int status = ctl_connect(t->ctl);
+
+	if (status != CTL_DONE)
+		return status;
+	status = subscribe(t);
+	if (status == CTL_NO_DAEMON)
+		report(
+		    "what listens at %s does not answer", t->ctl->client.path);
+	return status;
+}
+
 int
 cmd_tail(struct ctl *ctl)
 {
@@ -343,7 +392,7 @@ cmd_tail(struct ctl *ctl)
 	int status = setup(&t);
 
 	if (status == CTL_DONE)
-		status = subscribe(&t);
+		status = begin(&t);
 	if (status == CTL_DONE)
 		status = settle(&t, follow(&t));
 	cJSON_Delete(t.types);

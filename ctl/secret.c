@@ -107,9 +107,9 @@ ask(const char *prompt, struct secret *ret)
 {
 	enum err err = ERR_OK;
 
+	turn_echo_off(); /* before the question: some type ahead */
 	(void)fprintf(stderr, "%s: ", prompt);
 	(void)fflush(stderr);
-	turn_echo_off();
 	err = read_line(STDIN_FILENO, ret->text);
 	secret_restore_terminal();
 	(void)fputc('\n', stderr);
