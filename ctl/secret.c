@@ -107,11 +107,9 @@ ask(const char *prompt, struct secret *ret)
 {
 	enum err err = ERR_OK;
 
-	turn_echo_off(); /* before the question: some type ahead */
 	(void)fprintf(stderr, "%s: ", prompt);
 	(void)fflush(stderr);
 	err = read_line(STDIN_FILENO, ret->text);
-	secret_restore_terminal();
 	(void)fputc('\n', stderr);
 	if (err != ERR_OK) {
 		report("no passphrase was typed");
@@ -158,7 +156,13 @@ secret_get(
 		return from_file(file, ret);
 	if (!ctl_may_prompt(ctl))
 		return CTL_DONE;
-	return confirm ? ask_twice(prompt, ret) : ask(prompt, ret);
+	/* Before the first question and until after the last: some people
+	 * type ahead. */
+	turn_echo_off();
+	int status = confirm ? ask_twice(prompt, ret) : ask(prompt, ret);
+
+	secret_restore_terminal();
+	return status;
 }
 
 void
