@@ -139,6 +139,7 @@ def invite(net, show, alice):
     wait_ready(carol, "Alice")
     carol.type("send", "Alice", "Thanks for the invitation",
                "--wait=delivered")
+    alice.type("contact", "rename", carol.address, "Carol")
     alice.type("contact", "ls")
 
 

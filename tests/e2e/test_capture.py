@@ -112,6 +112,8 @@ def add_cell_secrets(found, people, packets):
 
 def check_secrets(found, packets):
     everything = b"\n".join(data for _, _, data in packets)
+    sample = next(puts(packets))[b"k"]
+    check("the search finds what is there", sample in everything)
     for name, secret in sorted(found.items()):
         check("%s is nowhere on the wire" % name,
               not any(form in everything for form in forms(secret)))

@@ -68,7 +68,7 @@ def silent(name, poker):
             krpc(answer)
         except Malformed:
             strange.append(answer[:60])
-    check("2: %s (%d sent, %d KRPC answers)" % (
+    check("%s (%d sent, %d KRPC answers)" % (
         name, poker.sent, len(poker.answers) - len(strange)), not strange,
         strange[:5])
     poker.answers, poker.sent = [], 0
@@ -173,7 +173,7 @@ def main():
         poker.poke([b"", b"x", b"\0" * 65507, rng.randbytes(65507)])
         silent("1: empty, tiny and huge datagrams", poker)
         poker.poke(random_ones(rng, RANDOM))
-        silent("random datagrams of every length", poker)
+        silent("2: random datagrams of every length", poker)
         poker.poke(near_krpc(rng, NEAR))
         silent("31: near-valid KRPC", poker)
         done = alice.ctl("send", "bob", "alive?", "--wait", ok=False)
