@@ -2,6 +2,7 @@
 #include "proto/node_int.h"
 
 #include "proto/base/text.h"
+#include "proto/crypto/kdf.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -18,6 +19,21 @@ chat_work(struct node *n, struct peer *p)
 	p->work = true;
 	p->work_next = n->work;
 	n->work = p;
+}
+
+/* A database made or restored, or a contact added again, numbers anew; its
+ * local name is drawn with it. */
+void
+chat_epoch(const struct node *n, const struct peer *p, uint8_t ret[8])
+{
+	static const char label[] = "btchat/1 numbering";
+	struct span parts[3] = {
+		span_of(label, sizeof(label) - 1),
+		span_of(n->self.db_epoch, sizeof(n->self.db_epoch)),
+		span_of(p->c.id.b, sizeof(p->c.id.b)),
+	};
+
+	kdf_b2(span_of(NULL, 0), parts, 3, ret, 8);
 }
 
 void
@@ -99,9 +115,11 @@ state_change(struct node *n, const struct peer *p, const struct message_id *id,
 static void
 on_ack(struct node *n, struct peer *p, const struct record *r)
 {
+	uint8_t epoch[DB_EPOCH_SIZE];
 	struct outbox_entry *e;
 
-	if (memcmp(r->epoch, n->self.db_epoch, sizeof(r->epoch)) != 0 ||
+	chat_epoch(n, p, epoch);
+	if (memcmp(r->epoch, epoch, sizeof(r->epoch)) != 0 ||
 	    r->seq > p->c.sent_seq)
 		return; /* of a numbering that is no more, or made up */
 	while ((e = outbox_take_acked(&p->outbox, r->seq)) != NULL) {

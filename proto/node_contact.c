@@ -126,7 +126,6 @@ self_to_links(struct node *n)
 	}
 	l.has_reach_prev = s->reach_prev_until_s != 0;
 	l.reach_prev = s->reach_prev;
-	memcpy(l.db_epoch, s->db_epoch, sizeof(l.db_epoch));
 	links_set_self(n->links, &l);
 	sodium_memzero(&l, sizeof(l));
 }
@@ -147,6 +146,7 @@ peer_to_links(struct node *n, struct peer *p)
 	memcpy(l.s, c->s, sizeof(l.s));
 	l.n_s = c->n_s;
 	l.reach = c->reach;
+	chat_epoch(n, p, l.db_epoch);
 	l.rk0 = c->rk0;
 	l.ratchet = c->ratchet;
 	l.last_ts_ms = c->last_ts_ms;

@@ -173,6 +173,8 @@ void invite_on_paired(struct node *n, const struct link_out *out);
 void pairing_on_paired(struct node *n, const struct link_out *out);
 
 /* node_chat.c */
+/* What names our numbering of messages to this contact. */
+void chat_epoch(const struct node *n, const struct peer *p, uint8_t ret[8]);
 void chat_up(struct node *n, struct peer *p, const struct link_hello *hello);
 void chat_on_data(struct node *n, struct peer *p, struct span data);
 void chat_work(struct node *n, struct peer *p); /* put it on the list */

@@ -89,7 +89,7 @@ put_hello(struct links *l, struct peer *p, struct packet *k, struct now now)
 	h.id = l->self.id;
 	h.cert = l->self.s[i].cert;
 	h.reach = l->self.reach;
-	memcpy(h.db_epoch, l->self.db_epoch, sizeof(h.db_epoch));
+	memcpy(h.db_epoch, p->cfg.db_epoch, sizeof(h.db_epoch));
 	hello_encode(&h, p->instance, body);
 	frame_write_hello(&k->w, body);
 	sodium_memzero(body, sizeof(body));

@@ -39,7 +39,6 @@ struct link_self {
 	struct reach_key reach; /* R, told in HELLO */
 	struct reach_key reach_prev;
 	bool has_reach_prev;
-	uint8_t db_epoch[8]; /* told in HELLO */
 };
 
 enum link_role {
@@ -58,6 +57,7 @@ struct link_peer {
 	struct static_pk s[LINK_PEER_STATICS_MAX];
 	uint8_t n_s;
 	struct reach_key reach; /* theirs (of an invitation: the common one) */
+	uint8_t db_epoch[8]; /* told him in HELLO: our numbering of messages */
 	struct ratchet_key rk0;
 	struct ratchet ratchet; /* unused in invitations */
 	uint64_t last_ts_ms;    /* highest ts of a message 1 of theirs */

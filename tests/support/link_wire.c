@@ -63,7 +63,6 @@ make_node(struct wire *w, unsigned a)
 	cert.s = n->self.s[0].pk;
 	cert_sign(&n->sk, &cert, &n->self.s[0].cert);
 	rng_fill(&w->rng.rng, n->self.reach.b, 32);
-	rng_fill(&w->rng.rng, n->self.db_epoch, 8);
 	n->at = endpoint_v4(addr, PORT);
 	start_links(w, a);
 }
@@ -105,6 +104,7 @@ wire_contact(struct wire *w, unsigned a, unsigned b)
 		abort();
 	pair_rk0(&root, &cfg.rk0);
 	ratchet_init(&cfg.ratchet, &cfg.rk0);
+	rng_fill(&w->rng.rng, cfg.db_epoch, sizeof(cfg.db_epoch));
 	cfg.s[0] = y->self.s[0].pk;
 	cfg.n_s = 1;
 	cfg.reach = y->self.reach;
