@@ -1,0 +1,183 @@
+/*
+ * Days and months in virtual time: epochs of cells turn, keys are renewed,
+ * certificates end, people are away.
+ */
+#include "tests/sim/sim.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum {
+	CROWD = 8,
+	SETTLED_MS = 30000,
+	HOUR_MS = 3600 * 1000,
+	PATIENCE_MS = 30 * 60 * 1000,
+	DAYS = 3,
+	DAYS_LONG = 130, /* S is renewed twice */
+	TEXTS_AWAY = 5,
+};
+#define DAY_MS (24 * UINT64_C(3600000))
+
+static void
+start_event(struct sim *s, const struct sim_event *e)
+{
+	sim_start(s, e->who);
+}
+
+static void
+add_event(struct sim *s, const struct sim_event *e)
+{
+	assert_true(sim_add(s, e->who, e->whom));
+}
+
+static bool
+are_online(struct sim *s)
+{
+	return sim_is_online(s, 0, 1);
+}
+
+static bool
+are_delivered(struct sim *s)
+{
+	return check_missing(&s->check) == 0;
+}
+
+static void
+check_world(const struct sim *s, bool is_done, uint64_t seed)
+{
+	if (s->check.failed)
+		fail_msg("seed %llu, day %.2f: %s", (unsigned long long)seed,
+		    (double)s->now_ms / (double)DAY_MS, s->check.why);
+	if (!is_done)
+		fail_msg("seed %llu, day %.2f: not done in time",
+		    (unsigned long long)seed,
+		    (double)s->now_ms / (double)DAY_MS);
+}
+
+static struct sim *
+begin(uint64_t seed)
+{
+	struct sim_config cfg = { .seed = seed,
+		.n_people = 2,
+		.n_crowd = CROWD,
+		.trace = getenv("SIM_TRACE") != NULL };
+	struct sim *s = sim_new(&cfg);
+
+	for (uint32_t i = 0; i < s->n_nodes; i++)
+		sim_at(s, 100 * i, start_event, i, 0, 0);
+	sim_at(s, SETTLED_MS, add_event, 0, 1, 0);
+	sim_at(s, SETTLED_MS, add_event, 1, 0, 0);
+	check_world(s, sim_run(s, PATIENCE_MS, are_online), seed);
+	return s;
+}
+
+/* Both write, and both texts arrive. */
+static void
+talk(struct sim *s, uint64_t seed)
+{
+	assert_true(sim_write(s, 0, 1, 50));
+	assert_true(sim_write(s, 1, 0, 50));
+	check_world(
+	    s, sim_run(s, s->now_ms + PATIENCE_MS, are_delivered), seed);
+}
+
+static void
+a_pair_talks_every_few_hours(void **state)
+{
+	uint64_t days = getenv("BTCHAT_LONG") ? DAYS_LONG : DAYS;
+	struct sim *s = begin(1);
+
+	(void)state;
+	while (s->now_ms < days * DAY_MS) {
+		uint64_t pause_ms =
+		    dice_range(&s->dice, 1, 12) * (uint64_t)HOUR_MS;
+
+		sim_run(s, s->now_ms + pause_ms, NULL);
+		check_world(s, true, 1);
+		talk(s, 1);
+	}
+	check_history(&s->check);
+	check_world(s, true, 1);
+	printf("%.0f days, %llu texts, %llu datagrams\n",
+	    (double)s->now_ms / (double)DAY_MS,
+	    (unsigned long long)s->check.n_received,
+	    (unsigned long long)s->net.n_sent);
+	sim_free(s);
+}
+
+static void
+who_comes_back_after_days_gets_everything(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct sim *s = begin(seed);
+
+		sim_crash(s, 1);
+		for (uint32_t i = 0; i < TEXTS_AWAY; i++) {
+			sim_run(s, s->now_ms + DAY_MS * 3 / TEXTS_AWAY, NULL);
+			assert_true(sim_write(s, 0, 1, 80));
+		}
+		check_world(s, true, seed);
+		if (seed % 2)
+			sim_move(s, 1, true);
+		sim_start(s, 1);
+		check_world(s,
+		    sim_run(s, s->now_ms + PATIENCE_MS, are_delivered), seed);
+		talk(s, seed);
+		sim_free(s);
+	}
+}
+
+/* Two who are both away for days and have both moved meanwhile. */
+static void
+two_who_come_back_meet(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct sim *s = begin(seed);
+
+		sim_crash(s, 0);
+		sim_crash(s, 1);
+		sim_run(s, s->now_ms + 2 * DAY_MS + seed * HOUR_MS, NULL);
+		sim_move(s, 0, true);
+		sim_move(s, 1, true);
+		sim_start(s, 0);
+		sim_run(s, s->now_ms + seed * 20 * 60000, NULL);
+		sim_start(s, 1);
+		talk(s, seed);
+		sim_free(s);
+	}
+}
+
+/* A month of being away: the certificate that the other knows has ended. */
+static void
+a_season_apart_is_survived(void **state)
+{
+	struct sim *s = begin(9);
+
+	(void)state;
+	sim_crash(s, 1);
+	sim_run(s, s->now_ms + 100 * DAY_MS, NULL);
+	check_world(s, true, 9);
+	assert_true(sim_write(s, 0, 1, 80));
+	sim_start(s, 1);
+	talk(s, 9);
+	sim_free(s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_pair_talks_every_few_hours),
+		cmocka_unit_test(who_comes_back_after_days_gets_everything),
+		cmocka_unit_test(two_who_come_back_meet),
+		cmocka_unit_test(a_season_apart_is_survived),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

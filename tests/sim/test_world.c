@@ -1,0 +1,243 @@
+/*
+ * Stories from seeds. SIM_SEEDS=n and SIM_FIRST=n choose them, SIM_TRACE=1
+ * prints what happens. A seed that fails prints the command that replays it.
+ */
+#include "tests/sim/scenario.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+enum {
+	SEEDS = 150,
+	SEEDS_LONG = 1000,
+	FAILURES_MAX = 5, /* then it is enough */
+	FIXED_SEEDS = 4,
+};
+
+static const char *program;
+
+static uint64_t
+number_of(const char *name, uint64_t otherwise)
+{
+	const char *s = getenv(name);
+
+	return s ? strtoull(s, NULL, 10) : otherwise;
+}
+
+static uint64_t
+cpu_ms(void)
+{
+	return (uint64_t)clock() * 1000 / CLOCKS_PER_SEC;
+}
+
+/* Sums of many stories. */
+struct tally {
+	uint64_t seeds, failed, slow; /* slower than the goal */
+	uint64_t virtual_ms, node_ms, settle_max_ms, messages, datagrams;
+	uint64_t crashes, commits, many_faults;
+};
+
+static void
+add(struct tally *t, const struct scenario_result *r)
+{
+	t->seeds++;
+	t->failed += !r->passed;
+	t->slow += r->passed && r->settle_ms > SCENARIO_GOAL_MS;
+	t->virtual_ms += r->virtual_ms;
+	if (r->passed && r->settle_ms > t->settle_max_ms)
+		t->settle_max_ms = r->settle_ms;
+	t->messages += r->n_messages;
+	t->datagrams += r->n_datagrams;
+	t->crashes += r->n_crashes;
+	t->commits += r->n_failed_commits;
+	t->many_faults += r->n_kinds >= 3;
+}
+
+static void
+print_tally(const struct tally *t, uint64_t used_ms)
+{
+	printf("%llu seeds, %llu failed; %.1f h virtual in %.1f s, %.0f times "
+	       "real time\n",
+	    (unsigned long long)t->seeds, (unsigned long long)t->failed,
+	    (double)t->virtual_ms / 3600000, (double)used_ms / 1000,
+	    (double)t->virtual_ms / (double)(used_ms ? used_ms : 1));
+	printf("%llu messages, %llu datagrams, %llu crashes, %llu failed "
+	       "commits, %llu seeds with 3 or more kinds of faults\n",
+	    (unsigned long long)t->messages, (unsigned long long)t->datagrams,
+	    (unsigned long long)t->crashes, (unsigned long long)t->commits,
+	    (unsigned long long)t->many_faults);
+	printf("all delivered after the last fault: slowest %.1f s, %llu of "
+	       "%llu over %d s\n",
+	    (double)t->settle_max_ms / 1000, (unsigned long long)t->slow,
+	    (unsigned long long)t->seeds, SCENARIO_GOAL_MS / 1000);
+}
+
+static void
+every_seed_keeps_all_laws(void **state)
+{
+	bool is_long = getenv("BTCHAT_LONG") != NULL;
+	uint64_t n = number_of("SIM_SEEDS", is_long ? SEEDS_LONG : SEEDS);
+	uint64_t first = number_of("SIM_FIRST", 1);
+	bool trace = getenv("SIM_TRACE") != NULL;
+	uint64_t began_ms = cpu_ms();
+	struct tally tally = { 0 };
+	struct scenario_result r;
+
+	(void)state;
+	for (uint64_t seed = first; seed < first + n; seed++) {
+		scenario_run(seed, trace, &r);
+		add(&tally, &r);
+		if (trace)
+			printf("seed %llu: settled after %.1f s\n",
+			    (unsigned long long)seed,
+			    (double)r.settle_ms / 1000);
+		if (r.passed)
+			continue;
+		printf("seed %llu, %s\n  SIM_SEEDS=1 SIM_FIRST=%llu "
+		       "SIM_TRACE=1 %s\n",
+		    (unsigned long long)seed, r.why, (unsigned long long)seed,
+		    program);
+		if (tally.failed == FAILURES_MAX)
+			break;
+	}
+	print_tally(&tally, cpu_ms() - began_ms);
+	assert_int_equal(tally.failed, 0);
+}
+
+static void
+the_same_seed_gives_the_same_packets(void **state)
+{
+	struct scenario_result a, b;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 2; seed++) {
+		scenario_run(seed, false, &a);
+		scenario_run(seed, false, &b);
+		assert_memory_equal(a.digest, b.digest, sizeof(a.digest));
+		assert_int_equal(a.n_datagrams, b.n_datagrams);
+	}
+	scenario_run(3, false, &b);
+	assert_memory_not_equal(a.digest, b.digest, sizeof(a.digest));
+}
+
+/* ---- the same packets from every compiler ---- */
+
+static void
+mix_file(crypto_generichash_state *h, const char *path)
+{
+	uint8_t buf[4096];
+	FILE *f = fopen(path, "rb");
+	size_t n;
+
+	if (!f)
+		return;
+	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
+		crypto_generichash_update(h, buf, n);
+	fclose(f);
+}
+
+/* What was compiled: digests of other sources are not compared. */
+static void
+sources(char ret[33])
+{
+	static const char *const where[] = { "proto/*.[ch]", "proto/*/*.[ch]",
+		"tests/sim/*.[ch]" };
+	crypto_generichash_state h;
+	uint8_t hash[16];
+
+	crypto_generichash_init(&h, NULL, 0, sizeof(hash));
+	for (size_t i = 0; i < sizeof(where) / sizeof(where[0]); i++) {
+		glob_t found;
+
+		if (glob(where[i], 0, NULL, &found) == 0)
+			for (size_t k = 0; k < found.gl_pathc; k++)
+				mix_file(&h, found.gl_pathv[k]);
+		globfree(&found);
+	}
+	crypto_generichash_final(&h, hash, sizeof(hash));
+	sodium_bin2hex(ret, 33, hash, sizeof(hash));
+}
+
+static void
+digests(char *ret, size_t size)
+{
+	struct scenario_result r;
+	char hex[33];
+
+	ret[0] = '\0';
+	for (uint64_t seed = 1; seed <= FIXED_SEEDS; seed++) {
+		scenario_run(seed, false, &r);
+		sodium_bin2hex(hex, sizeof(hex), r.digest, sizeof(r.digest));
+		snprintf(ret + strlen(ret), size - strlen(ret), "%llu %s\n",
+		    (unsigned long long)seed, hex);
+	}
+}
+
+static bool
+read_text(const char *path, char *ret, size_t size)
+{
+	FILE *f = fopen(path, "rb");
+	size_t n;
+
+	if (!f)
+		return false;
+	n = fread(ret, 1, size - 1, f);
+	ret[n] = '\0';
+	fclose(f);
+	return true;
+}
+
+static void
+every_compiler_gives_the_same_packets(void **state)
+{
+	char ours[1024], theirs[1024], path[512];
+	size_t head;
+	FILE *f;
+	glob_t found;
+
+	(void)state;
+	sources(ours);
+	head = strlen(ours);
+	ours[head++] = '\n';
+	digests(ours + head, sizeof(ours) - head);
+	printf("%s", ours + head);
+	snprintf(path, sizeof(path), "%s.digest", program);
+	f = fopen(path, "wb");
+	assert_non_null(f);
+	fputs(ours, f);
+	fclose(f);
+	if (glob("build/*/tests/sim/test_world.digest", 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			if (!read_text(
+			        found.gl_pathv[i], theirs, sizeof(theirs)) ||
+			    strncmp(ours, theirs, head) != 0)
+				continue;
+			printf("compared with %s\n", found.gl_pathv[i]);
+			assert_string_equal(ours, theirs);
+		}
+	globfree(&found);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_seed_keeps_all_laws),
+		cmocka_unit_test(the_same_seed_gives_the_same_packets),
+		cmocka_unit_test(every_compiler_gives_the_same_packets),
+	};
+
+	(void)argc;
+	program = argv[0];
+	if (getenv("SIM_TRACE"))
+		cmocka_set_test_filter("every_seed*");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
