@@ -258,8 +258,12 @@ presence(struct daemon *d, const struct effect *e, bool online)
 {
 	struct json_out o = new_body();
 
-	log_event(LOG_INFO, online ? "session-up" : "session-down",
-	    "peer=%s at=%s", log_id(e->contact.b).s, log_addr(&e->endpoint).s);
+	if (online)
+		log_event(LOG_INFO, "session-up", "peer=%s at=%s",
+		    log_id(e->contact.b).s, log_addr(&e->endpoint).s);
+	else
+		log_event(LOG_INFO, "session-down", "peer=%s",
+		    log_id(e->contact.b).s);
 	json_put_id(&o, "contact", e->contact.b);
 	json_put_bool(&o, "online", online);
 	add_ephemeral(d, EVENT_PRESENCE, &e->contact, &o);

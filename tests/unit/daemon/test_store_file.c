@@ -1,5 +1,6 @@
 /* The file of the store: sealed, synced, refused if it is not ours. */
 #include "daemon/log.h"
+#include "tests/support/rng.h"
 #include "tests/support/store_world.h"
 
 #include <setjmp.h>
@@ -308,14 +309,15 @@ kill_nine_loses_nothing_that_was_acknowledged(void **state)
 {
 	struct store_world *w = *state;
 	unsigned acked = 0;
-	unsigned seed = (unsigned)time(NULL);
+	struct test_rng dice;
+	uint64_t seed = test_seed((uint64_t)getpid());
 
 	store_close(w->s);
 	w->s = NULL;
-	print_message("seed %u\n", seed);
-	srandom(seed);
+	print_message("seed %llu\n", (unsigned long long)seed);
+	test_rng_init(&dice, seed);
 	for (int i = 0; i < KILLS; i++) {
-		struct timespec pause = { 0, random() % 20000000 };
+		unsigned wait_for = rng_below(&dice.rng, 60);
 		struct store_message got;
 		unsigned n = acked;
 		unsigned events = 0;
@@ -331,7 +333,12 @@ kill_nine_loses_nothing_that_was_acknowledged(void **state)
 			write_until_killed(w->dir.path, acked + 1, fds[1]);
 		}
 		(void)close(fds[1]);
-		(void)nanosleep(&pause, NULL);
+		/* It is somewhere in its next turn when it dies. */
+		for (unsigned k = 0; k < wait_for; k++) {
+			assert_int_equal(
+			    read(fds[0], &n, sizeof(n)), (ssize_t)sizeof(n));
+			acked = n;
+		}
 		assert_int_equal(kill(pid, SIGKILL), 0);
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 		while (read(fds[0], &n, sizeof(n)) == (ssize_t)sizeof(n))
