@@ -327,17 +327,26 @@ settle_dht(struct node *n, enum family f)
 	return any;
 }
 
+/*
+ * Until nothing more comes out: what is written in one round leaves the links
+ * in the next.
+ */
 void
 node_settle(struct node *n)
 {
-	bool more = n->unsettled;
+	bool more = true;
 
+	if (!n->unsettled)
+		return;
 	for (int i = 0; more && i < NODE_SETTLE_ROUNDS; i++) {
-		more = settle_links(n);
+		more = i == 0;
+		more |= settle_links(n);
 		more |= settle_dht(n, FAMILY_V4);
 		more |= settle_dht(n, FAMILY_V6);
+		if (!more)
+			break;
 		meet_run(n);
-		more |= chat_run(n);
+		chat_run(n);
 		links_flush(n->links, n->now);
 	}
 	n->unsettled = false;

@@ -172,8 +172,8 @@ write_record(struct node *n, const struct peer *p, const struct record *r)
 	return links_write(n->links, p->slot, wr_span_of(&w)) == ERR_OK;
 }
 
-/* Writes what fits; false: the link is full, LINK_OUT_WRITABLE follows. */
-static bool
+/* Writes what fits; if the link is full, LINK_OUT_WRITABLE follows. */
+static void
 write_peer(struct node *n, struct peer *p)
 {
 	struct record ack = { .kind = RECORD_ACK, .seq = p->c.recv_seq };
@@ -181,23 +181,22 @@ write_peer(struct node *n, struct peer *p)
 	if (p->ack_due && p->c.recv_seq > 0) {
 		memcpy(ack.epoch, p->c.epoch, sizeof(ack.epoch));
 		if (!write_record(n, p, &ack))
-			return false;
+			return;
 	}
 	p->ack_due = false;
 	while (p->outbox.at != NULL) {
 		struct outbox_entry *e = p->outbox.at;
 
 		if (!write_record(n, p, &e->record))
-			return false;
+			return;
 		if (!e->sent)
 			state_change(n, p, &e->record.id, MESSAGE_SENT);
 		e->sent = true;
 		p->outbox.at = e->next;
 	}
-	return true;
 }
 
-bool
+void
 chat_run(struct node *n)
 {
 	struct peer *p = n->work;
@@ -208,9 +207,8 @@ chat_run(struct node *n)
 		p->work_next = NULL;
 		p->work = false;
 		if (p->online)
-			(void)write_peer(n, p);
+			write_peer(n, p);
 	}
-	return false;
 }
 
 enum err

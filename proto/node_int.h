@@ -178,7 +178,7 @@ void chat_epoch(const struct node *n, const struct peer *p, uint8_t ret[8]);
 void chat_up(struct node *n, struct peer *p, const struct link_hello *hello);
 void chat_on_data(struct node *n, struct peer *p, struct span data);
 void chat_work(struct node *n, struct peer *p); /* put it on the list */
-bool chat_run(struct node *n); /* writes what fits; true: wrote something */
+void chat_run(struct node *n);                  /* writes what fits */
 
 /* node_meet.c */
 void meet_start(struct node *n, struct peer *p);
