@@ -92,6 +92,9 @@ after_commit(struct daemon *d, enum api_error code)
 		rpc_conn_settle(c, code);
 	if (code != API_OK)
 		d->rpc->status.good = false;
+	if (d->rpc->recheck)
+		rpc_wait_message(d->rpc, NULL);
+	d->rpc->recheck = false;
 	if (d->rpc->conns)
 		rpc_work_soon(d->rpc);
 }

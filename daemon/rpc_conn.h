@@ -137,6 +137,7 @@ struct rpc {
 	struct rpc_io *work;  /* owned: the end of our part of the turn */
 	struct rpc_io *timer; /* owned */
 	bool undrained;       /* calls ran whose turn is not over */
+	bool recheck;         /* a contact went, and its messages failed */
 	bool working;         /* `work` will run in this pass */
 	uint64_t timer_ms;    /* when the timer is due; NEVER */
 	int64_t sub_id;       /* of the newest subscription */
@@ -194,7 +195,10 @@ MUST_USE bool rpc_filter_read(struct rpc_call *c, struct rpc_filter *ret);
 /* Makes this call wait; BUSY if it has too many. NULL: refused. */
 struct rpc_wait *rpc_wait_new(struct rpc_call *c, enum rpc_wait_kind kind);
 void rpc_wait_free_all(struct rpc_conn *c); /* of a connection that ends */
+/* One message moved, or (NULL) any may have. */
 void rpc_wait_message(struct rpc *r, const struct message_id *id);
+/* That, when this turn is durable. */
+void rpc_wait_recheck(struct rpc *r);
 void rpc_wait_events(struct rpc *r); /* there are new ones */
 void rpc_wait_tick(struct rpc *r);   /* answers what is due */
 /* Writes the reply to a message.wait if its time has come. */

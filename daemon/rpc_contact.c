@@ -1,5 +1,5 @@
 /* contact.* and invite.accept: who may talk to us. */
-#include "daemon/rpc_call.h"
+#include "daemon/rpc_conn.h"
 
 #include "daemon/addr.h"
 #include "proto/base/text.h"
@@ -243,6 +243,7 @@ rpc_contact_delete(struct rpc_call *c)
 		(void)rpc_fail(c, code);
 		return;
 	}
+	rpc_wait_recheck(c->rpc);
 	o = rpc_result(c);
 	json_put_id(o, "contact", id.b);
 	json_put_bool(o, "history", history);

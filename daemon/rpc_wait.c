@@ -117,7 +117,7 @@ static bool
 is_for_message(const struct rpc_wait *w, const void *key)
 {
 	return w->kind == RPC_WAIT_MESSAGE &&
-	       memcmp(&w->message, key, sizeof(w->message)) == 0;
+	       (!key || memcmp(&w->message, key, sizeof(w->message)) == 0);
 }
 
 static bool
@@ -139,6 +139,12 @@ void
 rpc_wait_message(struct rpc *r, const struct message_id *id)
 {
 	look(r, is_for_message, id);
+}
+
+void
+rpc_wait_recheck(struct rpc *r)
+{
+	r->recheck = true;
 }
 
 void

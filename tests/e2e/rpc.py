@@ -111,10 +111,13 @@ class Rpc:
         return id
 
     def reply(self, id, timeout=None):
-        """The whole reply to a request that was sent."""
+        """The whole reply to a request that was sent. One with id null is
+        raised: the line was not even a request."""
         end = time.monotonic() + (self.timeout if timeout is None else timeout)
         while id not in self.replies:
             self._take(self.read_json(max(end - time.monotonic(), 0)))
+            if id is not None and None in self.replies:
+                raise RpcError(self.replies.pop(None)["error"])
         return self.replies.pop(id)
 
     def result(self, id, timeout=None):

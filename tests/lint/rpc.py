@@ -3,9 +3,13 @@
 daemon/rpc_table.c, proto/openrpc.json and man/btchat-rpc.7 have the same
 methods in the same order, with the same tiers and parameters; every
 parameter and result is described, every example is of the right form."""
-import json
+import os
 import re
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "e2e"))
+import openrpc  # noqa: E402
 
 bad = []
 
@@ -61,54 +65,11 @@ def check_param(method, p, spec):
         complain(what, "words differ")
 
 
-class Schema:
-    """As much of JSON Schema as the document uses."""
-
-    def __init__(self, doc):
-        self.defs = doc["components"]["schemas"]
-
-    def get(self, s):
-        if "$ref" in s:
-            return self.defs[s["$ref"].rsplit("/", 1)[1]]
-        return s
-
-    def described(self, s, where):
-        if "$ref" in s:
-            return
-        if "description" not in s and s.get("type") != "object":
-            complain(where, "has no description")
-        for key, sub in s.get("properties", {}).items():
-            self.described(sub, where + "." + key)
-        if "items" in s:
-            self.described(s["items"], where + "[]")
-
-    def fits(self, s, v, where):
-        s = self.get(s)
-        if "oneOf" in s:
-            return
-        kinds = s["type"] if isinstance(s["type"], list) else [s["type"]]
-        types = {"string": str, "integer": int, "boolean": bool,
-                 "array": list, "object": dict, "null": type(None)}
-        if type(v) not in [types[k] for k in kinds]:
-            complain(where, "is not", kinds)
-        elif isinstance(v, dict) and "properties" in s:
-            for key in set(v) - set(s["properties"]):
-                complain(where, "has an undocumented member", key)
-            for key in set(s.get("required", [])) - set(v):
-                complain(where, "lacks", key)
-            for key in set(v) & set(s["properties"]):
-                self.fits(s["properties"][key], v[key], where + "." + key)
-        elif isinstance(v, list) and "items" in s:
-            for i, e in enumerate(v):
-                self.fits(s["items"], e, "%s[%d]" % (where, i))
-        elif "enum" in s and v not in s["enum"]:
-            complain(where, "is not one of", s["enum"])
-
-
 def check_method(doc, m, row):
     tier, params = row
     name = m["name"]
-    schema = Schema(doc)
+    schema = openrpc.Schema(doc)
+    schema.bad = bad
     errors = doc["components"]["errors"]
     if m["x-tier"] != tier:
         complain(name, "tier differs:", m["x-tier"], tier)
@@ -167,8 +128,7 @@ def check_codes(doc, path):
 
 def main():
     table = c_table("daemon/rpc_table.c")
-    with open("proto/openrpc.json", encoding="utf-8") as f:
-        doc = json.load(f)
+    doc = openrpc.load("proto/openrpc.json")
     names = [m["name"] for m in doc["methods"]]
     if list(table) != sorted(table):
         complain("daemon/rpc_table.c is not sorted")
