@@ -185,6 +185,7 @@ cmd_contact_rename(struct ctl *ctl)
 {
 	const char *name = args_word(&ctl->args, 1);
 	cJSON *contact = NULL, *result = NULL, *params = NULL;
+	char buf[128];
 	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
 
 	if (status != CTL_DONE)
@@ -196,7 +197,7 @@ cmd_contact_rename(struct ctl *ctl)
 	if (status == CTL_DONE && !print_as_json(ctl, result)) {
 		if (ctl->mode == MODE_HUMAN)
 			print_human(
-			    "%s is now %s", value_str(contact, "name"), name);
+			    "%s is now %s", resolve_name(contact, buf), name);
 		else
 			print_fields(ctl, value_str(contact, "id"), name, NULL);
 	}

@@ -73,6 +73,7 @@ fit_of(const char *who, const cJSON *contact)
 {
 	const char *name = value_str(contact, "name");
 
+	assert(who != NULL);
 	if (strcasecmp(value_str(contact, "address"), who) == 0 ||
 	    strcmp(name, who) == 0)
 		return FIT_EXACT;

@@ -11,7 +11,7 @@
 
 enum { VALUE_DEPTH_MAX = 1024 }; /* cJSON refuses more than 1000 */
 
-static void
+static _Noreturn void
 out_of_memory(void)
 {
 	(void)fputs("btchatctl: out of memory\n", stderr);

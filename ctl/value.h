@@ -11,9 +11,10 @@
 /* Memory, or the end of the program: a command-line tool without memory has
  * nothing better to do. value_init makes cJSON do the same. */
 void value_init(void);
-void *value_alloc(size_t n); /* zeroed */
-void *value_realloc(void *p, size_t n);
-char *value_strdup(const char *s);
+#define VALUE_NEVER_NULL __attribute__((returns_nonnull))
+VALUE_NEVER_NULL void *value_alloc(size_t n); /* zeroed */
+VALUE_NEVER_NULL void *value_realloc(void *p, size_t n);
+VALUE_NEVER_NULL char *value_strdup(const char *s);
 
 /* A member by its exact name, or by a path "net.nat"; NULL if absent. All of
  * these take NULL for an object. */
