@@ -140,7 +140,7 @@ dht_tick(struct dht *d, struct now now)
 {
 	d->now_ms = now.mono_ms;
 	rpc_expire(d, now.mono_ms);
-	for (unsigned i = 0; i < OPS_ALL; i++) {
+	for (unsigned i = 0; i < OPS_ALL && d->n_ops > 0; i++) {
 		struct op *op = &d->op[i];
 
 		if (op->kind != OP_NONE && op->state != OP_OVER &&
@@ -157,7 +157,7 @@ dht_deadline_ms(const struct dht *d)
 
 	if (d->rpc_due_ms < at_ms)
 		at_ms = d->rpc_due_ms;
-	for (unsigned i = 0; i < OPS_ALL; i++) {
+	for (unsigned i = 0; i < OPS_ALL && d->n_ops > 0; i++) {
 		const struct op *op = &d->op[i];
 
 		if (op->kind != OP_NONE && op->state != OP_OVER &&
@@ -216,7 +216,7 @@ dht_cancel(struct dht *d, uint64_t name)
 {
 	for (unsigned i = 0; i < DHT_OPS_MAX; i++)
 		if (d->op[i].kind != OP_NONE && d->op[i].name == name)
-			d->op[i].kind = OP_NONE;
+			op_free(d, &d->op[i]);
 }
 
 bool
@@ -235,7 +235,7 @@ dht_next_send(struct dht *d, struct dht_send *ret)
 
 /* What an operation has to tell: its value first, its end last. */
 static bool
-op_event(struct op *op, struct dht_event *ret)
+op_event(struct dht *d, struct op *op, struct dht_event *ret)
 {
 	ret->op = op->name;
 	if (op->tell_seen) {
@@ -249,7 +249,7 @@ op_event(struct op *op, struct dht_event *ret)
 	ret->kind = op->kind == OP_PUT ? DHT_PUT_DONE : DHT_GET_DONE;
 	ret->n = op->n;
 	ret->found = op->kind == OP_PUT ? op->n > 0 : op->has_seen;
-	op->kind = OP_NONE;
+	op_free(d, op);
 	return true;
 }
 
@@ -268,8 +268,8 @@ dht_next_event(struct dht *d, struct dht_event *ret)
 		ret->address = d->address.own;
 		return true;
 	}
-	for (unsigned i = 0; i < DHT_OPS_MAX; i++)
-		if (d->op[i].kind != OP_NONE && op_event(&d->op[i], ret))
+	for (unsigned i = 0; i < DHT_OPS_MAX && d->n_ops > 0; i++)
+		if (d->op[i].kind != OP_NONE && op_event(d, &d->op[i], ret))
 			return true;
 	return false;
 }
@@ -282,9 +282,7 @@ dht_get_stats(const struct dht *d, struct dht_stats *ret)
 	ret->nodes_good = table_count_good(&d->table, d->now_ms);
 	ret->buckets = d->table.n_buckets;
 	ret->items = d->items.index.n;
-	ret->ops = 0;
-	for (unsigned i = 0; i < OPS_ALL; i++)
-		ret->ops += d->op[i].kind != OP_NONE;
+	ret->ops = d->n_ops;
 	ret->id = d->id;
 	ret->network_size = d->network_size;
 	/* Fewer than the lookups can tell by distance. */

@@ -40,8 +40,11 @@ struct dht;
 struct dht *dht_new(const struct dht_config *cfg, struct now now); /* or NULL */
 void dht_free(struct dht *d);
 
-/* A bootstrap node: asked when the table is thin, never put into the table
- * nor stored at. Idempotent; at most 16. */
+/* A bootstrap node: asked when the table is thin. It does not enter the table
+ * by answering us, and is stored at only where fewer than eight other nodes
+ * were found. Once other nodes name it, it is a node like them. A node at an
+ * address that is not global is one from the start: a private net has no
+ * routers, only first members. Idempotent; at most 16. */
 void dht_bootstrap(struct dht *d, const struct endpoint *to, struct now now);
 /* A node heard of (saved table, a contact): pinged before it counts. */
 void dht_candidate(struct dht *d, const struct endpoint *to, struct now now);
@@ -60,7 +63,10 @@ uint64_t dht_deadline_ms(const struct dht *d); /* monotonic, or NEVER */
 MUST_USE enum err dht_get(struct dht *d, uint64_t op, const uint8_t pk[32],
     struct span salt, struct now now);
 /* Looks up the closest nodes and stores there; DHT_PUT_DONE says at how many.
- * The item is copied. ERR_LIMIT, ERR_TOO_LONG, ERR_AUTH (bad signature). */
+ * If one of them has a higher seq (then it refuses ours) there is a DHT_VALUE
+ * before. Where we are among the closest it is kept here too, uncounted.
+ * seq >= 1. The item is copied. ERR_LIMIT, ERR_TOO_LONG, ERR_AUTH (bad
+ * signature). */
 MUST_USE enum err dht_put(
     struct dht *d, uint64_t op, const struct dht_item *item, struct now now);
 void dht_cancel(struct dht *d, uint64_t op); /* no event follows */
@@ -75,8 +81,10 @@ enum dht_event_kind {
 	DHT_VALUE = 1, /* item: verified against target and signature */
 	DHT_GET_DONE,  /* n: nodes that answered; found: a value was seen */
 	DHT_PUT_DONE,  /* n: nodes that took it; found: n > 0 */
-	DHT_ADDRESS,   /* address: our own, as a majority of nodes sees it */
-	DHT_READY, /* the table has nodes that answered, for the first time */
+	/* address: our own, as a majority of nodes sees it; port 0: they see
+	 * different ports (symmetric NAT) */
+	DHT_ADDRESS,
+	DHT_READY, /* nodes have answered, for the first time */
 };
 struct dht_event {
 	enum dht_event_kind kind;

@@ -73,7 +73,8 @@ care_newcomer(struct dht *d, const struct krpc_node *node, uint64_t now_ms)
 	if (!care_allowed(d, &node->at) ||
 	    (care_is_seed(d, &node->at) && !local))
 		return;
-	if (table_find(&d->table, &node->at) ||
+	/* Known under another id: it says itself which one is right. */
+	if (!table_find(&d->table, &node->at) &&
 	    !table_wants(&d->table, node, now_ms))
 		return;
 	if (guard_ping(&d->guard, &node->at, now_ms))
@@ -224,7 +225,7 @@ care_op_over(struct dht *d, struct op *op, uint64_t now_ms)
 	bool own = op->kind == OP_OWN;
 
 	assert(op->state == OP_OVER);
-	op->kind = OP_NONE;
+	op_free(d, op);
 	if (op->n > 0)
 		tell_ready(d);
 	d->own_ms = now_ms;

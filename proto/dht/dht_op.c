@@ -27,9 +27,18 @@ op_new(struct dht *d, enum op_kind kind)
 		op->has_seen = op->tell_seen = op->tell_over = false;
 		op->n = 0;
 		op->n_targets = 0;
+		d->n_ops++;
 		return op;
 	}
 	return NULL;
+}
+
+void
+op_free(struct dht *d, struct op *op)
+{
+	assert(op->kind != OP_NONE && d->n_ops > 0);
+	op->kind = OP_NONE;
+	d->n_ops--;
 }
 
 struct op *
@@ -119,21 +128,17 @@ wait_ms(const struct dht *d, const struct op *op, const struct lookup_node *n)
 	return ms < LOOKUP_HARD_MS ? ms : LOOKUP_HARD_MS;
 }
 
-/* Asks one node; false: there is no room to send now. */
-static bool
+static void
 ask(struct dht *d, struct op *op, struct lookup_node *n, uint64_t now_ms)
 {
 	struct rpc_request r = { RPC_LOOKUP, op, &n->node.at, 0 };
 	struct krpc m = { .has_target = true };
 
-	if (!out_room(d) || d->n_rpc >= RPC_FULL)
-		return false;
 	r.wait_ms = wait_ms(d, op, n);
 	lookup_ask(&op->look, n, d->cfg.rng, now_ms, &m.target);
 	m.method = is_inner(op->kind) || n->blurred ? KRPC_FIND_NODE : KRPC_GET;
 	if (!rpc_send(d, &r, &m, now_ms))
 		n->state = LOOKUP_FAILED; /* as if it got lost */
-	return true;
 }
 
 static void
@@ -152,6 +157,7 @@ store(struct dht *d, struct op *op, struct put_target *t, uint64_t now_ms)
 		m.salt = span_of(op->item.salt, op->item.salt_n);
 	m.v = span_of(op->item.v, op->item.v_n);
 	t->n_sent++;
+	(void)guard_ask(&d->guard, &t->at, now_ms);
 	if (t->n_sent == 2)
 		r.wait_ms = PUT_LAST_MS;
 	if (!rpc_send(d, &r, &m, now_ms))
@@ -258,10 +264,16 @@ op_step(struct dht *d, struct op *op, uint64_t now_ms)
 	if (op->state != OP_LOOKING)
 		return;
 	while ((n = lookup_next(&op->look, now_ms))) {
-		if (ask(d, op, n, now_ms))
-			continue;
-		op->deadline_ms = now_ms; /* again, when there is room */
-		return;
+		if (d->n_rpc >= RPC_FULL || !out_room(d)) {
+			/* Room to send comes as soon as this is fetched. */
+			op->deadline_ms =
+			    now_ms + (d->n_rpc >= RPC_FULL ? ASK_FULL_MS : 0);
+			return;
+		}
+		if (guard_ask(&d->guard, &n->node.at, now_ms))
+			ask(d, op, n, now_ms);
+		else
+			n->not_before_ms = now_ms + ASK_PAUSE_MS;
 	}
 	op->deadline_ms = lookup_deadline_ms(&op->look, now_ms);
 	if (!lookup_over(&op->look, now_ms))
@@ -442,7 +454,7 @@ void
 op_feed(struct dht *d, const struct krpc_node *node, enum lookup_origin origin,
     uint64_t sent_ms, uint64_t now_ms)
 {
-	for (unsigned i = 0; i < OPS_ALL; i++) {
+	for (unsigned i = 0; i < OPS_ALL && d->n_ops > 0; i++) {
 		struct op *op = &d->op[i];
 
 		if (op->kind == OP_NONE || op->state != OP_LOOKING ||

@@ -17,14 +17,16 @@
 #include "proto/dht/token.h"
 
 enum {
-	RPC_MAX = 512,  /* queries in flight; a power of two */
-	RPC_FULL = 384, /* above that a free place takes long to draw */
+	RPC_MAX = 1024, /* queries in flight; a power of two */
+	RPC_FULL = 768, /* above that a free place takes long to draw */
 	OUT_MAX = 128,  /* datagrams not fetched yet; more are as if lost */
 	OUT_SPARE = 32, /* of these left for answers */
 	SEEDS_MAX = 16, /* bootstrap nodes */
 	OPS_INNER = 2,  /* our own lookups: one for our id, one for buckets */
 	OPS_ALL = DHT_OPS_MAX + OPS_INNER,
 	PUT_LAST_MS = 1000, /* a put is sent again once; then that long */
+	ASK_PAUSE_MS = 500, /* for a node that we ask too often */
+	ASK_FULL_MS = 100,  /* pause when RPC_FULL are in flight */
 	CARE_STEP_MS = 500, /* between two checks of nodes */
 	CARE_IDLE_MS = 60 * 1000,
 	OWN_FIRST_MS = 100, /* first pause between lookups of our own id */
@@ -103,6 +105,7 @@ struct dht {
 
 	struct op *op; /* owned, OPS_ALL; the inner ones last */
 	uint32_t serial;
+	unsigned n_ops; /* of kind other than NONE */
 
 	struct endpoint seed[SEEDS_MAX];
 	unsigned n_seeds;
@@ -153,6 +156,7 @@ void serve_query(struct dht *d, const struct endpoint *from,
 /* ---- dht_op.c ---- */
 
 struct op *op_new(struct dht *d, enum op_kind kind);
+void op_free(struct dht *d, struct op *op);
 void op_start(
     struct dht *d, struct op *op, const struct target *goal, uint64_t now_ms);
 void op_step(struct dht *d, struct op *op, uint64_t now_ms);

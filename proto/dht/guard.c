@@ -94,7 +94,9 @@ source_of(struct guard *g, const struct endpoint *at, uint64_t now_ms)
 	oldest->used = true;
 	oldest->local = is_local(g, at);
 	oldest->seen_ms = now_ms;
-	oldest->queries.at_ms = oldest->excess.at_ms = now_ms;
+	oldest->queries.at_ms = now_ms;
+	oldest->excess.at_ms = oldest->asks.at_ms = now_ms;
+	oldest->asks.milli = UINT64_C(1000) * GUARD_ASKS_BURST;
 	oldest->queries.milli =
 	    UINT64_C(1000) * GUARD_BURST * (oldest->local ? GUARD_LOCAL : 1);
 	oldest->excess.milli = UINT64_C(1000) * GUARD_EXCESS_BURST;
@@ -153,6 +155,17 @@ guard_upload(
 		return true;
 	bucket_fill(&g->upload, GUARD_UPLOAD, GUARD_UPLOAD_BURST, now_ms);
 	return bucket_take(&g->upload, n);
+}
+
+bool
+guard_ask(struct guard *g, const struct endpoint *to, uint64_t now_ms)
+{
+	struct guard_source *s = source_of(g, to, now_ms);
+
+	if (s->local)
+		return true;
+	bucket_fill(&s->asks, GUARD_ASKS, GUARD_ASKS_BURST, now_ms);
+	return bucket_take(&s->asks, 1);
 }
 
 bool

@@ -24,7 +24,9 @@ enum {
 	GUARD_EXCESS = 400,        /* bytes/s to one source */
 	GUARD_EXCESS_BURST = 8000, /* eight large values */
 	GUARD_PROVEN_MS = 15 * 60 * 1000,
-	GUARD_PINGS = 4, /* pings/s at addresses we only heard of */
+	GUARD_ASKS = 2, /* queries/s of ours to one network; libtorrent is */
+	GUARD_ASKS_BURST = 25, /* deaf for 5 min to 50 in 10 s */
+	GUARD_PINGS = 4,       /* pings/s at addresses we only heard of */
 	GUARD_PINGS_BURST = 16,
 };
 
@@ -41,7 +43,7 @@ struct guard_source {
 	uint64_t over_ms; /* since when it exceeds the rate; 0: it does not */
 	uint64_t blocked_ms; /* until then */
 	uint64_t proven_ms;  /* until then it is known to read answers */
-	struct guard_bucket queries, excess;
+	struct guard_bucket queries, excess, asks;
 };
 
 struct guard {
@@ -65,6 +67,8 @@ bool guard_excess(struct guard *g, const struct endpoint *to, size_t n_query,
 /* May n bytes of an answer go out at all? Charges them. */
 bool guard_upload(
     struct guard *g, const struct endpoint *to, size_t n, uint64_t now_ms);
+/* May we ask this node now, or does it hear too much of us? Charges it. */
+bool guard_ask(struct guard *g, const struct endpoint *to, uint64_t now_ms);
 /* May we ping somebody whom nobody has vouched for? */
 bool guard_ping(struct guard *g, const struct endpoint *to, uint64_t now_ms);
 

@@ -156,7 +156,7 @@ lookup_next(struct lookup *l, uint64_t now_ms)
 	for (unsigned i = 0; i < l->n && window < l->want; i++) {
 		struct lookup_node *n = &l->node[i];
 
-		if (n->state == LOOKUP_FRESH)
+		if (n->state == LOOKUP_FRESH && now_ms >= n->not_before_ms)
 			return n;
 		if (n->state == LOOKUP_HELPED && !helped)
 			helped = n;
@@ -257,19 +257,26 @@ lookup_over(struct lookup *l, uint64_t now_ms)
 	return !slow && !(slow_seed && n_answered == 0);
 }
 
+static uint64_t
+wake_ms(const struct lookup *l, const struct lookup_node *n, uint64_t now_ms)
+{
+	if (n->state == LOOKUP_FRESH && n->not_before_ms > now_ms)
+		return n->not_before_ms;
+	if (n->state != LOOKUP_ASKED)
+		return NEVER;
+	if (n->asked_ms + l->soft_ms / 2 > now_ms)
+		return n->asked_ms + l->soft_ms / 2;
+	return n->asked_ms + l->soft_ms;
+}
+
 uint64_t
 lookup_deadline_ms(const struct lookup *l, uint64_t now_ms)
 {
 	uint64_t at_ms = l->started_ms + LOOKUP_END_MS;
 
 	for (unsigned i = 0; i < l->n; i++) {
-		uint64_t asked_ms = l->node[i].asked_ms;
-		uint64_t next_ms = asked_ms + l->soft_ms / 2;
+		uint64_t next_ms = wake_ms(l, &l->node[i], now_ms);
 
-		if (l->node[i].state != LOOKUP_ASKED)
-			continue;
-		if (next_ms <= now_ms)
-			next_ms = asked_ms + l->soft_ms;
 		at_ms = next_ms < at_ms ? next_ms : at_ms;
 	}
 	return at_ms;

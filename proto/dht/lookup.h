@@ -50,6 +50,7 @@ struct lookup_node {
 	uint8_t token[KRPC_TOKEN_MAX];
 	int64_t seq; /* that it said to store, -1 = none */
 	uint64_t asked_ms;
+	uint64_t not_before_ms; /* FRESH: it is asked too often already */
 };
 
 struct lookup {
