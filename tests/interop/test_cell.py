@@ -1,0 +1,115 @@
+#!/usr/bin/python3
+"""A pair's cell between a real btchatd and a real libtorrent.
+
+A libtorrent node in the DHT of a btchatd returns the very cell that the
+daemon published, and the daemon reads a cell that libtorrent put: it then
+knocks at the address that stands in it.
+"""
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../e2e")]
+import lt  # noqa: E402
+from check import BUILD, check, finish, skip  # noqa: E402
+from net import Net  # noqa: E402
+
+CELL = os.path.join(BUILD, "tests/tools/cell")
+KEY_HEAD = b"btchat key 1 plain\n"
+MESSAGE_1 = 168
+ALICE_WAITS_S = 60
+
+
+def cell(*words):
+    done = subprocess.run([CELL, *map(str, words)], capture_output=True,
+                          text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def seed_of(daemon):
+    """The identity seed of a daemon without passphrase, hex."""
+    with open(os.path.join(daemon.state, "identity.key"), "rb") as f:
+        data = f.read()
+    assert data.startswith(KEY_HEAD)
+    return data[len(KEY_HEAD):][:32].hex()
+
+
+def id_of(daemon):
+    """The 32 bytes of an address, hex."""
+    alphabet = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+    value = 0
+    digits = [alphabet.index(c) for c in daemon.address[len("btchat1"):-6]]
+    for digit in digits:
+        value = value << 5 | digit
+    value >>= len(digits) * 5 % 8
+    return value.to_bytes(len(digits) * 5 // 8, "big")[1:].hex()
+
+
+def published(alice, bob, node):
+    """libtorrent finds what Alice left for Bob; Bob's key opens it."""
+    a, b = seed_of(alice), seed_of(bob)
+    end = time.monotonic() + ALICE_WAITS_S
+    found, now = None, int(time.time())
+    where = cell("key", a, id_of(bob), "mine", now)
+    while found is None and time.monotonic() < end:
+        found = node.get_mutable(bytes.fromhex(where["pk"]), timeout_s=5)
+    if not check("libtorrent returns the cell that btchatd published",
+                 found is not None):
+        return
+    value, seq, _ = found
+    value = lt.octets(value)
+    check("its value is 512 bytes", len(value) == 512, len(value))
+    opened = cell("open", b, id_of(alice), seq, value.hex(), now)
+    check("Bob's key opens it, and it names Alice's port",
+          alice.port in opened["ports"], opened)
+
+
+def read(alice, bob, node):
+    """Alice reads a cell of Bob's that libtorrent put, and knocks."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+        door.bind(("127.0.0.1", 0))
+        sealed = cell("seal", seed_of(bob), id_of(alice), 1,
+                      door.getsockname()[1], int(time.time()))
+        stored = node.put_mutable(
+            bytes.fromhex(sealed["sk"]), bytes.fromhex(sealed["pk"]),
+            bytes.fromhex(sealed["value"]))
+        check("libtorrent stores Bob's cell", bool(stored), stored)
+        ready, _, _ = select.select([door], [], [], ALICE_WAITS_S)
+        if check("btchatd reads it and knocks where it says", bool(ready)):
+            data, sender = door.recvfrom(2048)
+            check("with a message 1", len(data) == MESSAGE_1, len(data))
+            check("from the port of the daemon", sender[1] == alice.port)
+    peer = alice.call("net.peers")["items"][0]
+    check("and says that it saw the cell", peer["meeting"]["cell_seen"], peer)
+
+
+def main():
+    why = lt.missing()
+    if why:
+        skip(why)
+    with Net() as net:
+        bob = net.add("bob").start().create_identity()
+        bob.stop()  # only his key is needed: he stays away
+        alice = net.add("alice").start().create_identity()
+        nodes = [lt.Node() for _ in range(4)]
+        for node in nodes:
+            node.add_node(alice.port)
+        with alice.rpc() as rpc:
+            for node in nodes:
+                rpc.call("net.bootstrap", node="127.0.0.1:%d" % node.port)
+        check("libtorrent's nodes know the daemon",
+              all(node.wait_for_nodes({alice.port}) for node in nodes))
+        alice.ctl("contact", "add", bob.address, "--name", "bob")
+        published(alice, bob, nodes[0])
+        read(alice, bob, nodes[1])
+        for node in nodes:
+            node.close()
+    finish()
+
+
+main()
