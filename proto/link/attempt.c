@@ -146,6 +146,8 @@ seal_try(struct links *l, struct try *t, struct handshake_1 *in,
 		err = handshake_1_seal(in, out, &t->hs);
 	}
 	sodium_memzero(e_sk, sizeof(e_sk));
+	in->e_sk = NULL;
+	in->mac2 = NULL;
 	return err;
 }
 

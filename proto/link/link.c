@@ -161,7 +161,7 @@ links_set_local(
 {
 	enter(l, NULL);
 	l->loopback = loopback;
-	if (n > LINK_LOCAL_MAX)
+	if (n > (size_t)LINK_LOCAL_MAX)
 		n = LINK_LOCAL_MAX;
 	if (same_local(l, local, n))
 		return;
@@ -474,7 +474,7 @@ links_info(const struct links *l, uint32_t peer, struct link_info *ret)
 		.up = c && c->up,
 		.connecting = p->attempt || p->half || (c && !c->up),
 	};
-	if (!ret->up)
+	if (!c || !c->up)
 		return true;
 	ret->path = c->path;
 	ret->rtt_ms = (c->recovery.smoothed_us + 500) / 1000;

@@ -439,7 +439,7 @@ address_sent(struct address *a, uint64_t now_ms)
 		a->sent_ms[a->n++] = now_ms;
 		return;
 	}
-	for (uint8_t i = 1; i < LINK_BUDGET; i++) {
+	for (uint8_t i = 1; i < a->n; i++) {
 		if (a->sent_ms[i] < a->sent_ms[oldest])
 			oldest = i;
 	}

@@ -107,13 +107,12 @@ session_received(
 bool
 session_ack_honest(const struct session *s, const struct ranges *ack)
 {
-	uint32_t n =
-	    s->n_skipped < SESSION_SKIPS ? s->n_skipped : SESSION_SKIPS;
+	uint32_t n = s->n_skipped;
 
 	assert(ack->n > 0);
 	if (ack->r[ack->n - 1].hi > s->next)
 		return false;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n && i < (uint32_t)SESSION_SKIPS; i++) {
 		if (ranges_has(ack, s->skipped[i]))
 			return false;
 	}

@@ -171,8 +171,10 @@ wire_write(struct wire *w, unsigned a, unsigned b, size_t n)
 	uint8_t buf[1024];
 
 	while (n > 0) {
-		size_t m = n < sizeof(buf) ? n : sizeof(buf);
+		size_t m = sizeof(buf);
 
+		if (m > n)
+			m = n;
 		if (links_room(x->links, b) < m)
 			break;
 		for (size_t i = 0; i < m; i++)
@@ -430,8 +432,10 @@ wire_run(struct wire *w, uint64_t ms)
 {
 	uint64_t end_ms = w->now.mono_ms + ms;
 
-	while (step(w, end_ms))
-		continue;
+	bool more = true;
+
+	while (more)
+		more = step(w, end_ms);
 	pass(w, end_ms);
 }
 

@@ -1,0 +1,531 @@
+/*
+ * What somebody without the keys, or with old bytes, can draw out of a node:
+ * nothing. Numbers are those of the list of hostile inputs.
+ */
+#include "proto/crypto/kdf.h"
+#include "proto/link/link.h"
+#include "tests/support/link_raw.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Node 0 is the victim, 1 its contact. */
+static void
+start(struct wire *w)
+{
+	wire_init(w, test_seed(1), 3);
+	wire_befriend(w, 0, 1);
+}
+
+/* True if the victim sends nothing for it and changes nothing. */
+static bool
+silent(struct wire *w, const struct endpoint *from, struct span b)
+{
+	uint64_t sent = w->node[0].sent;
+	struct link_stats before, after;
+
+	links_stats(w->node[0].links, &before);
+	wire_inject(w, 0, from, b);
+	links_stats(w->node[0].links, &after);
+	return w->node[0].sent == sent &&
+	       after.n_half_open == before.n_half_open &&
+	       after.n_up == before.n_up &&
+	       after.n_dropped == before.n_dropped + 1;
+}
+
+static const struct endpoint *
+contact(const struct wire *w)
+{
+	return &w->node[1].at;
+}
+
+static void
+message_1(struct wire *w, uint8_t out[PACKET_MESSAGE_1_SIZE])
+{
+	struct raw_m1 m = raw_m1_of(w, 1, 0);
+	struct handshake_attempt a;
+
+	raw_m1_seal(w, &m, out, &a);
+	handshake_attempt_wipe(&a);
+}
+
+static void
+odd_lengths_are_dropped_1(void **state)
+{
+	static uint8_t huge[65507];
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	assert_true(silent(&w, contact(&w), span_of(NULL, 0)));
+	assert_true(silent(&w, contact(&w), span_of(huge, 1)));
+	assert_true(silent(&w, contact(&w), span_of(huge, sizeof(huge))));
+	wire_clear(&w);
+}
+
+static void
+random_datagrams_are_dropped_2(void **state)
+{
+	uint8_t buf[1500];
+	struct wire w;
+	unsigned n = test_rounds(50000);
+
+	(void)state;
+	start(&w);
+	for (unsigned i = 0; i < n; i++) {
+		rng_fill(&w.rng.rng, buf, sizeof(buf));
+		assert_true(silent(
+		    &w, contact(&w), span_of(buf, i % (sizeof(buf) + 1))));
+	}
+	/* Also while an attempt waits, whose cookies and answers they could
+	 * be. */
+	w.cut = true;
+	wire_connect(&w, 0, 1);
+	for (unsigned i = 0; i < 2000; i++) {
+		rng_fill(&w.rng.rng, buf, sizeof(buf));
+		assert_true(silent(&w, contact(&w), span_of(buf, 56)));
+		assert_true(silent(&w, contact(&w), span_of(buf, 104)));
+	}
+	wire_clear(&w);
+}
+
+static void
+no_bit_of_message_1_may_differ_3(void **state)
+{
+	uint8_t m[PACKET_MESSAGE_1_SIZE];
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	message_1(&w, m);
+	/* Bytes 152.. are mac2, which counts under load only. */
+	for (unsigned i = 0; i < 152 * 8; i++) {
+		m[i / 8] ^= (uint8_t)(1U << i % 8);
+		assert_true(silent(&w, contact(&w), span_of(m, sizeof(m))));
+		m[i / 8] ^= (uint8_t)(1U << i % 8);
+	}
+	m[160] ^= 1;
+	assert_false(silent(&w, contact(&w), span_of(m, sizeof(m))));
+	wire_clear(&w);
+}
+
+static void
+message_1_has_one_length_4(void **state)
+{
+	uint8_t m[PACKET_MESSAGE_1_SIZE + 1] = { 0 };
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	message_1(&w, m);
+	assert_true(silent(&w, contact(&w), span_of(m, sizeof(m) - 2)));
+	assert_true(silent(&w, contact(&w), span_of(m, sizeof(m))));
+	assert_false(silent(&w, contact(&w), span_of(m, sizeof(m) - 1)));
+	wire_clear(&w);
+}
+
+static void
+mac1_holds_for_three_days_5(void **state)
+{
+	(void)state;
+	for (int day = -2; day <= 2; day++) {
+		uint8_t out[PACKET_MESSAGE_1_SIZE];
+		struct handshake_attempt a;
+		struct raw_m1 m;
+		struct wire w;
+		bool dropped;
+
+		start(&w);
+		m = raw_m1_of(&w, 1, 0);
+		m.day += (uint32_t)day;
+		raw_m1_seal(&w, &m, out, &a);
+		dropped = silent(&w, contact(&w), span_of(out, sizeof(out)));
+		assert_int_equal(dropped, day == -2 || day == 2);
+		wire_clear(&w);
+	}
+}
+
+static void
+a_replay_has_no_effect_6(void **state)
+{
+	uint8_t m[PACKET_MESSAGE_1_SIZE];
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	message_1(&w, m);
+	assert_false(silent(&w, contact(&w), span_of(m, sizeof(m))));
+	assert_true(silent(&w, contact(&w), span_of(m, sizeof(m))));
+	assert_true(silent(&w, &w.node[2].at, span_of(m, sizeof(m))));
+	wire_crash(&w, 0);
+	wire_restart(&w, 0);
+	assert_true(silent(&w, contact(&w), span_of(m, sizeof(m))));
+	wire_run(&w, 86400000);
+	assert_true(silent(&w, contact(&w), span_of(m, sizeof(m))));
+	assert_int_equal(w.node[0].ups[1], 0);
+	wire_clear(&w);
+}
+
+static void
+a_stranger_costs_two_dh_7(void **state)
+{
+	uint8_t out[PACKET_MESSAGE_1_SIZE];
+	struct handshake_attempt a;
+	struct link_stats stats;
+	struct raw_m1 m;
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	m = raw_m1_of(&w, 2, 0); /* R leaked to node 2 */
+	raw_m1_seal(&w, &m, out, &a);
+	assert_true(silent(&w, &w.node[2].at, span_of(out, sizeof(out))));
+	links_stats(w.node[0].links, &stats);
+	assert_int_equal(stats.n_dh, 2);
+	wire_clear(&w);
+}
+
+static uint64_t
+dh_count(const struct wire *w)
+{
+	struct link_stats stats;
+
+	links_stats(w->node[0].links, &stats);
+	return stats.n_dh;
+}
+
+/* Puts another e_i into a message 1 and makes the outside right again. */
+static void
+replace_e(struct wire *w, uint8_t m[PACKET_MESSAGE_1_SIZE], const uint8_t e[32])
+{
+	struct wire_node *v = &w->node[0];
+	struct handshake_guard g;
+	uint8_t mask[32];
+	struct span parts[2];
+
+	handshake_guard_derive(&v->self.reach, &v->self.s[0].pk,
+	    handshake_day(w->now.wall_ms), &g);
+	parts[0] = span_str("1");
+	parts[1] = span_of(m + 32, 104);
+	kdf_b2(span_of(g.mask, 32), parts, 2, mask, 32);
+	for (unsigned i = 0; i < 32; i++)
+		m[i] = e[i] ^ mask[i];
+	parts[0] = span_of(m, 136);
+	kdf_b2(span_of(g.mac1, 32), parts, 1, m + 136, 16);
+}
+
+static void
+low_order_ephemerals_are_dropped_8(void **state)
+{
+	/* The encodings of [RFC 7748] points of small order, reduced and not;
+	 * the last is the only one with bit 255, which is masked. */
+	static const char *const hex[] = {
+		"00000000000000000000000000000000"
+		"00000000000000000000000000000000",
+		"01000000000000000000000000000000"
+		"00000000000000000000000000000000",
+		"ecffffffffffffffffffffffffffffff"
+		"ffffffffffffffffffffffffffffff7f",
+		"edffffffffffffffffffffffffffffff"
+		"ffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffff"
+		"ffffffffffffffffffffffffffffff7f",
+		"e0eb7a7c3b41b8ae1656e3faf19fc46a"
+		"da098deb9c32b1fd866205165f49b800",
+		"5f9c95bca3508c24b1d0b1559c83ef5b"
+		"04445cc4581c8e86d8224eddd09f1157",
+	};
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	for (size_t i = 0; i < sizeof(hex) / sizeof(hex[0]); i++) {
+		uint8_t m[PACKET_MESSAGE_1_SIZE], e[32];
+
+		for (unsigned k = 0; k < 32; k++) {
+			unsigned v;
+
+			assert_int_equal(sscanf(hex[i] + 2 * k, "%2x", &v), 1);
+			e[k] = (uint8_t)v;
+		}
+		message_1(&w, m);
+		replace_e(&w, m, e);
+		assert_true(silent(&w, contact(&w), span_of(m, sizeof(m))));
+	}
+	/* They passed mac1: it was the point that was refused. */
+	assert_int_equal(dh_count(&w), 2 * sizeof(hex) / sizeof(hex[0]));
+	wire_clear(&w);
+}
+
+static bool
+tap_first(struct wire *w, struct wire_datagram *d)
+{
+	struct wire_datagram *first = w->tap_ctx;
+
+	if (first->n == 0)
+		*first = *d;
+	return false;
+}
+
+static void
+own_and_reflected_statics_are_dropped_9(void **state)
+{
+	uint8_t out[PACKET_MESSAGE_1_SIZE];
+	struct wire_datagram first = { 0 };
+	struct handshake_attempt a;
+	struct raw_m1 m;
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	m = raw_m1_of(&w, 0, 1); /* as the victim itself would, to itself */
+	m.rs = w.node[0].self.s[0].pk;
+	m.reach = w.node[0].self.reach;
+	raw_m1_seal(&w, &m, out, &a);
+	assert_true(silent(&w, contact(&w), span_of(out, sizeof(out))));
+	w.tap = tap_first;
+	w.tap_ctx = &first;
+	wire_connect(&w, 0, 1);
+	assert_int_equal(first.n, PACKET_MESSAGE_1_SIZE);
+	assert_true(silent(&w, contact(&w), span_of(first.b, first.n)));
+	wire_clear(&w);
+}
+
+/* Who holds our S can make a message 1 of any contact, but not go on. */
+static void
+a_forged_contact_gets_one_message_2_10(void **state)
+{
+	uint8_t out[PACKET_MESSAGE_1_SIZE];
+	struct handshake_attempt a;
+	struct link_stats stats;
+	struct raw_m1 m;
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	m = raw_m1_of(&w, 1, 0);
+	m.cur.b[0] ^= 1; /* has the keys of X25519, not the ratchet's */
+	m.prev.b[0] ^= 1;
+	raw_m1_seal(&w, &m, out, &a);
+	assert_false(silent(&w, contact(&w), span_of(out, sizeof(out))));
+	assert_int_equal(w.node[0].sent, 1);
+	links_stats(w.node[0].links, &stats);
+	assert_int_equal(stats.n_half_open, 1);
+	wire_run(&w, 9999);
+	links_stats(w.node[0].links, &stats);
+	assert_int_equal(stats.n_half_open, 1);
+	wire_run(&w, 2);
+	links_stats(w.node[0].links, &stats);
+	assert_int_equal(stats.n_half_open, 0);
+	assert_int_equal(w.node[0].sent, 1);
+	assert_int_equal(w.node[0].ups[1], 0);
+	assert_int_equal(w.node[0].fallbacks[1], 0);
+	wire_clear(&w);
+}
+
+/* Fills the last second with Diffie-Hellman. */
+static void
+load(struct wire *w, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t out[PACKET_MESSAGE_1_SIZE];
+		struct handshake_attempt a;
+		struct endpoint from = w->node[2].at;
+		struct raw_m1 m = raw_m1_of(w, 2, 0);
+
+		from.addr[13] = (uint8_t)(i >> 8);
+		from.addr[14] = (uint8_t)i;
+		raw_m1_seal(w, &m, out, &a);
+		wire_inject(w, 0, &from, span_of(out, sizeof(out)));
+	}
+}
+
+static void
+a_flood_draws_cookies_only_11(void **state)
+{
+	uint8_t out[PACKET_MESSAGE_1_SIZE];
+	struct handshake_attempt a;
+	uint64_t sent, dh;
+	struct raw_m1 m;
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	load(&w, 2001);
+	assert_true(dh_count(&w) >= 4000);
+	dh = dh_count(&w);
+	sent = w.node[0].sent;
+	m = raw_m1_of(&w, 2, 0);
+	raw_m1_seal(&w, &m, out, &a);
+	for (unsigned i = 0; i < 100; i++)
+		wire_inject(&w, 0, &w.node[2].at, span_of(out, sizeof(out)));
+	assert_int_equal(w.node[0].sent - sent, 5); /* the burst */
+	assert_int_equal(dh_count(&w), dh);
+	sent = w.node[0].sent;
+	for (unsigned i = 0; i < 900; i++) {
+		wire_inject(&w, 0, &w.node[2].at, span_of(out, sizeof(out)));
+		wire_run(&w, 1);
+	}
+	assert_in_range(w.node[0].sent - sent, 15, 20);
+	wire_clear(&w);
+}
+
+static bool
+tap_bend_cookies(struct wire *w, struct wire_datagram *d)
+{
+	unsigned *bent = w->tap_ctx;
+
+	if (d->n == PACKET_COOKIE_REPLY_SIZE && (*bent)++ == 0)
+		d->b[30] ^= 1;
+	return true;
+}
+
+/* Under load a contact still gets in, with the cookie of its own attempt; a
+ * forged reply changes nothing. */
+static void
+cookies_let_contacts_in_12(void **state)
+{
+	unsigned bent = 0;
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	w.tap = tap_bend_cookies;
+	w.tap_ctx = &bent;
+	load(&w, 2001);
+	wire_connect(&w, 1, 0);
+	assert_true(wire_until(&w, wire_both_up, 1000));
+	assert_true(bent >= 2);
+	wire_clear(&w);
+}
+
+struct bender {
+	unsigned bit, bent;
+};
+
+static bool
+tap_bend_message_2(struct wire *w, struct wire_datagram *d)
+{
+	struct bender *b = w->tap_ctx;
+	struct wire_datagram copy = *d;
+
+	if (d->n != PACKET_MESSAGE_2_SIZE)
+		return true;
+	b->bent++;
+	copy.b[b->bit / 8] ^= (uint8_t)(1U << b->bit % 8);
+	wire_inject(w, 1, &copy.from, span_of(copy.b, copy.n));
+	return true; /* the right one comes after it */
+}
+
+static void
+a_bent_message_2_changes_nothing_13(void **state)
+{
+	(void)state;
+	/* Bytes 88.. are mac2, which nobody looks at without a cookie. */
+	for (unsigned bit = 0; bit < 88 * 8; bit += 7) {
+		struct bender b = { bit, 0 };
+		struct wire w;
+
+		start(&w);
+		w.tap = tap_bend_message_2;
+		w.tap_ctx = &b;
+		wire_connect(&w, 1, 0);
+		assert_true(wire_until(&w, wire_both_up, 100));
+		assert_int_equal(b.bent, 1);
+		wire_clear(&w);
+	}
+}
+
+static void
+message_2_after_the_attempt_is_dropped_13(void **state)
+{
+	struct wire_datagram late = { 0 };
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	/* Message 1 reaches the victim, its answer comes a minute later. */
+	w.delay_ms = 1;
+	wire_connect(&w, 1, 0);
+	w.tap = tap_first;
+	w.tap_ctx = &late;
+	wire_run(&w, 60000);
+	assert_int_equal(late.n, PACKET_MESSAGE_2_SIZE);
+	w.tap = NULL;
+	wire_inject(&w, 1, &w.node[0].at, span_of(late.b, late.n));
+	wire_run(&w, 1000);
+	assert_int_equal(w.node[1].ups[0], 0);
+	assert_int_equal(w.node[0].ups[1], 0);
+	wire_clear(&w);
+}
+
+/* A ts that does not rise is taken with RECOVER and a cookie, once in 10 s. */
+static void
+recover_needs_a_cookie(void **state)
+{
+	uint8_t out[PACKET_MESSAGE_1_SIZE];
+	struct handshake_attempt a;
+	struct raw_m1 m;
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	message_1(&w, out);
+	assert_false(silent(&w, contact(&w), span_of(out, sizeof(out))));
+	m = raw_m1_of(&w, 1, 0);
+	m.ts_ms -= 1000;
+	m.flags = HANDSHAKE_RECOVER;
+	raw_m1_seal(&w, &m, out, &a);
+	assert_true(silent(&w, contact(&w), span_of(out, sizeof(out))));
+	wire_clear(&w);
+}
+
+static void
+a_ts_of_tomorrow_is_dropped(void **state)
+{
+	uint8_t out[PACKET_MESSAGE_1_SIZE];
+	struct handshake_attempt a;
+	struct raw_m1 m;
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	m = raw_m1_of(&w, 1, 0);
+	m.ts_ms += 86400001;
+	raw_m1_seal(&w, &m, out, &a);
+	assert_true(silent(&w, contact(&w), span_of(out, sizeof(out))));
+	message_1(&w, out); /* and it did not count as the last one */
+	assert_false(silent(&w, contact(&w), span_of(out, sizeof(out))));
+	wire_clear(&w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(odd_lengths_are_dropped_1),
+		cmocka_unit_test(random_datagrams_are_dropped_2),
+		cmocka_unit_test(no_bit_of_message_1_may_differ_3),
+		cmocka_unit_test(message_1_has_one_length_4),
+		cmocka_unit_test(mac1_holds_for_three_days_5),
+		cmocka_unit_test(a_replay_has_no_effect_6),
+		cmocka_unit_test(a_stranger_costs_two_dh_7),
+		cmocka_unit_test(low_order_ephemerals_are_dropped_8),
+		cmocka_unit_test(own_and_reflected_statics_are_dropped_9),
+		cmocka_unit_test(a_forged_contact_gets_one_message_2_10),
+		cmocka_unit_test(a_flood_draws_cookies_only_11),
+		cmocka_unit_test(cookies_let_contacts_in_12),
+		cmocka_unit_test(a_bent_message_2_changes_nothing_13),
+		cmocka_unit_test(message_2_after_the_attempt_is_dropped_13),
+		cmocka_unit_test(recover_needs_a_cookie),
+		cmocka_unit_test(a_ts_of_tomorrow_is_dropped),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
