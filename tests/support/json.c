@@ -62,7 +62,7 @@ json_item(const cJSON *o, const char *key)
 }
 
 const char *
-json_text(const cJSON *o, const char *key)
+json_string(const cJSON *o, const char *key)
 {
 	return cJSON_GetStringValue(json_item(o, key));
 }

@@ -63,7 +63,7 @@ mutable_ok(const cJSON *o, const struct item44 *it)
 {
 	struct blob key = json_blob(o, "private_key_expanded");
 	struct blob sig = json_blob(o, "signature");
-	const char *want = json_text(o, "buffer_signed");
+	const char *want = json_string(o, "buffer_signed");
 	const struct span parts[] = { span_of(it->pk, 32), it->salt };
 	struct blob target = json_blob(o, "target");
 	char text[2048];
@@ -88,8 +88,8 @@ mutable_ok(const cJSON *o, const struct item44 *it)
 static bool
 bep44_ok(const cJSON *o)
 {
-	const char *v = json_text(o, "v_bencoded");
-	const char *salt = json_text(o, "salt");
+	const char *v = json_string(o, "v_bencoded");
+	const char *salt = json_string(o, "salt");
 	struct blob target = json_blob(o, "target");
 	struct item44 it = { .seq = json_number(o, "seq") };
 	uint8_t id[20];
@@ -112,7 +112,7 @@ static bool
 bep42_ok(const cJSON *o)
 {
 	static const uint8_t n[OVERLAY_KEY_SIZE] = { 9 };
-	const char *ip = json_text(o, "ip");
+	const char *ip = json_string(o, "ip");
 	uint8_t want[20];
 	uint8_t v4[4];
 	unsigned a[4];
@@ -143,11 +143,11 @@ vectors_bep(struct vectors *v, const cJSON *json)
 	cJSON_ArrayForEach(o, json)
 	{
 		if (is44)
-			vectors_case(
-			    v, bep44_ok(o), "BEP 44: %s", json_text(o, "name"));
+			vectors_case(v, bep44_ok(o), "BEP 44: %s",
+			    json_string(o, "name"));
 		else
 			vectors_case(
-			    v, bep42_ok(o), "BEP 42: %s", json_text(o, "ip"));
+			    v, bep42_ok(o), "BEP 42: %s", json_string(o, "ip"));
 	}
 	return true;
 }

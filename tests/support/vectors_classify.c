@@ -28,8 +28,8 @@ static bool
 class_ok(const cJSON *o, const cJSON *busy)
 {
 	struct blob datagram = json_blob(o, "datagram");
-	const char *state = json_text(o, "state");
-	const char *want = json_text(o, "class");
+	const char *state = json_string(o, "state");
+	const char *want = json_string(o, "class");
 	struct packet_known known = { 0 };
 	enum packet_class got;
 
@@ -56,7 +56,7 @@ vectors_classify(struct vectors *v, const cJSON *json)
 	if (!busy || !json_item(json, "cases"))
 		return false;
 	cJSON_ArrayForEach(o, json_item(json, "cases")) vectors_case(v,
-	    class_ok(o, busy), "%s, %s: %s", json_text(o, "class"),
-	    json_text(o, "state"), json_text(o, "reason"));
+	    class_ok(o, busy), "%s, %s: %s", json_string(o, "class"),
+	    json_string(o, "state"), json_string(o, "reason"));
 	return true;
 }

@@ -17,7 +17,7 @@ is_field(const cJSON *o, const char *key, const void *p, size_t n)
 static const char *
 name_of(const struct handshake_case *c)
 {
-	return json_text(c->json, "name");
+	return json_string(c->json, "name");
 }
 
 /* ---- message 1 and the cookie ---- */
@@ -217,7 +217,7 @@ transport(struct vectors *v, const struct handshake_case *c, const cJSON *m,
 
 	cJSON_ArrayForEach(o, json_item(m, "transport"))
 	{
-		const char *way = json_text(o, "direction");
+		const char *way = json_string(o, "direction");
 		bool ir = way && strcmp(way, "i to r") == 0;
 		const struct handshake_keys *from = ir ? i : r;
 		const struct handshake_keys *to = ir ? r : i;
@@ -228,7 +228,7 @@ transport(struct vectors *v, const struct handshake_case *c, const cJSON *m,
 		            to, (uint32_t)json_number(o, "receiver_index")),
 		    "%s, key %d: packet %s, counter %s", name_of(c),
 		    (int)json_number(m, "key_used"), way,
-		    json_text(o, "counter"));
+		    json_string(o, "counter"));
 	}
 }
 
@@ -348,17 +348,19 @@ run_drops(struct vectors *v, const struct judged *j, const cJSON *drop)
 
 	cJSON_ArrayForEach(o, json_item(drop, "message_1"))
 	    vectors_case(v, !takes_1(&j->first, o), "message 1 dropped: %s",
-	        json_text(o, "reason"));
-	cJSON_ArrayForEach(o, json_item(drop, "message_1_invitation"))
-	    vectors_case(v,
-	        j->invitation.is_invitation && !takes_1(&j->invitation, o),
-	        "message 1 to an inviter dropped: %s", json_text(o, "reason"));
-	cJSON_ArrayForEach(o, json_item(drop, "message_2")) vectors_case(
-	    v, !takes_2(j, o), "message 2 dropped: %s", json_text(o, "reason"));
-	cJSON_ArrayForEach(o, json_item(drop, "cookie_reply")) vectors_case(v,
-	    !takes_cookie(j, o), "cookie dropped: %s", json_text(o, "reason"));
-	cJSON_ArrayForEach(o, json_item(drop, "transport")) vectors_case(v,
-	    !takes_packet(j, o), "packet dropped: %s", json_text(o, "reason"));
+	        json_string(o, "reason"));
+	cJSON_ArrayForEach(
+	    o, json_item(drop, "message_1_invitation")) vectors_case(v,
+	    j->invitation.is_invitation && !takes_1(&j->invitation, o),
+	    "message 1 to an inviter dropped: %s", json_string(o, "reason"));
+	cJSON_ArrayForEach(o, json_item(drop, "message_2")) vectors_case(v,
+	    !takes_2(j, o), "message 2 dropped: %s", json_string(o, "reason"));
+	cJSON_ArrayForEach(o, json_item(drop, "cookie_reply"))
+	    vectors_case(v, !takes_cookie(j, o), "cookie dropped: %s",
+	        json_string(o, "reason"));
+	cJSON_ArrayForEach(o, json_item(drop, "transport"))
+	    vectors_case(v, !takes_packet(j, o), "packet dropped: %s",
+	        json_string(o, "reason"));
 }
 
 /* The replay sentences that need no memory of a responder: the same message a
@@ -401,7 +403,7 @@ vectors_handshake(struct vectors *v, const cJSON *json)
 	}
 	cJSON_ArrayForEach(o, json_item(json_item(json, "accept"), "message_1"))
 	    vectors_case(v, takes_1(&j.first, o), "message 1 taken: %s",
-	        json_text(o, "reason"));
+	        json_string(o, "reason"));
 	run_drops(v, &j, json_item(json, "must_drop"));
 	run_replay(v, &j);
 	return true;

@@ -59,9 +59,9 @@ split_name(const char *name, struct protocol *ret)
 static bool
 join_fields(const cJSON *item, struct protocol *ret)
 {
-	const char *field[] = { json_text(item, "pattern"),
-		json_text(item, "dh"), json_text(item, "cipher"),
-		json_text(item, "hash") };
+	const char *field[] = { json_string(item, "pattern"),
+		json_string(item, "dh"), json_string(item, "cipher"),
+		json_string(item, "hash") };
 	char name[NAME_MAX_SIZE];
 
 	for (int i = 0; i < 4; i++) {
@@ -78,8 +78,8 @@ join_fields(const cJSON *item, struct protocol *ret)
 static bool
 read_protocol(const cJSON *item, struct protocol *ret)
 {
-	const char *names[] = { json_text(item, "protocol_name"),
-		json_text(item, "name") };
+	const char *names[] = { json_string(item, "protocol_name"),
+		json_string(item, "name") };
 
 	for (int i = 0; i < 2; i++) {
 		if (names[i] && split_name(names[i], ret))
@@ -94,7 +94,7 @@ not_ours(const cJSON *item, const struct protocol *p)
 {
 	if (!p->plain)
 		return "a framework before revision 32";
-	if (json_text(item, "hybrid") || strstr(p->pattern, "hfs"))
+	if (json_string(item, "hybrid") || strstr(p->pattern, "hfs"))
 		return "a hybrid handshake";
 	if (strcmp(p->dh, "25519") != 0)
 		return "another DH";
@@ -352,7 +352,7 @@ play_pipe(struct play *p, const char *fallback)
 static bool
 run_play(struct play *p)
 {
-	const char *fallback = json_text(p->item, "fallback_pattern");
+	const char *fallback = json_string(p->item, "fallback_pattern");
 
 	if (cJSON_IsTrue(json_item(p->item, "fallback")))
 		return play_pipe(p, fallback ? fallback : "XXfallback");

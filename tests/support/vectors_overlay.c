@@ -96,7 +96,7 @@ run_exchange(struct vectors *v, const cJSON *o, int i)
 static bool
 dropped(const struct exchange *x, const cJSON *o)
 {
-	const char *kind = json_text(o, "kind");
+	const char *kind = json_string(o, "kind");
 	struct blob datagram = json_blob(o, "datagram");
 	struct overlay_exchange asked;
 	struct overlay_exchange heard;
@@ -111,7 +111,7 @@ dropped(const struct exchange *x, const cJSON *o)
 static bool
 id_ok(const cJSON *o)
 {
-	const char *address = json_text(o, "address");
+	const char *address = json_string(o, "address");
 	struct endpoint at = { 0 };
 	struct blob id = json_blob(o, "id");
 	struct target got;
@@ -155,9 +155,9 @@ vectors_overlay(struct vectors *v, const cJSON *json)
 	}
 	cJSON_ArrayForEach(o, json_item(json, "must_drop"))
 	    vectors_case(v, dropped(&first, o), "dropped: %s, %s",
-	        json_text(o, "kind"), json_text(o, "reason"));
+	        json_string(o, "kind"), json_string(o, "reason"));
 	cJSON_ArrayForEach(o, json_item(json, "ids"))
-	    vectors_case(v, id_ok(o), "id at %s", json_text(o, "address"));
+	    vectors_case(v, id_ok(o), "id at %s", json_string(o, "address"));
 	cJSON_ArrayForEach(o, json_item(json, "announce"))
 	    vectors_case(v, announce_ok(o), "announce on day %ju",
 	        (uintmax_t)json_number(o, "day"));

@@ -130,7 +130,7 @@ vectors_pair(struct vectors *v, const cJSON *json)
 	if (json_item(json, "invitation"))
 		pair_invitation(v, json_item(json, "invitation"));
 	cJSON_ArrayForEach(o, json_item(json, "refused_ID")) vectors_case(
-	    v, root_refused(o), "refused ID: %s", json_text(o, "reason"));
+	    v, root_refused(o), "refused ID: %s", json_string(o, "reason"));
 	return true;
 }
 
@@ -139,7 +139,7 @@ vectors_pair(struct vectors *v, const cJSON *json)
 static bool
 safety_is(const cJSON *o, const char *first, const char *second)
 {
-	const char *want = json_text(o, "digits");
+	const char *want = json_string(o, "digits");
 	char got[SAFETY_DIGITS + 1];
 	struct id_pk a;
 	struct id_pk b;
@@ -161,9 +161,9 @@ vectors_safety(struct vectors *v, const cJSON *json)
 	cJSON_ArrayForEach(o, list)
 	{
 		vectors_case(v, safety_is(o, "ID_1", "ID_2"), "safety %s",
-		    json_text(o, "digits"));
+		    json_string(o, "digits"));
 		vectors_case(v, safety_is(o, "ID_2", "ID_1"),
-		    "safety %s, exchanged", json_text(o, "digits"));
+		    "safety %s, exchanged", json_string(o, "digits"));
 	}
 	return true;
 }
@@ -231,7 +231,7 @@ cell_moment(struct vectors *v, const struct cell_file *f, const cJSON *moment)
 static bool
 read_candidate(const cJSON *o, struct endpoint *ret)
 {
-	const char *text = json_text(o, "address");
+	const char *text = json_string(o, "address");
 	uint8_t v4[4];
 	unsigned a[4];
 
@@ -282,7 +282,7 @@ cell_says(const cJSON *o, const struct cell *c)
 static bool
 writer_of(const struct cell_file *f, const cJSON *o, struct id_pk *ret)
 {
-	const char *who = json_text(o, "writer");
+	const char *who = json_string(o, "writer");
 
 	return who && json_bytes(json_item(f->json, who), "ID", ret->b,
 	                  sizeof(ret->b));
@@ -331,7 +331,7 @@ cert_again(const struct cell_file *f, const cJSON *o)
 	struct cert c;
 
 	if (want.n != CERT_SIZE ||
-	    !json_bytes(json_item(f->json, json_text(o, "writer")), "seed",
+	    !json_bytes(json_item(f->json, json_string(o, "writer")), "seed",
 	        seed.b, sizeof(seed.b)))
 		return false;
 	memcpy(in.b, want.b, sizeof(in.b));
@@ -348,7 +348,7 @@ put_is(const cJSON *put, const struct cell_key *k)
 {
 	struct blob text = json_blob(put, "signed");
 	struct blob target = json_blob(put, "target");
-	const char *salt = json_text(put, "salt");
+	const char *salt = json_string(put, "salt");
 	const struct span parts[] = { span_of(k->pk, 32),
 		span_str(salt ? salt : "") };
 	uint8_t sig[64];
@@ -379,7 +379,7 @@ cell_case(struct vectors *v, const struct cell_file *f, const cJSON *o, int i)
 	vectors_case(v, cert_again(f, o), "cell %d: certificate", i);
 	cJSON_ArrayForEach(put, json_item(o, "put"))
 	    vectors_case(v, put_is(put, &k), "cell %d: put with salt \"%s\"", i,
-	        json_text(put, "salt"));
+	        json_string(put, "salt"));
 }
 
 static bool
@@ -413,6 +413,6 @@ vectors_cell(struct vectors *v, const cJSON *json)
 	cJSON_ArrayForEach(o, json_item(json, "cells"))
 	    cell_case(v, &f, o, i++);
 	cJSON_ArrayForEach(o, json_item(json, "refused")) vectors_case(
-	    v, cell_refused(&f, o), "refused: %s", json_text(o, "reason"));
+	    v, cell_refused(&f, o), "refused: %s", json_string(o, "reason"));
 	return true;
 }

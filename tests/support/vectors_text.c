@@ -18,7 +18,7 @@ text_of(const cJSON *item)
 	if (!text && json_item(item, "hex"))
 		return json_blob(item, "hex");
 	if (!text)
-		text = json_text(item, "text");
+		text = json_string(item, "text");
 	b.there = text && strlen(text) <= sizeof(b.b);
 	b.n = b.there ? strlen(text) : 0;
 	if (b.there)
@@ -60,8 +60,8 @@ vectors_bech32m(struct vectors *v, const cJSON *json)
 static bool
 address_accepts(const cJSON *item, const struct id_pk *want)
 {
-	const char *text = json_text(item, "text");
-	const char *name = json_text(item, "name");
+	const char *text = json_string(item, "text");
+	const char *name = json_string(item, "name");
 	char got[ADDRESS_NAME_MAX + 1];
 	struct id_pk id;
 
@@ -73,7 +73,7 @@ address_accepts(const cJSON *item, const struct id_pk *want)
 static bool
 address_writes(const cJSON *item, const struct id_pk *id)
 {
-	const char *want = json_text(item, "address");
+	const char *want = json_string(item, "address");
 	char got[ADDRESS_SIZE];
 
 	address_encode(id, got);
@@ -91,21 +91,21 @@ address_valid(struct vectors *v, const cJSON *item)
 		return;
 	}
 	vectors_case(v, address_writes(item, &id), "written: %s",
-	    json_text(item, "address"));
+	    json_string(item, "address"));
 	cJSON_ArrayForEach(text, json_item(item, "accepted"))
 	    vectors_case(v, address_accepts(text, &id), "accepted: %s",
-	        json_text(text, "text"));
+	        json_string(text, "text"));
 }
 
 static void
 address_invalid(struct vectors *v, const cJSON *item)
 {
-	const char *text = json_text(item, "text");
+	const char *text = json_string(item, "text");
 	char name[ADDRESS_NAME_MAX + 1];
 	struct id_pk id;
 
 	vectors_case(v, text && address_decode(span_str(text), &id, name),
-	    "refused: %s", json_text(item, "reason"));
+	    "refused: %s", json_string(item, "reason"));
 }
 
 /* Both written forms have lists of these names; their texts tell them apart. */
@@ -166,13 +166,13 @@ static void
 invitation_valid(struct vectors *v, const cJSON *item)
 {
 	static const char *const forms[] = { "invitation", "uri", "qr" };
-	const char *want = json_text(item, "invitation");
+	const char *want = json_string(item, "invitation");
 	char got[INVITATION_TEXT_SIZE];
 	struct invitation in;
 	bool ok = false;
 
 	for (int i = 0; i < 3; i++) {
-		const char *text = json_text(item, forms[i]);
+		const char *text = json_string(item, forms[i]);
 
 		ok = text && !invitation_decode(span_str(text), &in) &&
 		     invitation_is(item, &in);
@@ -195,10 +195,10 @@ vectors_invitation(struct vectors *v, const cJSON *json)
 	    invitation_valid(v, item);
 	cJSON_ArrayForEach(item, json_item(json, "invalid"))
 	{
-		const char *text = json_text(item, "text");
+		const char *text = json_string(item, "text");
 
 		vectors_case(v, text && invitation_decode(span_str(text), &in),
-		    "refused: %s", json_text(item, "reason"));
+		    "refused: %s", json_string(item, "reason"));
 	}
 	return true;
 }

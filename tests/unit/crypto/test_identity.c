@@ -62,7 +62,7 @@ hostile_72_points_that_are_no_id_are_refused(void **state)
 		n++;
 		assert_int_equal(identity_check(&bad), ERR_BAD_KEY);
 		assert_int_equal(
-		    address_decode(span_str(json_text(o, "text")), &got, name),
+		    address_decode(span_str(json_string(o, "text")), &got, name),
 		    ERR_BAD_KEY);
 	}
 	assert_true(n >= 9);
