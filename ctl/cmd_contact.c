@@ -1,5 +1,6 @@
 /* contact: who we talk to. */
 #include "ctl/cmd.h"
+#include "ctl/pager.h"
 #include "ctl/print.h"
 #include "ctl/report.h"
 #include "ctl/resolve.h"
@@ -81,6 +82,8 @@ cmd_contact_ls(struct ctl *ctl)
 
 	table_init(&l.table, ctl, heads, ctl->mode == MODE_HUMAN ? 4 : 6);
 	int status = resolve_each(ctl, args_word(&ctl->args, 0), list_one, &l);
+	if (status == CTL_DONE)
+		pager_begin(ctl);
 	table_print(&l.table);
 	return status;
 }

@@ -1,6 +1,7 @@
 /* log: the history with one contact. */
 #include "ctl/cmd.h"
 #include "ctl/escape.h"
+#include "ctl/pager.h"
 #include "ctl/print.h"
 #include "ctl/report.h"
 #include "ctl/resolve.h"
@@ -152,6 +153,7 @@ print_history(const struct ctl *ctl, const struct history *h, const char *name)
 {
 	char last[WHEN_SIZE] = "", day[WHEN_SIZE];
 
+	pager_begin(ctl);
 	for (size_t i = h->n; i > 0; i--) {
 		const cJSON *m = h->items[i - 1];
 

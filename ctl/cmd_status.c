@@ -1,6 +1,7 @@
 /* status, version, help. */
 #include "ctl/cmd.h"
 #include "ctl/command.h"
+#include "ctl/pager.h"
 #include "ctl/print.h"
 #include "ctl/report.h"
 #include "ctl/value.h"
@@ -121,6 +122,7 @@ cmd_help(struct ctl *ctl)
 	bool any = false;
 
 	if (noun == NULL) {
+		pager_begin(ctl);
 		command_print_all(stdout);
 		return CTL_DONE;
 	}

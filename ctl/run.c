@@ -1,6 +1,7 @@
 /* From argv to a command, and from a command to the daemon. */
 #include "ctl/cmd.h"
 #include "ctl/command.h"
+#include "ctl/pager.h"
 #include "ctl/print.h"
 #include "ctl/report.h"
 #include "ctl/secret.h"
@@ -271,6 +272,7 @@ run_command(struct ctl *ctl)
 	if (bare && args_has(a, "version"))
 		return cmd_version(ctl);
 	if (bare && args_has(a, "help")) {
+		pager_begin(ctl);
 		command_print_all(stdout);
 		return CTL_DONE;
 	}
@@ -301,6 +303,7 @@ ctl_run(int argc, char **argv)
 	status = setup_options(&ctl);
 	if (status == CTL_DONE)
 		status = run_command(&ctl);
+	pager_end();
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		report("cannot write the result: %s", strerror(errno));
 		status = CTL_FAILED;

@@ -10,6 +10,7 @@ and everything else is waited for by events of the API.
 """
 import json
 import os
+import random
 import select
 import shutil
 import signal
@@ -27,11 +28,29 @@ READY_S = 60.0  # bounds for something broken, generous for sanitizers
 MEET_S = 120.0
 
 
+# Below the ports that the kernel gives out by itself, so that a daemon that
+# is restarted finds its port free.
+PORTS = range(11000, 32000)
+port_locks = []
+
+
 def free_port():
-    """A UDP port of loopback that nobody uses just now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A UDP port of loopback for this process alone: tests that run beside
+    this one see the lock, which ends with the process."""
+    for port in random.sample(PORTS, 1000):
+        lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            lock.bind("\0btchat-test-port-%d" % port)
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            lock.close()
+            continue
+        finally:
+            probe.close()
+        port_locks.append(lock)
+        return port
+    raise Failed("no free port")
 
 
 class Failed(Exception):

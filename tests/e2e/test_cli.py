@@ -279,6 +279,20 @@ def consumers(alice, bob):
           "after" in out and child.returncode == 0, first, out, err)
 
 
+def pager(alice):
+    status, shown = on_tty(alice, ["--color=never", "contact", "ls"],
+                           env={"BTCHATCTL_PAGER": "sed s/^/P:/"})
+    check("long results go through the pager", status == 0 and all(
+        line.startswith("P:") for line in shown.splitlines()) and
+        "bob" in shown, shown)
+    status, shown = on_tty(alice, ["help"], env={"BTCHATCTL_PAGER": "true"})
+    check("leaving the pager early is no failure", status == 0 and
+          not shown, status, shown)
+    status, shown = on_tty(alice, ["status"],
+                           env={"BTCHATCTL_PAGER": "sed s/^/P:/"})
+    check("short ones do not", "P:" not in shown, shown)
+
+
 def interrupt(alice):
     child = subprocess.Popen([CTL, "-S", alice.socket, "tail"],
                              stdout=subprocess.PIPE, text=True)
@@ -304,6 +318,7 @@ def main():
         untrusted(alice, bob)
         prompts(net)
         consumers(alice, bob)
+        pager(alice)
         interrupt(alice)
         done = alice.ctl("daemon", "shutdown")
         check("daemon shutdown", done.status == 0 and

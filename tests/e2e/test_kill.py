@@ -56,6 +56,22 @@ class Writer(threading.Thread):
         self.stop.wait(0.002)
 
 
+def one_moment(rng, alice, bob):
+    """Kills one of them, or both, some time after the last start; now and
+    then again while it starts. The moment is the point, so it is a matter of
+    time and not of events."""
+    victims = rng.choice(([alice], [bob], [alice], [bob], [alice, bob]))
+    time.sleep(rng.random() * 0.4)
+    for victim in victims:
+        victim.kill()
+    for victim in victims:
+        if rng.random() < 0.2:
+            victim.spawn()
+            time.sleep(rng.random() * 0.02)
+            victim.kill()
+        victim.start()
+
+
 def settle(writer, receiver_conv, receiver):
     """All that was acknowledged is delivered; then both sides are compared."""
     last = list(writer.acked)[-1]
@@ -95,11 +111,7 @@ def main():
         for writer in writers:
             writer.start()
         for _ in range(moments):
-            victim = rng.choice((alice, bob))
-            # The moment itself is the point, so it is a matter of time.
-            time.sleep(rng.random() * 0.4)
-            victim.kill()
-            victim.start()
+            one_moment(rng, alice, bob)
         for writer in writers:
             writer.stop.set()
         for writer in writers:
