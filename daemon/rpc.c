@@ -167,7 +167,7 @@ admit(struct rpc_socket *s, int fd)
 {
 	if (s->own_uid_only && !is_own_uid(fd)) {
 		log_event(
-		    LOG_NOTICE, "rpc-refused", "socket=%s why=uid", s->name);
+		    LOG_INFO, "rpc-refused", "socket=%s why=uid", s->name);
 		(void)close(fd);
 	} else if (s->n_conns >= API_CONNECTIONS_MAX) {
 		refuse_busy(fd);
