@@ -106,6 +106,7 @@ struct rpc_conn {
 	size_t n_waits;
 	struct rpc_sub *subs; /* owned list, oldest first */
 	size_t n_subs;
+	int64_t sub_id; /* of the newest */
 };
 
 /* The newest state of one (type, key); a subscriber that was busy is told
@@ -140,7 +141,6 @@ struct rpc {
 	bool recheck;         /* a contact went, and its messages failed */
 	bool working;         /* `work` will run in this pass */
 	uint64_t timer_ms;    /* when the timer is due; NEVER */
-	int64_t sub_id;       /* of the newest subscription */
 	uint64_t version;     /* of the newest ephemeral state */
 	struct rpc_state states[RPC_EPHEMERAL_MAX];
 	size_t n_states;

@@ -272,7 +272,7 @@ rpc_events_subscribe(struct rpc_call *c)
 		replace_consumer(r, s.consumer);
 	s.ephemeral = rpc_bool(c, "ephemeral", true);
 	s.told = r->version;
-	s.id = ++r->sub_id;
+	s.id = ++c->conn->sub_id;
 	if (add_sub(c, &s))
 		subscribed(c, &s, &log);
 	else
