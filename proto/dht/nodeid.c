@@ -130,18 +130,25 @@ address_crc(const struct endpoint *at, uint8_t salt)
 }
 
 void
+nodeid_bind(struct target *id, const struct endpoint *at, uint8_t salt)
+{
+	uint32_t c = address_crc(at, salt);
+
+	id->b[0] = (uint8_t)(c >> 24);
+	id->b[1] = (uint8_t)(c >> 16);
+	id->b[2] = (uint8_t)((c >> 8 & 0xf8) | (id->b[2] & 7));
+	id->b[19] = salt;
+	assert(nodeid_valid(id, at));
+}
+
+void
 nodeid_make(const struct endpoint *at, uint8_t salt, const struct rng *rng,
     struct target *ret)
 {
-	uint32_t c = address_crc(at, salt);
 	struct target id;
 
 	nodeid_random(rng, &id);
-	id.b[0] = (uint8_t)(c >> 24);
-	id.b[1] = (uint8_t)(c >> 16);
-	id.b[2] = (uint8_t)((c >> 8 & 0xf8) | (id.b[2] & 7));
-	id.b[19] = salt;
-	assert(nodeid_valid(&id, at));
+	nodeid_bind(&id, at, salt);
 	*ret = id;
 }
 

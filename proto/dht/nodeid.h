@@ -35,6 +35,8 @@ void nodeid_in_bucket(const struct target *own, unsigned common,
  * byte, of which three bits count. [BEP 42] */
 void nodeid_make(const struct endpoint *at, uint8_t salt, const struct rng *rng,
     struct target *ret);
+/* Binds an id: sets its first 21 bits and its last byte. [BEP 42] */
+void nodeid_bind(struct target *id, const struct endpoint *at, uint8_t salt);
 /* True for every id at an address that is not global. */
 bool nodeid_valid(const struct target *id, const struct endpoint *at);
 

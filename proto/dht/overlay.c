@@ -3,6 +3,7 @@
 
 #include "proto/crypto/kdf.h"
 #include "proto/crypto/sha1.h"
+#include "proto/dht/nodeid.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -243,46 +244,11 @@ overlay_exchange_wipe(struct overlay_exchange *x)
 
 /* ---- ids ---- */
 
-/* CRC-32C, bit by bit: a few bytes once a node. [RFC 3720 §12.1] */
-static uint32_t
-crc32c(const uint8_t *p, size_t n)
-{
-	uint32_t crc = UINT32_MAX;
-
-	for (size_t i = 0; i < n; i++) {
-		crc ^= p[i];
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (0x82f63b78U & (0U - (crc & 1)));
-	}
-	return ~crc;
-}
-
-/* What BEP 42 makes of an address: it fixes the first 21 bits. */
-static uint32_t
-address_crc(const struct endpoint *at, uint8_t r)
-{
-	static const uint8_t mask_v4[4] = { 0x03, 0x0f, 0x3f, 0xff };
-	static const uint8_t mask_v6[8] = { 0x01, 0x03, 0x07, 0x0f, 0x1f, 0x3f,
-		0x7f, 0xff };
-	bool v4 = endpoint_family(at) == FAMILY_V4;
-	const uint8_t *mask = v4 ? mask_v4 : mask_v6;
-	size_t n = v4 ? sizeof(mask_v4) : sizeof(mask_v6);
-	struct span addr = endpoint_addr(at);
-	uint8_t masked[8];
-
-	assert(addr.n >= n);
-	for (size_t i = 0; i < n; i++)
-		masked[i] = addr.p[i] & mask[i];
-	masked[0] |= (uint8_t)((r & 7) << 5);
-	return crc32c(masked, n);
-}
-
 void
 overlay_node_id(const uint8_t n[OVERLAY_KEY_SIZE], const struct endpoint *at,
     uint8_t r, struct target *ret)
 {
 	static const char label[] = "btchat/1 node";
-	uint32_t crc = address_crc(at, r);
 	uint8_t hash[crypto_hash_sha256_BYTES];
 	crypto_hash_sha256_state st;
 
@@ -293,10 +259,7 @@ overlay_node_id(const uint8_t n[OVERLAY_KEY_SIZE], const struct endpoint *at,
 	crypto_hash_sha256_update(&st, &r, 1);
 	crypto_hash_sha256_final(&st, hash);
 	memcpy(ret->b, hash, sizeof(ret->b));
-	ret->b[0] = (uint8_t)(crc >> 24);
-	ret->b[1] = (uint8_t)(crc >> 16);
-	ret->b[2] = (uint8_t)((crc >> 8 & 0xf8) | (hash[2] & 0x07));
-	ret->b[sizeof(ret->b) - 1] = r;
+	nodeid_bind(ret, at, r);
 }
 
 void

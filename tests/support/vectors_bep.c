@@ -1,9 +1,11 @@
 /* BEP 44 items and BEP 42 ids. The key of BEP 44's examples is an expanded
  * one, so the signature is made by hand here. */
 #include "proto/crypto/sha1.h"
-#include "proto/dht/overlay.h"
+#include "proto/dht/dht.h"
+#include "proto/dht/nodeid.h"
 #include "tests/support/vectors.h"
 
+#include <arpa/inet.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -58,31 +60,48 @@ signed_text(const struct item44 *it, char *ret, size_t cap)
 	return (size_t)n;
 }
 
+/* The product's view: its item verifies, and lies where it must. */
+static bool
+item_ok(const cJSON *o, const struct item44 *it)
+{
+	struct blob target = json_blob(o, "target");
+	struct dht_item item = { .seq = (int64_t)it->seq };
+	struct target got;
+
+	if (it->v.n > sizeof(item.v) || it->salt.n > sizeof(item.salt) ||
+	    !json_bytes(o, "signature", item.sig, sizeof(item.sig)))
+		return false;
+	memcpy(item.pk, it->pk, sizeof(item.pk));
+	memcpy(item.salt, it->salt.p, it->salt.n);
+	item.salt_n = (uint8_t)it->salt.n;
+	memcpy(item.v, it->v.p, it->v.n);
+	item.v_n = (uint16_t)it->v.n;
+	dht_item_target(item.pk, it->salt, &got);
+	if (!blob_is(&target, got.b, sizeof(got.b)) || dht_item_verify(&item))
+		return false;
+	item.sig[0] ^= 1;
+	return dht_item_verify(&item) == ERR_AUTH;
+}
+
+/* The examples' own signature, made by hand over the text they give. */
 static bool
 mutable_ok(const cJSON *o, const struct item44 *it)
 {
 	struct blob key = json_blob(o, "private_key_expanded");
 	struct blob sig = json_blob(o, "signature");
 	const char *want = json_string(o, "buffer_signed");
-	const struct span parts[] = { span_of(it->pk, 32), it->salt };
-	struct blob target = json_blob(o, "target");
 	char text[2048];
 	size_t n = signed_text(it, text, sizeof(text));
 	uint8_t made[64];
-	uint8_t id[20];
 
 	if (want && (strlen(want) != n || memcmp(want, text, n) != 0))
-		return false;
-	sha1(parts, 2, id);
-	if (!blob_is(&target, id, sizeof(id)))
 		return false;
 	if (key.n == 64) {
 		sign_expanded(key.b, it->pk, span_of(text, n), made);
 		if (!blob_is(&sig, made, sizeof(made)))
 			return false;
 	}
-	return sig.n == 64 && crypto_sign_verify_detached(
-	                          sig.b, (const uint8_t *)text, n, it->pk) == 0;
+	return item_ok(o, it);
 }
 
 static bool
@@ -106,28 +125,31 @@ bep44_ok(const cJSON *o)
 
 /* ---- BEP 42 ---- */
 
-/* The first 21 bits and the last byte are what BEP 42 fixes; the overlay's
- * ids obey it too, whatever the key. */
+/* The id is right there, bound again it is the same, and no other address's. */
 static bool
 bep42_ok(const cJSON *o)
 {
-	static const uint8_t n[OVERLAY_KEY_SIZE] = { 9 };
 	const char *ip = json_string(o, "ip");
-	uint8_t want[20];
-	uint8_t v4[4];
-	unsigned a[4];
-	struct endpoint at;
+	uint8_t salt = (uint8_t)json_number(o, "rand");
+	struct endpoint at = { 0 };
+	struct target want;
 	struct target got;
+	uint8_t v4[4];
 
-	if (!ip || !json_bytes(o, "node_id", want, sizeof(want)) ||
-	    sscanf(ip, "%u.%u.%u.%u", &a[0], &a[1], &a[2], &a[3]) != 4)
+	if (!ip || !json_bytes(o, "node_id", want.b, sizeof(want.b)))
 		return false;
-	for (int i = 0; i < 4; i++)
-		v4[i] = (uint8_t)a[i];
-	at = endpoint_v4(v4, 0);
-	overlay_node_id(n, &at, (uint8_t)json_number(o, "rand"), &got);
-	return memcmp(got.b, want, 2) == 0 &&
-	       ((got.b[2] ^ want[2]) & 0xf8) == 0 && got.b[19] == want[19];
+	if (inet_pton(AF_INET, ip, v4) == 1)
+		at = endpoint_v4(v4, 0);
+	else if (inet_pton(AF_INET6, ip, at.addr) != 1)
+		return false;
+	got = want;
+	memset(got.b, 0, 2);
+	got.b[2] &= 7;
+	nodeid_bind(&got, &at, salt);
+	if (!nodeid_eq(&got, &want) || !nodeid_valid(&want, &at))
+		return false;
+	got.b[0] ^= 0x80;
+	return !nodeid_valid(&got, &at);
 }
 
 bool

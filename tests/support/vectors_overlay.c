@@ -158,6 +158,8 @@ vectors_overlay(struct vectors *v, const cJSON *json)
 	        json_string(o, "kind"), json_string(o, "reason"));
 	cJSON_ArrayForEach(o, json_item(json, "ids"))
 	    vectors_case(v, id_ok(o), "id at %s", json_string(o, "address"));
+	if (json_item(json, "bep42"))
+		vectors_bep(v, json_item(json, "bep42"));
 	cJSON_ArrayForEach(o, json_item(json, "announce"))
 	    vectors_case(v, announce_ok(o), "announce on day %ju",
 	        (uintmax_t)json_number(o, "day"));

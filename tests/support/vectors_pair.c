@@ -1,11 +1,11 @@
 /* Known answers of what two contacts share: roots, safety numbers, cells. */
+#include "proto/base/bencode.h"
 #include "proto/crypto/cell.h"
 #include "proto/crypto/identity.h"
 #include "proto/crypto/pair.h"
-#include "proto/crypto/sha1.h"
+#include "proto/dht/dht.h"
 #include "tests/support/vectors.h"
 
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -342,28 +342,36 @@ cert_again(const struct cell_file *f, const cJSON *o)
 	return blob_is(&want, got.b, sizeof(got.b));
 }
 
-/* What BEP 44 signs for this cell, with and without salt. */
+/* Put as a BEP 44 item, with and without salt. */
 static bool
-put_is(const cJSON *put, const struct cell_key *k)
+put_is(const cJSON *put, const struct cell_key *k, const struct blob *value,
+    uint64_t seq)
 {
-	struct blob text = json_blob(put, "signed");
-	struct blob target = json_blob(put, "target");
 	const char *salt = json_string(put, "salt");
-	const struct span parts[] = { span_of(k->pk, 32),
-		span_str(salt ? salt : "") };
-	uint8_t sig[64];
-	uint8_t id[20];
+	struct span s = span_str(salt ? salt : "");
+	struct dht_item item = { .seq = (int64_t)seq };
+	struct writer w = wr_init(item.v, sizeof(item.v));
+	struct target target;
 
-	crypto_sign_detached(sig, NULL, text.b, text.n, k->sk);
-	sha1(parts, 2, id);
-	return text.there && is_field(put, "sig", sig, sizeof(sig)) &&
-	       blob_is(&target, id, sizeof(id));
+	if (s.n > sizeof(item.salt))
+		return false;
+	memcpy(item.pk, k->pk, sizeof(item.pk));
+	memcpy(item.salt, s.p, s.n);
+	item.salt_n = (uint8_t)s.n;
+	be_str(&w, value->b, value->n);
+	item.v_n = (uint16_t)w.n;
+	dht_item_sign(&item, k->sk);
+	dht_item_target(k->pk, s, &target);
+	return is_field(put, "sig", item.sig, sizeof(item.sig)) &&
+	       is_field(put, "target", target.b, sizeof(target.b)) &&
+	       dht_item_verify(&item) == ERR_OK;
 }
 
 static void
 cell_case(struct vectors *v, const struct cell_file *f, const cJSON *o, int i)
 {
 	struct cell_key k;
+	struct blob value = json_blob(o, "value");
 	const cJSON *put;
 	int64_t seq;
 
@@ -378,8 +386,8 @@ cell_case(struct vectors *v, const struct cell_file *f, const cJSON *o, int i)
 	vectors_case(v, cell_round(f, o, &k), "cell %d: value", i);
 	vectors_case(v, cert_again(f, o), "cell %d: certificate", i);
 	cJSON_ArrayForEach(put, json_item(o, "put"))
-	    vectors_case(v, put_is(put, &k), "cell %d: put with salt \"%s\"", i,
-	        json_string(put, "salt"));
+	    vectors_case(v, put_is(put, &k, &value, json_number(o, "seq")),
+	        "cell %d: put with salt \"%s\"", i, json_string(put, "salt"));
 }
 
 static bool
