@@ -84,7 +84,7 @@ parse_tokens(const char *text, uint8_t *ret)
 	while (*text && *text != '|') {
 		size_t n = strcspn(text, " |");
 
-		ret[at++] = token_of(text, n);
+		ret[at++] = (uint8_t)token_of(text, n);
 		text += n + (text[n] == ' ' ? 1 : 0);
 	}
 	return *text == '|' ? text + 1 : text;
