@@ -1,0 +1,257 @@
+/* The codec: known messages, what is refused, what is forgiven. */
+#include "proto/dht/krpc.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ID "abcdefghij0123456789"
+
+static struct bencode scratch;
+
+static enum err
+decode(const char *text, struct krpc *ret)
+{
+	return krpc_decode(span_str(text), &scratch, ret);
+}
+
+static const char *
+fault(const char *text)
+{
+	struct krpc m;
+
+	assert_int_equal(decode(text, &m), ERR_OK);
+	assert_int_equal(m.kind, KRPC_QUERY);
+	return m.fault ? m.fault : "";
+}
+
+static void
+expect_encoded(const struct krpc *m, const char *text)
+{
+	uint8_t buf[KRPC_SIZE_MAX];
+	struct writer w = wr_init(buf, sizeof(buf));
+
+	krpc_encode(m, &w);
+	assert_false(w.bad);
+	assert_int_equal(w.n, strlen(text));
+	assert_memory_equal(buf, text, w.n);
+}
+
+/* What is decoded and encoded again is the same bytes. */
+static void
+expect_stable(const char *text)
+{
+	struct krpc m;
+
+	assert_int_equal(decode(text, &m), ERR_OK);
+	expect_encoded(&m, text);
+}
+
+static void
+the_examples_of_bep_5_read_and_write(void **state)
+{
+	(void)state;
+	expect_stable("d1:ad2:id20:" ID "e1:q4:ping1:t2:aa1:y1:qe");
+	expect_stable("d1:rd2:id20:mnopqrstuvwxyz123456e1:t2:aa1:y1:re");
+	expect_stable("d1:eli201e23:A Generic Error Ocurrede1:t2:aa1:y1:ee");
+	expect_stable("d1:ad2:id20:" ID "6:target20:mnopqrstuvwxyz123456e"
+	              "1:q9:find_node1:t2:aa1:y1:qe");
+	expect_stable("d1:ad2:id20:" ID "9:info_hash20:mnopqrstuvwxyz123456e"
+	              "1:q9:get_peers1:t2:aa1:y1:qe");
+	expect_stable("d1:rd2:id20:" ID "5:nodes9:def456...5:token8:aoeusnthe"
+	              "1:t2:aa1:y1:re");
+}
+
+static void
+every_field_of_an_item_survives(void **state)
+{
+	struct krpc m;
+
+	(void)state;
+	expect_stable(
+	    "d1:ad3:casi5e2:id20:" ID "1:k32:01234567890123456789012345678901"
+	    "4:salt6:foobar3:seqi7e3:sig64:"
+	    "01234567890123456789012345678901"
+	    "01234567890123456789012345678901"
+	    "5:token4:toke1:v12:Hello World!e1:q3:put2:roi1e"
+	    "1:t4:abcd1:y1:qe");
+	expect_stable("d2:ip6:\1\2\3\4\5\6"
+	              "1:rd2:id20:" ID "1:k32:01234567890123456789012345678901"
+	              "5:nodes0:6:nodes60:3:seqi-1e3:sig64:"
+	              "01234567890123456789012345678901"
+	              "01234567890123456789012345678901"
+	              "5:token1:t1:vli1eee1:t4:abcd1:y1:re");
+	assert_int_equal(decode("d2:ip6:\1\2\3\4\1\2"
+	                        "1:rd2:id20:" ID "e1:t1:a1:y1:re",
+	                     &m),
+	    ERR_OK);
+	assert_true(m.has_ip);
+	assert_int_equal(m.ip.port, 0x0102);
+	assert_memory_equal(endpoint_addr(&m.ip).p, "\1\2\3\4", 4);
+	assert_int_equal(
+	    decode("d2:ip5:abcde1:rd2:id20:" ID "e1:t1:a1:y1:re", &m), ERR_OK);
+	assert_false(m.has_ip);
+}
+
+static void
+wanted_families_are_read_and_strange_ones_ignored(void **state)
+{
+	struct krpc m;
+
+	(void)state;
+	expect_stable("d1:ad2:id20:" ID "6:target20:" ID "4:wantl2:n42:n6ee"
+	              "1:q9:find_node1:t2:aa1:y1:qe");
+	assert_int_equal(
+	    decode("d1:ad2:id20:" ID "6:target20:" ID "4:wantl2:n7i1e2:n6ee"
+	           "1:q9:find_node1:t2:aa1:y1:qe",
+	        &m),
+	    ERR_OK);
+	assert_true(m.has_want && m.want[FAMILY_V6]);
+	assert_false(m.want[FAMILY_V4]);
+}
+
+static void
+what_is_no_krpc_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"de",
+		"le",
+		"i1e",
+		"d1:t2:aa1:y1:qe",                           /* no q */
+		"d1:q4:ping1:y1:qe",                         /* no t */
+		"d1:ad2:id20:" ID "e1:q4:ping1:t2:aae",      /* no y */
+		"d1:ad2:id20:" ID "e1:q4:ping1:ti5e1:y1:qe", /* t is a number */
+		"d1:ad2:id20:" ID "e1:q4:ping1:t2:aa1:y1:xe", /* y = x */
+		"d1:ad2:id20:" ID "e1:q4:ping1:t2:aa1:y2:qqe",
+		"d1:ad2:id20:" ID "e1:qi1e1:t2:aa1:y1:qe",
+		"d1:ad2:id20:" ID "e1:q4:ping1:t2:aa1:y1:q", /* cut */
+		"d1:ad2:id20:" ID "e1:q4:ping1:t2:aa1:y1:qex",
+		"d1:rd2:id19:bcdefghij0123456789e1:t2:aa1:y1:re",
+		"d1:r2:id1:t2:aa1:y1:re",
+		"d1:rle1:t2:aa1:y1:re",
+		"d1:e3:foo1:t2:aa1:y1:ee",
+		"d1:elee1:t2:aa1:y1:ee",
+		"d1:el1:a1:be1:t2:aa1:y1:ee",
+		"d1:eli201ee1:t2:aa1:y1:ee",
+		/* a t that is longer than what we would echo */
+		"d1:ad2:id20:" ID "e1:q4:ping1:t33:"
+		"012345678901234567890123456789012"
+		"1:y1:qe",
+	};
+	struct krpc m;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(decode(bad[i], &m), ERR_MALFORMED);
+}
+
+static void
+a_query_with_a_wrong_argument_says_which(void **state)
+{
+	(void)state;
+	assert_string_equal(fault("d1:q4:ping1:t2:aa1:y1:qe"), "missing a");
+	assert_string_equal(
+	    fault("d1:ade1:q4:ping1:t2:aa1:y1:qe"), "missing id");
+	assert_string_equal(
+	    fault("d1:ad2:id20:" ID "e1:q9:find_node1:t2:aa1:y1:qe"),
+	    "missing target");
+	assert_string_equal(
+	    fault("d1:ad2:id20:" ID "6:target3:abce1:q3:get1:t2:aa1:y1:qe"),
+	    "missing target");
+	assert_string_equal(
+	    fault("d1:ad2:id20:" ID "e1:q9:get_peers1:t2:aa1:y1:qe"),
+	    "missing info_hash");
+	assert_string_equal(
+	    fault("d1:ad2:id20:" ID "1:vi1ee1:q3:put1:t2:aa1:y1:qe"),
+	    "missing token");
+	assert_string_equal(
+	    fault("d1:ad2:id20:" ID "5:token1:te1:q3:put1:t2:aa1:y1:qe"),
+	    "missing v");
+	assert_string_equal(
+	    fault("d1:ad2:id20:" ID "1:k3:abc5:token1:t1:vi1ee1:q3:put1:t2:aa1:"
+	          "y1:qe"),
+	    "invalid key");
+	assert_string_equal(
+	    fault("d1:ad2:id20:" ID "3:seq1:x5:token1:t1:vi1ee1:q3:put1:t2:aa1:"
+	          "y1:qe"),
+	    "invalid seq");
+	assert_string_equal(fault("d1:ad2:id20:" ID
+	                          "4:salti1e5:token1:t1:vi1ee1:q3:put1:t2:aa1:"
+	                          "y1:qe"),
+	    "invalid salt");
+	assert_string_equal(
+	    fault("d1:ad2:id20:" ID "e1:q3:foo1:t2:aa1:y1:qe"), "");
+}
+
+static void
+a_method_of_the_future_may_bring_a_target(void **state)
+{
+	struct krpc m;
+
+	(void)state;
+	assert_int_equal(
+	    decode("d1:ad2:id20:" ID "6:target20:" ID "e1:q3:foo1:t1:a1:y1:qe",
+	        &m),
+	    ERR_OK);
+	assert_int_equal(m.method, KRPC_OTHER);
+	assert_true(m.has_target && !m.fault);
+	assert_int_equal(decode("d1:ad2:id20:" ID "9:info_hash20:" ID
+	                        "e1:q3:foo1:t1:a1:y1:qe",
+	                     &m),
+	    ERR_OK);
+	assert_true(m.has_target);
+}
+
+static void
+node_lists_keep_their_order_and_their_limits(void **state)
+{
+	static const uint8_t a[4] = { 9, 8, 7, 6 };
+	struct krpc_node in[3] = { { { { 1 } }, endpoint_v4(a, 1) },
+		{ { { 2 } }, endpoint_v4(a, 2) },
+		{ { { 3 } }, endpoint_v4(a, 65535) } };
+	struct krpc_node out[3];
+	uint8_t buf[3 * 26 + 1] = { 0 };
+	struct writer w = wr_init(buf, sizeof(buf));
+
+	(void)state;
+	krpc_nodes_write(in, 3, FAMILY_V4, &w);
+	assert_int_equal(w.n, 78);
+	assert_int_equal(
+	    krpc_nodes_read(span_of(buf, 78), FAMILY_V4, out, 3), 3);
+	for (int i = 0; i < 3; i++) {
+		assert_memory_equal(&in[i].id, &out[i].id, 20);
+		assert_true(endpoint_eq(&in[i].at, &out[i].at));
+	}
+	assert_int_equal(
+	    krpc_nodes_read(span_of(buf, 78), FAMILY_V4, out, 2), 2);
+	assert_int_equal(
+	    krpc_nodes_read(span_of(buf, 79), FAMILY_V4, out, 3), 0);
+	assert_int_equal(
+	    krpc_nodes_read(span_of(buf, 25), FAMILY_V4, out, 3), 0);
+	assert_int_equal(
+	    krpc_nodes_read(span_of(buf, 78), FAMILY_V6, out, 3), 0);
+	assert_int_equal(
+	    krpc_nodes_read(span_of(buf, 76), FAMILY_V6, out, 3), 2);
+	assert_int_equal(
+	    krpc_nodes_read(span_of(NULL, 0), FAMILY_V4, out, 3), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_examples_of_bep_5_read_and_write),
+		cmocka_unit_test(every_field_of_an_item_survives),
+		cmocka_unit_test(
+		    wanted_families_are_read_and_strange_ones_ignored),
+		cmocka_unit_test(what_is_no_krpc_is_refused),
+		cmocka_unit_test(a_query_with_a_wrong_argument_says_which),
+		cmocka_unit_test(a_method_of_the_future_may_bring_a_target),
+		cmocka_unit_test(node_lists_keep_their_order_and_their_limits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
