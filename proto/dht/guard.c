@@ -122,7 +122,7 @@ guard_query(struct guard *g, const struct endpoint *from, uint64_t now_ms)
 	}
 	if (!s->over_ms)
 		s->over_ms = now_ms ? now_ms : 1;
-	if (!s->local && now_ms - s->over_ms >= GUARD_OVER_MS) {
+	if (!s->local && now_ms >= s->over_ms + GUARD_OVER_MS) {
 		s->blocked_ms = now_ms + GUARD_BLOCK_MS;
 		s->over_ms = 0;
 	}

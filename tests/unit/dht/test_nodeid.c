@@ -98,7 +98,7 @@ ids_of_the_bep_42_vectors_are_made_and_verify(void **state)
 		unsigned a[4];
 		struct endpoint at;
 
-		assert_int_equal(sscanf(json_text(o, "ip"), "%u.%u.%u.%u",
+		assert_int_equal(sscanf(json_string(o, "ip"), "%u.%u.%u.%u",
 		                     &a[0], &a[1], &a[2], &a[3]),
 		    4);
 		assert_true(json_bytes(o, "node_id", want.b, 20));
