@@ -206,6 +206,8 @@ take_pairing(struct node *n, struct peer *p, const struct link_out *out)
 	const struct link_hello *h = &out->hello;
 	bool changed;
 
+	/* What a lookup under the root before still finds is not theirs. */
+	meet_forget(n, p);
 	contact_set_root(&p->c, &out->root);
 	/* Nothing was known, so nothing can be older. */
 	if (contact_learn(&p->c, &h->says, &h->reach, &changed))
