@@ -68,7 +68,7 @@ text_is(const char *in, size_t n, const char *want)
 {
 	struct json_out o = { .max = 1000 };
 
-	json_string(&o, span_of(in, n));
+	json_text(&o, span_of(in, n));
 	check(&o, want);
 	json_out_clear(&o);
 }
@@ -120,7 +120,7 @@ any_text_becomes_good_json(void **state)
 			seed = seed * 1103515245 + 12345;
 			in[i] = (char)(seed >> 16 | 1);
 		}
-		json_string(&o, span_of(in, n));
+		json_text(&o, span_of(in, n));
 		assert_false(o.bad);
 		assert_int_equal(
 		    json_scan(&guard, span_of(o.p, o.n), &scan), ERR_OK);
