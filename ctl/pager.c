@@ -2,6 +2,7 @@
 #include "ctl/pager.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +76,7 @@ pager_end(void)
 	(void)fflush(stdout);
 	clearerr(stdout);
 	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
-	while (waitpid(pager_pid, NULL, 0) < 0) {
-	}
+	while (waitpid(pager_pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
 	pager_pid = 0;
 }
