@@ -21,7 +21,7 @@ cJSON *json_load(const char *path);
 struct blob json_blob(const cJSON *o, const char *key);
 struct blob json_blob_of(const cJSON *string);
 const char *json_string(const cJSON *o, const char *key); /* or NULL */
-uint64_t json_number(const cJSON *o, const char *key);  /* or 0 */
+uint64_t json_number(const cJSON *o, const char *key);    /* or 0 */
 const cJSON *json_item(const cJSON *o, const char *key);
 /* Copies n bytes; false if the field has another length. */
 bool json_bytes(const cJSON *o, const char *key, void *ret, size_t n);

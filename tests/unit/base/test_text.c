@@ -3,6 +3,7 @@
 
 #include "tests/support/rng.h"
 
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -75,7 +76,7 @@ ids_are_26_characters_in_either_case(void **state)
 	assert_int_equal(id_decode(span_str(text), got), ERR_OK);
 	assert_memory_equal(got, id, 16);
 	for (size_t i = 0; i < sizeof(text); i++)
-		upper[i] = text[i] >= 'a' ? (char)(text[i] - 32) : text[i];
+		upper[i] = (char)toupper((unsigned char)text[i]);
 	assert_int_equal(id_decode(span_str(upper), got), ERR_OK);
 	assert_memory_equal(got, id, 16);
 }

@@ -113,9 +113,9 @@ hostile_70_two_other_digits_are_refused(void **state)
 	assert_int_equal(invitation_encode(&in, text, sizeof(text)), ERR_OK);
 	for (int i = 0; i < rounds; i++) {
 		uint32_t n = (uint32_t)strlen(text) - 9;
-		uint32_t at[2] = { 9 + rng_below(&t.rng, n),
+		const uint32_t at[2] = { 9 + rng_below(&t.rng, n),
 			9 + rng_below(&t.rng, n) };
-		char was[2] = { text[at[0]], text[at[1]] };
+		const char was[2] = { text[at[0]], text[at[1]] };
 
 		text[at[0]] = digits[rng_below(&t.rng, 32)];
 		text[at[1]] = digits[rng_below(&t.rng, 32)];
@@ -146,7 +146,7 @@ hostile_70_other_writings_are_refused(void **state)
 	    invitation_encode(&in, text, INVITATION_TEXT_SIZE), ERR_OK);
 	n = strlen(text);
 	for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
-		strcpy(text + n, tails[i]);
+		memcpy(text + n, tails[i], strlen(tails[i]) + 1);
 		assert_int_not_equal(
 		    invitation_decode(span_str(text), &out), ERR_OK);
 	}
