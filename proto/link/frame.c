@@ -202,10 +202,10 @@ frame_eliciting(enum frame_type type)
 void
 frame_write_ack(struct writer *w, const struct ranges *ack, uint64_t delay)
 {
-	uint32_t i = ack->n;
+	uint32_t i;
 
 	assert(ack->n > 0 && ack->n <= RANGES_MAX);
-	i--;
+	i = ack->n - 1;
 	wr_u8(w, FRAME_ACK);
 	wr_varint(w, ack->r[i].hi - 1);
 	wr_varint(w, delay);

@@ -189,10 +189,11 @@ wire_write(struct wire *w, unsigned a, unsigned b, size_t n)
 }
 
 static void
-read_data(struct wire_node *n, unsigned b, struct span data)
+read_data(
+    const struct wire *w, struct wire_node *n, unsigned b, struct span data)
 {
 	assert(n->up[b] && data.n > 0);
-	for (size_t i = 0; i < data.n; i++)
+	for (size_t i = 0; i < data.n && !w->any_data; i++)
 		assert(data.p[i] == pattern(b, n->read[b] + i));
 	n->read[b] += data.n;
 }
@@ -252,7 +253,7 @@ on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 		n->last_err[b] = o->err;
 		return;
 	case LINK_OUT_DATA:
-		read_data(n, b, o->data);
+		read_data(w, n, b, o->data);
 		return;
 	case LINK_OUT_WRITABLE:
 		n->writables[b]++;

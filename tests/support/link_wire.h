@@ -62,7 +62,8 @@ struct wire {
 	unsigned n_nodes;
 	uint32_t loss, copy; /* percent of datagrams */
 	uint64_t delay_ms, jitter_ms;
-	bool cut; /* nothing passes */
+	bool cut;      /* nothing passes */
+	bool any_data; /* bytes of streams are not checked */
 	/* NULL, or asked for every datagram: false swallows it. */
 	bool (*tap)(struct wire *w, struct wire_datagram *d);
 	void *tap_ctx;
