@@ -30,6 +30,13 @@ rpc_work_soon(struct rpc *r)
 	r->working = true;
 }
 
+/* A long replay lets the network have its turns in between. */
+static void
+work_later(struct rpc *r)
+{
+	rpc_io_in(r->work, 0);
+}
+
 void
 rpc_wake_at(struct rpc *r, uint64_t mono_ms)
 {
@@ -55,10 +62,13 @@ work_conn(struct rpc_conn *c)
 		rpc_conn_free(c);
 		return;
 	}
-	if (c->in_n > c->seen && !rpc_conn_is_full(c))
+	if ((c->in_n > c->seen || (c->eof && c->in_n > 0)) &&
+	    !rpc_conn_is_full(c))
 		rpc_conn_serve(c);
-	if (c->rpc->undrained || (more && !c->blocked))
+	if (c->rpc->undrained)
 		rpc_work_soon(c->rpc);
+	else if (more && !c->blocked)
+		work_later(c->rpc);
 }
 
 /* The end of our part of a turn: what was asked becomes durable, then all

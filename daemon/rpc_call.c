@@ -222,7 +222,7 @@ rpc_fail_store(struct rpc_call *c, enum err err)
 bool
 rpc_page_full(const struct rpc_call *c)
 {
-	return c->out->bad || c->out->n - c->start > API_OUTPUT_MAX / 2;
+	return c->out->bad || c->out->n - c->start > API_OUTPUT_MAX / 4;
 }
 
 void

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -70,6 +71,8 @@ rpc_conn_free(struct rpc_conn *c)
 	(void)close(c->fd);
 	json_out_clear(&c->out);
 	free(c->marks);
+	if (c->in)
+		sodium_memzero(c->in, c->in_n);
 	free(c->in);
 	free(c);
 }
@@ -394,16 +397,20 @@ bound_line(struct rpc_conn *c, size_t *at)
 	*at = c->in_n;
 }
 
+/* Requests may hold passphrases: what was served is wiped. An idle connection
+ * holds no buffer. */
 static void
 drop_input(struct rpc_conn *c, size_t n)
 {
 	c->in_n -= n;
 	c->seen = c->seen > n ? c->seen - n : 0;
-	if (c->in_n > 0) {
+	if (c->in_n > 0)
 		memmove(c->in, c->in + n, c->in_n);
+	if (c->in)
+		sodium_memzero(c->in + c->in_n, n);
+	if (c->in_n > 0)
 		return;
-	}
-	free(c->in); /* an idle connection holds no buffer */
+	free(c->in);
 	c->in = NULL;
 	c->in_cap = 0;
 }
@@ -416,7 +423,7 @@ rpc_conn_serve(struct rpc_conn *c)
 
 	if (!check_first(c) || !c->begun) {
 		if (c->closing)
-			c->in_n = 0;
+			drop_input(c, c->in_n);
 		return;
 	}
 	while (!c->dead && !rpc_conn_is_full(c) && next_line(c, &at, &line)) {
@@ -460,9 +467,14 @@ make_room(struct rpc_conn *c)
 	assert(c->in_n <= API_LINE_MAX);
 	if (c->in_cap >= want)
 		return true;
-	p = realloc(c->in, want);
+	p = malloc(want);
 	if (!p)
 		return false;
+	if (c->in_n > 0)
+		memcpy(p, c->in, c->in_n);
+	if (c->in)
+		sodium_memzero(c->in, c->in_n);
+	free(c->in);
 	c->in = p;
 	c->in_cap = want;
 	return true;
@@ -569,7 +581,8 @@ is_finished(const struct rpc_conn *c)
 	if (c->closing)
 		return true;
 	for (const struct rpc_sub *s = c->subs; s; s = s->next)
-		if (s->cursor < c->rpc->d->event_head)
+		if (s->cursor < c->rpc->d->event_head &&
+		    store_has_key(c->rpc->d->store))
 			return false;
 	return c->eof && c->in_n == 0 && c->n_waits == 0;
 }
@@ -583,7 +596,7 @@ rpc_conn_flush(struct rpc_conn *c)
 	write_some(c);
 	if (c->dead || is_finished(c))
 		return false;
-	if (c->eof && c->n_waits > 0)
+	if (c->eof)
 		rpc_wake_at(c->rpc, c->rpc->d->now.mono_ms + RPC_SWEEP_MS);
 	wants = !c->eof && !c->closing && !rpc_conn_is_full(c);
 	rpc_io_watch(c->io, wants, c->blocked);

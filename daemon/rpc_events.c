@@ -196,10 +196,11 @@ replace_consumer_of(struct rpc_conn *c, const char *name)
 
 /* Of two subscribers under one name the newer one wins. */
 static void
-replace_consumer(struct rpc *r, const char *name)
+replace_consumer(struct rpc_call *call, const char *name)
 {
-	for (struct rpc_conn *c = r->conns; c; c = c->next)
+	for (struct rpc_conn *c = call->rpc->conns; c; c = c->next)
 		replace_consumer_of(c, name);
+	call->start = call->out->n; /* it may have been our own */
 }
 
 static bool
@@ -269,7 +270,7 @@ rpc_events_subscribe(struct rpc_call *c)
 	if (!rpc_filter_read(c, &s.filter))
 		return;
 	if (s.consumer[0])
-		replace_consumer(r, s.consumer);
+		replace_consumer(c, s.consumer);
 	s.ephemeral = rpc_bool(c, "ephemeral", true);
 	s.told = r->version;
 	s.id = ++c->conn->sub_id;

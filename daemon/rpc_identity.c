@@ -3,6 +3,7 @@
 
 #include "proto/base/text.h"
 
+#include <sodium.h>
 #include <string.h>
 
 static void
@@ -23,6 +24,17 @@ put_identity(struct json_out *o, struct daemon *d, const struct id_pk *id)
 	json_put_str(o, "name", err ? "" : name);
 	json_put_uint(o, "created_ms", err ? 0 : created_ms);
 	json_put_bool(o, "sealed", keyring_sealed(d->keyring));
+}
+
+/* It was copied out of the line; nobody needs it any more. */
+static void
+forget_passphrase(struct rpc_call *c)
+{
+	const cJSON *v =
+	    c->params ? json_member(c->params, "passphrase") : NULL;
+
+	if (v)
+		sodium_memzero(v->valuestring, strlen(v->valuestring));
 }
 
 static void
@@ -63,6 +75,7 @@ rpc_identity_create(struct rpc_call *c)
 		return;
 	}
 	code = command_identity_create(c->d, rpc_str(c, "passphrase"));
+	forget_passphrase(c);
 	if (!code && store_profile_set(c->d->store, name, c->d->now.wall_ms))
 		code = store_error(c->d->store);
 	if (code)
@@ -77,6 +90,7 @@ rpc_identity_unlock(struct rpc_call *c)
 	enum api_error code =
 	    command_identity_unlock(c->d, rpc_str(c, "passphrase"));
 
+	forget_passphrase(c);
 	if (code)
 		(void)rpc_fail(c, code);
 	else

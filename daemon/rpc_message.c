@@ -202,15 +202,21 @@ on_message(void *ctx, const struct store_message *m)
 {
 	struct page *p = ctx;
 
-	if (p->n == p->limit || p->text.n > API_OUTPUT_MAX / 4) {
-		p->more = true;
+	size_t from = p->text.n;
+
+	p->more = p->n == p->limit;
+	if (p->more)
 		return false;
-	}
 	assert(p->n < PAGE_MAX);
 	p->text.follow = false;
 	json_open(&p->text, '{');
 	view_message(&p->text, m);
 	json_close(&p->text, '}');
+	if (p->n > 0 && p->text.n > API_OUTPUT_MAX / 4) {
+		json_out_cut(&p->text, from); /* it begins the next page */
+		p->more = true;
+		return false;
+	}
 	p->id[p->n] = m->m.id;
 	p->end[p->n] = p->text.n;
 	p->n++;

@@ -151,6 +151,13 @@ def consumers(d, bob):
             again, _ = until_live(newer)
             check("and goes on after the last ack",
                   seqs(again) == seqs(got[1:]), again)
+            newer.call("events.subscribe", consumer="bridge")
+            check("also of two on one connection",
+                  newer.next_note() == {
+                      "jsonrpc": "2.0", "method": "sub.replaced",
+                      "params": {"sub": 1}})
+            again, _ = until_live(newer)
+            check("which goes on the same", seqs(again) == seqs(got[1:]))
     d.stop()
     d.start()
     with d.rpc() as rpc:
