@@ -1,0 +1,251 @@
+/* The event log: numbers never repeat, nothing is dropped unread. */
+#include "daemon/log.h"
+#include "tests/support/store_world.h"
+
+#include <setjmp.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const uint64_t day_ms = UINT64_C(86400000);
+static const uint64_t t0 = STORE_WORLD_MS;
+
+static void
+add(struct store *s, uint64_t ts_ms, const char *body)
+{
+	struct event_row e = { .ts_ms = ts_ms, .type = EVENT_MESSAGE_NEW };
+
+	e.body = span_str(body);
+	e.has_conv = true;
+	e.conv = store_world_contact(3);
+	assert_int_equal(events_add(s, &e), ERR_OK);
+}
+
+static void
+add_many(struct store *s, unsigned n, uint64_t ts_ms)
+{
+	for (unsigned i = 0; i < n; i++)
+		add(s, ts_ms, "{}");
+	assert_int_equal(store_commit(s), ERR_OK);
+}
+
+struct seen {
+	int64_t first, last;
+	unsigned n, stop_at;
+	char body[64];
+};
+
+static bool
+take(void *ctx, const struct event_row *e)
+{
+	struct seen *s = ctx;
+
+	if (s->n++ == 0)
+		s->first = e->seq;
+	else
+		assert_int_equal(e->seq, s->last + 1);
+	s->last = e->seq;
+	assert_true(e->has_conv);
+	memset(s->body, 0, sizeof(s->body));
+	memcpy(s->body, e->body.p, e->body.n < 63 ? e->body.n : (size_t)63);
+	return s->n != s->stop_at;
+}
+
+static void
+every_name_leads_back_to_its_type(void **state)
+{
+	(void)state;
+	for (unsigned i = EVENT_NONE + 1; i < EVENT_TYPES; i++)
+		assert_int_equal(
+		    events_type(events_name((enum event_type)i)), i);
+	assert_int_equal(events_type("message.old"), EVENT_NONE);
+	assert_int_equal(events_type("none"), EVENT_NONE);
+	assert_int_equal(events_type(""), EVENT_NONE);
+}
+
+static void
+reading_goes_on_where_it_stopped(void **state)
+{
+	struct store_world *w = *state;
+	struct seen s = { .stop_at = 3 };
+	int64_t last = 0;
+
+	for (unsigned i = 1; i <= 10; i++) {
+		char body[32];
+
+		(void)snprintf(body, sizeof(body), "{\"n\":%u}", i);
+		add(w->s, t0 + i, body);
+	}
+	assert_int_equal(events_read(w->s, 0, 100, take, &s, &last), ERR_OK);
+	assert_int_equal(last, 3);
+	s.stop_at = 0;
+	assert_int_equal(events_read(w->s, last, 5, take, &s, &last), ERR_OK);
+	assert_int_equal(last, 8);
+	assert_int_equal(events_read(w->s, last, 5, take, &s, &last), ERR_OK);
+	assert_int_equal(last, 10);
+	assert_int_equal(s.n, 10);
+	assert_string_equal(s.body, "{\"n\":10}");
+	assert_int_equal(events_read(w->s, last, 5, take, &s, &last), ERR_OK);
+	assert_int_equal(last, 10);
+}
+
+static void
+numbers_and_epoch_survive_a_restart(void **state)
+{
+	struct store_world *w = *state;
+	struct events_log a;
+	struct events_log b;
+
+	add_many(w->s, 5, t0);
+	assert_int_equal(events_log(w->s, &a), ERR_OK);
+	assert_int_equal(strlen(a.epoch), 16);
+	assert_int_equal(a.oldest, 1);
+	store_world_reopen(w);
+	add_many(w->s, 1, t0);
+	assert_int_equal(events_log(w->s, &b), ERR_OK);
+	assert_int_equal(b.head, 6);
+	assert_string_equal(a.epoch, b.epoch);
+}
+
+static void
+two_stores_have_two_epochs(void **state)
+{
+	struct store_world *w = *state;
+	struct tempdir other = tempdir_new();
+	struct store *s = store_world_open(other.path);
+	struct events_log a;
+	struct events_log b;
+
+	assert_int_equal(events_log(w->s, &a), ERR_OK);
+	assert_int_equal(events_log(s, &b), ERR_OK);
+	assert_string_not_equal(a.epoch, b.epoch);
+	store_close(s);
+	tempdir_free(&other);
+}
+
+static void
+a_rolled_back_number_is_given_again(void **state)
+{
+	struct store_world *w = *state;
+	struct events_log log;
+
+	add_many(w->s, 2, t0);
+	add(w->s, t0, "{\"lost\":1}");
+	store_rollback(w->s);
+	add_many(w->s, 1, t0);
+	assert_int_equal(events_log(w->s, &log), ERR_OK);
+	assert_int_equal(log.head, 3);
+}
+
+static void
+only_what_is_old_and_beyond_the_rows_is_dropped(void **state)
+{
+	struct store_world *w = *state;
+	struct events_log log;
+	uint64_t now = t0 + 100 * day_ms;
+
+	add_many(w->s, 50, t0);
+	add_many(w->s, 50, now - 10 * day_ms);
+	assert_int_equal(events_expire(w->s, now, 30, 80), ERR_OK);
+	assert_int_equal(events_log(w->s, &log), ERR_OK);
+	assert_int_equal(log.oldest, 21); /* 80 rows stay, though old */
+	assert_int_equal(events_expire(w->s, now, 30, 10), ERR_OK);
+	assert_int_equal(events_log(w->s, &log), ERR_OK);
+	assert_int_equal(log.oldest, 51); /* young ones stay, though many */
+	assert_int_equal(log.head, 100);
+	assert_int_equal(events_expire(w->s, now, 1, 0), ERR_OK);
+	assert_int_equal(events_log(w->s, &log), ERR_OK);
+	assert_int_equal(log.oldest, 101); /* none left, the head stays */
+	assert_int_equal(log.head, 100);
+	store_world_reopen(w);
+	add_many(w->s, 1, now);
+	assert_int_equal(events_log(w->s, &log), ERR_OK);
+	assert_int_equal(log.head, 101);
+}
+
+static void
+a_consumer_holds_back_what_it_has_not_acked(void **state)
+{
+	struct store_world *w = *state;
+	struct events_log log;
+	uint64_t now = t0 + 60 * day_ms;
+	int64_t seq = 0;
+	bool lapsed = true;
+
+	add_many(w->s, 100, t0);
+	assert_int_equal(events_consumer_put(w->s, "bridge-1", 0, now), ERR_OK);
+	assert_int_equal(
+	    events_consumer_ack(w->s, "bridge-1", 40, now), ERR_OK);
+	assert_int_equal(
+	    events_consumer_ack(w->s, "bridge-1", 30, now), ERR_OK);
+	assert_int_equal(
+	    events_consumer_get(w->s, "bridge-1", &seq, &lapsed), ERR_OK);
+	assert_int_equal(seq, 40); /* never back */
+	assert_false(lapsed);
+	assert_int_equal(
+	    events_consumer_ack(w->s, "bridge-1", 101, now), ERR_LIMIT);
+	assert_int_equal(
+	    events_consumer_ack(w->s, "nobody", 1, now), ERR_NOT_FOUND);
+	assert_int_equal(events_expire(w->s, now, 30, 0), ERR_OK);
+	assert_int_equal(events_log(w->s, &log), ERR_OK);
+	assert_int_equal(log.oldest, 41);
+	now += 100 * day_ms; /* away for too long */
+	assert_int_equal(events_expire(w->s, now, 30, 0), ERR_OK);
+	assert_int_equal(events_log(w->s, &log), ERR_OK);
+	assert_int_equal(log.oldest, 101);
+	assert_int_equal(
+	    events_consumer_get(w->s, "bridge-1", &seq, &lapsed), ERR_OK);
+	assert_true(lapsed);
+	assert_int_equal(
+	    events_consumer_put(w->s, "bridge-1", 100, now), ERR_OK);
+	assert_int_equal(
+	    events_consumer_get(w->s, "bridge-1", &seq, &lapsed), ERR_OK);
+	assert_false(lapsed);
+}
+
+static void
+consumers_are_few_and_well_named(void **state)
+{
+	static const char *const bad[] = { "", "A", "a b", "a/b", "ü",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+	struct store_world *w = *state;
+	char name[8];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(
+		    events_consumer_put(w->s, bad[i], 0, t0), ERR_MALFORMED);
+	for (unsigned i = 0; i < API_CONSUMERS_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "c%u", i);
+		assert_int_equal(
+		    events_consumer_put(w->s, name, 0, t0), ERR_OK);
+	}
+	assert_int_equal(
+	    events_consumer_put(w->s, "one-more", 0, t0), ERR_LIMIT);
+	assert_int_equal(events_consumer_put(w->s, "c3", 0, t0), ERR_OK);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) \
+	cmocka_unit_test_setup_teardown(f, store_world_begin, store_world_end)
+		T(every_name_leads_back_to_its_type),
+		T(reading_goes_on_where_it_stopped),
+		T(numbers_and_epoch_survive_a_restart),
+		T(two_stores_have_two_epochs),
+		T(a_rolled_back_number_is_given_again),
+		T(only_what_is_old_and_beyond_the_rows_is_dropped),
+		T(a_consumer_holds_back_what_it_has_not_acked),
+		T(consumers_are_few_and_well_named),
+	};
+
+	log_init(LOG_ERR, false);
+	if (sodium_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
