@@ -46,6 +46,7 @@ int
 cmd_id_create(struct ctl *ctl)
 {
 	cJSON *params = cJSON_CreateObject(), *id = NULL;
+	const char *name = args_value(&ctl->args, "name");
 	struct secret secret;
 	int status = new_passphrase(ctl, &secret);
 
@@ -53,6 +54,8 @@ cmd_id_create(struct ctl *ctl)
 		cJSON_Delete(params);
 		goto out;
 	}
+	if (name != NULL)
+		value_add_str(params, "name", name);
 	if (secret.text[0] != '\0')
 		value_add_str(params, "passphrase", secret.text);
 	else

@@ -23,6 +23,7 @@ struct tail {
 	const char *consumer; /* borrowed; NULL: none */
 	cJSON *types, *convs; /* owned arrays; NULL: all */
 	cJSON *since;         /* owned; NULL: the consumer's or now */
+	cJSON *names;         /* owned object: contact id -> name to show */
 	char epoch[64];       /* of the log that seq counts in */
 	uint64_t seq;         /* last one printed, or where we began */
 	bool has_place;       /* epoch and seq are known */
@@ -190,29 +191,71 @@ describe(const cJSON *data, char *buf, size_t size)
 	    what != state ? state : "");
 }
 
+/* The contact that it is about, or "". */
+static const char *
+event_contact(const cJSON *data)
+{
+	return value_has_str(data, "conv") ? value_str(data, "conv")
+	                                   : value_str(data, "contact");
+}
+
 static const char *
 event_conv(const cJSON *data)
 {
-	static const char *const keys[] = { "conv", "contact", "id" };
+	return event_contact(data)[0] != '\0' ? event_contact(data)
+	                                      : value_str(data, "id");
+}
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (value_has_str(data, keys[i]))
-			return value_str(data, keys[i]);
-	return "";
+/* Forgets a name that an event says may have changed. */
+static void
+note_name(struct tail *t, const cJSON *data)
+{
+	if (value_has_str(data, "name"))
+		cJSON_DeleteItemFromObjectCaseSensitive(
+		    t->names, value_str(data, "id"));
+}
+
+/* The name of a contact, asked for once; its short id if there is none. */
+static const char *
+name_of(struct tail *t, const char *id, char buf[PRINT_ID_SIZE])
+{
+	const char *name = value_str(t->names, id);
+	cJSON *params = NULL;
+	struct ctl_outcome out = { 0 };
+
+	if (name[0] != '\0')
+		return name;
+	print_short(id, buf);
+	if (id[0] == '\0' || t->ctl->client.fd < 0)
+		return buf;
+	params = cJSON_CreateObject();
+	value_add_str(params, "contact", id);
+	if (ctl_try(t->ctl, CTL_REPLY_TIMEOUT_MS, "contact.get", params,
+	        &out) == CTL_DONE &&
+	    value_str(out.result, "name")[0] != '\0')
+		(void)snprintf(buf, PRINT_ID_SIZE, "%.100s",
+		    value_str(out.result, "name"));
+	value_add_str(t->names, id, buf);
+	cJSON_Delete(out.result);
+	cJSON_Delete(out.error);
+	return buf;
 }
 
 static void
-print_event_human(const cJSON *e)
+print_event_human(struct tail *t, const cJSON *e)
 {
-	char clock[WHEN_SIZE], what[1024], id[PRINT_ID_SIZE];
+	char clock[WHEN_SIZE], what[1024], buf[PRINT_ID_SIZE];
 	const cJSON *data = value_get(e, "data");
 	const char *name = value_str(data, "name");
+	bool ours = strcmp(value_str(data, "direction"), "out") == 0;
 
+	note_name(t, data);
 	when_clock(value_u64(e, "ts_ms"), clock);
 	describe(data, what, sizeof(what));
-	print_short(event_conv(data), id);
-	print_human("%s  %-16s  %s  %s", clock, value_str(e, "type"),
-	    name[0] != '\0' ? name : id, what);
+	if (name[0] == '\0')
+		name = name_of(t, event_contact(data), buf);
+	print_human("%s  %-16s  %s%s  %s", clock, value_str(e, "type"),
+	    ours ? "to " : "", name, what);
 }
 
 /* seq, time, type, conv, id, state, text, data: the whole as JSON last. */
@@ -247,7 +290,7 @@ print_event(struct tail *t, cJSON *e)
 	if (t->ctl->mode == MODE_JSON)
 		print_json(t->ctl, e);
 	else if (t->ctl->mode == MODE_HUMAN)
-		print_event_human(e);
+		print_event_human(t, e);
 	else
 		print_event_plain(t->ctl, e);
 	if (value_u64(e, "seq") > 0) {
@@ -391,6 +434,7 @@ cmd_tail(struct ctl *ctl)
 		                   : NEVER };
 	int status = setup(&t);
 
+	t.names = cJSON_CreateObject();
 	if (status == CTL_DONE)
 		status = begin(&t);
 	if (status == CTL_DONE)
@@ -398,5 +442,6 @@ cmd_tail(struct ctl *ctl)
 	cJSON_Delete(t.types);
 	cJSON_Delete(t.convs);
 	cJSON_Delete(t.since);
+	cJSON_Delete(t.names);
 	return status;
 }

@@ -21,9 +21,10 @@ const struct command command_table[] = {
 	  "your address, to give to others",
 	  "", 0, 0, TIER_CHAT, cmd_id_show },
 	{ "id", "create",
-	  "[--passphrase-fd N | --passphrase-file F | --no-passphrase]",
+	  "[--name NAME] [--passphrase-fd N | --passphrase-file F | "
+	  "--no-passphrase]",
 	  "make the identity, once",
-	  "passphrase-fd passphrase-file no-passphrase",
+	  "name passphrase-fd passphrase-file no-passphrase",
 	  0, 0, TIER_CHAT, cmd_id_create },
 	{ "id", "unlock", "[--passphrase-fd N | --passphrase-file F]",
 	  "open an identity that a passphrase seals",
@@ -254,7 +255,7 @@ command_print_all(FILE *f)
 	(void)fputs(
 	    "usage: btchatctl [-S SOCKET] [--json[=F,..]|--plain|--human]\n"
 	    "         [--color=auto|always|never] [--no-input] [-qy]\n"
-	    "         [--timeout S] COMMAND\n\n",
+	    "         [--raw] [--timeout S] COMMAND\n\n",
 	    f);
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		const struct command *c = &command_table[i];

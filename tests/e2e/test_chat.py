@@ -4,7 +4,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from check import check, finish  # noqa: E402
-from net import Net, need_build  # noqa: E402
+from net import Net, free_port, need_build  # noqa: E402
 from rpc import RpcError  # noqa: E402
 
 TEXTS = ["hello", "wie geht's?", "\u4f60\u597d \U0001f600", "two\nlines\ttab",
@@ -25,8 +25,8 @@ def say(sender, conv, text):
     """Sends and waits until it is durable at the other side."""
     with sender.rpc() as rpc:
         sent = rpc.call("message.send", conv=conv, text=text)
-        done = rpc.call("message.wait", rpc_timeout=70, id=sent["id"],
-                        state="delivered", timeout_ms=60000)
+        done = rpc.call("message.wait", rpc_timeout=130, id=sent["id"],
+                        state="delivered", timeout_ms=120000)
     return done["state"] == "delivered" and sent["id"]
 
 
@@ -126,6 +126,38 @@ def away(alice, bob, to_bob, to_alice):
     check("and the conversation goes on", say(bob, to_alice, "back?"))
 
 
+def many(alice, bob, to_bob, to_alice):
+    """A thousand messages wait, over a restart of their sender too."""
+    texts = ["many %d" % i for i in range(1000)]
+    bob.kill()
+    with alice.rpc() as rpc:
+        for ident in [rpc.send("message.send", {"conv": to_bob, "text": text})
+                      for text in texts]:
+            last = rpc.result(ident)["id"]
+    alice.kill()
+    alice.start()
+    bob.start()
+    with alice.rpc() as rpc:
+        done = rpc.call("message.wait", rpc_timeout=130, id=last,
+                        state="delivered", timeout_ms=120000)
+    check("a thousand waiting messages arrive, once and in order",
+          done["state"] == "delivered" and
+          [t for _, _, t in seen(bob, to_alice)][-1000:] == texts)
+
+
+def moves(alice, bob, to_bob, to_alice):
+    """Other ports: of one the other side's cell tells, of both both."""
+    for name, movers in (("Bob", [bob]), ("Alice", [alice]),
+                         ("both", [alice, bob])):
+        for mover in movers:
+            mover.kill()
+            mover.port = free_port()
+        for mover in movers:
+            mover.start()
+        check("they meet again after %s moved" % name,
+              say(alice, to_bob, "here") and say(bob, to_alice, "there"))
+
+
 def same_client_id(alice, bob, to_bob, to_alice):
     first = alice.call("message.send", conv=to_bob, text="once",
                        client_id="c-1")
@@ -153,6 +185,8 @@ def main():
         conversation(alice, bob, to_bob, to_alice)
         same_client_id(alice, bob, to_bob, to_alice)
         away(alice, bob, to_bob, to_alice)
+        many(alice, bob, to_bob, to_alice)
+        moves(alice, bob, to_bob, to_alice)
         one_sided(net, alice)
         _, invite = invitation(net, alice)
         invitation_twice(net, alice, invite)

@@ -101,6 +101,9 @@ def commands(alice, bob_id):
         picked.json()[0]) == ["text", "id", "nothing"], picked.out)
     three_forms(alice, ["tail", "--since", "oldest", "-n", "3"], columns=8,
                 lines=3)
+    done = alice.ctl("--human", "tail", "--since", "oldest", "--type",
+                     "message.new", "-n", "1")
+    check("tail tells people names", "  to bob  hello" in done.out, done.out)
     three_forms(alice, ["net", "status"], pairs={"nat", "local", "udp.in"})
     three_forms(alice, ["net", "dht"], columns=10)
     three_forms(alice, ["net", "peers"], columns=8)
@@ -219,7 +222,8 @@ def prompts(net):
     status, shown = on_tty(carol, ["id", "create"], ["s3cret\n", "other\n"])
     check("two passphrases that differ are refused", status == 1 and
           "s3cret" not in shown, shown)
-    status, shown = on_tty(carol, ["id", "create"], ["s3cret\n", "s3cret\n"])
+    status, shown = on_tty(carol, ["id", "create", "--name", "Carol C."],
+                           ["s3cret\n", "s3cret\n"])
     check("id create asks twice, without echo", status == 0 and
           "s3cret" not in shown and "btchat1" in shown, status, shown)
     carol.stop()
@@ -237,6 +241,8 @@ def prompts(net):
         done = carol.ctl("id", "unlock", "--passphrase-file", path, ok=False)
         check("--passphrase-file %r is exit %d" % (text, want),
               done.status == want, done.err)
+    check("id show tells the name", carol.ctl("id", "show").pairs()[
+        "name"] == "Carol C.")
     check("and it is open", carol.ctl("contact", "ls").status == 0)
     carol.stop()
     carol.start()

@@ -232,6 +232,47 @@ def usage():
     check("version", status("--version").returncode == 0)
 
 
+def which_socket(folder):
+    """-S, then $BTCHATD_SOCKET, then the user's, by runtime directory or, if
+    there is none, by state directory."""
+    def named(name):
+        path = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return Fake(path, lambda f, c, r: result(r, dict(
+            INFO, version=name))).path
+
+    env = {k: v for k, v in os.environ.items() if not k.startswith("XDG_")}
+    by_flag, by_env = named("s/flag"), named("s/env")
+    named("run/btchatd/control.sock")
+    named("state/btchat/control.sock")
+    named("home/.local/state/btchat/control.sock")
+    run_dir, home = os.path.join(folder, "run"), os.path.join(folder, "home")
+    both = {"XDG_RUNTIME_DIR": run_dir, "BTCHATD_SOCKET": by_env}
+    cases = (
+        (["-S", by_flag], both, "s/flag"), ([], both, "s/env"),
+        ([], {"XDG_RUNTIME_DIR": run_dir}, "run/btchatd/control.sock"),
+        ([], {"XDG_STATE_HOME": os.path.join(folder, "state")},
+         "state/btchat/control.sock"),
+        ([], {"HOME": home}, "home/.local/state/btchat/control.sock"))
+    for words, extra, want in cases:
+        done = subprocess.run([CTL, *words, "version"], text=True,
+                              env=dict(env, **extra), capture_output=True)
+        check("socket order: " + want, "btchatd\t%s\n" % want in done.stdout,
+              done.stdout, done.stderr)
+    if os.geteuid() != 0:
+        os.chmod(by_flag, 0)
+        status, out, err = run(by_flag, "status")
+        check("no permission is exit 4", status == 4 and "group" in err, err)
+
+
+def results_that_cannot_be_written(folder):
+    fake = Fake(os.path.join(folder, "full"), usual)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([CTL, "-S", fake.path, "version"], stdout=full,
+                              stderr=subprocess.PIPE, text=True)
+    check("a full disk is exit 1", done.returncode == 1 and done.stderr, done)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         usage()
@@ -239,6 +280,8 @@ def main():
         bad_daemons(folder)
         escapes(folder)
         tail_goes_on(folder)
+        which_socket(folder)
+        results_that_cannot_be_written(folder)
     finish()
 
 
