@@ -544,10 +544,9 @@ static void
 write_some(struct rpc_conn *c)
 {
 	size_t sent = 0;
-	ssize_t n;
 
 	while (sent < c->ready && !c->blocked && !c->dead) {
-		n = send(c->fd, c->out.p + sent, c->ready - sent,
+		ssize_t n = send(c->fd, c->out.p + sent, c->ready - sent,
 		    MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n >= 0)
 			sent += (size_t)n;

@@ -3,18 +3,23 @@
 #include "daemon/rpc_openrpc.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 __asm__(".pushsection .rodata\n"
         ".global rpc_openrpc_start\n"
-        ".global rpc_openrpc_end\n"
+        ".global rpc_openrpc_n\n"
         "rpc_openrpc_start:\n"
         ".incbin \"proto/openrpc.json\"\n"
         "rpc_openrpc_end:\n"
         ".byte 0\n"
+        ".balign 8\n"
+        "rpc_openrpc_n:\n"
+        ".quad rpc_openrpc_end - rpc_openrpc_start\n"
         ".popsection\n");
 
-extern const char rpc_openrpc_start[], rpc_openrpc_end[];
+extern const char rpc_openrpc_start[];
+extern const uint64_t rpc_openrpc_n;
 
 /* Copies in to out without the blanks between tokens; says how much. */
 static size_t
@@ -44,7 +49,7 @@ rpc_openrpc(void)
 {
 	static char *packed; /* owned, for ever */
 	static size_t packed_n;
-	size_t n = (size_t)(rpc_openrpc_end - rpc_openrpc_start);
+	size_t n = (size_t)rpc_openrpc_n;
 
 	if (!packed) {
 		packed = malloc(n);

@@ -1,9 +1,11 @@
 # runner: alone
-"""Hostile inputs 40 to 44: who must not come in, JSON that is none, clients
-that do not read or write, too many of them, two that contradict."""
+"""Who must not come in (hostile 40), JSON that is none (hostile 41), clients
+that do not read or write (hostile 42), too many of them (hostile 43), two that
+contradict each other (hostile 44), no descriptors left (hostile 60)."""
 import array
 import json
 import os
+import resource
 import socket
 import sys
 
@@ -316,6 +318,33 @@ def passed_descriptors(d):
         os.close(r)
 
 
+# 60
+def no_descriptors(d):
+    hard = resource.prlimit(d.process.pid, resource.RLIMIT_NOFILE)[1]
+    soft = resource.prlimit(d.process.pid, resource.RLIMIT_NOFILE)[0]
+    with d.rpc() as inside:
+        inside.call("status")
+        resource.prlimit(d.process.pid, resource.RLIMIT_NOFILE,
+                         (d.fds(), hard))
+        with d.rpc() as outside:
+            outside.send("status", id=1)
+            check("60: without descriptors those inside are served",
+                  alive_on(inside))
+            used = cpu_ticks(d)
+            resource.prlimit(d.process.pid, resource.RLIMIT_NOFILE,
+                             (soft, hard))
+            check("60: with some again, those outside too",
+                  "result" in outside.reply(1))
+            check("60: it did not spin in between",
+                  cpu_ticks(d) - used < 60, cpu_ticks(d) - used)
+
+
+def cpu_ticks(d):
+    with open("/proc/%d/stat" % d.process.pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
 # 44
 def contradiction(d, address):
     """One deletes the contact while the other sends to it."""
@@ -357,6 +386,7 @@ def main():
         gone_in_the_middle(d, bob)
         passed_descriptors(d)
         many_connections(d)
+        no_descriptors(d)
         slow_writer(d)
         never_reads(d)
         slow_reader(d, bob)

@@ -1,4 +1,5 @@
-/* The guard before cJSON: every trap that cJSON 1.7.15 falls into. */
+/* The guard before cJSON: every trap that cJSON 1.7.15 falls into.
+ * [hostile 41] */
 #include "daemon/json.h"
 
 #include <setjmp.h>
@@ -190,13 +191,16 @@ many_different_keys_are_no_duplicates(void **state)
 	(void)state;
 	text[n++] = '{';
 	for (int i = 0; i < 8000; i++)
-		n += (size_t)sprintf(text + n, "%s\"k%d\":0", i ? "," : "", i);
+		n += (size_t)snprintf(
+		    text + n, sizeof(text) - n, "%s\"k%d\":0", i ? "," : "", i);
 	text[n++] = '}';
 	for (int round = 0; round < 20; round++)
 		assert_int_equal(
 		    json_scan(&guard, span_of(text, n), &scan), ERR_OK);
 	assert_int_equal(scan.tokens, 16001);
-	n += (size_t)sprintf(text + n - 1, ",\"k4000\":0}") - 1;
+	n += (size_t)snprintf(
+	         text + n - 1, sizeof(text) - n + 1, ",\"k4000\":0}") -
+	     1;
 	assert_int_equal(
 	    json_scan(&guard, span_of(text, n), &scan), ERR_CONFLICT);
 }

@@ -73,7 +73,7 @@ text_is(const char *in, size_t n, const char *want)
 	json_out_clear(&o);
 }
 
-/* Hostile input 26: nothing that a peer wrote reaches a terminal raw. */
+/* Nothing that a peer wrote reaches a terminal raw. [hostile 26] */
 static void
 escapes_what_a_terminal_must_not_see_26(void **state)
 {
