@@ -86,10 +86,13 @@ next_ts(struct links *l, struct now now, uint64_t *ret)
 	 * a ts, so it does not bind us. */
 	if (l->ts_ms > now.wall_ms + DAY_MS) {
 		l->ts_ms = now.wall_ms;
+		l->rank_ms = now.wall_ms;
 		l->ts_floor_ms = 0;
 	}
 	if (ts <= l->ts_ms)
 		ts = l->ts_ms + 1;
+	if (ts <= l->rank_ms) /* it ranks the session, too */
+		ts = l->rank_ms + 1;
 	if (ts > l->ts_floor_ms) {
 		o = out_new(LINK_OUT_TS, 0, 0);
 		if (!o)
@@ -459,6 +462,10 @@ accept(struct links *l, struct peer *p, struct try *t, struct session *s,
 	s->state = SESSION_OPEN;
 	s->initiator = true;
 	s->hello_due = true;
+	/* A running link waits as long as the peer, who may use these keys
+	 * already, would take packets of the old ones. */
+	if (!fresh && p->conn->up)
+		s->deadline_ms = now.mono_ms + SESSION_OLD_MS;
 	s->s = t->rs;
 	s->own_s = t->own_s;
 	drop_unanswered(l, p);

@@ -373,8 +373,8 @@ links_tick(struct links *l, struct now now)
 		heap_remove(&l->timers, node);
 		if (p->half && now.mono_ms >= p->half->deadline_ms)
 			conn_half_free(l, p);
+		attempt_tick(l, p, now); /* before what may start another */
 		conn_tick(l, p, now);
-		attempt_tick(l, p, now);
 		peer_touch(l, p);
 	}
 	flush(l, now);

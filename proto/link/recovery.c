@@ -18,6 +18,7 @@ enum sent_state {
 enum {
 	WINDOW_DATAGRAMS_INITIAL = 10, /* [RFC 9002 §7.2] */
 	WINDOW_DATAGRAMS_MIN = 2,
+	PACKETS_MIN = 64, /* records at first; most links are idle */
 };
 
 _Static_assert(
@@ -27,7 +28,7 @@ static struct sent *
 record(const struct recovery *r, uint32_t i)
 {
 	assert(i < r->n);
-	return &r->ring[(r->head + i) & (RECOVERY_PACKETS_MAX - 1)];
+	return &r->ring[(r->head + i) & (r->cap - 1)];
 }
 
 static bool
@@ -46,7 +47,8 @@ recovery_init(struct recovery *r, uint32_t datagram)
 		.threshold = UINT64_MAX,
 		.loss_ms = NEVER,
 	};
-	r->ring = calloc(RECOVERY_PACKETS_MAX, sizeof(r->ring[0]));
+	r->cap = PACKETS_MIN;
+	r->ring = calloc(r->cap, sizeof(r->ring[0]));
 	return r->ring ? ERR_OK : ERR_NOMEM;
 }
 
@@ -72,6 +74,7 @@ recovery_reset(struct recovery *r)
 {
 	struct recovery fresh = {
 		.ring = r->ring,
+		.cap = r->cap,
 		.datagram = r->datagram,
 		.has_rtt = r->has_rtt,
 		.latest_us = r->latest_us,
@@ -199,9 +202,25 @@ window_shrink(struct recovery *r, uint64_t sent_ms, uint64_t now_ms)
 }
 
 bool
-recovery_has_room(const struct recovery *r)
+recovery_has_room(struct recovery *r)
 {
-	return r->n < RECOVERY_PACKETS_MAX;
+	struct sent *big;
+
+	assert(r->n <= r->cap && r->cap <= RECOVERY_PACKETS_MAX);
+	if (r->n < r->cap)
+		return true;
+	if (r->cap == RECOVERY_PACKETS_MAX)
+		return false;
+	big = calloc(2 * (size_t)r->cap, sizeof(*big));
+	if (!big)
+		return false;
+	for (uint32_t i = 0; i < r->n; i++)
+		big[i] = *record(r, i);
+	free(r->ring);
+	r->ring = big;
+	r->cap *= 2;
+	r->head = 0;
+	return true;
 }
 
 bool
@@ -218,7 +237,7 @@ recovery_sent(struct recovery *r, const struct sent *s)
 {
 	struct sent *to;
 
-	assert(recovery_has_room(r));
+	assert(r->n < r->cap);
 	r->n++;
 	to = record(r, r->n - 1);
 	*to = *s;
@@ -362,7 +381,7 @@ static void
 trim(struct recovery *r)
 {
 	while (r->n > 0 && record(r, 0)->state == DONE) {
-		r->head = (r->head + 1) & (RECOVERY_PACKETS_MAX - 1);
+		r->head = (r->head + 1) & (r->cap - 1);
 		r->n--;
 	}
 }

@@ -50,7 +50,8 @@ struct sent {
 };
 
 struct recovery {
-	struct sent *ring; /* owned; RECOVERY_PACKETS_MAX records */
+	struct sent *ring; /* owned; cap records, grows with need */
+	uint32_t cap;      /* a power of two, up to RECOVERY_PACKETS_MAX */
 	uint32_t head, n;  /* in the order of sending */
 	uint32_t results;  /* records that wait for recovery_result */
 	uint32_t in_flight_n;
@@ -82,7 +83,7 @@ void recovery_sample(struct recovery *r, uint64_t rtt_ms);
 /* True if the window and the table have room for a full datagram. */
 bool recovery_may_send(struct recovery *r);
 /* Room in the table alone: what a probe or an ACK of HELLO needs. */
-bool recovery_has_room(const struct recovery *r);
+bool recovery_has_room(struct recovery *r);
 /* An ack-eliciting packet left; its record must fit (recovery_has_room). */
 void recovery_sent(struct recovery *r, const struct sent *s);
 

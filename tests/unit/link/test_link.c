@@ -713,6 +713,78 @@ silent_addresses_are_spared(void **state)
 	wire_clear(&w);
 }
 
+/* ---- everything at once ---- */
+
+static void
+trouble(struct wire *w)
+{
+	unsigned a = rng_below(&w->rng.rng, 2);
+
+	switch (rng_below(&w->rng.rng, 12)) {
+	case 0:
+		wire_crash(w, a);
+		wire_run(w, rng_below(&w->rng.rng, 20000));
+		wire_restart(w, a);
+		break;
+	case 1:
+		w->cut = true;
+		wire_run(w, rng_below(&w->rng.rng, 100000));
+		w->cut = false;
+		break;
+	case 2:
+		w->node[a].clock_ms += (int64_t)rng_below(&w->rng.rng, 7200000);
+		break;
+	case 3:
+		w->loss = rng_below(&w->rng.rng, 31);
+		w->copy = rng_below(&w->rng.rng, 20);
+		w->jitter_ms = rng_below(&w->rng.rng, 200);
+		break;
+	case 4:
+		w->node[a].at.port++;
+		links_set_local(w->node[a].links, &w->node[a].at, 1, false);
+		break;
+	case 5:
+		wire_run(w, rng_below(&w->rng.rng, 400000));
+		break;
+	default:
+		if (wire_both_up(w))
+			wire_write(w, a, 1 - a, rng_below(&w->rng.rng, 9000));
+		else if (rng_below(&w->rng.rng, 2))
+			wire_connect(w, a, 1 - a);
+		wire_run(w, rng_below(&w->rng.rng, 2000));
+		break;
+	}
+}
+
+/* Whatever happened, a good wire heals it, and no ratchet was lost. */
+static void
+random_troubles_end_well(void **state)
+{
+	unsigned rounds = test_rounds(60);
+
+	(void)state;
+	for (unsigned i = 0; i < rounds; i++) {
+		struct wire w;
+
+		start(&w, seed_of(1) + i);
+		for (unsigned k = 0; k < 150; k++)
+			trouble(&w);
+		w.loss = 0;
+		w.copy = 0;
+		w.jitter_ms = 0;
+		wire_run(&w, 700000); /* budgets and dead links are over */
+		if (!meet(&w, 2)) {
+			print_message("round %u\n", i);
+			fail();
+		}
+		wire_write(&w, 0, 1, 9000);
+		wire_write(&w, 1, 0, 9000);
+		assert_true(wire_until(&w, wire_all_read, 20000));
+		no_fallback(&w);
+		wire_clear(&w);
+	}
+}
+
 int
 main(void)
 {
@@ -738,6 +810,7 @@ main(void)
 		cmocka_unit_test(removing_a_peer_tells_it),
 		cmocka_unit_test(a_link_follows_a_peer_that_moves),
 		cmocka_unit_test(silent_addresses_are_spared),
+		cmocka_unit_test(random_troubles_end_well),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
