@@ -1,0 +1,332 @@
+/* What a front end may ask for, without the socket between. */
+#include "tests/support/daemon_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *why;
+
+static enum api_error
+add(struct daemon_world *w, const char *address, const char *name,
+    const char *client_id, struct contact_id *ret)
+{
+	struct command_contact in = { span_str(address), span_str(name),
+		span_str(client_id) };
+
+	why = "";
+	return command_contact_add(&w->d, &in, ret, &why);
+}
+
+static enum api_error
+send_text(struct daemon_world *w, const struct contact_id *to, struct span text,
+    const char *client_id, struct message_id *ret, bool *duplicate)
+{
+	struct command_send in = { *to, text, span_str(client_id) };
+
+	return command_message_send(&w->d, &in, ret, duplicate);
+}
+
+static void
+a_contact_is_added_once(void **state)
+{
+	struct daemon_world *w = *state;
+	char address[ADDRESS_SIZE];
+	struct contact_id a;
+	struct contact_id b = { { 0 } };
+	struct store_contact c;
+
+	daemon_world_address(1, address);
+	assert_int_equal(add(w, address, "Bob", "", &a), API_OK);
+	assert_int_equal(add(w, address, "Bob", "", &b), API_ALREADY_EXISTS);
+	assert_memory_equal(a.b, b.b, 16);
+	assert_int_equal(store_contact_get(w->d.store, &a, &c), ERR_OK);
+	assert_string_equal(c.name, "Bob");
+	assert_int_equal(c.state, CONTACT_WAITING);
+	assert_string_equal(daemon_world_events(w, 1), "contact.added");
+}
+
+static void
+a_name_suggested_by_the_address_is_taken(void **state)
+{
+	struct daemon_world *w = *state;
+	char address[ADDRESS_SIZE];
+	char uri[160];
+	struct contact_id a;
+	struct store_contact c;
+
+	daemon_world_address(1, address);
+	(void)snprintf(
+	    uri, sizeof(uri), "btchat:%s?name=J%%C3%%BCrgen", address);
+	assert_int_equal(add(w, uri, "", "", &a), API_OK);
+	assert_int_equal(store_contact_get(w->d.store, &a, &c), ERR_OK);
+	assert_string_equal(c.name, "J\xc3\xbcrgen");
+}
+
+static void
+bad_addresses_and_names_are_refused(void **state)
+{
+	struct daemon_world *w = *state;
+	char address[ADDRESS_SIZE];
+	char longer[STORE_NAME_MAX + 2] = { 0 };
+	struct contact_id a;
+	struct id_pk own;
+
+	daemon_world_address(1, address);
+	address[20] = address[20] == 'q' ? 'p' : 'q';
+	assert_int_equal(add(w, address, "", "", &a), API_BAD_ADDRESS);
+	assert_string_not_equal(why, "");
+	assert_int_equal(add(w, "", "", "", &a), API_BAD_ADDRESS);
+	assert_true(node_id(w->d.node, &own));
+	address_encode(&own, address);
+	assert_int_equal(add(w, address, "", "", &a), API_BAD_ADDRESS);
+	daemon_world_address(1, address);
+	memset(longer, 'n', sizeof(longer) - 1);
+	assert_int_equal(add(w, address, longer, "", &a), API_INVALID_PARAMS);
+	assert_int_equal(
+	    add(w, address, "a\x1b[2J", "", &a), API_INVALID_PARAMS);
+	assert_int_equal(add(w, address, "\xff", "", &a), API_INVALID_PARAMS);
+	assert_int_equal(add(w, address, "fine", "", &a), API_OK);
+}
+
+static void
+a_repeated_request_gives_the_same_result(void **state)
+{
+	struct daemon_world *w = *state;
+	struct contact_id to = daemon_world_add(w, 1);
+	struct span text = span_str("hello");
+	struct message_id first;
+	struct message_id second;
+	struct message_id other;
+	bool duplicate = true;
+
+	assert_int_equal(
+	    send_text(w, &to, text, "c-1", &first, &duplicate), API_OK);
+	assert_false(duplicate);
+	assert_int_equal(
+	    send_text(w, &to, text, "c-1", &second, &duplicate), API_OK);
+	assert_true(duplicate);
+	assert_memory_equal(first.b, second.b, 16);
+	assert_int_equal(
+	    send_text(w, &to, span_str("other"), "c-1", &other, &duplicate),
+	    API_CLIENT_ID_REUSED);
+	assert_int_equal(
+	    send_text(w, &to, text, "c-2", &other, &duplicate), API_OK);
+	assert_false(duplicate);
+	assert_memory_not_equal(first.b, other.b, 16);
+	assert_string_equal(
+	    daemon_world_events(w, 2), "message.new message.new");
+}
+
+static void
+one_client_id_serves_one_method(void **state)
+{
+	struct daemon_world *w = *state;
+	struct contact_id to = daemon_world_add(w, 1);
+	char address[ADDRESS_SIZE];
+	struct contact_id a;
+	struct contact_id b;
+	struct message_id id;
+	bool duplicate;
+
+	daemon_world_address(2, address);
+	assert_int_equal(add(w, address, "B", "k", &a), API_OK);
+	assert_int_equal(add(w, address, "B", "k", &b), API_OK);
+	assert_memory_equal(a.b, b.b, 16);
+	assert_int_equal(add(w, address, "C", "k", &b), API_CLIENT_ID_REUSED);
+	assert_int_equal(send_text(w, &to, span_str("x"), "k", &id, &duplicate),
+	    API_CLIENT_ID_REUSED);
+}
+
+/* Hostile input 26, from our side. */
+static void
+texts_that_no_peer_would_take_are_refused(void **state)
+{
+	struct daemon_world *w = *state;
+	struct contact_id to = daemon_world_add(w, 1);
+	struct contact_id nobody = { { 9 } };
+	struct message_id id;
+	bool duplicate;
+	char *longer = calloc(1, NODE_TEXT_MAX + 1);
+
+	memset(longer, 't', NODE_TEXT_MAX + 1);
+	assert_int_equal(send_text(w, &to, span_of(longer, NODE_TEXT_MAX + 1),
+	                     "", &id, &duplicate),
+	    API_MESSAGE_TOO_LONG);
+	assert_int_equal(send_text(w, &to, span_of(longer, NODE_TEXT_MAX), "",
+	                     &id, &duplicate),
+	    API_OK);
+	assert_int_equal(
+	    send_text(w, &to, span_of(NULL, 0), "", &id, &duplicate),
+	    API_INVALID_PARAMS);
+	assert_int_equal(
+	    send_text(w, &to, span_str("\xc3("), "", &id, &duplicate),
+	    API_INVALID_PARAMS);
+	assert_int_equal(
+	    send_text(w, &nobody, span_str("x"), "", &id, &duplicate),
+	    API_CONTACT_NOT_FOUND);
+	free(longer);
+}
+
+static void
+renaming_and_deleting_are_told(void **state)
+{
+	struct daemon_world *w = *state;
+	struct contact_id c = daemon_world_add(w, 1);
+	struct contact_id nobody = { { 9 } };
+	struct store_contact got;
+
+	assert_int_equal(
+	    command_contact_rename(&w->d, &c, span_str("Zoe")), API_OK);
+	assert_int_equal(store_contact_get(w->d.store, &c, &got), ERR_OK);
+	assert_string_equal(got.name, "Zoe");
+	assert_int_equal(
+	    command_contact_rename(&w->d, &nobody, span_str("Zoe")),
+	    API_CONTACT_NOT_FOUND);
+	assert_int_equal(command_contact_delete(&w->d, &c, true), API_OK);
+	assert_int_equal(
+	    command_contact_delete(&w->d, &c, true), API_CONTACT_NOT_FOUND);
+	assert_int_equal(
+	    store_contact_get(w->d.store, &c, &got), ERR_NOT_FOUND);
+	assert_string_equal(daemon_world_events(w, 1),
+	    "contact.added contact.changed contact.removed");
+}
+
+static void
+an_invitation_lives_until_it_is_revoked(void **state)
+{
+	struct daemon_world *w = *state;
+	struct node_invite i;
+	struct store_invite got;
+	struct message_id none = { { 1 } };
+	struct contact_id c;
+	struct command_contact in = { 0 };
+
+	assert_int_equal(
+	    command_invite_create(&w->d, span_str("for Eve"), 600000, &i),
+	    API_OK);
+	assert_int_equal(store_invite_get(w->d.store, &i.id, &got), ERR_OK);
+	assert_string_equal(got.label, "for Eve");
+	in.address = span_str(i.text);
+	assert_int_equal(command_invite_accept(&w->d, &in, &c, &why),
+	    API_BAD_ADDRESS); /* our own */
+	assert_int_equal(command_invite_revoke(&w->d, &i.id), API_OK);
+	assert_int_equal(
+	    command_invite_revoke(&w->d, &i.id), API_INVALID_STATE);
+	assert_int_equal(
+	    command_invite_revoke(&w->d, &none), API_INVITE_NOT_FOUND);
+	assert_int_equal(store_invite_get(w->d.store, &i.id, &got), ERR_OK);
+	assert_int_equal(got.state, STORE_INVITE_GONE);
+	assert_string_equal(
+	    daemon_world_events(w, 1), "invite.created invite.revoked");
+	for (unsigned n = 0; n < NODE_INVITES_MAX; n++)
+		assert_int_equal(
+		    command_invite_create(&w->d, span_of(NULL, 0), 600000, &i),
+		    API_OK);
+	assert_int_equal(
+	    command_invite_create(&w->d, span_of(NULL, 0), 600000, &i),
+	    API_QUOTA);
+	assert_int_equal(command_invite_create(&w->d, span_of(NULL, 0), 0, &i),
+	    API_INVALID_PARAMS);
+}
+
+static void
+reading_is_told_once(void **state)
+{
+	struct daemon_world *w = *state;
+	struct contact_id c = daemon_world_add(w, 1);
+	struct contact_id nobody = { { 9 } };
+	struct message_id none = { { 8 } };
+	struct store_message m = { 0 };
+	uint64_t unread = 99;
+
+	m.m.contact = c;
+	m.m.id.b[0] = 5;
+	m.m.kind = MESSAGE_TEXT;
+	m.m.state = MESSAGE_RECEIVED;
+	m.m.text = span_str("hi");
+	assert_int_equal(store_message_add(w->d.store, &m), ERR_OK);
+	assert_int_equal(
+	    command_conv_read(&w->d, &c, &m.m.id, &unread), API_OK);
+	assert_int_equal(unread, 0);
+	assert_int_equal(command_conv_read(&w->d, &c, NULL, &unread), API_OK);
+	assert_int_equal(command_conv_read(&w->d, &c, &none, &unread),
+	    API_MESSAGE_NOT_FOUND);
+	assert_int_equal(command_conv_read(&w->d, &nobody, NULL, &unread),
+	    API_CONVERSATION_NOT_FOUND);
+	assert_string_equal(daemon_world_events(w, 2), "conv.read");
+}
+
+static void
+a_locked_daemon_says_so(void **state)
+{
+	struct daemon_world w = { .dir = tempdir_new() };
+	struct contact_id c;
+
+	(void)state;
+	assert_true(daemon_world_start(&w));
+	assert_int_equal(daemon_ready(&w.d), API_IDENTITY_NOT_FOUND);
+	assert_int_equal(add(&w, "x", "", "", &c), API_IDENTITY_NOT_FOUND);
+	assert_int_equal(command_identity_unlock(&w.d, span_str("p")),
+	    API_IDENTITY_NOT_FOUND);
+	assert_int_equal(
+	    command_identity_create(&w.d, span_str("secret")), API_OK);
+	assert_int_equal(
+	    command_identity_create(&w.d, span_str("s")), API_ALREADY_EXISTS);
+	c = daemon_world_add(&w, 1);
+	daemon_drain(&w.d);
+	daemon_world_stop(&w);
+	assert_true(daemon_world_start(&w));
+	assert_int_equal(daemon_ready(&w.d), API_LOCKED);
+	assert_int_equal(command_contact_delete(&w.d, &c, true), API_LOCKED);
+	assert_int_equal(command_identity_unlock(&w.d, span_str("Secret")),
+	    API_BAD_PASSPHRASE);
+	assert_int_equal(
+	    command_identity_unlock(&w.d, span_str("secret")), API_OK);
+	assert_int_equal(command_identity_unlock(&w.d, span_str("secret")),
+	    API_INVALID_STATE);
+	assert_int_equal(command_contact_delete(&w.d, &c, true), API_OK);
+	assert_string_equal(daemon_world_events(&w, 0),
+	    "identity.changed contact.added identity.unlocked"
+	    " contact.removed");
+	daemon_world_stop(&w);
+	tempdir_free(&w.dir);
+}
+
+static void
+bootstrap_wants_a_host_and_a_port(void **state)
+{
+	struct daemon_world *w = *state;
+
+	assert_int_equal(
+	    command_bootstrap(&w->d, "127.0.0.1"), API_INVALID_PARAMS);
+	assert_int_equal(
+	    command_bootstrap(&w->d, "127.0.0.1:0"), API_INVALID_PARAMS);
+	assert_int_equal(command_bootstrap(&w->d, "127.0.0.1:9"), API_OK);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) \
+	cmocka_unit_test_setup_teardown(f, daemon_world_begin, daemon_world_end)
+		T(a_contact_is_added_once),
+		T(a_name_suggested_by_the_address_is_taken),
+		T(bad_addresses_and_names_are_refused),
+		T(a_repeated_request_gives_the_same_result),
+		T(one_client_id_serves_one_method),
+		T(texts_that_no_peer_would_take_are_refused),
+		T(renaming_and_deleting_are_told),
+		T(an_invitation_lives_until_it_is_revoked),
+		T(reading_is_told_once),
+		T(a_locked_daemon_says_so),
+		T(bootstrap_wants_a_host_and_a_port),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
