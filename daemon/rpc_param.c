@@ -50,15 +50,15 @@ span_is(struct span s, const char *word)
 static bool
 is_word_of(const cJSON *v, struct span words)
 {
-	size_t at = 0, n;
+	size_t at = 0;
 
 	if (!cJSON_IsString(v))
 		return false;
 	while (at < words.n) {
 		const uint8_t *p = words.p + at;
 		const uint8_t *bar = memchr(p, '|', words.n - at);
+		size_t n = bar ? (size_t)(bar - p) : words.n - at;
 
-		n = bar ? (size_t)(bar - p) : words.n - at;
 		if (span_is(span_of(p, n), v->valuestring))
 			return true;
 		at += n + 1;
@@ -242,13 +242,14 @@ rpc_params_check(const char *spec, const cJSON *params, struct rpc_fault *fault)
 static size_t
 distance(const char *a, const char *b)
 {
-	size_t row[RPC_MEANT_MAX + 1], n = strlen(b), diagonal, above, best;
+	size_t row[RPC_MEANT_MAX + 1], n = strlen(b), above, best;
 
 	assert(n <= RPC_MEANT_MAX);
 	for (size_t j = 0; j <= n; j++)
 		row[j] = j;
 	for (size_t i = 0; a[i]; i++) {
-		diagonal = row[0];
+		size_t diagonal = row[0];
+
 		row[0] = i + 1;
 		for (size_t j = 0; j < n; j++) {
 			above = row[j + 1];
@@ -267,12 +268,12 @@ rpc_nearest(const char *name, const void *table, size_t n, size_t stride)
 {
 	const char *best = NULL;
 	size_t least = strlen(name) / 3 + 2; /* more is another word */
-	size_t d;
 
 	if (strlen(name) > RPC_MEANT_MAX)
 		return NULL;
 	for (size_t i = 0; i < n; i++) {
 		const char *s;
+		size_t d;
 
 		memcpy(&s, (const char *)table + i * stride, sizeof(s));
 		d = distance(name, s);
