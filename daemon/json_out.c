@@ -65,9 +65,9 @@ room(struct json_out *o, size_t n)
 static void
 put(struct json_out *o, const void *bytes, size_t n)
 {
-	char *p = room(o, n);
+	char *p = n > 0 ? room(o, n) : NULL;
 
-	if (p && n > 0) {
+	if (p) {
 		memcpy(p, bytes, n);
 		o->n += n;
 	}
