@@ -158,8 +158,8 @@ static void
 a_tampered_row_is_left_out_and_the_others_are_readable(void **state)
 {
 	static const char *const edits[] = {
-		"UPDATE message SET body = (SELECT body FROM message WHERE"
-		" seq = 2) WHERE seq = 3",
+		("UPDATE message SET body ="
+		 " (SELECT body FROM message WHERE seq = 2) WHERE seq = 3"),
 		"UPDATE message SET sent_ms = sent_ms + 1 WHERE seq = 3",
 		"UPDATE message SET body = zeroblob(104) WHERE seq = 3",
 		"UPDATE message SET body = x'' WHERE seq = 3",
