@@ -8,8 +8,6 @@
 #include <sodium.h>
 #include <string.h>
 
-static const uint64_t day_ms = 86400 * UINT64_C(1000);
-
 void
 chat_work(struct node *n, struct peer *p)
 {
@@ -59,17 +57,6 @@ chat_up(struct node *n, struct peer *p, const struct link_hello *hello)
 
 /* ---- theirs ---- */
 
-/* The sender's clock as far as it can be true, for sorting. */
-static uint64_t
-clamp_clock(int64_t sent_ms, uint64_t now_ms, uint32_t *flags)
-{
-	if (sent_ms >= (int64_t)(SELF_CLOCK_FLOOR_S * 1000) &&
-	    (uint64_t)sent_ms <= now_ms + day_ms)
-		return (uint64_t)sent_ms;
-	*flags |= MESSAGE_FLAG_CLOCK;
-	return now_ms;
-}
-
 static void
 on_text(struct node *n, struct peer *p, const struct record *r)
 {
@@ -88,7 +75,8 @@ on_text(struct node *n, struct peer *p, const struct record *r)
 	m->seq = r->seq;
 	m->sent_ms_original = r->sent_ms;
 	m->received_ms = n->now.wall_ms;
-	m->sent_ms = clamp_clock(r->sent_ms, n->now.wall_ms, &m->flags);
+	if (!record_clock(r, n->now.wall_ms, &m->sent_ms))
+		m->flags |= MESSAGE_FLAG_CLOCK;
 	if (r->seq != c->recv_seq + 1 ||
 	    memcmp(r->prev, c->recv_hash, sizeof(r->prev)) != 0)
 		m->flags |= MESSAGE_FLAG_GAP;

@@ -9,7 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READER_KEEP = 4096 }; /* bytes of buffer kept between records */
+enum {
+	READER_KEEP = 4096, /* bytes of buffer kept between records */
+	DAY_MS = 86400 * 1000,
+};
+#define CLOCK_FLOOR_MS INT64_C(1767225600000) /* 2026-01-01 */
 
 static void
 text_body_encode(const struct record *in, struct writer *w)
@@ -137,6 +141,16 @@ record_hash(const struct record *in, uint8_t ret[MESSAGE_HASH_SIZE])
 	parts[1] = span_of(head, w.n - 3); /* without "0:e" */
 	parts[2] = in->text;
 	kdf_b2(span_of(NULL, 0), parts, 3, ret, MESSAGE_HASH_SIZE);
+}
+
+bool
+record_clock(const struct record *in, uint64_t now_ms, uint64_t *ret)
+{
+	bool possible = in->sent_ms >= CLOCK_FLOOR_MS &&
+	                (uint64_t)in->sent_ms <= now_ms + DAY_MS;
+
+	*ret = possible ? (uint64_t)in->sent_ms : now_ms;
+	return possible;
 }
 
 void

@@ -45,6 +45,10 @@ MUST_USE enum err record_decode(struct span in, struct record *ret);
  * dictionary of a TEXT, without its last two lengths and its end. */
 void record_hash(const struct record *in, uint8_t ret[MESSAGE_HASH_SIZE]);
 
+/* The sender's clock as far as it can be true, for sorting: what is before
+ * 2026 or more than a day ahead of now_ms becomes now_ms, and false. */
+bool record_clock(const struct record *in, uint64_t now_ms, uint64_t *ret);
+
 /* Bytes that record_encode writes for a text of n bytes, at most. */
 static inline size_t
 record_text_size(size_t n)

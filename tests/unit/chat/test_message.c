@@ -239,6 +239,32 @@ a_record_longer_than_allowed_ends_the_stream(void **state)
 	record_reader_clear(&r);
 }
 
+/* [hostile 27] A clock of 1970, of 2262, before zero, and at the edges. */
+static void
+hostile_27_an_impossible_clock_is_clamped(void **state)
+{
+	static const int64_t bad[] = { 0, -1, INT64_MIN, INT64_MAX,
+		INT64_C(9214646400000), INT64_C(1767225599999) };
+	const uint64_t now = UINT64_C(1796123323456);
+	struct record r = text_record("when?");
+	uint64_t ms;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		r.sent_ms = bad[i];
+		assert_false(record_clock(&r, now, &ms));
+		assert_true(ms == now);
+		assert_true(r.sent_ms == bad[i]); /* the original is kept */
+	}
+	r.sent_ms = (int64_t)now + 86400000;
+	assert_true(record_clock(&r, now, &ms));
+	assert_true(ms == now + 86400000);
+	r.sent_ms++;
+	assert_false(record_clock(&r, now, &ms));
+	r.sent_ms = INT64_C(1767225600000);
+	assert_true(record_clock(&r, now, &ms));
+}
+
 int
 main(void)
 {
@@ -252,6 +278,7 @@ main(void)
 		cmocka_unit_test(
 		    hostile_26_escape_and_bidi_characters_are_kept),
 		cmocka_unit_test(an_unknown_kind_is_unknown_not_an_error),
+		cmocka_unit_test(hostile_27_an_impossible_clock_is_clamped),
 		cmocka_unit_test(a_hash_covers_every_field),
 		cmocka_unit_test(records_are_cut_out_of_any_pieces),
 		cmocka_unit_test(a_record_longer_than_allowed_ends_the_stream),
