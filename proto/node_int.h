@@ -22,6 +22,7 @@ enum {
 	NODE_SETTLE_ROUNDS = 64, /* a settle ends by itself far earlier */
 	NODE_SAVE_DHT_MS = 10 * 60 * 1000,
 	NODE_REFRESH_MS = 3600 * 1000, /* own keys, expiries */
+	NODE_AWAY_MS = 5000,      /* between looks while no DHT node answers */
 	NODE_SHUN_MS = 60 * 1000, /* no session with who broke a rule in one */
 };
 
@@ -117,6 +118,12 @@ struct node {
 	bool has_address[FAMILY_COUNT];
 	struct endpoint address[FAMILY_COUNT]; /* ours, as seen by others */
 	uint64_t save_dht_ms, refresh_ms;
+	/* Whether nodes answered the last lookup, in each family. With none at
+	 * all the network is away; one contact goes on looking quickly. */
+	bool heard[FAMILY_COUNT];
+	bool away;
+	uint64_t heard_ms; /* the last answer */
+	uint32_t prober;   /* its slot */
 	bool unsettled;
 	bool failed; /* an allocation failed: popped effects are incomplete */
 	/* Effects, popped in this order. */

@@ -215,6 +215,7 @@ take_pairing(struct node *n, struct peer *p, const struct link_out *out)
 	(void)contact_learn_path(&p->c, &out->endpoint);
 	peer_store(n, p);
 	peer_to_links(n, p);
+	links_answered(n->links, p->slot, &out->endpoint, n->now);
 	meet_start(n, p);
 }
 

@@ -375,10 +375,59 @@ on_value(struct node *n, struct op *op, const struct dht_item *item)
 	sodium_memzero(&cell, sizeof(cell));
 }
 
+/* No node answered, in no family: the network is away. One contact finds out
+ * when it is back; the others look as rarely as ever. */
 static void
-on_get_done(struct node *n, struct op *op)
+note_silence(struct node *n, struct peer *p)
+{
+	const struct peer *prober = peer_by_slot(n, n->prober);
+	uint64_t soon = n->now.mono_ms + NODE_AWAY_MS;
+
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		if (n->heard[f])
+			return;
+	if (!n->away || prober == NULL || prober->online)
+		n->prober = p->slot;
+	n->away = true;
+	if (n->prober != p->slot || p->meet.look_at_ms <= soon)
+		return;
+	p->meet.look_at_ms = soon;
+	meet_retime(n, p);
+}
+
+/* What was sent while it was away reached nobody: begin anew. */
+static void
+note_answers(struct node *n)
+{
+	bool back = n->away;
+	uint64_t since_ms = n->heard_ms;
+
+	n->away = false;
+	n->heard_ms = n->now.mono_ms;
+	if (!back)
+		return;
+	links_network_back(n->links, since_ms, n->now);
+	meet_all(n);
+}
+
+static void
+note_network(struct node *n, const struct op *op, size_t answers)
 {
 	struct peer *p = peer_by_slot(n, op->slot);
+
+	n->heard[op->family] = answers > 0;
+	if (answers > 0)
+		note_answers(n);
+	else if (p != NULL && !p->online)
+		note_silence(n, p);
+}
+
+static void
+on_get_done(struct node *n, struct op *op, size_t answers)
+{
+	struct peer *p = peer_by_slot(n, op->slot);
+
+	note_network(n, op, answers);
 
 	if (p != NULL && !op->opened && !p->online && op->step == 0) {
 		op->step = 1;
@@ -438,7 +487,7 @@ meet_on_dht(struct node *n, enum family f, const struct dht_event *e)
 		break;
 	case DHT_GET_DONE:
 		if (op != NULL && op->kind == OP_LOOK)
-			on_get_done(n, op);
+			on_get_done(n, op, e->n);
 		break;
 	case DHT_PUT_DONE:
 		if (op != NULL && op->kind != OP_LOOK)

@@ -307,6 +307,7 @@ answer(struct call *k)
 	conn_half_free(l, p);
 	p->half = s;
 	l->n_half++;
+	address_called(p, k->from, k->now.mono_ms);
 	if (p->cfg.role == LINK_CONTACT && !peer_we_are_lower(l, p) &&
 	    !(p->attempt && p->attempt->accepted))
 		attempt_free(l, p);

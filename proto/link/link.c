@@ -238,6 +238,28 @@ links_connect(struct links *l, uint32_t peer, const struct endpoint *to,
 	attempt_start(l, p, to, n, now);
 }
 
+void
+links_answered(struct links *l, uint32_t peer, const struct endpoint *from,
+    struct now now)
+{
+	struct peer *p = peer_get(l, peer);
+
+	enter(l, &now);
+	if (p)
+		address_answered(p, from, now.mono_ms);
+}
+
+void
+links_network_back(struct links *l, uint64_t since_ms, struct now now)
+{
+	struct peer *p;
+	size_t at = 0;
+
+	enter(l, &now);
+	while ((p = map_each(&l->by_number, &at)))
+		addresses_forgive(p, since_ms);
+}
+
 /* False: under no session of this index is it a packet. */
 static bool
 receive_transport(struct links *l, struct index_entry *first,

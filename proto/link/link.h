@@ -89,6 +89,14 @@ void links_remove_peer(struct links *l, uint32_t peer, struct now now);
 void links_connect(struct links *l, uint32_t peer, const struct endpoint *to,
     size_t n, struct now now);
 
+/* An authenticated packet of this peer came from there, in a session under
+ * another number: that of its invitation. */
+void links_answered(struct links *l, uint32_t peer, const struct endpoint *from,
+    struct now now);
+/* The network was away since then and is back: what was sent meanwhile has
+ * reached nobody and does not count against the budget of an address. */
+void links_network_back(struct links *l, uint64_t since_ms, struct now now);
+
 /* Takes any datagram that is not KRPC. */
 void links_receive(struct links *l, const struct endpoint *from,
     struct span datagram, struct now now);

@@ -454,3 +454,29 @@ address_answered(struct peer *p, const struct endpoint *e, uint64_t now_ms)
 	if (a)
 		a->answered = true;
 }
+
+void
+address_called(struct peer *p, const struct endpoint *e, uint64_t now_ms)
+{
+	struct address *a = address_of(p, e, now_ms);
+
+	if (a && !a->answered)
+		a->n = 0;
+}
+
+void
+addresses_forgive(struct peer *p, uint64_t since_ms)
+{
+	if (!p->address)
+		return;
+	for (size_t i = 0; i < LINK_ADDRESSES_MAX; i++) {
+		struct address *a = &p->address[i];
+		uint8_t kept = 0;
+
+		for (uint8_t k = 0; k < a->n; k++) {
+			if (a->sent_ms[k] < since_ms)
+				a->sent_ms[kept++] = a->sent_ms[k];
+		}
+		a->n = kept;
+	}
+}

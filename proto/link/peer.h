@@ -54,5 +54,9 @@ bool address_may_send(const struct address *a, uint64_t now_ms);
 void address_sent(struct address *a, uint64_t now_ms);
 void
 address_answered(struct peer *p, const struct endpoint *e, uint64_t now_ms);
+/* It called from there: we may call back as if never before. */
+void address_called(struct peer *p, const struct endpoint *e, uint64_t now_ms);
+/* What was sent since then does not count. */
+void addresses_forgive(struct peer *p, uint64_t since_ms);
 
 #endif /* PROTO_LINK_PEER_H */
