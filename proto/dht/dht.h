@@ -69,7 +69,7 @@ MUST_USE enum err dht_get(struct dht *d, uint64_t op, const uint8_t pk[32],
  * signature). */
 MUST_USE enum err dht_put(
     struct dht *d, uint64_t op, const struct dht_item *item, struct now now);
-void dht_cancel(struct dht *d, uint64_t op); /* no event follows */
+void dht_cancel(struct dht *d, uint64_t name); /* no event follows */
 
 struct dht_send {
 	struct endpoint to;

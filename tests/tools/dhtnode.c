@@ -104,7 +104,7 @@ send_one(const struct tool *t, const struct dht_send *s)
 static void
 receive_all(struct tool *t)
 {
-	struct sockaddr_in sin;
+	struct sockaddr_in sin = { 0 };
 	socklen_t n_sin = sizeof(sin);
 	uint8_t buf[2048];
 	ssize_t n;
