@@ -511,7 +511,7 @@ up_deadline_ms(const struct links *l, const struct peer *p)
 		at = earlier(at, doubt_at_ms(c));
 	if (!p->attempt)
 		at = earlier(at, renew_at_ms(l, p));
-	if (peer_we_are_lower(l, p))
+	if (peer_we_are_lower(l, p) && !c->ping_due)
 		at = earlier(at, c->sent_ms + c->ping_after_ms);
 	if (c->probe.active)
 		at = earlier(at, c->probe.next_ms);

@@ -445,7 +445,7 @@ links_write(struct links *l, uint32_t peer, struct span data)
 static bool
 ready_next(struct links *l, struct peer *p, struct link_out *ret)
 {
-	struct span data = { NULL, 0 };
+	struct span data;
 
 	*ret = (struct link_out){ .peer = p->number };
 	if (!p->conn || !p->conn->up)

@@ -330,10 +330,11 @@ void
 recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
     uint64_t delay_us, uint64_t now_ms)
 {
-	uint64_t largest = ack->r[ack->n - 1].hi - 1, newest_ms = 0;
+	uint64_t largest, newest_ms = 0;
 	uint32_t newest = UINT32_MAX;
 
 	assert(ack->n > 0 && ack->n <= RANGES_MAX);
+	largest = ack->r[ack->n - 1].hi - 1;
 	for (uint32_t i = 0; i < r->n; i++) {
 		struct sent *s = record(r, i);
 
