@@ -35,6 +35,7 @@ rendezvous_changed(struct rendezvous *r, struct now now)
 {
 	uint64_t at = now.mono_ms;
 
+	r->changed = true;
 	if (r->stored > 0 && at < r->published_ms + PUBLISH_GAP_MS)
 		at = r->published_ms + PUBLISH_GAP_MS;
 	r->publish_at_ms = at;
@@ -56,6 +57,7 @@ void
 rendezvous_publishing(struct rendezvous *r, struct now now)
 {
 	r->published_ms = now.mono_ms;
+	r->changed = false;
 	/* The end of the put sets the next one; this is for lost ends. */
 	r->publish_at_ms = now.mono_ms + PUBLISH_GAP_MS;
 }
@@ -82,6 +84,8 @@ rendezvous_published(
 		if (!r->twice)
 			wait = PUBLISH_GAP_MS + rng_below(rng, PUBLISH_GAP_MS);
 		r->twice = true;
+		if (r->changed) /* while it was being put */
+			wait = PUBLISH_GAP_MS;
 	}
 	r->publish_at_ms = now.mono_ms + wait;
 }

@@ -28,6 +28,7 @@ struct rendezvous {
 	uint32_t looks, failures;           /* since the reset; puts in a row */
 	size_t stored;                      /* nodes that took the last put */
 	bool seen;                          /* the last look found a cell */
+	bool changed;                       /* since the last put began */
 	bool twice; /* the first put of a run was repeated a minute later */
 };
 

@@ -82,6 +82,23 @@ a_put_that_nobody_took_comes_again_soon(void **state)
 }
 
 static void
+a_change_during_a_put_is_not_forgotten(void **state)
+{
+	struct rendezvous r = { .twice = true };
+
+	(void)state;
+	test_rng_init(&dice, test_seed(6));
+	rendezvous_start(&r, at(1));
+	rendezvous_publishing(&r, at(1000));
+	rendezvous_changed(&r, at(1100));
+	rendezvous_published(&r, &dice.rng, 8, at(2000));
+	assert_true(r.publish_at_ms == 2000 + PUBLISH_GAP_MS);
+	rendezvous_publishing(&r, at(r.publish_at_ms));
+	rendezvous_published(&r, &dice.rng, 8, at(100000));
+	assert_true(r.publish_at_ms >= 100000 + PUBLISH_EVERY_MS);
+}
+
+static void
 a_session_silences_both(void **state)
 {
 	struct rendezvous r = { 0 };
@@ -156,6 +173,7 @@ main(void)
 		cmocka_unit_test(looks_are_dense_at_first_and_rare_later),
 		cmocka_unit_test(a_put_follows_another_by_a_minute_at_least),
 		cmocka_unit_test(a_put_that_nobody_took_comes_again_soon),
+		cmocka_unit_test(a_change_during_a_put_is_not_forgotten),
 		cmocka_unit_test(a_session_silences_both),
 		cmocka_unit_test(acks_take_from_the_front_only),
 		cmocka_unit_test(a_new_link_writes_everything_again),
