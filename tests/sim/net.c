@@ -264,7 +264,7 @@ is_let_in(
 	return false;
 }
 
-void
+bool
 net_send(struct net *net, uint32_t host, const struct endpoint *to,
     struct span datagram, uint64_t now_ms)
 {
@@ -280,7 +280,7 @@ net_send(struct net *net, uint32_t host, const struct endpoint *to,
 	if (!net->hosts[host].has[family] ||
 	    is_lost(net, host, peer, datagram.n, now_ms)) {
 		net->n_lost++;
-		return;
+		return false;
 	}
 	p.from = host;
 	p.to = NET_NOBODY;
@@ -295,6 +295,7 @@ net_send(struct net *net, uint32_t host, const struct endpoint *to,
 		p.intact = false;
 		carry(net, &p, at_ms + dice_below(&net->dice, REORDER_MS));
 	}
+	return true;
 }
 
 void

@@ -87,7 +87,8 @@ void net_cut(struct net *net, uint32_t a, uint32_t b);
 void net_cut_one_way(struct net *net, uint32_t from, uint32_t to);
 void net_heal(struct net *net); /* fine weather, no cuts */
 
-void net_send(struct net *net, uint32_t host, const struct endpoint *to,
+/* False: the weather took it at once. */
+bool net_send(struct net *net, uint32_t host, const struct endpoint *to,
     struct span datagram, uint64_t now_ms);
 /* What an attacker on the wire puts there; it arrives in any weather. */
 void net_inject(struct net *net, const struct endpoint *source,

@@ -327,11 +327,36 @@ check_invites(const struct scenario *sc)
 	}
 }
 
+/* What each node says of its contacts, for the trace. */
+static void
+trace_contacts(const struct sim *s)
+{
+	for (uint32_t a = 0; a < s->cfg.n_people; a++) {
+		const struct disk *d = &s->nodes[a].disk;
+		uint64_t now_ms = sim_now(s, a).mono_ms;
+		struct node_contact_info i;
+
+		for (size_t k = 0; s->nodes[a].node && k < d->n_contacts; k++)
+			if (node_contact_get(
+			        s->nodes[a].node, &d->contacts[k].id, &i))
+				sim_trace(s,
+				    "p%u has p%u: state %d online %d "
+				    "connecting %d outbox %zu seen %d stored "
+				    "%zu, looked %.1f s ago, next in %.1f s",
+				    a, check_who(&s->check, &i.id),
+				    (int)i.state, i.online, i.connecting,
+				    i.outbox, i.cell_seen, i.published_nodes,
+				    (double)(now_ms - i.looked_up_ms) / 1000,
+				    (double)(i.next_lookup_ms - now_ms) / 1000);
+	}
+}
+
 static void
 explain(const struct scenario *sc)
 {
 	struct check *c = &sc->s->check;
 
+	trace_contacts(sc->s);
 	for (size_t i = 0; i < c->n_messages; i++) {
 		const struct check_message *m = &c->messages[i];
 

@@ -11,7 +11,7 @@
 enum {
 	SCENARIO_FAULTS_MAX = 32,
 	SCENARIO_CHANCES_MAX = 16, /* accepting somebody's invitation */
-	SCENARIO_PATIENCE_MS = 10 * 60 * 1000, /* after the last fault */
+	SCENARIO_PATIENCE_MS = 30 * 60 * 1000, /* after the last fault */
 	SCENARIO_GOAL_MS = 60 * 1000,          /* what we would like */
 };
 

@@ -34,7 +34,7 @@ send_number(struct net *net, uint32_t from, uint8_t to, uint32_t number)
 {
 	struct endpoint dest = address(to);
 
-	net_send(net, from, &dest, span_of(&number, sizeof(number)), 0);
+	(void)net_send(net, from, &dest, span_of(&number, sizeof(number)), 0);
 }
 
 static void
@@ -202,9 +202,9 @@ large_ones_vanish_where_the_path_is_narrow(void **state)
 	(void)state;
 	two_hosts(&net, 6);
 	net.weather.datagram_max = 1252;
-	net_send(&net, 0, &to, span_of(big, 1253), 0);
+	(void)net_send(&net, 0, &to, span_of(big, 1253), 0);
 	assert_int_equal(arrivals(&net), 0);
-	net_send(&net, 0, &to, span_of(big, 1252), 0);
+	(void)net_send(&net, 0, &to, span_of(big, 1252), 0);
 	assert_int_equal(arrivals(&net), 1);
 	net_clear(&net);
 }
@@ -254,7 +254,7 @@ talk(uint64_t seed)
 		sum = sum * 31 + number + net_next_ms(&net);
 		number++;
 		if (number < 200)
-			net_send(&net, p->to, &back,
+			(void)net_send(&net, p->to, &back,
 			    span_of(&number, sizeof(number)), number * 25);
 		net_release(&net, p);
 	}
