@@ -52,13 +52,15 @@ rpc_wake_at(struct rpc *r, uint64_t mono_ms)
 static void
 work_conn(struct rpc_conn *c)
 {
-	bool more = false;
+	bool good = rpc_conn_flush(c), more = false;
 
-	for (struct rpc_sub *s = c->subs; s; s = s->next) {
+	/* With what there was out of the way, events have their room; if it
+	 * is not, the socket will say when it is writable. */
+	for (struct rpc_sub *s = c->subs; s && good; s = s->next) {
 		rpc_sub_ephemeral(s);
 		more = rpc_sub_pull(s) || more;
 	}
-	if (!rpc_conn_flush(c)) {
+	if (!good || (c->subs && !rpc_conn_flush(c))) {
 		rpc_conn_free(c);
 		return;
 	}

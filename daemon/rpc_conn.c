@@ -580,8 +580,7 @@ is_finished(const struct rpc_conn *c)
 	if (c->closing)
 		return true;
 	for (const struct rpc_sub *s = c->subs; s; s = s->next)
-		if (s->cursor < c->rpc->d->event_head &&
-		    store_has_key(c->rpc->d->store))
+		if (rpc_sub_has_more(s))
 			return false;
 	return c->eof && c->in_n == 0 && c->n_waits == 0;
 }

@@ -183,6 +183,8 @@ bool rpc_conn_is_full(const struct rpc_conn *c);
 
 /* Pulls events; true if there are more for when output has left. */
 bool rpc_sub_pull(struct rpc_sub *s);
+/* It has not told all there is, and can. */
+bool rpc_sub_has_more(const struct rpc_sub *s);
 void rpc_sub_ephemeral(struct rpc_sub *s);
 void rpc_sub_free(struct rpc_sub *s);
 void rpc_state_put(struct rpc *r, const struct event_row *e);

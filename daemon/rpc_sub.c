@@ -151,6 +151,16 @@ rpc_sub_pull(struct rpc_sub *s)
 	return false;
 }
 
+bool
+rpc_sub_has_more(const struct rpc_sub *s)
+{
+	const struct daemon *d = s->conn->rpc->d;
+
+	if (s->cursor < d->event_head)
+		return store_has_key(d->store);
+	return !s->live;
+}
+
 /* ---- ephemeral events ---- */
 
 void
