@@ -76,7 +76,11 @@ read_head(struct store *s)
 	else if (err == ERR_NOT_FOUND)
 		s->event_head = 0;
 	db_end(&q);
-	return err == ERR_NOT_FOUND ? ERR_OK : err;
+	if (err && err != ERR_NOT_FOUND)
+		return err;
+	/* Who adds one has been here before: none is uncommitted now. */
+	s->event_durable = s->event_head;
+	return ERR_OK;
 }
 
 enum err
@@ -122,7 +126,7 @@ events_log(struct store *s, struct events_log *ret)
 		    s, "epoch", log.epoch, sizeof(log.epoch) - 1, &n);
 	if (err)
 		return err == ERR_NOT_FOUND ? ERR_MALFORMED : err;
-	log.head = s->event_head;
+	log.head = s->event_durable;
 	q = db_query(s, "SELECT seq FROM event ORDER BY seq LIMIT 1");
 	err = db_row(&q);
 	log.oldest = err == ERR_OK ? db_int(&q, 0) : log.head + 1;
@@ -161,15 +165,18 @@ events_read(struct store *s, int64_t since, size_t limit,
     bool (*row)(void *ctx, const struct event_row *e), void *ctx,
     int64_t *ret_last)
 {
-	struct query q =
-	    db_query(s, "SELECT seq, ts_ms, type, conv, body FROM event"
-	                " WHERE seq > ?1 ORDER BY seq LIMIT ?2");
 	struct store_buf buf = { 0 };
 	struct event_row e;
-	enum err err;
+	enum err err = read_head(s);
+	struct query q;
 
 	*ret_last = since;
+	if (err)
+		return err;
+	q = db_query(s, "SELECT seq, ts_ms, type, conv, body FROM event"
+	                " WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3");
 	db_bind_int(&q, since);
+	db_bind_int(&q, s->event_durable);
 	db_bind_int(&q, (int64_t)limit);
 	while ((err = db_row(&q)) == ERR_OK) {
 		err = read_event(&q, &buf, &e);

@@ -57,13 +57,13 @@ MUST_USE enum err events_add(struct store *s, struct event_row *e);
 
 struct events_log {
 	char epoch[EVENT_EPOCH_SIZE];
-	int64_t head;   /* newest seq, 0: none yet */
+	int64_t head;   /* newest committed seq, 0: none yet */
 	int64_t oldest; /* a cursor below oldest - 1 has missed something */
 };
 MUST_USE enum err events_log(struct store *s, struct events_log *ret);
-/* Calls row for events with seq > since, oldest first, at most limit, until
- * it returns false. Rows that do not open are skipped; *ret_last is the last
- * seq that was looked at (since, if there was none). */
+/* Calls row for committed events with seq > since, oldest first, at most limit,
+ * until it returns false. Rows that do not open are skipped; *ret_last is the
+ * last seq that was looked at (since, if there was none). */
 MUST_USE enum err events_read(struct store *s, int64_t since, size_t limit,
     bool (*row)(void *ctx, const struct event_row *e), void *ctx,
     int64_t *ret_last);

@@ -251,6 +251,7 @@ store_commit(struct store *s)
 	}
 	s->in_txn = false;
 	s->last_rc = SQLITE_OK;
+	s->event_durable = s->event_head;
 	return ERR_OK;
 }
 

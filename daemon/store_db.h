@@ -32,7 +32,8 @@ struct store {
 	bool broken; /* see store_is_broken */
 	int last_rc; /* of the last failure */
 	uint64_t tampered;
-	int64_t event_head; /* cache; -1: not read yet */
+	int64_t event_head;    /* of this transaction; -1: not read yet */
+	int64_t event_durable; /* of the last commit; valid if head is */
 	struct store_buf {
 		uint8_t *p; /* owned */
 		size_t cap;

@@ -122,6 +122,7 @@ daemon_world_events(struct daemon_world *w, int64_t since)
 	static struct names names;
 	int64_t last;
 
+	daemon_drain(&w->d);
 	memset(&names, 0, sizeof(names));
 	if (events_read(w->d.store, since, 1000, add_name, &names, &last))
 		die("events_read");

@@ -25,8 +25,8 @@ void daemon_world_stop(struct daemon_world *w);
 void daemon_world_address(unsigned n, char ret[ADDRESS_SIZE]);
 /* Adds that one as a contact. */
 struct contact_id daemon_world_add(struct daemon_world *w, unsigned n);
-/* Names of all events after seq since, joined by blanks, in one static
- * buffer. */
+/* Ends the turn. Names of all events after seq since, joined by blanks, in one
+ * static buffer. */
 const char *daemon_world_events(struct daemon_world *w, int64_t since);
 
 #endif /* TESTS_SUPPORT_DAEMON_WORLD_H */

@@ -81,6 +81,9 @@ reading_goes_on_where_it_stopped(void **state)
 		add(w->s, t0 + i, body);
 	}
 	assert_int_equal(events_read(w->s, 0, 100, take, &s, &last), ERR_OK);
+	assert_int_equal(last, 0); /* not before the commit */
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_int_equal(events_read(w->s, 0, 100, take, &s, &last), ERR_OK);
 	assert_int_equal(last, 3);
 	s.stop_at = 0;
 	assert_int_equal(events_read(w->s, last, 5, take, &s, &last), ERR_OK);
