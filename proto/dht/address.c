@@ -7,6 +7,7 @@
 void
 address_init(struct address *a, bool loopback, uint64_t now_ms)
 {
+	assert(a);
 	memset(a, 0, sizeof(*a));
 	a->loopback = loopback;
 	a->since_ms = now_ms;
@@ -43,6 +44,7 @@ remember(struct address *a, const struct endpoint *voter,
 		a->n++;
 	a->vote[i].voter = *voter;
 	a->vote[i].said = *said;
+	assert(a->n > 0 && a->n <= ADDRESS_VOTES_MAX);
 }
 
 /* The address that more than half say; its port if more than half of these
@@ -74,6 +76,7 @@ address_vote(struct address *a, const struct endpoint *voter,
 {
 	struct endpoint own = { .port = 0 };
 
+	assert(a && voter && said);
 	if (!counts(a, voter, said))
 		return false;
 	if (a->n == ADDRESS_VOTES_MAX ||
@@ -84,6 +87,7 @@ address_vote(struct address *a, const struct endpoint *voter,
 	remember(a, voter, said);
 	if (!winner(a, &own))
 		return false;
+	assert(endpoint_family(&own) == endpoint_family(voter));
 	if (a->known && endpoint_eq(&own, &a->own))
 		return false;
 	a->known = true;

@@ -50,9 +50,11 @@ dht_free(struct dht *d)
 void
 dht_bootstrap(struct dht *d, const struct endpoint *to, struct now now)
 {
+	assert(d && to);
 	d->now_ms = now.mono_ms;
 	if (!care_allowed(d, to))
 		return;
+	assert(d->n_seeds <= SEEDS_MAX);
 	if (!care_is_seed(d, to)) {
 		if (d->n_seeds == SEEDS_MAX)
 			return;
@@ -66,6 +68,7 @@ dht_bootstrap(struct dht *d, const struct endpoint *to, struct now now)
 void
 dht_candidate(struct dht *d, const struct endpoint *to, struct now now)
 {
+	assert(d && to);
 	d->now_ms = now.mono_ms;
 	if (!care_allowed(d, to) || table_find(&d->table, to))
 		return;
@@ -79,6 +82,7 @@ dht_nodes(const struct dht *d, struct endpoint *ret, size_t max)
 {
 	size_t n = 0;
 
+	assert(d && (ret || max == 0));
 	/* The near ones first: they are the hardest to find again. */
 	for (unsigned i = d->table.n_buckets; i-- > 0;) {
 		const struct bucket *b = &d->table.bucket[i];
@@ -95,6 +99,8 @@ on_query(struct dht *d, const struct endpoint *from, const struct krpc *m,
     size_t n_query, uint64_t now_ms)
 {
 	struct krpc_node node = { m->id, *from };
+
+	assert(m->kind == KRPC_QUERY);
 
 	if (d->cfg.read_only || !care_allowed(d, from) ||
 	    !guard_query(&d->guard, from, now_ms)) {
@@ -115,6 +121,7 @@ dht_receive(struct dht *d, const struct endpoint *from, struct span datagram,
 	struct krpc m;
 	struct rpc rpc;
 
+	assert(d && from && (datagram.p || datagram.n == 0));
 	d->now_ms = now.mono_ms;
 	d->stats.n_in++;
 	d->stats.bytes_in += datagram.n;
@@ -138,6 +145,7 @@ dht_receive(struct dht *d, const struct endpoint *from, struct span datagram,
 void
 dht_tick(struct dht *d, struct now now)
 {
+	assert(d && d->n_rpc <= RPC_FULL && d->n_ops <= OPS_ALL);
 	d->now_ms = now.mono_ms;
 	rpc_expire(d, now.mono_ms);
 	for (unsigned i = 0; i < OPS_ALL && d->n_ops > 0; i++) {
@@ -154,6 +162,8 @@ uint64_t
 dht_deadline_ms(const struct dht *d)
 {
 	uint64_t at_ms = care_deadline_ms(d);
+
+	assert(d->n_ops <= OPS_ALL);
 
 	if (d->rpc_due_ms < at_ms)
 		at_ms = d->rpc_due_ms;
@@ -224,10 +234,13 @@ dht_next_send(struct dht *d, struct dht_send *ret)
 {
 	const struct out *o = &d->out[d->out_first];
 
+	assert(ret && d->n_out <= OUT_MAX && d->out_first < OUT_MAX);
+
 	if (d->n_out == 0)
 		return false;
 	ret->to = o->to;
 	ret->data = span_of(o->data, o->n);
+	assert(o->n > 0 && o->n <= KRPC_SIZE_MAX);
 	d->out_first = (d->out_first + 1) % OUT_MAX;
 	d->n_out--;
 	return true;
@@ -246,6 +259,7 @@ op_event(struct dht *d, struct op *op, struct dht_event *ret)
 	}
 	if (!op->tell_over)
 		return false;
+	assert(op->state == OP_OVER);
 	ret->kind = op->kind == OP_PUT ? DHT_PUT_DONE : DHT_GET_DONE;
 	ret->n = op->n;
 	ret->found = op->kind == OP_PUT ? op->n > 0 : op->has_seen;
@@ -277,6 +291,7 @@ dht_next_event(struct dht *d, struct dht_event *ret)
 void
 dht_get_stats(const struct dht *d, struct dht_stats *ret)
 {
+	assert(d && ret);
 	*ret = d->stats;
 	ret->nodes = table_count(&d->table);
 	ret->nodes_good = table_count_good(&d->table, d->now_ms);

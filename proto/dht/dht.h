@@ -58,9 +58,9 @@ void dht_tick(struct dht *d, struct now now);
 uint64_t dht_deadline_ms(const struct dht *d); /* monotonic, or NEVER */
 
 /* Looks a mutable item up. Each valid answer with a higher seq than before
- * gives a DHT_VALUE at once; one DHT_GET_DONE ends it. `op` is the caller's
- * name for it. ERR_LIMIT. */
-MUST_USE enum err dht_get(struct dht *d, uint64_t op, const uint8_t pk[32],
+ * gives a DHT_VALUE at once; one DHT_GET_DONE ends it. `name` is the caller's
+ * and comes back in the events. ERR_LIMIT. */
+MUST_USE enum err dht_get(struct dht *d, uint64_t name, const uint8_t pk[32],
     struct span salt, struct now now);
 /* Looks up the closest nodes and stores there; DHT_PUT_DONE says at how many.
  * If one of them has a higher seq (then it refuses ours) there is a DHT_VALUE
@@ -68,7 +68,7 @@ MUST_USE enum err dht_get(struct dht *d, uint64_t op, const uint8_t pk[32],
  * seq >= 1. The item is copied. ERR_LIMIT, ERR_TOO_LONG, ERR_AUTH (bad
  * signature). */
 MUST_USE enum err dht_put(
-    struct dht *d, uint64_t op, const struct dht_item *item, struct now now);
+    struct dht *d, uint64_t name, const struct dht_item *item, struct now now);
 void dht_cancel(struct dht *d, uint64_t name); /* no event follows */
 
 struct dht_send {

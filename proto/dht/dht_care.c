@@ -18,6 +18,7 @@ care_is_seed(const struct dht *d, const struct endpoint *at)
 bool
 care_allowed(const struct dht *d, const struct endpoint *at)
 {
+	assert(d && at);
 	if (at->port == 0 || endpoint_family(at) != d->cfg.family)
 		return false;
 	switch (endpoint_scope(at)) {
@@ -88,6 +89,7 @@ send_find(
 	struct rpc_request r = { RPC_CHECK, NULL, to, LOOKUP_HARD_MS };
 	struct krpc m = { .method = KRPC_FIND_NODE, .has_target = true };
 
+	assert(bucket < d->table.n_buckets);
 	nodeid_in_bucket(&d->id, bucket, d->cfg.rng, &m.target);
 	if (out_room(d))
 		(void)rpc_send(d, &r, &m, now_ms);
@@ -117,6 +119,7 @@ refresh(struct dht *d, unsigned bucket, uint64_t now_ms)
 	struct krpc_node near;
 	struct target goal;
 
+	assert(bucket < d->table.n_buckets);
 	d->table.bucket[bucket].touched_ms = now_ms;
 	nodeid_in_bucket(&d->id, bucket, d->cfg.rng, &goal);
 	if (table_closest(&d->table, &goal, TABLE_HAND_OUT, &near, 1) == 1)
@@ -142,6 +145,7 @@ check(struct dht *d, uint64_t now_ms)
 		next_ms = now_ms + rng_jitter(d->cfg.rng, CARE_STEP_MS, 20);
 	if (next_ms > now_ms + CARE_IDLE_MS)
 		next_ms = now_ms + CARE_IDLE_MS;
+	assert(next_ms > now_ms); /* or the owner would spin */
 	d->check_ms = next_ms;
 }
 
@@ -169,6 +173,7 @@ own_pause_ms(const struct dht *d)
 	           table_count(&d->table) < TABLE_SMALL) {
 		ms = (uint64_t)OWN_FIRST_MS << 2 * round;
 	}
+	assert(ms > 0 && ms <= OWN_LAST_MS);
 	return rng_jitter(d->cfg.rng, ms, 20);
 }
 
@@ -289,11 +294,13 @@ move(struct dht *d, uint64_t now_ms)
 {
 	uint8_t salt;
 
+	assert(d->address.known);
 	d->tell_address = true;
 	if (nodeid_valid(&d->id, &d->address.own))
 		return;
 	rng_fill(d->cfg.rng, &salt, 1);
 	nodeid_make(&d->address.own, salt, d->cfg.rng, &d->id);
+	assert(nodeid_valid(&d->id, &d->address.own));
 	d->items.own = d->id;
 	table_move(&d->table, &d->id, now_ms);
 	d->own_round = 0;
@@ -334,6 +341,7 @@ care_answered(
 	bool local = endpoint_scope(&rpc->to) != SCOPE_GLOBAL;
 	size_t n;
 
+	assert(m->kind != KRPC_QUERY && now_ms >= rpc->sent_ms);
 	learn_rtt(d, now_ms - rpc->sent_ms);
 	guard_proven(&d->guard, &rpc->to, now_ms);
 	if (m->kind != KRPC_RESPONSE)
@@ -357,6 +365,7 @@ care_answered(
 void
 care_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms)
 {
+	assert(rpc->use == RPC_CHECK && now_ms >= rpc->due_ms);
 	table_failed(&d->table, &rpc->to, false, now_ms);
 	care_hurry(d, now_ms);
 }

@@ -16,6 +16,7 @@ op_new(struct dht *d, enum op_kind kind)
 	unsigned first = is_inner(kind) ? DHT_OPS_MAX : 0;
 	unsigned end = is_inner(kind) ? OPS_ALL : DHT_OPS_MAX;
 
+	assert(kind != OP_NONE);
 	for (unsigned i = first; i < end; i++) {
 		struct op *op = &d->op[i];
 
@@ -65,6 +66,7 @@ add_seeds(struct dht *d, struct op *op)
 static void
 see(struct op *op, const struct dht_item *item)
 {
+	assert(item->v_n <= DHT_VALUE_MAX && item->seq >= 0);
 	if (op->has_seen && item->seq <= op->seen.seq)
 		return;
 	op->has_seen = true;
@@ -99,6 +101,7 @@ op_start(
 	enum table_use use = is_inner(op->kind) ? TABLE_HAND_OUT : TABLE_TO_GET;
 	size_t n;
 
+	assert(op->kind != OP_NONE && op->state == OP_LOOKING);
 	lookup_init(&op->look, goal, d->table.n_buckets,
 	    lookup_soft_ms(d->stats.rtt_ms), now_ms);
 	n = table_closest(&d->table, goal, use, near, KRPC_NODES_MAX);
@@ -134,6 +137,7 @@ ask(struct dht *d, struct op *op, struct lookup_node *n, uint64_t now_ms)
 	struct rpc_request r = { RPC_LOOKUP, op, &n->node.at, 0 };
 	struct krpc m = { .has_target = true };
 
+	assert(op->state == OP_LOOKING);
 	r.wait_ms = wait_ms(d, op, n);
 	lookup_ask(&op->look, n, d->cfg.rng, now_ms, &m.target);
 	m.method = is_inner(op->kind) || n->blurred ? KRPC_FIND_NODE : KRPC_GET;
@@ -167,6 +171,7 @@ store(struct dht *d, struct op *op, struct put_target *t, uint64_t now_ms)
 static void
 finish(struct dht *d, struct op *op, size_t n, uint64_t now_ms)
 {
+	assert(op->state != OP_OVER);
 	op->state = OP_OVER;
 	op->n = n;
 	op->deadline_ms = NEVER;
@@ -204,7 +209,9 @@ begin_put(struct dht *d, struct op *op, uint64_t now_ms)
 	const struct lookup_node *near[LOOKUP_K];
 	size_t n = lookup_closest(&op->look, true, near, LOOKUP_K);
 
+	assert(op->kind == OP_PUT && op->state == OP_LOOKING);
 	op->state = OP_PUTTING;
+	assert(n <= LOOKUP_K);
 	op->n_targets = (uint8_t)n;
 	op->deadline_ms = NEVER; /* the transactions wake us */
 	for (size_t i = 0; i < n; i++) {
@@ -224,6 +231,8 @@ static void
 end_put(struct dht *d, struct op *op, uint64_t now_ms)
 {
 	size_t n_done = 0;
+
+	assert(op->state == OP_PUTTING);
 
 	for (unsigned i = 0; i < op->n_targets; i++) {
 		if (op->target[i].state == PUT_OPEN)
@@ -339,6 +348,7 @@ lookup_reply(struct dht *d, struct op *op, const struct rpc *rpc,
 {
 	struct lookup_node *n;
 
+	assert(rpc->use == RPC_LOOKUP && op->state == OP_LOOKING);
 	if (m->kind == KRPC_ERROR) {
 		lookup_failed(&op->look, &rpc->to);
 		return;
@@ -404,6 +414,7 @@ put_timeout(
 {
 	struct put_target *t = put_target_of(op, &rpc->to);
 
+	assert(rpc->use == RPC_PUT && op->state == OP_PUTTING);
 	if (!t || t->state != PUT_OPEN)
 		return;
 	if (t->n_sent < 2)

@@ -15,6 +15,7 @@ out_begin(struct dht *d, struct writer *ret)
 {
 	struct out *o;
 
+	assert(d->n_out <= OUT_MAX);
 	if (d->n_out == OUT_MAX)
 		return false;
 	if (d->n_out == 0)
@@ -31,6 +32,7 @@ out_commit(struct dht *d, const struct writer *w, const struct endpoint *to)
 
 	assert(d->n_out < OUT_MAX);
 	assert(w->p == o->data && !w->bad);
+	assert(w->n > 0 && to->port != 0);
 	o->to = *to;
 	o->n = (uint16_t)w->n;
 	d->n_out++;
@@ -81,6 +83,7 @@ rpc_send(
 	m->id = d->id;
 	m->read_only = d->cfg.read_only;
 	krpc_encode(m, &w);
+	assert(!w.bad); /* our own arguments are bounded */
 	out_commit(d, &w, r->to);
 	rpc->use = r->use;
 	rpc->method = m->method;
@@ -116,6 +119,7 @@ rpc_take(
 		return false;
 	if (!endpoint_eq(&rpc->to, from))
 		return false;
+	assert(d->n_rpc > 0);
 	*ret = *rpc;
 	release(d, rpc);
 	return true;

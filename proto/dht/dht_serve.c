@@ -27,6 +27,7 @@ answer_nodes(struct dht *d, const struct call *c, struct answer *a)
 {
 	if (c->query->has_want && !c->query->want[d->cfg.family])
 		return;
+	assert(c->query->has_target);
 	a->has_nodes = true;
 	a->n_nodes = table_closest(
 	    &d->table, &c->query->target, TABLE_HAND_OUT, a->node, TABLE_K);
@@ -48,6 +49,7 @@ answer_item(struct dht *d, const struct call *c, struct answer *a)
 
 	if (!i)
 		return;
+	assert(i->v_n > 0 && i->v_n <= DHT_VALUE_MAX);
 	if (i->is_mutable) {
 		a->m.has_seq = true;
 		a->m.seq = i->seq;
@@ -63,6 +65,7 @@ answer_item(struct dht *d, const struct call *c, struct answer *a)
 static void
 answer_error(struct answer *a, enum krpc_code code, const char *text)
 {
+	assert(code >= KRPC_GENERIC);
 	a->m.kind = KRPC_ERROR;
 	a->m.code = code;
 	a->m.text = span_str(text);
@@ -168,6 +171,7 @@ write_answer(struct dht *d, struct answer *a, struct writer *w)
 static void
 shrink(struct dht *d, struct answer *a, struct writer *w, size_t max)
 {
+	assert(max > 0 && a->n_nodes <= TABLE_K);
 	if (w->bad || w->n > max) {
 		if (!w->bad || a->n_nodes == 0) {
 			a->m.v = span_of(NULL, 0);

@@ -13,6 +13,8 @@ bucket_fill(struct guard_bucket *b, uint64_t rate_per_s, uint64_t burst,
 {
 	uint64_t passed_ms = now_ms > b->at_ms ? now_ms - b->at_ms : 0;
 
+	assert(rate_per_s > 0 && burst > 0);
+
 	/* After a long time it is full: no product can overflow. */
 	if (passed_ms > 3600 * 1000)
 		b->milli = burst * 1000;
@@ -28,6 +30,7 @@ bucket_take(struct guard_bucket *b, uint64_t n)
 {
 	if (b->milli < n * 1000)
 		return false;
+	assert(n <= SIZE_MAX / 1000);
 	b->milli -= n * 1000;
 	return true;
 }
@@ -36,6 +39,7 @@ void
 guard_init(
     struct guard *g, bool loopback, const struct rng *rng, uint64_t now_ms)
 {
+	assert(g && rng);
 	memset(g, 0, sizeof(*g));
 	rng_fill(rng, g->secret, sizeof(g->secret));
 	g->loopback = loopback;
@@ -76,6 +80,8 @@ source_of(struct guard *g, const struct endpoint *at, uint64_t now_ms)
 	struct guard_source *set, *oldest;
 	uint8_t key[18], hash[crypto_shorthash_BYTES];
 	size_t n_sets = GUARD_SOURCES / GUARD_WAYS;
+
+	assert(g && at);
 
 	key_of(g, at, key);
 	(void)crypto_shorthash(hash, key, sizeof(key), g->secret);
@@ -141,6 +147,7 @@ guard_excess(struct guard *g, const struct endpoint *to, size_t n_query,
 {
 	struct guard_source *s = source_of(g, to, now_ms);
 
+	assert(n_query > 0 && n > 0);
 	if (s->local || now_ms < s->proven_ms || n <= GUARD_FACTOR * n_query)
 		return true;
 	bucket_fill(&s->excess, GUARD_EXCESS, GUARD_EXCESS_BURST, now_ms);

@@ -60,6 +60,7 @@ dht_item_verify(const struct dht_item *item)
 	uint8_t buf[SIGNED_MAX];
 	struct writer w = wr_init(buf, sizeof(buf));
 
+	assert(item);
 	if (item->v_n > DHT_VALUE_MAX || item->salt_n > DHT_SALT_MAX)
 		return ERR_TOO_LONG;
 	if (item->v_n == 0 || item->seq < 0)
@@ -74,6 +75,8 @@ void
 dht_item_target(const uint8_t pk[32], struct span salt, struct target *ret)
 {
 	const struct span parts[2] = { span_of(pk, 32), salt };
+
+	assert(pk && ret);
 
 	sha1(parts, 2, ret->b);
 }

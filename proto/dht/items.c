@@ -140,6 +140,7 @@ victim(struct items *s, const struct endpoint *from)
 	struct item *farthest = NULL;
 	size_t n_own = 0;
 
+	assert(s->index.n <= ITEMS_MAX);
 	if (s->index.n < ITEMS_TIGHT)
 		return NULL;
 	for (size_t n = 0; n < ITEMS_MAX; n++) {
@@ -184,6 +185,7 @@ place(struct items *s, const struct target *target, const struct endpoint *from)
 static void
 fill(struct item *i, const struct krpc *put)
 {
+	assert(i->used && put->v.n <= sizeof(i->v));
 	i->is_mutable = put->has_k;
 	memcpy(i->k, put->k, sizeof(i->k));
 	memcpy(i->sig, put->sig, sizeof(i->sig));
@@ -217,6 +219,7 @@ items_put(struct items *s, const struct krpc *put, const struct endpoint *from,
 	} else if (put->has_k && put->seq > i->seq) {
 		fill(i, put);
 	} /* the same seq again only renews it [BEP 44] */
+	assert(nodeid_eq(&i->target, &target));
 	i->from = *from;
 	i->put_ms = now_ms;
 	if (now_ms + ITEMS_LIFE_MS < s->expire_ms)

@@ -308,6 +308,7 @@ put_ip(struct writer *w, const struct krpc *m)
 
 	if (!m->has_ip)
 		return;
+	assert(m->kind != KRPC_QUERY);
 	wr_span(&ip, endpoint_addr(&m->ip));
 	wr_u16be(&ip, m->ip.port);
 	assert(!ip.bad);
@@ -323,6 +324,7 @@ krpc_encode(const struct krpc *m, struct writer *w)
 
 	assert(m->kind >= KRPC_QUERY && m->kind <= KRPC_ERROR);
 	assert(m->t.p && m->t.n <= KRPC_T_MAX);
+	assert(m->kind != KRPC_ERROR || m->text.p);
 	be_dict(w);
 	if (m->kind == KRPC_QUERY)
 		put_arguments(w, m);
@@ -361,6 +363,8 @@ krpc_nodes_read(
 {
 	struct reader r = rd_init(raw);
 	size_t n = raw.n / krpc_node_size(family);
+
+	assert(ret && max <= KRPC_NODES_MAX);
 
 	if (raw.n % krpc_node_size(family))
 		return 0;

@@ -13,6 +13,7 @@ lookup_init(struct lookup *l, const struct target *goal, unsigned depth,
     uint64_t soft_ms, uint64_t now_ms)
 {
 	assert(soft_ms > 0 && soft_ms <= LOOKUP_SOFT_MS);
+	assert(l && goal);
 	l->goal = *goal;
 	l->started_ms = now_ms;
 	l->depth = depth;
@@ -118,6 +119,8 @@ lookup_add(
 	struct lookup_node *old = lookup_find(l, &node->at);
 	struct lookup_node n = { .node = *node, .seq = -1 };
 
+	assert(l->n <= LOOKUP_NODES_MAX && node->at.port != 0);
+
 	if (old && (!old->seed || origin == LOOKUP_SEED))
 		return false;
 	if (old) { /* a bootstrap node that others know is one of them */
@@ -142,6 +145,8 @@ lookup_next(struct lookup *l, uint64_t now_ms)
 	unsigned alpha = l->depth < LOOKUP_BLUR_DEPTH ? LOOKUP_K : LOOKUP_ALPHA;
 	unsigned in_flight = 0;
 	unsigned window = 0;
+
+	assert(l->want > 0 && l->want <= LOOKUP_NODES_MAX);
 
 	for (unsigned i = 0; i < l->n; i++) {
 		struct lookup_node *n = &l->node[i];
@@ -181,6 +186,7 @@ lookup_ask(struct lookup *l, struct lookup_node *n, const struct rng *rng,
 	assert(n->state == LOOKUP_FRESH || n->state == LOOKUP_HELPED);
 	n->blurred = n->state == LOOKUP_FRESH && !n->seed &&
 	             l->depth >= LOOKUP_BLUR_DEPTH && common + 2 < l->depth;
+	assert(l->n_asked < LOOKUP_ASKED_MAX);
 	n->state = LOOKUP_ASKED;
 	n->asked_ms = now_ms;
 	l->n_asked++;
@@ -288,6 +294,7 @@ lookup_closest(const struct lookup *l, bool with_token,
 {
 	size_t n = 0;
 
+	assert(ret && max > 0);
 	/* Sorted: seeds come last, so they only fill up. */
 	for (unsigned i = 0; i < l->n && n < max; i++)
 		if (l->node[i].state == LOOKUP_ANSWERED &&

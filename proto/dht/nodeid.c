@@ -147,6 +147,7 @@ nodeid_make(const struct endpoint *at, uint8_t salt, const struct rng *rng,
 {
 	struct target id;
 
+	assert(at && rng && ret);
 	nodeid_random(rng, &id);
 	nodeid_bind(&id, at, salt);
 	*ret = id;

@@ -69,6 +69,7 @@ static void
 remove_node(struct bucket *b, unsigned j)
 {
 	assert(j < b->n && b->n <= TABLE_K);
+	assert(b->n_spare <= TABLE_K);
 	memmove(&b->node[j], &b->node[j + 1],
 	    (size_t)(b->n - j - 1) * sizeof(b->node[0]));
 	b->n--;
@@ -152,6 +153,7 @@ add_spare(struct bucket *b, const struct table_node *n)
 	if (b->n_spare == TABLE_K)
 		remove_spare(b, 0);
 	b->spare[b->n_spare++] = *n;
+	assert(b->n == TABLE_K && b->n_spare <= TABLE_K);
 }
 
 /* The last bucket becomes two. */
@@ -166,6 +168,7 @@ split(struct table *t)
 	memset(b, 0, sizeof(*b));
 	b->touched_ms = a->touched_ms;
 	t->n_buckets++;
+	assert(a->n <= TABLE_K && a->n_spare <= TABLE_K);
 	for (unsigned j = a->n; j-- > 0;) {
 		if (nodeid_common(&t->own, &a->node[j].node.id) <= i)
 			continue;
@@ -253,6 +256,7 @@ table_answered(struct table *t, const struct krpc_node *node, uint32_t rtt_ms,
 	struct table_node *old = find(t, &node->at);
 	struct table_node n = { .node = *node };
 
+	assert(node->at.port != 0);
 	if (nodeid_eq(&node->id, &t->own))
 		return false;
 	if (old && !nodeid_eq(&old->node.id, &node->id)) {
@@ -318,6 +322,7 @@ table_failed(
 	if (!n)
 		return;
 	b = &t->bucket[index_of(t, &n->node.id)];
+	assert(n >= b->node && n < b->node + b->n);
 	n->checked_ms = now_ms;
 	n->doubt = false;
 	n->silent = 0; /* it is not get that it does not know */
@@ -367,6 +372,8 @@ keep_nearest(const struct target *goal, const struct krpc_node *node,
     struct krpc_node *ret, size_t n, size_t max)
 {
 	size_t at = n;
+
+	assert(n <= max && max > 0);
 
 	while (at > 0 && nodeid_compare(goal, &node->id, &ret[at - 1].id) < 0)
 		at--;

@@ -58,6 +58,8 @@ token_check(struct token_keys *k, const struct endpoint *from,
 	uint8_t good[TOKEN_SIZE];
 	bool found = false;
 
+	assert(k->rng && from && target);
+
 	if (token.n != TOKEN_SIZE)
 		return false;
 	turn(k, now_ms);

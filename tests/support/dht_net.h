@@ -23,6 +23,7 @@ struct dht_net {
 	uint64_t now_ms;   /* since the start; nodes see it as mono_ms */
 	uint32_t delay_ms; /* one way */
 	uint32_t loss;     /* of 1000 datagrams */
+	bool v6;           /* else IPv4 */
 	bool loopback;     /* 127.0.0.1:1000+i, else one global /16 each */
 	size_t n;          /* nodes that ever were */
 	struct dht *node[DHT_NET_MAX]; /* owned; NULL: dead */
@@ -30,6 +31,8 @@ struct dht_net {
 	struct dht_net_packet *packet; /* owned, a heap */
 	size_t n_packets, cap_packets;
 	uint64_t n_sent, bytes_sent, order;
+	uint64_t ticked_ms; /* the last tick, and how many at that time */
+	size_t n_idle;
 	/* Called for each event of each node, and each datagram; may be NULL.
 	 */
 	void (*on_event)(void *ctx, size_t i, const struct dht_event *e);

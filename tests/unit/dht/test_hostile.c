@@ -177,6 +177,7 @@ reply(size_t i, const struct krpc_node *node, struct krpc *m)
 	m->has_id = true;
 	m->id = node->id;
 	inject_krpc(&node->at, m);
+	m->t = span_of(NULL, 0);
 }
 
 /* Brings n peers into the table: each is pinged and answers. */
