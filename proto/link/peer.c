@@ -460,8 +460,12 @@ address_called(struct peer *p, const struct endpoint *e, uint64_t now_ms)
 {
 	struct address *a = address_of(p, e, now_ms);
 
-	if (a && !a->answered)
-		a->n = 0;
+	/* Two more, not three: with message 2 that is less than three times
+	 * the bytes of the call, whose source may be a lie. */
+	if (a && !a->answered && a->n > 1) {
+		a->sent_ms[0] = last_sent(a);
+		a->n = 1;
+	}
 }
 
 void

@@ -54,7 +54,7 @@ bool address_may_send(const struct address *a, uint64_t now_ms);
 void address_sent(struct address *a, uint64_t now_ms);
 void
 address_answered(struct peer *p, const struct endpoint *e, uint64_t now_ms);
-/* It called from there: we may call back as if never before. */
+/* It called from there: two messages 1 may follow. */
 void address_called(struct peer *p, const struct endpoint *e, uint64_t now_ms);
 /* What was sent since then does not count. */
 void addresses_forgive(struct peer *p, uint64_t since_ms);

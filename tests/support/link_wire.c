@@ -77,8 +77,6 @@ wire_init(struct wire *w, uint64_t seed, unsigned n_nodes)
 	test_rng_init(&w->rng, seed);
 	w->now = (struct now){ 1000000, WIRE_EPOCH_MS };
 	w->delay_ms = 10;
-	w->queue = calloc(WIRE_QUEUE_MAX, sizeof(*w->queue));
-	assert(w->queue);
 	w->n_nodes = n_nodes;
 	for (unsigned i = 0; i < n_nodes; i++)
 		make_node(w, i);
@@ -290,10 +288,18 @@ static void
 enqueue(struct wire *w, const struct endpoint *from, const struct endpoint *to,
     struct span b)
 {
-	struct wire_datagram *d = &w->queue[w->n_queue];
+	struct wire_datagram *d;
 
 	if (w->n_queue == WIRE_QUEUE_MAX)
 		return; /* a router would drop it too */
+	if (w->n_queue == w->cap_queue) {
+		w->cap_queue = w->cap_queue > 0 ? 2 * w->cap_queue : 16;
+		d = realloc(w->queue, w->cap_queue * sizeof(*d));
+		if (!d)
+			abort();
+		w->queue = d;
+	}
+	d = &w->queue[w->n_queue];
 	assert(b.n <= WIRE_DATAGRAM_MAX);
 	d->at_ms = w->now.mono_ms + w->delay_ms;
 	if (w->jitter_ms > 0)

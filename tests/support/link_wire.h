@@ -68,7 +68,7 @@ struct wire {
 	bool (*tap)(struct wire *w, struct wire_datagram *d);
 	void *tap_ctx;
 	struct wire_datagram *queue; /* owned; unordered */
-	size_t n_queue;
+	size_t n_queue, cap_queue;
 	uint64_t order;
 	uint64_t delivered;
 };
