@@ -400,6 +400,7 @@ a_full_disk_undoes_the_turn_and_recovers(void **state)
 		tempdir_free(&small);
 		free(filler);
 		skip();
+		return;
 	}
 	s = store_world_open(small.path);
 	f = fopen(tempdir_file(&small, "filler"), "w");
