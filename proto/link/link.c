@@ -239,8 +239,8 @@ links_connect(struct links *l, uint32_t peer, const struct endpoint *to,
 }
 
 void
-links_answered(struct links *l, uint32_t peer, const struct endpoint *from,
-    struct now now)
+links_answered(
+    struct links *l, uint32_t peer, const struct endpoint *from, struct now now)
 {
 	struct peer *p = peer_get(l, peer);
 
