@@ -243,7 +243,9 @@ store_commit(struct store *s)
 {
 	enum err err = s->failed ? ERR_IO : ERR_OK;
 
-	if (!err && s->in_txn)
+	if (!err && !s->in_txn)
+		return ERR_OK; /* says nothing about whether a write works */
+	if (!err)
 		err = db_exec(s, "COMMIT;");
 	if (err) {
 		store_rollback(s);
