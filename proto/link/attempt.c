@@ -480,6 +480,8 @@ accept(struct links *l, struct peer *p, struct try *t, struct session *s,
 	if (err)
 		p->cfg.ratchet = before;
 	sodium_memzero(&before, sizeof(before));
+	if (err && p->conn && p->conn->n_s == 0)
+		conn_down(l, p, err);
 	if (!err && fresh)
 		recovery_sample(&p->conn->recovery, now.mono_ms - t->at_ms);
 	return err;

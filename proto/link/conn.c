@@ -528,7 +528,8 @@ conn_deadline_ms(const struct links *l, const struct peer *p)
 		return NEVER;
 	for (uint8_t i = 0; i < c->n_s; i++) {
 		at = earlier(at, c->s[i]->deadline_ms);
-		at = earlier(at, c->s[i]->ack_ms);
+		if (session_may_send(c->s[i]))
+			at = earlier(at, c->s[i]->ack_ms);
 	}
 	at = earlier(at, c->recovery.loss_ms);
 	at = earlier(at, recovery_pto_ms(&c->recovery));

@@ -71,6 +71,16 @@ learn_static(struct intake *k)
 	return peer_bind(k->l, k->p, &k->s->s);
 }
 
+/* Two took it at once, and the other one was first: silence. */
+static bool
+invitation_is_taken(const struct intake *k)
+{
+	const struct link_peer *cfg = &k->p->cfg;
+
+	return cfg->role == LINK_INVITER && cfg->n_s > 0 &&
+	       memcmp(cfg->s[0].b, k->s->s.b, sizeof(cfg->s[0].b)) != 0;
+}
+
 static void
 take_hello(struct intake *k, const struct frame *f)
 {
@@ -80,6 +90,10 @@ take_hello(struct intake *k, const struct frame *f)
 
 	if (k->s->hello_seen)
 		return; /* a repetition: ours was not acknowledged yet */
+	if (invitation_is_taken(k)) {
+		k->drop = true;
+		return;
+	}
 	if (hello_decode(f->data, &h, instance)) {
 		refuse(k, CLOSE_FRAME_ENCODING, ERR_MALFORMED);
 		return;

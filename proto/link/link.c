@@ -124,15 +124,24 @@ links_set_self(struct links *l, const struct link_self *self)
 }
 
 static bool
+has_local(const struct links *l, const struct endpoint *e)
+{
+	for (size_t i = 0; i < l->n_local; i++) {
+		if (endpoint_eq(&l->local[i], e))
+			return true;
+	}
+	return false;
+}
+
+/* In whatever order a system lists them. */
+static bool
 same_local(const struct links *l, const struct endpoint *local, size_t n)
 {
-	if (n != l->n_local)
-		return false;
 	for (size_t i = 0; i < n; i++) {
-		if (!endpoint_eq(&l->local[i], &local[i]))
+		if (!has_local(l, &local[i]))
 			return false;
 	}
-	return true;
+	return n == l->n_local;
 }
 
 /* Our address changed: no header field may join the packets before and

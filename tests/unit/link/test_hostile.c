@@ -549,6 +549,77 @@ an_instance_names_a_link(void **state)
 	stop(&w, &r);
 }
 
+/* ---- invitations ---- */
+
+/* Shakes hands under the invitation that node 0 gave out as peer 1. */
+static bool
+shake_invited(struct raw *r, const struct link_peer *inv)
+{
+	static const struct id_pk nobody;
+	struct wire *w = r->w;
+	struct raw_m1 m = raw_m1_of(w, r->as, VICTIM);
+	struct handshake_try keys = { .id_i = &nobody };
+	struct handshake_payload_2 payload;
+	uint8_t out[PACKET_MESSAGE_1_SIZE];
+	struct handshake_attempt a;
+
+	m.reach = inv->reach;
+	m.cur = inv->rk0;
+	m.prev = inv->rk0;
+	m.flags = HANDSHAKE_INVITE;
+	raw_m1_seal(w, &m, out, &a);
+	w->tap_ctx = r;
+	wire_inject(w, VICTIM, &r->at, span_of(out, sizeof(out)));
+	keys.id_r = &w->node[VICTIM].id;
+	keys.rk[KEY_CUR] = &m.cur;
+	return r->n_in == 1 && handshake_2_open(&a, &keys, r->frames, &payload,
+	                           &r->keys) == ERR_OK;
+}
+
+static void
+say_hello(struct raw *r)
+{
+	uint8_t buf[512];
+	struct writer b = wr_init(buf, sizeof(buf));
+
+	r->w->tap_ctx = r;
+	raw_hello(r, &b);
+	raw_send(r, wr_span_of(&b));
+}
+
+/* Both get as far as a confirmed session; the first HELLO takes it. */
+static void
+two_at_once_make_one_contact_71(void **state)
+{
+	static const uint8_t ping[] = { FRAME_PING };
+	struct link_peer inv = { .role = LINK_INVITER };
+	struct raw one, two;
+	struct wire w;
+
+	(void)state;
+	wire_init(&w, test_seed(1), 3);
+	memset(inv.rk0.b, 7, sizeof(inv.rk0.b));
+	memset(inv.reach.b, 8, sizeof(inv.reach.b));
+	wire_set_peer(&w, VICTIM, 1, &inv);
+	raw_init(&one, &w, 1, VICTIM);
+	assert_true(shake_invited(&one, &inv));
+	raw_send(&one, span_of(ping, 1));
+	raw_init(&two, &w, 2, VICTIM);
+	assert_true(shake_invited(&two, &inv));
+	raw_send(&two, span_of(ping, 1));
+	say_hello(&two);
+	assert_int_equal(w.node[VICTIM].paired[1], 1);
+	assert_true(two.n_in > 0);
+	one.n_in = 0;
+	say_hello(&one);
+	assert_int_equal(one.n_in, 0); /* nothing */
+	assert_int_equal(w.node[VICTIM].paired[1], 1);
+	assert_int_equal(w.node[VICTIM].refused[1], 0);
+	assert_memory_equal(
+	    w.node[VICTIM].hello.id.b, w.node[2].id.b, sizeof(w.node[2].id.b));
+	stop(&w, &two);
+}
+
 int
 main(void)
 {
@@ -572,6 +643,7 @@ main(void)
 		cmocka_unit_test(a_hello_that_does_not_fit_closes_28),
 		cmocka_unit_test(a_longer_hello_is_taken),
 		cmocka_unit_test(an_instance_names_a_link),
+		cmocka_unit_test(two_at_once_make_one_contact_71),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
