@@ -183,7 +183,7 @@ node_set_local(
 		memcpy(n->local, local, count * sizeof(*local));
 	n->n_local = (uint8_t)count;
 	links_set_local(n->links, n->local, n->n_local, n->loopback);
-	meet_changed(n);
+	meet_all(n); /* another network: who was out of reach may not be */
 	n->unsettled = true;
 }
 

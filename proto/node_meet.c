@@ -472,7 +472,7 @@ on_address(struct node *n, enum family f, const struct endpoint *e)
 	n->has_address[f] = true;
 	n->address[f] = *e;
 	effect_event(n, NODE_ADDRESS, NULL, e, ERR_OK);
-	meet_changed(n);
+	meet_all(n); /* we moved: look and publish as after a start */
 }
 
 void
