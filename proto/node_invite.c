@@ -55,6 +55,7 @@ host_begin(struct node *n, struct host *h)
 {
 	h->live = true;
 	h->put = (struct putting){ 0 };
+	h->meet = (struct rendezvous){ 0 }; /* another one's cell was there */
 	rendezvous_start(&h->meet, n->now);
 	h->meet.look_at_ms = NEVER; /* the invited comes to us */
 	host_to_links(n, h);

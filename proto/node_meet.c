@@ -198,20 +198,28 @@ own_candidates(const struct node *n, struct endpoint *ret)
 	return count;
 }
 
+struct publication {
+	enum op_kind kind;
+	uint32_t slot;
+	const struct disc_key *disc;
+	enum cell_dir dir;
+	const struct reach_key *reach;
+	uint64_t at_s; /* Unix time */
+};
+
 /* Seals our cell for `epoch` and begins to put it in one family. */
 static bool
-put_cell(struct node *n, struct op *op, const struct reach_key *reach)
+put_cell(struct node *n, struct op *op, const struct publication *what)
 {
-	uint64_t now_s = n->now.wall_ms / 1000;
 	uint8_t nonce[CELL_NONCE_SIZE];
 	struct dht_item item = { 0 };
-	struct cell cell = { .unix_min = now_s / 60 };
+	struct cell cell = { .unix_min = what->at_s / 60 };
 	bool ok;
 
-	if (cell_seq(&op->key, now_s, &item.seq))
+	if (cell_seq(&op->key, what->at_s, &item.seq))
 		return false;
 	cell.cert = n->self.s[0].cert;
-	cell.reach = *reach;
+	cell.reach = *what->reach;
 	cell.n_candidates = own_candidates(n, cell.candidates);
 	rng_fill(&n->rng, nonce, sizeof(nonce));
 	memcpy(item.pk, op->key.pk, sizeof(item.pk));
@@ -225,21 +233,12 @@ put_cell(struct node *n, struct op *op, const struct reach_key *reach)
 	return ok;
 }
 
-struct publication {
-	enum op_kind kind;
-	uint32_t slot;
-	const struct disc_key *disc;
-	enum cell_dir dir;
-	const struct reach_key *reach;
-};
-
 /* Puts our cell in every family and every epoch of now. */
 static void
 publish(struct node *n, const struct publication *what, struct putting *put)
 {
 	uint64_t epochs[2];
-	unsigned count =
-	    cell_epochs_write(what->disc, n->now.wall_ms / 1000, epochs);
+	unsigned count = cell_epochs_write(what->disc, what->at_s, epochs);
 
 	assert(count == 1 || count == 2);
 	put->n = 0;
@@ -255,7 +254,7 @@ publish(struct node *n, const struct publication *what, struct putting *put)
 			break;
 		cell_key_derive(
 		    what->disc, what->dir, epochs[i / FAMILY_COUNT], &op->key);
-		if (put_cell(n, op, what->reach))
+		if (put_cell(n, op, what))
 			put->n++;
 		else
 			op_free(n, op);
@@ -277,6 +276,7 @@ publish_to(struct node *n, struct peer *p)
 		.disc = &p->c.disc,
 		.dir = we_are_lower(n, p) ? CELL_LOWER : CELL_HIGHER,
 		.reach = &n->self.reach,
+		.at_s = rendezvous_claim_s(&p->meet, n->now.wall_ms / 1000),
 	};
 
 	assert(!p->c.invited);
@@ -295,6 +295,7 @@ serve(struct node *n, struct host *h)
 		.disc = &h->invite.disc,
 		.dir = CELL_LOWER, /* in an invitation: the inviter */
 		.reach = &h->invite.reach,
+		.at_s = rendezvous_claim_s(&h->meet, n->now.wall_ms / 1000),
 	};
 
 	rendezvous_publishing(&h->meet, n->now);

@@ -62,6 +62,18 @@ rendezvous_publishing(struct rendezvous *r, struct now now)
 	r->publish_at_ms = now.mono_ms + PUBLISH_GAP_MS;
 }
 
+uint64_t
+rendezvous_claim_s(struct rendezvous *r, uint64_t now_s)
+{
+	uint64_t least_s = r->claimed_s + (r->stored > 0 ? 60 : 0);
+
+	if (r->claimed_s > 0 && now_s < least_s &&
+	    least_s - now_s <= PUBLISH_BACK_MAX_S)
+		now_s = least_s;
+	r->claimed_s = now_s;
+	return now_s;
+}
+
 void
 rendezvous_published(
     struct rendezvous *r, const struct rng *rng, size_t stored, struct now now)

@@ -20,15 +20,18 @@ enum {
 	PUBLISH_JITTER_MS = 300 * 1000,
 	PUBLISH_GAP_MS = 61 * 1000, /* seq counts minutes: one put each */
 	PUBLISH_RETRY_MS = 1000,    /* nobody took it: doubles like a look */
+	/* A clock set back by less is not followed: seq must rise. */
+	PUBLISH_BACK_MAX_S = 7200,
 };
 
 struct rendezvous {
 	uint64_t look_at_ms, publish_at_ms; /* monotonic; NEVER = not */
 	uint64_t looked_ms, published_ms;   /* when last; 0 = never */
-	uint32_t looks, failures;           /* since the reset; puts in a row */
-	size_t stored;                      /* nodes that took the last put */
-	bool seen;                          /* the last look found a cell */
-	bool changed;                       /* since the last put began */
+	uint64_t claimed_s;       /* Unix time in the last put; 0: none */
+	uint32_t looks, failures; /* since the reset; puts in a row */
+	size_t stored;            /* nodes that took the last put */
+	bool seen;                /* the last look found a cell */
+	bool changed;             /* since the last put began */
 	bool twice; /* the first put of a run was repeated a minute later */
 };
 
@@ -42,6 +45,9 @@ void rendezvous_changed(struct rendezvous *r, struct now now);
 void
 rendezvous_looking(struct rendezvous *r, const struct rng *rng, struct now now);
 void rendezvous_publishing(struct rendezvous *r, struct now now);
+/* The Unix time to put into a cell now: never one that nodes would take for
+ * old, although the clock was set back. */
+uint64_t rendezvous_claim_s(struct rendezvous *r, uint64_t now_s);
 /* A put ended: `stored` nodes took it. */
 void rendezvous_published(
     struct rendezvous *r, const struct rng *rng, size_t stored, struct now now);

@@ -99,6 +99,21 @@ a_change_during_a_put_is_not_forgotten(void **state)
 }
 
 static void
+a_clock_set_back_is_not_followed_into_old_cells(void **state)
+{
+	struct rendezvous r = { 0 };
+
+	(void)state;
+	assert_true(rendezvous_claim_s(&r, 100000) == 100000);
+	assert_true(rendezvous_claim_s(&r, 99990) == 100000); /* none took it */
+	r.stored = 8;
+	assert_true(rendezvous_claim_s(&r, 97000) == 100060);
+	assert_true(rendezvous_claim_s(&r, 100121) == 100121);
+	/* Set back by more: it was wrong before. */
+	assert_true(rendezvous_claim_s(&r, 90000) == 90000);
+}
+
+static void
 a_session_silences_both(void **state)
 {
 	struct rendezvous r = { 0 };
@@ -174,6 +189,8 @@ main(void)
 		cmocka_unit_test(a_put_follows_another_by_a_minute_at_least),
 		cmocka_unit_test(a_put_that_nobody_took_comes_again_soon),
 		cmocka_unit_test(a_change_during_a_put_is_not_forgotten),
+		cmocka_unit_test(
+		    a_clock_set_back_is_not_followed_into_old_cells),
 		cmocka_unit_test(a_session_silences_both),
 		cmocka_unit_test(acks_take_from_the_front_only),
 		cmocka_unit_test(a_new_link_writes_everything_again),
