@@ -66,6 +66,13 @@ sim_attack(struct sim *s)
 		return;
 	}
 	t = s->tape[dice_below(&s->dice, (uint32_t)kept)];
+	/* An invitation does not remember over a restart which message 1 it
+	 * took last: the same caller may come again. */
+	if (t.n == 168 && t.life != s->nodes[t.to].life &&
+	    s->nodes[t.to].disk.n_invites > 0) {
+		noise(s);
+		return;
+	}
 	dest = s->net.hosts[t.to].at[endpoint_family(&t.source)];
 	if (kind == ATTACK_SPOOF)
 		source = t.source;
