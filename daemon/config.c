@@ -395,10 +395,10 @@ config_item(
 		.name = k->name,
 		.type = k->type,
 		.source = sources[c->source[key]],
+		.fallback = k->fallback,
 		.restart_needed = k->restart_needed,
 	};
 	k->get(c, ret->value, sizeof(ret->value));
-	(void)snprintf(ret->fallback, sizeof(ret->fallback), "%s", k->fallback);
 }
 
 /* ---- defaults ---- */

@@ -16,12 +16,17 @@ enum {
 	CONFIG_LINE_MAX = 4096,       /* bytes of a line of the file */
 	CONFIG_FILE_MAX = 256 * 1024, /* bytes of the file */
 	CONFIG_VALUE_MAX = 1024,
+	CONFIG_ITEM_MAX = 8704, /* a whole list, one value a line */
 	CONFIG_LISTEN_MAX = 4,
 	CONFIG_BOOTSTRAP_MAX = 32,
 	CONFIG_ERROR_SIZE = 1536,
 	CONFIG_HOST_SIZE = 264, /* "host:port" and NUL */
 	CONFIG_EXIT = 78,       /* EX_CONFIG */
 };
+
+_Static_assert(
+    (int)CONFIG_ITEM_MAX >= (int)CONFIG_BOOTSTRAP_MAX * (int)CONFIG_HOST_SIZE,
+    "holds the longest list");
 
 enum config_source {
 	CONFIG_DEFAULT = 0,
@@ -82,9 +87,9 @@ struct config_item {
 	const char *name;
 	const char *type; /* "bool", "integer", "string", "list", "enum" */
 	const char *source;
-	char value[CONFIG_VALUE_MAX];    /* lists: one value a line */
-	char fallback[CONFIG_VALUE_MAX]; /* the default */
-	bool restart_needed;             /* to change it */
+	char value[CONFIG_ITEM_MAX]; /* lists: one value a line */
+	const char *fallback;        /* the default */
+	bool restart_needed;         /* to change it */
 };
 void config_item(
     const struct config *c, enum config_key key, struct config_item *ret);
