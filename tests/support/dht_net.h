@@ -15,7 +15,7 @@ struct dht_net_packet {
 	uint64_t at_ms, order;
 	struct endpoint from, to;
 	size_t n;
-	uint8_t *data; /* owned */
+	uint8_t data[1500];
 };
 
 struct dht_net {
