@@ -262,8 +262,7 @@ static void
 the_table_is_sorted_and_complete(void **state)
 {
 	struct world *w = *state;
-	struct config_item a;
-	struct config_item b;
+	static struct config_item a, b;
 
 	assert_int_equal(load_text(w, "#\n"), ERR_OK);
 	for (unsigned i = 0; i + 1 < CONFIG_KEYS; i++) {
