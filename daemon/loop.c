@@ -326,18 +326,23 @@ set_tick(struct daemon *d)
 }
 
 void
+loop_turn(struct daemon *d)
+{
+	set_tick(d);
+	if (event_base_loop(d->base, EVLOOP_ONCE) < 0) {
+		log_event(LOG_ERR, "loop-failed", "stopping");
+		daemon_stop(d, DAEMON_EX_TEMPFAIL);
+	}
+	daemon_wake(d);
+	if (daemon_has_work(d))
+		daemon_drain(d);
+}
+
+void
 loop_run(struct daemon *d)
 {
-	while (!d->stopping) {
-		set_tick(d);
-		if (event_base_loop(d->base, EVLOOP_ONCE) < 0) {
-			log_event(LOG_ERR, "loop-failed", "stopping");
-			daemon_stop(d, DAEMON_EX_TEMPFAIL);
-		}
-		daemon_wake(d);
-		if (daemon_has_work(d))
-			daemon_drain(d);
-	}
+	while (!d->stopping)
+		loop_turn(d);
 }
 
 void

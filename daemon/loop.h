@@ -7,6 +7,8 @@
 /* Makes d->base and the events of d->udp and the signals. ERR_NOMEM, ERR_IO. */
 MUST_USE enum err loop_new(struct daemon *d);
 void loop_free(struct daemon *d);
+/* One pass: waits for something to happen, and ends the turn. */
+void loop_turn(struct daemon *d);
 /* Turns until d->stopping. */
 void loop_run(struct daemon *d);
 
