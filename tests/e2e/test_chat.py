@@ -103,6 +103,50 @@ def invitation_twice(net, alice, invite):
     eve.stop()
 
 
+def invitation_race(net, alice):
+    """71: two people at once."""
+    people = [net.person("racer%d" % i) for i in range(2)]
+    before = len(alice.ctl("contact", "ls").rows())
+    invite = alice.ctl("invite", "new").rows()[0][1]
+    convs = []
+    for person in people:
+        with person.rpc() as rpc:
+            convs.append(rpc.call("invite.accept", uri=invite,
+                                  name="alice")["contact"])
+    reached = [p.ctl("send", c, "me", "--wait", "--timeout", "5",
+                     ok=False).status for p, c in zip(people, convs)]
+    check("71: of two at once one gets through", sorted(reached) == [0, 6],
+          reached)
+    check("71: and one contact came of it",
+          len(alice.ctl("contact", "ls").rows()) == before + 1)
+    for person in people:
+        person.stop()
+
+
+def sealed(net, alice):
+    """While an identity is locked nothing is received; afterwards all is."""
+    fred = net.add("fred", bootstrap=net.entry).start()
+    path = os.path.join(fred.folder, "pass")
+    with open(path, "w") as f:
+        f.write("open sesame\n")
+    fred.ctl("id", "create", "--passphrase-file", path)
+    fred.address = fred.ctl("id", "show").pairs()["address"]
+    to_fred, to_alice = net.pair(alice, fred)
+    fred.stop()
+    fred.start()
+    sent = alice.ctl("send", "fred", "psst", "--wait", "--timeout", "2",
+                     ok=False)
+    check("a locked identity receives nothing", sent.status == 6, sent.out)
+    fred.ctl("id", "unlock", "--passphrase-file", path)
+    with alice.rpc() as rpc:
+        done = rpc.call("message.wait", rpc_timeout=130, state="delivered",
+                        id=sent.rows()[0][0], timeout_ms=120000)
+    check("once it is unlocked, all that waited", done["state"] ==
+          "delivered" and seen(fred, to_alice)[-1][2] == "psst", done)
+    check("and it answers", say(fred, to_alice, "what?"))
+    fred.stop()
+
+
 def away(alice, bob, to_bob, to_alice):
     """Clean stop, kill, restart: what was sent meanwhile arrives once."""
     for how, end in (("stopped", bob.stop), ("killed", bob.kill)):
@@ -190,6 +234,8 @@ def main():
         one_sided(net, alice)
         _, invite = invitation(net, alice)
         invitation_twice(net, alice, invite)
+        invitation_race(net, alice)
+        sealed(net, alice)
         for daemon in net.daemons:
             if daemon.process:
                 check("%s stops cleanly" % daemon.name, daemon.stop() == 0)
