@@ -188,6 +188,7 @@ choose_key(struct call *k)
 		k->used = KEY_CUR;
 		return true;
 	}
+	assert(p->cfg.role == LINK_CONTACT);
 	k->used = ratchet_choose(
 	    &p->cfg.ratchet, &m->rid_cur, &m->rid_prev, &k->base);
 	k->adv = (m->flags & HANDSHAKE_ADV) && !peer_we_are_lower(k->l, p);
@@ -298,6 +299,10 @@ answer(struct call *k)
 	uint8_t out[PACKET_MESSAGE_2_SIZE];
 	struct session *s = NULL;
 
+	assert(p && (k->own->invite == NULL || k->own->invite == p));
+	assert((p->cfg.role == LINK_INVITER) == (k->own->invite == p));
+	assert(!k->adv || !peer_we_are_lower(l, p));
+	assert(p->half || l->n_half < LOAD_HALF_MAX);
 	if (seal_answer(k, out, &s))
 		return;
 	if (!store(k, s)) {
@@ -338,6 +343,7 @@ accept_message_1(struct links *l, const struct endpoint *from,
 		.l = l, .from = from, .datagram = datagram, .now = now
 	};
 
+	assert(l->has_self && datagram.n == PACKET_MESSAGE_1_SIZE);
 	own_refresh(l, now);
 	k.own = guard_of(l, datagram);
 	if (k.own && acceptable(&k))
@@ -358,6 +364,8 @@ accept_commit(
 	    s->initiator ? RATCHET_INITIATOR : RATCHET_RESPONDER;
 	bool changed = false;
 
+	assert(!s->confirmed && s->state == SESSION_OPEN);
+	assert(!s->adv || p->cfg.role == LINK_CONTACT);
 	if (s->adv)
 		changed = ratchet_commit(&p->cfg.ratchet, role,
 		    &s->keys.rk_next, now.wall_ms / 1000);
@@ -381,6 +389,7 @@ accept_confirmed(struct links *l, struct session *s, struct now now)
 	enum err err;
 
 	assert(p->half == s && s->state == SESSION_HALF);
+	assert(!s->initiator && !s->confirmed && l->n_half > 0);
 	s->state = SESSION_OPEN;
 	s->deadline_ms = now.mono_ms + SESSION_HALF_MS;
 	err = conn_adopt(l, p, s, now);

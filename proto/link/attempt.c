@@ -22,6 +22,26 @@ static const uint32_t steps_ms[] = { 0, 250, 1000, 2500, 5000, 9000 };
 
 enum { STEPS = sizeof(steps_ms) / sizeof(steps_ms[0]) };
 
+static void
+check(const struct attempt *a)
+{
+	assert(a->peer->attempt == a);
+	assert(a->peer->cfg.role != LINK_INVITER && a->peer->cfg.n_s > 0);
+	assert(a->n_to <= LINK_CANDIDATES_MAX);
+	assert(a->accepted <= a->seq);
+	assert(a->step < STEPS || a->next_ms == NEVER);
+	assert(a->end_ms != NEVER);
+	for (uint32_t i = 0; i < LINK_TRIES_MAX; i++) {
+		const struct try *t = &a->tries[i];
+
+		assert(!t->used || (t->entry.try == t && t->peer == a->peer));
+		assert(!t->used ||
+		       t->seq % LINK_TRIES_MAX == (i + 1) % LINK_TRIES_MAX);
+		assert(!t->used || t->seq <= a->seq);
+		assert(!t->used || t->hs.index == t->entry.index);
+	}
+}
+
 /* ---- life ---- */
 
 static void
@@ -79,29 +99,31 @@ attempt_knocks_at(
 static bool
 next_ts(struct links *l, struct now now, uint64_t *ret)
 {
-	uint64_t ts = now.wall_ms;
+	uint64_t ts = now.wall_ms, floor = l->ts_floor_ms;
+	/* It ranks the session, too, so it passes what answers were ranked. */
+	uint64_t last = l->ts_ms > l->rank_ms ? l->ts_ms : l->rank_ms;
 	struct out *o;
 
 	/* A clock that was far ahead and was set right again: nobody took such
 	 * a ts, so it does not bind us. */
-	if (l->ts_ms > now.wall_ms + DAY_MS) {
-		l->ts_ms = now.wall_ms;
-		l->rank_ms = now.wall_ms;
-		l->ts_floor_ms = 0;
+	if (last > now.wall_ms + DAY_MS) {
+		last = now.wall_ms;
+		floor = 0;
 	}
-	if (ts <= l->ts_ms)
-		ts = l->ts_ms + 1;
-	if (ts <= l->rank_ms) /* it ranks the session, too */
-		ts = l->rank_ms + 1;
-	if (ts > l->ts_floor_ms) {
+	if (ts <= last)
+		ts = last + 1;
+	if (ts > floor) {
 		o = out_new(LINK_OUT_TS, 0, 0);
 		if (!o)
 			return false;
-		l->ts_floor_ms = ts + LINK_TS_AHEAD_MS;
-		o->o.ts_ms = l->ts_floor_ms;
+		floor = ts + LINK_TS_AHEAD_MS;
+		o->o.ts_ms = floor;
 		out_push(l, o);
 	}
+	assert(ts > last && ts <= floor);
 	l->ts_ms = ts;
+	l->rank_ms = ts;
+	l->ts_floor_ms = floor;
 	*ret = ts;
 	return true;
 }
@@ -210,6 +232,7 @@ send_to(struct links *l, struct attempt *a, uint8_t i,
 		return false;
 	if (!out_send(l, &at->at, message, PACKET_MESSAGE_1_SIZE))
 		return false;
+	assert(address_usable(l, &at->at) || a->persist);
 	address_sent(at, now.mono_ms);
 	a->to[i].sent = true;
 	return true;
@@ -261,6 +284,7 @@ attempt_of(struct links *l, struct peer *p, struct now now)
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return NULL;
+	assert(p->cfg.role != LINK_INVITER);
 	a->peer = p;
 	a->start_ms = now.mono_ms;
 	a->end_ms = now.mono_ms + LINK_ATTEMPT_MS;
@@ -357,6 +381,7 @@ attempt_tick(struct links *l, struct peer *p, struct now now)
 
 	if (!a || now.mono_ms < attempt_deadline_ms(a))
 		return;
+	check(a);
 	peer_touch(l, p);
 	if (now.mono_ms >= a->end_ms) {
 		bool rescue = a->persist && p->conn && p->conn->rescue;
@@ -514,7 +539,8 @@ attempt_on_message_2(struct links *l, struct try *t, struct peer *p,
 	struct endpoint path;
 	struct session *s = NULL;
 
-	assert(a && t->used);
+	assert(a && t->used && t->peer == p);
+	check(a);
 	if (t->seq <= a->accepted || !answer_path(a, from, &path) ||
 	    open_answer(l, p, t, datagram, &payload, &keys)) {
 		l->stats.n_dropped++;
@@ -536,6 +562,7 @@ attempt_on_message_2(struct links *l, struct try *t, struct peer *p,
 		conn_session_free(l, s);
 		return;
 	}
+	assert(t->seq > a->accepted && p->conn);
 	a->accepted = t->seq;
 	conn_flush(l, p, now);
 }

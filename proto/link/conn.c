@@ -14,6 +14,47 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void
+session_check(const struct peer *p, const struct session *s)
+{
+	const struct conn *c = p->conn;
+
+	assert(s->peer == p && s->state != SESSION_HALF);
+	assert((s->state == SESSION_LIVE) == (s == c->cur));
+	assert((s->state == SESSION_LIVE) == (s->deadline_ms == NEVER));
+	assert(s->state == SESSION_OPEN || s->hello_seen);
+	assert(s->confirmed || s->initiator);
+	assert(!s->hello_seen || s->confirmed);
+	assert(s->udp_max >= HANDSHAKE_UDP_MIN);
+	assert(s->n_entry == s->keys.n_receive_index);
+	assert(!c->cur || c->cur->rank >= s->rank || !s->hello_seen);
+}
+
+void
+conn_check(const struct peer *p)
+{
+	const struct conn *c = p->conn;
+
+	assert(!p->half || p->half->state == SESSION_HALF);
+	assert(!p->half || (p->half->peer == p && !p->half->confirmed));
+	if (!c)
+		return;
+	assert(c->n_s <= LINK_SESSIONS_MAX);
+	for (uint8_t i = 0; i < c->n_s; i++)
+		session_check(p, c->s[i]);
+	assert(c->up == (c->cur != NULL));
+	assert(c->up == (c->out_down != NULL));
+	assert(!c->up || p->cfg.role == LINK_CONTACT);
+	assert(!c->paired || p->cfg.role != LINK_CONTACT);
+	assert(c->up || (!c->rescue && !c->probe.active));
+	assert(c->up || (c->send.end == 0 && c->receive.highest == 0));
+	assert(c->max_data >= c->receive.limit);
+	assert(c->credit >= LINK_CREDIT && c->send.next <= c->credit);
+	assert(!c->probe.active || c->probe.out <= 3 * c->probe.in);
+	assert(c->ping_after_ms >= LINK_PING_MIN_MS);
+	assert(c->ping_after_ms <= LINK_PING_MAX_MS);
+}
+
 /* ---- sessions ---- */
 
 struct session *
@@ -22,6 +63,7 @@ conn_session_new(struct links *l, struct peer *p,
 {
 	struct session *s = calloc(1, sizeof(*s));
 
+	assert(keys->n_receive_index <= PACKET_INDICES);
 	if (!s)
 		return NULL;
 	session_init(s, keys, l->rng, now.mono_ms);
@@ -44,6 +86,7 @@ conn_session_new(struct links *l, struct peer *p,
 void
 conn_session_free(struct links *l, struct session *s)
 {
+	assert(s->n_entry <= PACKET_INDICES);
 	for (uint8_t i = 0; i < s->n_entry; i++)
 		index_del(l, &s->entry[i]);
 	session_wipe(s);
@@ -127,6 +170,7 @@ conn_adopt(struct links *l, struct peer *p, struct session *s, struct now now)
 			return ERR_NOMEM;
 		p->conn = c;
 	}
+	assert(s->deadline_ms > now.mono_ms);
 	if (c->n_s == LINK_SESSIONS_MAX)
 		conn_drop_session(l, p, least(c));
 	assert(c->n_s < LINK_SESSIONS_MAX);
@@ -562,6 +606,7 @@ tick_recovery(struct links *l, struct peer *p, struct now now)
 	struct conn *c = p->conn;
 	const struct sent *oldest;
 
+	assert(c);
 	if (now.mono_ms >= c->recovery.loss_ms) {
 		recovery_on_loss_timer(&c->recovery, now.mono_ms);
 		conn_settle(l, p);

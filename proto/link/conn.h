@@ -38,6 +38,8 @@ void conn_moved(struct links *l, struct peer *p, const struct endpoint *to);
 
 void conn_tick(struct links *l, struct peer *p, struct now now);
 uint64_t conn_deadline_ms(const struct links *l, const struct peer *p);
+/* What must hold between any two calls. */
+void conn_check(const struct peer *p);
 /* Takes what recovery decided over packets. */
 void conn_settle(struct links *l, struct peer *p);
 /* Numbers of the chat streams. [SPEC §7.3] */

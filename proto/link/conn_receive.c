@@ -384,6 +384,7 @@ watch_path(struct intake *k, bool highest)
 		.next_ms = k->now.mono_ms,
 		.at_index = c->cur->at_index,
 	};
+	assert(!endpoint_eq(&b->at, &c->path));
 	if (b->at_index + 1 < c->cur->keys.n_send_index)
 		b->at_index++;
 	rng_fill(k->l->rng, b->data, sizeof(b->data));
@@ -394,6 +395,8 @@ finish(struct intake *k, uint64_t number)
 {
 	struct conn *c = k->p->conn;
 
+	assert(k->gone == (c == NULL));
+	assert(!k->breach || k->err != ERR_OK);
 	if (k->gone)
 		return;
 	if (k->breach) {
@@ -433,7 +436,8 @@ conn_receive(struct links *l, struct session *s, const struct endpoint *from,
 		return true;
 	if (!s->confirmed)
 		accept_commit(l, k.p, s, now);
-	assert(k.p->conn);
+	assert(k.p->conn && s->confirmed && s->state != SESSION_HALF);
+	conn_check(k.p);
 	k.p->conn->heard_ms = now.mono_ms;
 	k.p->conn->waiting_ms = NEVER;
 	k.p->conn->rescue = false;

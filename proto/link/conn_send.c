@@ -57,6 +57,8 @@ packet_end(struct links *l, struct peer *p, struct packet *k,
 	size_t n = bucket(k->w.n, k->w.cap);
 
 	assert(!k->w.bad && k->w.n > 0);
+	assert(n >= k->w.n && n + PACKET_OVERHEAD <= LINK_DATAGRAM_MAX);
+	assert(!k->eliciting || recovery_has_room(&c->recovery));
 	wr_zeros(&k->w, n - k->w.n);
 	k->sent.number = session_seal(k->s, l->rng, n, k->bytes);
 	k->sent.bytes = (uint16_t)(n + PACKET_OVERHEAD);
@@ -91,7 +93,9 @@ put_hello(struct links *l, struct peer *p, struct packet *k, struct now now)
 	h.reach = l->self.reach;
 	memcpy(h.db_epoch, p->cfg.db_epoch, sizeof(h.db_epoch));
 	hello_encode(&h, p->instance, body);
+	assert(k->w.n == 0); /* it stands first */
 	frame_write_hello(&k->w, body);
+	assert(!k->w.bad);
 	sodium_memzero(body, sizeof(body));
 	k->s->hello_due = false;
 	k->sent.carried |= SENT_HELLO;
@@ -109,6 +113,7 @@ put_ack(struct packet *k, struct now now)
 	if (frame_ack_size(&s->received, delay) > k->w.cap - k->w.n)
 		return;
 	frame_write_ack(&k->w, &s->received, delay);
+	assert(!k->w.bad);
 	k->sent.carried |= SENT_ACK;
 	k->sent.ack_hi = s->received.r[s->received.n - 1].hi;
 	session_acked(s);
@@ -155,6 +160,7 @@ put_stream(struct links *l, struct peer *p, struct packet *k, struct now now)
 	room = (size_t)(k->sent.stream.hi - k->sent.stream.lo);
 	if (room == 0)
 		return;
+	assert(c->up && k->s == c->cur && room <= sizeof(piece));
 	stream_send_copy(&c->send, k->sent.stream, piece);
 	frame_write_stream(
 	    &k->w, conn_stream_out(l, p), k->sent.stream.lo, room);
@@ -278,6 +284,8 @@ send_challenge(struct links *l, struct peer *p, struct now now)
 	uint64_t room = 3 * b->in - b->out, before = c->bytes_out;
 	struct packet k;
 
+	assert(b->active && b->n <= LINK_PROBES_MAX);
+	assert(b->at_index < c->cur->keys.n_send_index);
 	if (b->n == LINK_PROBES_MAX || !session_may_send(c->cur)) {
 		b->active = false;
 		return;
@@ -291,6 +299,7 @@ send_challenge(struct links *l, struct peer *p, struct now now)
 	    l, p, &b->at, room < SIZE_MAX ? (size_t)room : SIZE_MAX, &k, now);
 	c->cur->at_index = index;
 	b->out += c->bytes_out - before;
+	assert(b->out <= 3 * b->in);
 }
 
 /* ---- all that is due ---- */
@@ -320,6 +329,7 @@ conn_flush(struct links *l, struct peer *p, struct now now)
 {
 	struct conn *c = p->conn;
 
+	conn_check(p);
 	if (!c)
 		return;
 	if (c->response_due)
@@ -343,6 +353,7 @@ conn_flush(struct links *l, struct peer *p, struct now now)
 	}
 	if (!c->up)
 		c->ping_due = false;
+	conn_check(p);
 }
 
 void

@@ -89,12 +89,29 @@ links_free(struct links *l)
 	free(l);
 }
 
+static void
+check(const struct links *l)
+{
+	assert((l->out_first == NULL) == (l->out_last == NULL));
+	assert(!l->out_last || !l->out_last->next);
+	assert(!l->out_lent || !l->data_lent); /* one thing at a time */
+	assert(l->n_half <= LOAD_HALF_MAX && l->n_half <= l->n_peers);
+	assert(l->n_up <= l->n_peers && l->n_attempts <= l->n_peers);
+	assert((l->attempts == NULL) == (l->n_attempts == 0));
+	assert(l->n_peers == l->by_number.n && l->n_peers <= LINK_PEERS_MAX);
+	assert(l->timers.n <= l->n_peers);
+	assert(l->n_own <= LINK_GUARDS_MAX && l->n_local <= LINK_LOCAL_MAX);
+	assert(l->n_invite <= LINK_INVITES_MAX);
+	assert(l->ts_ms <= l->ts_floor_ms);
+}
+
 /* Every call from outside begins here: what was lent is taken back. */
 static void
 enter(struct links *l, const struct now *now)
 {
 	struct peer *p = l->data_lent;
 
+	check(l);
 	out_release(l);
 	if (now)
 		l->now_ms = now->mono_ms;
@@ -376,6 +393,7 @@ flush(struct links *l, struct now now)
 	struct peer *p;
 
 	while ((p = l->dirty) != NULL) {
+		assert(p->dirty && peer_get(l, p->number) == p);
 		l->dirty = p->next_dirty;
 		conn_flush(l, p, now);
 		p->dirty = false;
@@ -467,6 +485,7 @@ ready_next(struct links *l, struct peer *p, struct link_out *ret)
 	data = stream_receive_peek(&p->conn->receive);
 	if (data.n == 0)
 		return false;
+	assert(!l->data_lent && !l->out_lent);
 	ret->kind = LINK_OUT_DATA;
 	ret->data = data;
 	l->data_lent = p;

@@ -33,6 +33,7 @@ load_count_dh(struct load *d, uint32_t n, uint64_t now_ms)
 {
 	uint64_t second = now_ms / 1000;
 
+	assert(second >= d->second);
 	if (second != d->second) {
 		d->dh_last = second == d->second + 1 ? d->dh_now : 0;
 		d->dh_now = 0;
@@ -58,6 +59,7 @@ renew(struct load *d, uint64_t now_ms)
 {
 	uint64_t age = now_ms - d->secret_ms;
 
+	assert(d->rng && d->secret_ms <= now_ms);
 	if (d->has_secret && age < LOAD_SECRET_MS)
 		return;
 	d->has_before = d->has_secret && age < 2 * (uint64_t)LOAD_SECRET_MS;
@@ -116,6 +118,7 @@ load_may_reply(struct load *d, const struct endpoint *from, uint64_t now_ms)
 	spent = gone >= spent ? 0 : spent - (uint32_t)gone;
 	if (spent + REPLY_MS > BURST_MS)
 		return false;
+	assert(i < LOAD_SOURCES && d->source[i].at_ms <= now_ms);
 	d->source[i].at_ms = now_ms;
 	d->source[i].spent_ms = spent + REPLY_MS;
 	return true;

@@ -91,6 +91,7 @@ out_state(struct links *l, const struct peer *p)
 
 	if (!o)
 		return false;
+	assert(p->cfg.role == LINK_CONTACT);
 	o->o.ratchet = p->cfg.ratchet;
 	o->o.last_ts_ms = p->cfg.last_ts_ms;
 	out_push(l, o);
@@ -105,6 +106,7 @@ out_pop(struct links *l, struct link_out *ret)
 	assert(!l->out_lent);
 	if (!o)
 		return false;
+	assert(o->o.kind != 0 && l->out_last);
 	l->out_first = o->next;
 	if (!l->out_first)
 		l->out_last = NULL;

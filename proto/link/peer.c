@@ -132,6 +132,8 @@ peer_add(struct links *l, uint32_t number, const struct link_peer *cfg)
 		l->invite[l->n_invite++] = p;
 		l->own_stale = true;
 	}
+	assert(l->n_peers < LINK_PEERS_MAX);
+	assert(l->n_invite <= LINK_INVITES_MAX);
 	l->n_peers++;
 	return ERR_OK;
 }
@@ -168,6 +170,7 @@ void
 peer_drop(struct links *l, struct peer *p)
 {
 	assert(!p->conn && !p->attempt && !p->half);
+	assert(peer_get(l, p->number) == p);
 	assert(!p->dirty && !p->ready && l->n_peers > 0);
 	heap_remove(&l->timers, &p->timer);
 	lookups_del(l, p);
@@ -287,10 +290,10 @@ own_add(
 	/* Most messages 1 are of today. */
 	static const int order[3] = { 0, -1, 1 };
 
+	assert(s < l->self.n_s && l->n_own + 3 <= LINK_GUARDS_MAX);
 	for (size_t i = 0; i < 3; i++) {
 		struct own_guard *o = &l->own[l->n_own++];
 
-		assert(l->n_own <= LINK_GUARDS_MAX);
 		o->invite = invite;
 		o->s = s;
 		handshake_guard_derive(r, &l->self.s[s].pk,
@@ -421,6 +424,7 @@ address_may_send(const struct address *a, uint64_t now_ms)
 {
 	uint64_t oldest = UINT64_MAX;
 
+	assert(a->n <= LINK_BUDGET);
 	if (a->answered || a->n < LINK_BUDGET)
 		return true;
 	for (uint8_t i = 0; i < a->n; i++) {
@@ -435,6 +439,7 @@ address_sent(struct address *a, uint64_t now_ms)
 {
 	uint8_t oldest = 0;
 
+	assert(a->n <= LINK_BUDGET && last_sent(a) <= now_ms);
 	if (a->n < LINK_BUDGET) {
 		a->sent_ms[a->n++] = now_ms;
 		return;

@@ -37,6 +37,18 @@ flying(const struct sent *s)
 	return s->state >= IN_FLIGHT && s->state <= HOPELESS;
 }
 
+static void
+check(const struct recovery *r)
+{
+	assert(r->cap >= PACKETS_MIN && r->cap <= RECOVERY_PACKETS_MAX);
+	assert((r->cap & (r->cap - 1)) == 0);
+	assert(r->head < r->cap && r->n <= r->cap);
+	assert(r->in_flight_n + r->results <= r->n);
+	assert(r->in_flight_n > 0 || r->in_flight == 0);
+	assert(r->window >= (uint64_t)WINDOW_DATAGRAMS_MIN * r->datagram);
+	assert(!r->has_rtt || r->min_us <= r->latest_us);
+}
+
 enum err
 recovery_init(struct recovery *r, uint32_t datagram)
 {
@@ -197,6 +209,7 @@ window_shrink(struct recovery *r, uint64_t sent_ms, uint64_t now_ms)
 		return;
 	r->in_recovery_ever = true;
 	r->recovery_ms = now_ms;
+	assert(sent_ms <= now_ms);
 	r->threshold = r->window / 2;
 	r->window = r->threshold > window_min(r) ? r->threshold : window_min(r);
 }
@@ -237,7 +250,9 @@ recovery_sent(struct recovery *r, const struct sent *s)
 {
 	struct sent *to;
 
-	assert(r->n < r->cap);
+	check(r);
+	assert(r->n < r->cap && s->bytes > 0);
+	assert(s->stream.lo <= s->stream.hi);
 	r->n++;
 	to = record(r, r->n - 1);
 	*to = *s;
@@ -335,11 +350,13 @@ recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
 
 	assert(ack->n > 0 && ack->n <= RANGES_MAX);
 	largest = ack->r[ack->n - 1].hi - 1;
+	check(r);
 	for (uint32_t i = 0; i < r->n; i++) {
 		struct sent *s = record(r, i);
 
 		if (s->key != key || !flying(s))
 			continue;
+		assert(s->at_ms <= now_ms);
 		if (!ranges_has(ack, s->number)) {
 			overtake(s, largest);
 			continue;
@@ -358,12 +375,15 @@ recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
 	detect(r, now_ms);
 	if (newest_ms > r->acked_sent_ms)
 		r->acked_sent_ms = newest_ms;
+	check(r);
 }
 
 void
 recovery_on_loss_timer(struct recovery *r, uint64_t now_ms)
 {
+	check(r);
 	detect(r, now_ms);
+	assert(r->loss_ms > now_ms);
 }
 
 void
@@ -375,6 +395,7 @@ recovery_drop_key(struct recovery *r, uint32_t key)
 		if (s->key == key && flying(s))
 			settle(r, s, LOST);
 	}
+	check(r);
 }
 
 /* Moves the head past records that nobody waits for. */
@@ -409,6 +430,8 @@ recovery_result(struct recovery *r, struct sent *ret, bool *acked)
 const struct sent *
 recovery_on_pto(struct recovery *r, uint64_t now_ms)
 {
+	check(r);
+	assert(r->in_flight_n > 0); /* else there is no PTO */
 	r->pto_count++;
 	r->last_sent_ms = now_ms; /* the next one counts from here */
 	for (uint32_t i = 0; i < r->n; i++) {

@@ -12,6 +12,18 @@ next_skip(const struct session *s, const struct rng *rng)
 	       rng_below(rng, SESSION_SKIP_MAX - SESSION_SKIP_MIN);
 }
 
+static void
+check(const struct session *s)
+{
+	assert(s->next < SESSION_PACKETS_MAX);
+	assert(s->skip_at >= s->next || s->skip_at == 0);
+	assert(s->at_index < s->keys.n_send_index);
+	assert(s->keys.n_send_index <= PACKET_INDICES);
+	assert(s->unacked > 0 || s->ack_ms == NEVER);
+	assert(s->unacked == 0 || s->received.n > 0);
+	assert(!s->hello_acked || !s->hello_due);
+}
+
 void
 session_init(struct session *s, const struct handshake_keys *keys,
     const struct rng *rng, uint64_t now_ms)
@@ -46,8 +58,9 @@ session_seal(
 {
 	uint64_t number;
 
+	check(s);
 	assert(session_may_send(s));
-	assert(s->at_index < s->keys.n_send_index);
+	assert(plain_n >= PACKET_PLAIN_MIN && plain_n <= PACKET_PLAIN_MAX);
 	if (s->next == s->skip_at) {
 		s->skipped[s->n_skipped++ % SESSION_SKIPS] = s->next++;
 		s->skip_at = next_skip(s, rng);
@@ -86,6 +99,8 @@ session_received(
 	const struct ranges *got = &s->received;
 	bool in_order = got->n == 0 || number == got->r[got->n - 1].hi;
 
+	check(s);
+	assert(number < s->replay.next);
 	assert(!ranges_has(got, number));
 	if (got->n == 0 || number >= got->r[got->n - 1].hi)
 		s->largest_ms = now_ms;
@@ -109,7 +124,8 @@ session_ack_honest(const struct session *s, const struct ranges *ack)
 {
 	uint32_t n = s->n_skipped;
 
-	assert(ack->n > 0);
+	assert(ack->n > 0 && ack->n <= RANGES_MAX);
+	check(s);
 	if (ack->r[ack->n - 1].hi > s->next)
 		return false;
 	for (uint32_t i = 0; i < n && i < (uint32_t)SESSION_SKIPS; i++) {
@@ -134,4 +150,5 @@ session_acked(struct session *s)
 	s->unacked = 0;
 	s->ack_now = false;
 	s->ack_ms = NEVER;
+	check(s);
 }
