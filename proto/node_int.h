@@ -54,6 +54,9 @@ struct queued_send {
 struct putting {
 	uint8_t n;   /* under way */
 	size_t best; /* nodes that took one of them */
+	/* Somebody who knows the cell's key wrote a seq that we cannot have
+	 * written: from now on ours is found under salt "1". */
+	bool beaten, salted;
 };
 
 /* One contact, as long as it exists. */
@@ -90,9 +93,10 @@ struct op {
 	uint32_t serial; /* high half of its name */
 	enum family family;
 	uint32_t slot; /* of the contact, or of the invitation (OP_SERVE) */
-	uint8_t step;  /* LOOK: which of the two epochs */
+	uint8_t step;  /* LOOK: see next_look */
+	bool seen;     /* LOOK: there was a value, whoever made it */
 	bool opened;   /* LOOK: a cell of theirs was read */
-	struct cell_key key; /* LOOK */
+	struct cell_key key;
 };
 
 struct node {

@@ -11,6 +11,7 @@
 
 enum { VALUE_HEAD = 4 }; /* "512:" */
 static const char value_head[] = "512:";
+static const uint8_t second_salt = '1'; /* [SPEC §4.2] */
 
 /* ---- operations ---- */
 
@@ -205,6 +206,7 @@ struct publication {
 	enum cell_dir dir;
 	const struct reach_key *reach;
 	uint64_t at_s; /* Unix time */
+	bool salted;   /* under the second salt */
 };
 
 /* Seals our cell for `epoch` and begins to put it in one family. */
@@ -223,6 +225,8 @@ put_cell(struct node *n, struct op *op, const struct publication *what)
 	cell.n_candidates = own_candidates(n, cell.candidates);
 	rng_fill(&n->rng, nonce, sizeof(nonce));
 	memcpy(item.pk, op->key.pk, sizeof(item.pk));
+	if (what->salted)
+		item.salt[item.salt_n++] = second_salt;
 	memcpy(item.v, value_head, VALUE_HEAD);
 	item.v_n = VALUE_HEAD + CELL_VALUE_SIZE;
 	cell_seal(&op->key, item.seq, &cell, nonce, item.v + VALUE_HEAD);
@@ -243,6 +247,7 @@ publish(struct node *n, const struct publication *what, struct putting *put)
 	assert(count == 1 || count == 2);
 	put->n = 0;
 	put->best = 0;
+	put->beaten = false;
 	for (unsigned i = 0; i < count * FAMILY_COUNT; i++) {
 		enum family f = i % FAMILY_COUNT ? FAMILY_V6 : FAMILY_V4;
 		struct op *op;
@@ -277,6 +282,7 @@ publish_to(struct node *n, struct peer *p)
 		.dir = we_are_lower(n, p) ? CELL_LOWER : CELL_HIGHER,
 		.reach = &n->self.reach,
 		.at_s = rendezvous_claim_s(&p->meet, n->now.wall_ms / 1000),
+		.salted = p->put.salted,
 	};
 
 	assert(!p->c.invited);
@@ -296,6 +302,7 @@ serve(struct node *n, struct host *h)
 		.dir = CELL_LOWER, /* in an invitation: the inviter */
 		.reach = &h->invite.reach,
 		.at_s = rendezvous_claim_s(&h->meet, n->now.wall_ms / 1000),
+		.salted = h->put.salted,
 	};
 
 	rendezvous_publishing(&h->meet, n->now);
@@ -310,16 +317,31 @@ serve(struct node *n, struct host *h)
 static bool
 get_cell(struct node *n, const struct peer *p, struct op *op)
 {
+	struct span salt = span_of(&second_salt, op->step == 2 ? 1 : 0);
 	enum cell_dir dir = CELL_LOWER;
 	uint64_t epochs[2];
 
 	if (!p->c.invited && we_are_lower(n, p))
 		dir = CELL_HIGHER;
 	cell_epochs_read(&p->c.disc, n->now.wall_ms / 1000, epochs);
-	assert(op->step < 2);
-	cell_key_derive(&p->c.disc, dir, epochs[op->step], &op->key);
-	return dht_get(n->dht[op->family], op_name(n, op), op->key.pk,
-	           span_of(NULL, 0), n->now) == ERR_OK;
+	assert(op->step <= 2);
+	cell_key_derive(&p->c.disc, dir, epochs[op->step % 2], &op->key);
+	return dht_get(n->dht[op->family], op_name(n, op), op->key.pk, salt,
+	           n->now) == ERR_OK;
+}
+
+/*
+ * Where to look after a step that gave no cell: 0 the nearer epoch, 1 the
+ * other one, 2 the nearer one under the second salt, if there was something
+ * in the first place that is not theirs. False: that was all.
+ */
+static bool
+next_look(struct op *op)
+{
+	if (op->step == 2 || (op->step == 1 && !op->seen))
+		return false;
+	op->step++;
+	return true;
 }
 
 static void
@@ -358,6 +380,23 @@ take_cell(struct node *n, struct peer *p, const struct cell *cell)
 		peer_connect(n, p);
 }
 
+/* A value at the place of our own cell, with a seq that we never reach:
+ * somebody else knows its key. */
+static void
+on_rival(struct node *n, const struct op *op, const struct dht_item *item)
+{
+	struct peer *p = peer_by_slot(n, op->slot);
+	struct putting *put = NULL;
+
+	if (op->kind == OP_SERVE)
+		put = &n->hosts[op->slot].put;
+	else if (p != NULL)
+		put = &p->put;
+	if (put != NULL &&
+	    item->seq >= (int64_t)op->key.seq_base + CELL_MINUTES)
+		put->beaten = true;
+}
+
 static void
 on_value(struct node *n, struct op *op, const struct dht_item *item)
 {
@@ -365,6 +404,7 @@ on_value(struct node *n, struct op *op, const struct dht_item *item)
 	uint64_t now_s = n->now.wall_ms / 1000;
 	struct cell cell;
 
+	op->seen |= op->step == 0;
 	if (p == NULL || item->v_n != VALUE_HEAD + CELL_VALUE_SIZE ||
 	    memcmp(item->v, value_head, VALUE_HEAD) != 0 ||
 	    cell_open(&op->key, item->seq,
@@ -429,9 +469,7 @@ on_get_done(struct node *n, struct op *op, size_t answers)
 	struct peer *p = peer_by_slot(n, op->slot);
 
 	note_network(n, op, answers);
-
-	if (p != NULL && !op->opened && !p->online && op->step == 0) {
-		op->step = 1;
+	if (p != NULL && !op->opened && !p->online && next_look(op)) {
 		op->serial = ++n->op_serial;
 		if (get_cell(n, p, op))
 			return;
@@ -461,6 +499,11 @@ on_put_done(struct node *n, struct op *op, size_t stored)
 	if (--put->n > 0)
 		return;
 	rendezvous_published(meet, &n->rng, put->best, n->now);
+	if (put->beaten && !put->salted) {
+		put->salted = true;
+		rendezvous_elsewhere(meet, n->now);
+		effect_event(n, NODE_REFUSED, p, NULL, ERR_CONFLICT);
+	}
 	if (p != NULL)
 		meet_retime(n, p);
 }
@@ -485,6 +528,8 @@ meet_on_dht(struct node *n, enum family f, const struct dht_event *e)
 	case DHT_VALUE:
 		if (op != NULL && op->kind == OP_LOOK)
 			on_value(n, op, e->item);
+		else if (op != NULL)
+			on_rival(n, op, e->item);
 		break;
 	case DHT_GET_DONE:
 		if (op != NULL && op->kind == OP_LOOK)

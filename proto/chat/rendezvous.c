@@ -42,6 +42,14 @@ rendezvous_changed(struct rendezvous *r, struct now now)
 }
 
 void
+rendezvous_elsewhere(struct rendezvous *r, struct now now)
+{
+	r->stored = 0;
+	if (r->publish_at_ms != NEVER)
+		r->publish_at_ms = now.mono_ms;
+}
+
+void
 rendezvous_looking(struct rendezvous *r, const struct rng *rng, struct now now)
 {
 	uint64_t wait = backoff(LOOK_FIRST_MS, r->looks);

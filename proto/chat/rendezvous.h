@@ -41,6 +41,8 @@ void rendezvous_stop(struct rendezvous *r);
 void rendezvous_start(struct rendezvous *r, struct now now);
 /* What we would publish has changed. */
 void rendezvous_changed(struct rendezvous *r, struct now now);
+/* The next put goes to another place: no gap is due. */
+void rendezvous_elsewhere(struct rendezvous *r, struct now now);
 /* A look begins or is put off for want of a free lookup. */
 void
 rendezvous_looking(struct rendezvous *r, const struct rng *rng, struct now now);

@@ -10,7 +10,6 @@
 enum {
 	CELL_VERSION = 1,
 	CELL_FLAG_ID = 1,
-	CELL_MINUTES = 1680, /* an epoch and two hours on both sides */
 	CELL_AAD_SIZE = 40,
 	CANDIDATE_V4 = 4,
 	CANDIDATE_V6 = 6,

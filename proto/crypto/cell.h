@@ -16,7 +16,8 @@ enum {
 	CELL_NONCE_SIZE = 24,
 	CELL_CANDIDATES_MAX = 8,
 	CELL_EPOCH_S = 86400,
-	CELL_EDGE_S = 7200, /* also published to the neighbour epoch */
+	CELL_EDGE_S = 7200,  /* also published to the neighbour epoch */
+	CELL_MINUTES = 1680, /* an epoch and both edges: seq_base + 0..1679 */
 };
 
 /* Who writes: the lower ID (in an invitation: the inviter), or the other. */

@@ -17,6 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../e2e")]
 import lt  # noqa: E402
 from check import BUILD, check, finish, skip  # noqa: E402
+from dhtnode import DhtNode  # noqa: E402
 from net import Net  # noqa: E402
 
 CELL = os.path.join(BUILD, "tests/tools/cell")
@@ -84,8 +85,37 @@ def read(alice, bob, node):
             data, sender = door.recvfrom(2048)
             check("with a message 1", len(data) == MESSAGE_1, len(data))
             check("from the port of the daemon", sender[1] == alice.port)
-    peer = alice.call("net.peers")["items"][0]
+    peer = [p for p in alice.call("net.peers")["items"]
+            if p["name"] == "bob"][0]
     check("and says that it saw the cell", peer["meeting"]["cell_seen"], peer)
+
+
+def rival(alice, carol, node):
+    """33: somebody who knows the key of Alice's cell for Carol writes the
+    highest seq there is; Alice's cell is then found under salt "1"."""
+    now = int(time.time())
+    where = cell("key", seed_of(alice), id_of(carol), "mine", now)
+    other = DhtNode()
+    other.bootstrap(alice.port)
+    other.wait_for_nodes({alice.port, node.port})
+    put = other.put(bytes.fromhex(where["seed"]), (1 << 63) - 1, "mine!")
+    check("33: a rival takes the place of a cell", put and put["n"] > 0, put)
+    alice.ctl("contact", "add", carol.address, "--name", "carol")
+    alice.wait_event("security.warning")
+    end = time.monotonic() + ALICE_WAITS_S
+    found = None
+    while found is None and time.monotonic() < end:
+        found = node.get_mutable(bytes.fromhex(where["pk"]), salt=b"1",
+                                 timeout_s=5)
+    if check('33: the cell is found under salt "1"', found is not None):
+        opened = cell("open", seed_of(carol), id_of(alice), found[1],
+                      lt.octets(found[0]).hex(), now)
+        check("33: and is Alice's", alice.port in opened["ports"], opened)
+    carol.start()
+    carol.ctl("contact", "add", alice.address, "--name", "alice")
+    carol.wait_event("contact.ready")
+    check("33: and the two meet all the same", True)
+    other.close()
 
 
 def main():
@@ -96,6 +126,9 @@ def main():
         bob = net.add("bob").start().create_identity()
         bob.stop()  # only his key is needed: he stays away
         alice = net.add("alice").start().create_identity()
+        carol = net.add("carol", bootstrap=[alice.port])
+        carol.start().create_identity()
+        carol.stop()
         nodes = [lt.Node() for _ in range(4)]
         for node in nodes:
             node.add_node(alice.port)
@@ -107,6 +140,7 @@ def main():
         alice.ctl("contact", "add", bob.address, "--name", "bob")
         published(alice, bob, nodes[0])
         read(alice, bob, nodes[1])
+        rival(alice, carol, nodes[2])
         for node in nodes:
             node.close()
     finish()

@@ -86,6 +86,7 @@ print_key(const struct cell_key *k)
 	expanded[31] |= 64;
 	print_hex("pk", k->pk, sizeof(k->pk));
 	print_hex("sk", expanded, sizeof(expanded));
+	print_hex("seed", k->sk, 32);
 	printf("\"epoch\":%" PRIu64 "}\n", k->epoch);
 }
 
