@@ -5,10 +5,25 @@
 #include "daemon/rpc.h"
 #include "daemon/start.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 static struct daemon the_daemon;
+
+/* A second signal must not cut short the stop that the first one began, when
+ * the loop's handlers are gone. */
+static void
+block_signals(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
 
 static int
 serve(struct daemon *d)
@@ -26,6 +41,7 @@ serve(struct daemon *d)
 	daemon_drain(d);
 	sd_ready();
 	loop_run(d);
+	block_signals();
 	sd_stopping();
 	daemon_drain(d); /* what came in last is answered or lost, not half */
 	return d->exit_code;
