@@ -62,6 +62,7 @@ add_weather(struct sim *s, const struct fault *f)
 	case FAULT_CRASH:
 	case FAULT_DISK:
 	case FAULT_CLOCK:
+	case FAULT_SLEEP:
 		break;
 	}
 }
@@ -83,6 +84,8 @@ begin(struct sim *s, const struct sim_event *e)
 	struct fault *f = &story(s)->faults[e->arg];
 
 	f->active = true;
+	if (f->kind == FAULT_SLEEP)
+		sim_sleep(s, f->who, f->to_ms - s->now_ms);
 	sim_trace(
 	    s, "fault %d begins, p%u, %u", (int)f->kind, f->who, f->level);
 	set_weather(s);

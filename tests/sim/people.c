@@ -26,7 +26,7 @@ sim_add(struct sim *s, uint32_t who, uint32_t whom)
 	struct contact_id id;
 	enum err err;
 
-	if (!n->node)
+	if (!sim_is_awake(s, who))
 		return false;
 	s->check.wanted[who][whom] = true;
 	err =
@@ -45,7 +45,7 @@ sim_delete(struct sim *s, uint32_t who, uint32_t whom)
 	struct sim_node *n = &s->nodes[who];
 	enum err err;
 
-	if (!n->node)
+	if (!sim_is_awake(s, who))
 		return false;
 	if (!k)
 		return true;
@@ -85,7 +85,7 @@ sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes)
 	struct span text;
 	enum err err;
 
-	if (!n->node || !k)
+	if (!sim_is_awake(s, who) || !k)
 		return false;
 	to = k->id;
 	text = make_text(s, buf, bytes);
@@ -109,7 +109,7 @@ sim_invite(struct sim *s, uint32_t who, uint64_t ttl_s)
 	struct sim_node *n = &s->nodes[who];
 	enum err err;
 
-	if (!n->node || s->n_invites == SIM_INVITES_MAX)
+	if (!sim_is_awake(s, who) || s->n_invites == SIM_INVITES_MAX)
 		return false;
 	err = node_invite_create(n->node, ttl_s, &v->invite, sim_now(s, who));
 	if (err != ERR_OK)
@@ -131,7 +131,7 @@ sim_accept(struct sim *s, uint32_t who, uint32_t invite)
 	struct contact_id id;
 	enum err err;
 
-	if (!n->node || invite >= s->n_invites)
+	if (!sim_is_awake(s, who) || invite >= s->n_invites)
 		return false;
 	s->check.wanted[who][v->owner] = true;
 	s->check.wanted[v->owner][who] = true;
@@ -151,7 +151,7 @@ sim_revoke(struct sim *s, uint32_t invite)
 	struct sim_node *n = &s->nodes[v->owner];
 	enum err err;
 
-	if (invite >= s->n_invites || !n->node)
+	if (invite >= s->n_invites || !sim_is_awake(s, v->owner))
 		return false;
 	err = node_invite_revoke(n->node, &v->invite.id, sim_now(s, v->owner));
 	if (err != ERR_OK && err != ERR_NOT_FOUND)

@@ -246,6 +246,8 @@ scenario_plan_people(struct scenario *sc)
 		struct sim_node *n = &s->nodes[i];
 
 		n->is_behind_nat = n->is_person && dice_chance(&sc->dice, 300);
+		n->owner =
+		    dice_chance(&sc->dice, 300) ? OWNER_STEP : OWNER_BATCH;
 		if (n->is_person && dice_chance(&sc->dice, 300))
 			n->wall_offset_ms =
 			    (int64_t)dice_below(&sc->dice, 1200000) - 600000;

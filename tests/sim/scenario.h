@@ -29,8 +29,9 @@ enum fault_kind {
 	FAULT_CRASH,     /* at some effect boundary */
 	FAULT_DISK,      /* a commit fails */
 	FAULT_CLOCK,     /* wall clock jumps */
+	FAULT_SLEEP,     /* suspended for a while */
 };
-#define FAULT_KINDS 13
+#define FAULT_KINDS 14
 
 struct fault {
 	enum fault_kind kind;

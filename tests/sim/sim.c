@@ -275,6 +275,7 @@ sim_start(struct sim *s, uint32_t who)
 	n->last_tick_ms = NEVER;
 	n->crash_in = 0;
 	n->fail_commit_in = 0;
+	n->asleep_until_ms = 0;
 	n->node = node_new(&cfg, sim_now(s, who));
 	assert(n->node);
 	load(s, who);
@@ -315,6 +316,36 @@ sim_crash_for(struct sim *s, uint32_t who, uint32_t down_ms)
 	sim_at(s, s->now_ms + down_ms, start_event, who, 0, 0);
 }
 
+bool
+sim_is_awake(const struct sim *s, uint32_t who)
+{
+	const struct sim_node *n = &s->nodes[who];
+
+	return n->node && n->asleep_until_ms <= s->now_ms;
+}
+
+static void
+wake_event(struct sim *s, const struct sim_event *e)
+{
+	struct sim_node *n = &s->nodes[e->who];
+
+	if (!sim_is_awake(s, e->who))
+		return;
+	sim_trace(s, "%c%u wakes", n->is_person ? 'p' : 'c', e->who);
+	node_tick(n->node, sim_now(s, e->who));
+	sim_settle(s, e->who);
+}
+
+void
+sim_sleep(struct sim *s, uint32_t who, uint64_t ms)
+{
+	struct sim_node *n = &s->nodes[who];
+
+	sim_trace(s, "%c%u sleeps", n->is_person ? 'p' : 'c', who);
+	n->asleep_until_ms = s->now_ms + ms;
+	sim_at(s, n->asleep_until_ms, wake_event, who, 0, 0);
+}
+
 void
 sim_move(struct sim *s, uint32_t who, bool is_told)
 {
@@ -325,7 +356,7 @@ sim_move(struct sim *s, uint32_t who, bool is_told)
 		    sizeof(to.addr));
 	net_move(&s->net, who, &to);
 	sim_trace(s, "p%u moves, %s", who, is_told ? "told" : "not told");
-	if (!is_told || !s->nodes[who].node)
+	if (!is_told || !sim_is_awake(s, who))
 		return;
 	sim_set_local(s, who);
 	sim_settle(s, who);
@@ -340,8 +371,8 @@ tick(struct sim *s, uint32_t who)
 
 	if (s->now_ms == n->tick_ms)
 		n->tick_ms = NEVER;
-	if (!n->node)
-		return;
+	if (!sim_is_awake(s, who))
+		return; /* the end of its sleep ticks it */
 	if (node_deadline_ms(n->node) <= sim_now(s, who).mono_ms) {
 		n->n_ticks = n->last_tick_ms == s->now_ms ? n->n_ticks + 1 : 0;
 		n->last_tick_ms = s->now_ms;
@@ -360,7 +391,8 @@ deliver(struct sim *s, const struct net_packet *p)
 	struct node_stats after;
 	bool is_watched;
 
-	if (p->to == NET_NOBODY || p->to >= s->n_nodes || !s->nodes[p->to].node)
+	if (p->to == NET_NOBODY || p->to >= s->n_nodes ||
+	    !sim_is_awake(s, p->to))
 		return;
 	n = &s->nodes[p->to];
 	is_watched = s->tape_on && n->is_person && p->from != NET_NOBODY &&

@@ -50,7 +50,8 @@ struct sim_node {
 	/* Faults to come: at which effect boundary, at which commit from now;
 	 * 0: none. */
 	uint32_t crash_in, fail_commit_in;
-	uint32_t down_ms; /* how long that crash lasts */
+	uint32_t down_ms;         /* how long that crash lasts */
+	uint64_t asleep_until_ms; /* suspended: hears and does nothing */
 	bool online[SIM_PEOPLE_MAX];
 	uint64_t online_ms[SIM_PEOPLE_MAX]; /* last change */
 	uint64_t first_online_ms[SIM_PEOPLE_MAX];
@@ -138,6 +139,9 @@ void sim_digest(const struct sim *s, uint8_t ret[16]);
 void sim_start(struct sim *s, uint32_t who);
 void sim_crash(struct sim *s, uint32_t who); /* what is not durable is lost */
 void sim_crash_for(struct sim *s, uint32_t who, uint32_t down_ms);
+/* Suspends it, as a laptop that is closed. Its clocks go on. */
+void sim_sleep(struct sim *s, uint32_t who, uint64_t ms);
+bool sim_is_awake(const struct sim *s, uint32_t who);
 /* A new address; is_told: the node is given it, as by its system, otherwise
  * only its router knows. */
 void sim_move(struct sim *s, uint32_t who, bool is_told);
