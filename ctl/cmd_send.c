@@ -8,6 +8,7 @@
 #include "proto/api.h"
 #include "proto/base/text.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,32 +139,75 @@ print_fate(const struct ctl *ctl, const struct fate *f)
 	print_fields(ctl, f->id, f->state, when, NULL);
 }
 
-/* One message.wait; *ret is the result, or the data of the time-out. */
-static int
-wait_once(struct ctl *ctl, const struct fate *f, uint64_t ms, cJSON **ret)
+static enum err
+ask_wait(struct ctl *ctl, const struct fate *f, uint64_t ms, cJSON **ret)
 {
 	cJSON *params = cJSON_CreateObject();
-	struct ctl_outcome out;
+	uint64_t id = 0;
 
 	value_add_str(params, "id", f->id);
 	value_add_str(params, "state", f->state);
 	value_add_u64(params, "timeout_ms", ms);
-	int status = ctl_try(
-	    ctl, ms + CTL_REPLY_TIMEOUT_MS, "message.wait", params, &out);
+	enum err err = client_send(&ctl->client, "message.wait", params, &id);
 
-	if (status != CTL_DONE)
-		return status;
-	*ret = out.result;
-	if (out.error == NULL)
-		return CTL_DONE;
-	if ((int)value_u64(out.error, "code") == API_TIMEOUT) {
-		*ret =
-		    cJSON_DetachItemFromObjectCaseSensitive(out.error, "data");
-		status = CTL_TIMED_OUT;
-	} else {
-		status = report_error(ctl, out.error);
+	if (err == ERR_OK)
+		err = client_reply(&ctl->client, id,
+		    client_now_ms() + ms + CTL_REPLY_TIMEOUT_MS, ret);
+	return err;
+}
+
+/* The same over restarts of the daemon: the message is stored there. */
+static enum err
+ask_wait_again(struct ctl *ctl, const struct fate *f, uint64_t ms, cJSON **ret)
+{
+	uint64_t deadline_ms = client_now_ms() + ms;
+	int pause_ms = 0;
+
+	for (;;) {
+		uint64_t now_ms = client_now_ms();
+		enum err err = ask_wait(ctl, f,
+		    deadline_ms > now_ms ? deadline_ms - now_ms : 0, ret);
+
+		if (err != ERR_IO)
+			return err;
+		if (pause_ms == 0)
+			report_note(ctl, "btchatd is gone; waiting for it to "
+			                 "come back");
+		/* One that is being killed takes connections still. */
+		(void)poll(NULL, 0, pause_ms);
+		pause_ms = pause_ms < 1000 ? pause_ms * 2 + 1 : pause_ms;
+		err = client_await(&ctl->client, deadline_ms);
+		if (err != ERR_OK)
+			return err;
 	}
-	cJSON_Delete(out.error);
+}
+
+/* One message.wait; *ret is the result, or the data of the time-out. */
+static int
+wait_once(struct ctl *ctl, const struct fate *f, uint64_t ms, cJSON **ret)
+{
+	cJSON *doc = NULL;
+	int status = CTL_DONE;
+	enum err err = ask_wait_again(ctl, f, ms, &doc);
+
+	if (err == ERR_EXPIRED)
+		return CTL_TIMED_OUT;
+	if (err != ERR_OK) {
+		report(
+		    "the answer of btchatd makes no sense (%s)", err_name(err));
+		return CTL_NO_DAEMON;
+	}
+	const cJSON *error = value_get(doc, "error");
+
+	if (error != NULL && value_u64(error, "code") == API_TIMEOUT) {
+		status = CTL_TIMED_OUT;
+		*ret = cJSON_Duplicate(value_get(error, "data"), 1);
+	} else if (error != NULL) {
+		status = report_error(ctl, error);
+	} else {
+		*ret = cJSON_DetachItemFromObjectCaseSensitive(doc, "result");
+	}
+	cJSON_Delete(doc);
 	return status;
 }
 

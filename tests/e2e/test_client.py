@@ -232,6 +232,23 @@ def usage():
     check("version", status("--version").returncode == 0)
 
 
+def waits_go_on(folder):
+    """send --wait asks again when the daemon comes back."""
+    def handler(fake, connection, request):
+        if request["method"] == "message.wait" and len(
+                fake.seen("message.wait")) == 1:
+            threading.Thread(target=lambda: (fake.stop(), fake.start())
+                             ).start()
+            return None
+        return usual(fake, connection, request)
+
+    fake = Fake(os.path.join(folder, "wait"), handler)
+    status, out, err = run(fake.path, "send", ALICE, "x", "--wait")
+    check("send --wait outlives a restart", status == 0 and
+          "delivered" in out and len(fake.seen("message.send")) == 1,
+          status, out, err)
+
+
 def which_socket(folder):
     """-S, then $BTCHATD_SOCKET, then the user's, by runtime directory or, if
     there is none, by state directory."""
@@ -280,6 +297,7 @@ def main():
         bad_daemons(folder)
         escapes(folder)
         tail_goes_on(folder)
+        waits_go_on(folder)
         which_socket(folder)
         results_that_cannot_be_written(folder)
     finish()
