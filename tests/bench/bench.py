@@ -28,6 +28,7 @@ FIGURES = (
     ("idle_packets", "idle, one contact online", "packets/s", "< 1", "less"),
     ("idle_cpu_ms", "idle, processor time", "ms/min", "", "less"),
     ("rss_kib", "memory, resident", "KiB", "< 12288", "less"),
+    ("fsync_ms", "one fsync of 4 KiB, median", "ms", "", "less"),
     ("rtt_p50_ms", "send until delivered, median", "ms", "< 5", "less"),
     ("rtt_p99_ms", "send until delivered, 99 %", "ms", "", "less"),
     ("stored_s", "pipelined, durable at sender", "messages/s", ">= 5000",
@@ -58,6 +59,21 @@ def idle(sides, seconds):
         side.figures["idle_bytes"] = mean[1]
         side.figures["idle_cpu_ms"] = mean[2] * 60
         side.figures["rss_kib"] = side.rss_kib()
+
+
+def fsync_ms(place):
+    """What the disk asks for each of the syncs of a durable message."""
+    path = os.path.join(place, "fsync")
+    fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    took = []
+    for i in range(100):
+        os.pwrite(fd, b"x" * 4096, 4096 * i)
+        start = time.monotonic()
+        os.fsync(fd)
+        took.append(1000 * (time.monotonic() - start))
+    os.close(fd)
+    os.unlink(path)
+    return percentile(took, 0.5)
 
 
 def attempt(side, name, work):
@@ -139,6 +155,8 @@ def main():
             idle(alive, seconds)
             for side in alive:
                 attempt(side, "messages", lambda s=side: measure_messages(s))
+            if "btchat" in sides: # Tox writes nothing
+                sides["btchat"].figures["fsync_ms"] = fsync_ms(place)
         finally:
             for side in sides.values():
                 side.stop()
