@@ -249,7 +249,7 @@ dead_nodes_leave_the_tables_in_the_end(void **state)
 }
 
 static void
-the_first_value_comes_before_the_end_and_a_higher_one_after_it(void **state)
+the_first_value_comes_before_the_end_a_higher_one_after(void **state)
 {
 	struct dht_item old, new;
 
@@ -301,7 +301,7 @@ main(void)
 		cmocka_unit_test(an_address_change_gives_a_new_id_that_fits),
 		cmocka_unit_test(dead_nodes_leave_the_tables_in_the_end),
 		cmocka_unit_test(
-		    the_first_value_comes_before_the_end_and_a_higher_one_after_it),
+		    the_first_value_comes_before_the_end_a_higher_one_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
