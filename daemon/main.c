@@ -43,6 +43,9 @@ serve(struct daemon *d)
 	loop_run(d);
 	block_signals();
 	sd_stopping();
+	daemon_wake(d);
+	if (d->node)
+		node_stop(d->node, d->now);
 	daemon_drain(d); /* what came in last is answered or lost, not half */
 	return d->exit_code;
 }

@@ -223,6 +223,17 @@ save_dht(struct node *n)
 	effect_change(n, &c);
 }
 
+void
+node_stop(struct node *n, struct now now)
+{
+	n->now = now;
+	for (size_t i = 0; i < n->peers_cap; i++)
+		if (n->peers[i] != NULL && n->peers[i]->online)
+			links_remove_peer(n->links, n->peers[i]->slot, now);
+	save_dht(n);
+	n->unsettled = true;
+}
+
 static void
 refresh(struct node *n)
 {

@@ -60,6 +60,10 @@ node_load_outbox(struct node *n, const struct node_message *m, struct now now);
 void node_load_dht(
     struct node *n, const struct endpoint *nodes, size_t count, struct now now);
 
+/* A clean end: closes the sessions, so that contacts need not wait to see us
+ * gone, and saves the DHT table. Pop the effects once more, then free. */
+void node_stop(struct node *n, struct now now);
+
 /* ---- network ---- */
 
 void node_bootstrap(struct node *n, const struct endpoint *to, struct now now);

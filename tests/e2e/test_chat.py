@@ -219,6 +219,19 @@ def same_client_id(alice, bob, to_bob, to_alice):
     bob.wait_event("message.new", conv=to_alice, text="once")
 
 
+def goodbye(alice, bob, to_bob):
+    """A clean stop is told: nobody has to time out."""
+    with alice.rpc() as rpc:
+        rpc.call("events.subscribe", since="now", convs=[to_bob])
+        bob.stop()
+        for event in rpc.events(timeout=20):
+            if event["type"] == "presence":
+                break
+        check("a clean stop is seen at once",
+              event["type"] == "presence" and not event["data"]["online"],
+              event)
+
+
 def main():
     need_build()
     with Net() as net:
@@ -236,6 +249,7 @@ def main():
         invitation_twice(net, alice, invite)
         invitation_race(net, alice)
         sealed(net, alice)
+        goodbye(alice, bob, to_bob)
         for daemon in net.daemons:
             if daemon.process:
                 check("%s stops cleanly" % daemon.name, daemon.stop() == 0)
