@@ -35,6 +35,7 @@ node_new(const struct node_config *cfg, struct now now)
 	n->loopback = cfg->loopback;
 	n->save_dht_ms = now.mono_ms + NODE_SAVE_DHT_MS / 10;
 	n->refresh_ms = now.mono_ms + NODE_REFRESH_MS;
+	n->clock_ms = now.wall_ms - now.mono_ms;
 	map_init(&n->by_id, sizeof(struct contact_id), &n->rng);
 	map_init(&n->by_pk, sizeof(struct id_pk), &n->rng);
 	n->links = links_new(&n->rng, now);
@@ -249,10 +250,27 @@ refresh(struct node *n)
 	hosts_refresh(n);
 }
 
+/* Epochs and certificates are bound to the wall clock. When it was set, keys
+ * and cells of before are not what others look for now. */
+static void
+watch_clock(struct node *n)
+{
+	uint64_t at = n->now.wall_ms - n->now.mono_ms;
+	uint64_t ahead = at - n->clock_ms, behind = n->clock_ms - at;
+
+	if (ahead < NODE_CLOCK_SET_MS || behind < NODE_CLOCK_SET_MS)
+		return;
+	n->clock_ms = at;
+	n->refresh_ms = n->now.mono_ms + NODE_REFRESH_MS;
+	refresh(n);
+	meet_all(n);
+}
+
 void
 node_tick(struct node *n, struct now now)
 {
 	n->now = now;
+	watch_clock(n);
 	for (int f = 0; f < FAMILY_COUNT; f++)
 		if (n->dht[f] != NULL &&
 		    dht_deadline_ms(n->dht[f]) <= now.mono_ms)

@@ -164,6 +164,9 @@ peer_connect(struct node *n, struct peer *p)
 	if (p->c.n_s > 0 && p->c.n_candidates > 0)
 		links_connect(n->links, number, p->c.candidates,
 		    p->c.n_candidates, n->now);
+	if (p->crossed) /* they may have taken the root that we missed */
+		links_connect(n->links, PEER_PAIRING + p->slot, p->c.candidates,
+		    p->c.n_candidates, n->now);
 }
 
 void
@@ -223,6 +226,7 @@ on_up(struct node *n, struct peer *p, const struct link_out *out)
 		links_remove_peer(n->links, PEER_PAIRING + p->slot, n->now);
 		p->pairing = false;
 	}
+	p->crossed = false;
 	hosts_met(n, p);
 	if (!p->c.ready) {
 		p->c.ready = true;

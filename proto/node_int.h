@@ -22,7 +22,8 @@ enum {
 	NODE_SETTLE_ROUNDS = 64, /* a settle ends by itself far earlier */
 	NODE_SAVE_DHT_MS = 10 * 60 * 1000,
 	NODE_REFRESH_MS = 3600 * 1000, /* own keys, expiries */
-	NODE_AWAY_MS = 5000,      /* between looks while no DHT node answers */
+	NODE_AWAY_MS = 5000, /* between looks while no DHT node answers */
+	NODE_CLOCK_SET_MS = 5 * 60 * 1000, /* more: the wall clock was set */
 	NODE_SHUN_MS = 60 * 1000, /* no session with who broke a rule in one */
 };
 
@@ -71,7 +72,10 @@ struct peer {
 	bool dirty;                          /* its record is to be stored */
 	bool work; /* something may be written to its stream */
 	bool online, ack_due;
-	bool pairing;              /* a pairing peer is set up in links */
+	bool pairing; /* a pairing peer is set up in links */
+	/* Our invitation gave the root while we were taking theirs, whose root
+	 * goes before it if it comes yet: theirs is the lower ID. */
+	bool crossed;
 	struct endpoint path;      /* online */
 	uint64_t shunned_until_ms; /* broke a rule: no link before; 0: none */
 	struct putting put;
@@ -122,6 +126,7 @@ struct node {
 	bool has_address[FAMILY_COUNT];
 	struct endpoint address[FAMILY_COUNT]; /* ours, as seen by others */
 	uint64_t save_dht_ms, refresh_ms;
+	uint64_t clock_ms; /* wall clock at mono 0, modulo 2^64 */
 	/* Whether nodes answered the last lookup, in each family. With none at
 	 * all the network is away; one contact goes on looking quickly. */
 	bool heard[FAMILY_COUNT];

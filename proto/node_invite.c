@@ -220,6 +220,26 @@ take_pairing(struct node *n, struct peer *p, const struct link_out *out)
 	meet_start(n, p);
 }
 
+/*
+ * The invited took our invitation. If we are taking theirs meanwhile, both
+ * must end with one root: the one that the lower ID's invitation gives, if
+ * that gives any. [SPEC §4.1]
+ */
+static void
+take_as_inviter(struct node *n, struct peer *p, const struct link_out *out)
+{
+	bool lower = id_cmp(&n->self.id, &p->c.pk) < 0;
+
+	if (!lower && p->pairing && !p->c.invited && !p->crossed)
+		return; /* it has given it */
+	if (lower && p->pairing) {
+		links_remove_peer(n->links, PEER_PAIRING + p->slot, n->now);
+		p->pairing = false;
+	}
+	p->crossed = p->pairing;
+	take_pairing(n, p, out);
+}
+
 void
 invite_on_paired(struct node *n, const struct link_out *out)
 {
@@ -236,7 +256,7 @@ invite_on_paired(struct node *n, const struct link_out *out)
 		effect_event(n, NODE_REFUSED, NULL, NULL, ERR_LIMIT);
 		return;
 	}
-	take_pairing(n, p, out);
+	take_as_inviter(n, p, out);
 	first = !h->invite.used;
 	h->invite.used = true;
 	h->invite.contact = p->c.id;
@@ -253,9 +273,10 @@ pairing_on_paired(struct node *n, const struct link_out *out)
 {
 	struct peer *p = peer_by_slot(n, out->peer - PEER_PAIRING);
 
-	if (p == NULL || !p->c.invited)
+	if (p == NULL || !(p->c.invited || p->crossed))
 		return;
 	assert(p->pairing);
+	p->crossed = false;
 	take_pairing(n, p, out);
 	peer_connect(n, p);
 }

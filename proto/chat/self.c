@@ -26,14 +26,21 @@ static_derive(struct self *s, struct self_static *k)
 static void
 add_static(struct self *s, const struct rng *rng, uint64_t now_s)
 {
-	uint32_t gen = s->n_s > 0 ? s->s[0].gen + 1 : 1;
+	uint64_t made_s =
+	    now_s > SELF_CLOCK_FLOOR_S ? now_s : SELF_CLOCK_FLOOR_S;
+	uint64_t gen = made_s - SELF_CLOCK_FLOOR_S + 1;
 
+	/* By the clock, so that one who lost his store begins above what his
+	 * contacts know of him; but never back. [SPEC §4.2] */
+	if (s->n_s > 0 && gen <= s->s[0].gen)
+		gen = (uint64_t)s->s[0].gen + 1;
+	if (gen > UINT32_MAX)
+		gen = UINT32_MAX;
 	if (s->n_s == SELF_STATICS_MAX)
 		s->n_s--;
 	memmove(&s->s[1], &s->s[0], s->n_s * sizeof(s->s[0]));
-	s->s[0] = (struct self_static){ .gen = gen };
-	s->s[0].made_s =
-	    now_s > SELF_CLOCK_FLOOR_S ? now_s : SELF_CLOCK_FLOOR_S;
+	s->s[0] = (struct self_static){ .gen = (uint32_t)gen };
+	s->s[0].made_s = made_s;
 	rng_fill(rng, s->s[0].sk.b, sizeof(s->s[0].sk.b));
 	static_derive(s, &s->s[0]);
 	s->n_s++;

@@ -184,7 +184,7 @@ static_keys_are_renewed_and_dropped_in_time(void **state)
 	assert_int_equal(s.n_s, 1);
 	assert_true(self_refresh(&s, &dice.rng, NOW_S + SELF_RENEW_S));
 	assert_int_equal(s.n_s, 2);
-	assert_int_equal(s.s[0].gen, 2);
+	assert_true(s.s[0].gen > s.s[1].gen);
 	assert_memory_equal(s.s[1].pk.b, first.b, 32);
 	/* Kept 180 d after it was replaced, and no day longer. */
 	for (uint64_t t = NOW_S + 2 * SELF_RENEW_S;
@@ -194,6 +194,25 @@ static_keys_are_renewed_and_dropped_in_time(void **state)
 	(void)self_refresh(
 	    &s, &dice.rng, NOW_S + SELF_RENEW_S + SELF_KEEP_S + 1);
 	assert_memory_not_equal(s.s[s.n_s - 1].pk.b, first.b, 32);
+}
+
+/* Who lost his store but not his key is taken by those who know him; also
+ * after the clock was far ahead once. */
+static void
+who_begins_anew_is_newer(void **state)
+{
+	struct id_seed seed = { { 8 } };
+	struct self before, after;
+
+	(void)state;
+	make_self(&before, 8);
+	self_init(&after, &seed, &dice.rng, NOW_S + 1);
+	assert_true(after.s[0].gen > before.s[0].gen);
+	assert_true(self_refresh(
+	    &after, &dice.rng, NOW_S + UINT64_C(10) * 365 * 86400));
+	before = after;
+	assert_true(self_refresh(&after, &dice.rng, NOW_S + 2));
+	assert_true(after.s[0].gen > before.s[0].gen);
 }
 
 static void
@@ -253,6 +272,7 @@ main(void)
 		cmocka_unit_test(hostile_28_a_generation_never_goes_back),
 		cmocka_unit_test(the_last_path_is_tried_first),
 		cmocka_unit_test(static_keys_are_renewed_and_dropped_in_time),
+		cmocka_unit_test(who_begins_anew_is_newer),
 		cmocka_unit_test(oneself_comes_back_with_the_same_certificate),
 		cmocka_unit_test(a_used_invitation_comes_back_used),
 	};
