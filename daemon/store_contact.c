@@ -306,9 +306,9 @@ store_count(struct store *s, struct store_counts *ret)
 	    " (SELECT count(*) FROM message INDEXED BY message_outbox"
 	    "  WHERE state IN (1, 2)),"
 	    " (SELECT coalesce(max(row), 0) FROM message)"
-	    " FROM (SELECT"
+	    " FROM (SELECT iif(v.last <= v.read, 0,"
 	    "  (SELECT count(*) FROM message INDEXED BY message_in"
-	    "   WHERE contact = v.contact AND state = 5 AND row > v.read) AS n"
+	    "   WHERE contact = v.contact AND state = 5 AND row > v.read)) AS n"
 	    "  FROM conv v)");
 	enum err err = db_row(&q);
 
