@@ -284,6 +284,19 @@ write_and_commit(struct store *s, const char *sql)
 	return store_commit(s);
 }
 
+/* What is in the log goes to the database and gives its room back: a log that
+ * filled the disk would otherwise stay in the way for ever. */
+static enum err
+empty_log(struct store *s)
+{
+	int rc = sqlite3_wal_checkpoint_v2(
+	    s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+	if (rc == SQLITE_OK)
+		return ERR_OK;
+	return db_fail(s, sqlite3_extended_errcode(s->db));
+}
+
 enum err
 store_probe(struct store *s)
 {
@@ -294,7 +307,9 @@ store_probe(struct store *s)
 	enum err err;
 
 	assert(!store_dirty(s));
-	err = write_and_commit(s, put);
+	err = empty_log(s);
+	if (!err)
+		err = write_and_commit(s, put);
 	if (!err)
 		err = write_and_commit(s, del);
 	return err;

@@ -250,7 +250,7 @@ reopen_store(struct daemon *d)
 	struct store *fresh = NULL;
 
 	if (store_error(d->store) == API_STORAGE_FULL)
-		return ERR_OK;
+		goto out;
 	store_close(d->store);
 	if (store_open(d->config.state, &fresh, why)) {
 		/* Nothing works without it. A crash is what all of this is
@@ -261,6 +261,7 @@ reopen_store(struct daemon *d)
 	}
 	d->store = fresh;
 	d->tampered = 0;
+out: /* the turn that was lost may have been the one that told it its key */
 	if (keyring_state(d->keyring) != KEYRING_OPEN)
 		return ERR_OK;
 	return store_set_key(d->store, keyring_store_key(d->keyring));

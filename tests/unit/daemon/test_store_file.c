@@ -439,6 +439,58 @@ a_full_disk_undoes_the_turn_and_recovers(void **state)
 	free(filler);
 }
 
+static unsigned
+write_until_full(struct store *s, unsigned from)
+{
+	for (unsigned n = from;; n++) {
+		struct store_message m = message(1, n, "until it is full");
+
+		assert_true(n < 100000);
+		if (store_message_add(s, &m) || store_commit(s)) {
+			store_rollback(s);
+			return n;
+		}
+	}
+}
+
+/* The log itself took the room; the little that somebody makes is enough to
+ * get all of it back. */
+static void
+a_log_that_fills_the_disk_is_emptied(void **state)
+{
+	struct tempdir small = tempdir_new();
+	static uint8_t filler[256 * 1024];
+	struct store *s;
+	unsigned n;
+	unsigned more;
+	FILE *f;
+
+	(void)state;
+	if (geteuid() != 0 ||
+	    mount("tmpfs", small.path, "tmpfs", MS_NOSUID | MS_NODEV,
+	        "size=1200k,mode=0700")) {
+		print_message("no tmpfs of our own: skipped\n");
+		tempdir_free(&small);
+		skip();
+		return;
+	}
+	s = store_world_open(small.path);
+	f = fopen(tempdir_file(&small, "filler"), "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(filler, 1, sizeof(filler), f), sizeof(filler));
+	assert_int_equal(fclose(f), 0);
+	n = write_until_full(s, 1);
+	assert_true(n > 10);
+	assert_int_equal(unlink(tempdir_file(&small, "filler")), 0);
+	assert_int_equal(store_probe(s), ERR_OK);
+	more = write_until_full(s, n) - n;
+	print_message("%u messages, then %u\n", n - 1, more);
+	assert_true(more > n / 2);
+	store_close(s);
+	assert_int_equal(umount(small.path), 0);
+	tempdir_free(&small);
+}
+
 /* ---- plans and speed ---- */
 
 static int
@@ -531,6 +583,7 @@ main(void)
 		T(what_is_not_committed_is_not_there),
 		T(kill_nine_loses_nothing_that_was_acknowledged),
 		T(a_full_disk_undoes_the_turn_and_recovers),
+		T(a_log_that_fills_the_disk_is_emptied),
 		T(large_queries_use_indexes),
 		T(inserting_is_fast),
 	};
