@@ -1,6 +1,6 @@
 #!/bin/sh
 # hostile.sh: every hostile input that what is built must withstand has a test
-# that carries its number: hostile_NN in its name, "hostile NN" beside it, or
+# that carries its number: hostile_NN in its name, "hostile input NN" beside it, or
 # "NN: " at the begin of a claim of an e2e test.
 # The numbers are those of tests/HOSTILE.md.
 set -u
@@ -9,7 +9,7 @@ want="1 2 3 4 5 6 7 8 9 10 12 13 14 15 17 18 21 22 23 24 25 26 27 28
 31 32 33 34 35 37 38 39 40 41 42 43 45 46 47 53 70 71 72"
 bad=0
 for n in $want; do
-	if ! grep -rqE "hostile[_ ]0*$n([^0-9]|\$)" tests/unit tests/sim \
+	if ! grep -rqiE "hostile( inputs?)?[_ ]0*$n([^0-9]|\$)" tests/unit tests/sim \
 	    tests/e2e tests/interop tests/fuzz 2>/dev/null &&
 	    ! grep -qE "\"([0-9]+: )*$n: " tests/e2e/*.py; then
 		echo "hostile.sh: no test carries number $n"

@@ -69,7 +69,7 @@ closes_w(const struct writer *w, uint64_t code)
 }
 
 static void
-unknown_frames_close_21(void **state)
+hostile_21_unknown_frames_close(void **state)
 {
 	static const uint8_t types[] = { 0x03, 0x06, 0x07, 0x14, 0x15, 0x16,
 		0x17, 0x18, 0x19, 0x1d, 0x1e, 0x1f, 0x30, 0x31, 0x39, 0x3c,
@@ -84,7 +84,7 @@ unknown_frames_close_21(void **state)
 }
 
 static void
-bad_lengths_close_21(void **state)
+hostile_21_bad_lengths_close(void **state)
 {
 	/* STREAM with a length past the end; a long form of a short number;
 	 * CONNECTION_CLOSE with a reason past the end. */
@@ -101,7 +101,7 @@ bad_lengths_close_21(void **state)
 }
 
 static void
-too_many_frames_close_21(void **state)
+hostile_21_too_many_frames_close(void **state)
 {
 	uint8_t b[1024];
 
@@ -111,7 +111,7 @@ too_many_frames_close_21(void **state)
 }
 
 static void
-data_over_the_window_closes_22(void **state)
+hostile_22_data_over_the_window_closes(void **state)
 {
 	uint8_t buf[128];
 	struct wire w;
@@ -134,7 +134,7 @@ data_over_the_window_closes_22(void **state)
 }
 
 static void
-other_bytes_at_the_same_place_close_22(void **state)
+hostile_22_other_bytes_at_the_same_place_close(void **state)
 {
 	uint8_t buf[128];
 	struct writer b = wr_init(buf, sizeof(buf));
@@ -161,7 +161,7 @@ other_bytes_at_the_same_place_close_22(void **state)
 }
 
 static void
-gaps_without_end_close_22(void **state)
+hostile_22_gaps_without_end_close(void **state)
 {
 	struct wire w;
 	struct raw r;
@@ -186,7 +186,7 @@ gaps_without_end_close_22(void **state)
 }
 
 static void
-final_sizes_must_agree_22(void **state)
+hostile_22_final_sizes_must_agree(void **state)
 {
 	uint8_t buf[128];
 	struct writer b = wr_init(buf, sizeof(buf));
@@ -217,7 +217,7 @@ final_sizes_must_agree_22(void **state)
 }
 
 static void
-an_ack_of_what_was_never_sent_closes_23(void **state)
+hostile_23_an_ack_of_what_was_never_sent_closes(void **state)
 {
 	uint8_t buf[64];
 	struct writer b = wr_init(buf, sizeof(buf));
@@ -232,7 +232,7 @@ an_ack_of_what_was_never_sent_closes_23(void **state)
 /* Acknowledges everything up to the last number that came: sooner or later a
  * left-out one is among them. */
 static void
-an_ack_of_a_skipped_number_closes_23(void **state)
+hostile_23_an_ack_of_a_skipped_number_closes(void **state)
 {
 	struct wire w;
 	struct raw r;
@@ -259,7 +259,7 @@ an_ack_of_a_skipped_number_closes_23(void **state)
 }
 
 static void
-an_ack_of_too_many_ranges_closes_23(void **state)
+hostile_23_an_ack_of_too_many_ranges_closes(void **state)
 {
 	uint8_t buf[1024];
 	struct writer b = wr_init(buf, sizeof(buf));
@@ -281,7 +281,7 @@ an_ack_of_too_many_ranges_closes_23(void **state)
 }
 
 static void
-other_streams_close_24(void **state)
+hostile_24_other_streams_close(void **state)
 {
 	struct wire w;
 	struct raw r;
@@ -356,7 +356,7 @@ nothing_counts_before_hello(void **state)
 }
 
 static void
-counters_are_taken_once_17(void **state)
+hostile_17_counters_are_taken_once(void **state)
 {
 	static const uint8_t ping[] = { FRAME_PING };
 	struct span p = span_of(ping, sizeof(ping));
@@ -388,7 +388,7 @@ counters_are_taken_once_17(void **state)
 /* Somebody is faster with a copy from his own address: he gets a challenge,
  * not the traffic. */
 static void
-a_hijacker_gets_a_challenge_only_18(void **state)
+hostile_18_a_hijacker_gets_a_challenge_only(void **state)
 {
 	static const uint8_t ping[] = { FRAME_PING };
 	struct link_info info;
@@ -494,7 +494,7 @@ lies(const struct lie *lie)
 }
 
 static void
-a_hello_that_does_not_fit_closes_28(void **state)
+hostile_28_a_hello_that_does_not_fit_closes(void **state)
 {
 	const struct lie all[] = { { .other_id = true }, { .other_s = true },
 		{ .expired = true }, { .bent = true }, { .own_id = true } };
@@ -589,7 +589,7 @@ say_hello(struct raw *r)
 
 /* Both get as far as a confirmed session; the first HELLO takes it. */
 static void
-two_at_once_make_one_contact_71(void **state)
+hostile_71_two_at_once_make_one_contact(void **state)
 {
 	static const uint8_t ping[] = { FRAME_PING };
 	struct link_peer inv = { .role = LINK_INVITER };
@@ -624,26 +624,28 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(unknown_frames_close_21),
-		cmocka_unit_test(bad_lengths_close_21),
-		cmocka_unit_test(too_many_frames_close_21),
-		cmocka_unit_test(data_over_the_window_closes_22),
-		cmocka_unit_test(other_bytes_at_the_same_place_close_22),
-		cmocka_unit_test(gaps_without_end_close_22),
-		cmocka_unit_test(final_sizes_must_agree_22),
-		cmocka_unit_test(an_ack_of_what_was_never_sent_closes_23),
-		cmocka_unit_test(an_ack_of_a_skipped_number_closes_23),
-		cmocka_unit_test(an_ack_of_too_many_ranges_closes_23),
-		cmocka_unit_test(other_streams_close_24),
+		cmocka_unit_test(hostile_21_unknown_frames_close),
+		cmocka_unit_test(hostile_21_bad_lengths_close),
+		cmocka_unit_test(hostile_21_too_many_frames_close),
+		cmocka_unit_test(hostile_22_data_over_the_window_closes),
+		cmocka_unit_test(
+		    hostile_22_other_bytes_at_the_same_place_close),
+		cmocka_unit_test(hostile_22_gaps_without_end_close),
+		cmocka_unit_test(hostile_22_final_sizes_must_agree),
+		cmocka_unit_test(
+		    hostile_23_an_ack_of_what_was_never_sent_closes),
+		cmocka_unit_test(hostile_23_an_ack_of_a_skipped_number_closes),
+		cmocka_unit_test(hostile_23_an_ack_of_too_many_ranges_closes),
+		cmocka_unit_test(hostile_24_other_streams_close),
 		cmocka_unit_test(resets_and_stops_close),
 		cmocka_unit_test(nothing_counts_before_hello),
-		cmocka_unit_test(counters_are_taken_once_17),
-		cmocka_unit_test(a_hijacker_gets_a_challenge_only_18),
+		cmocka_unit_test(hostile_17_counters_are_taken_once),
+		cmocka_unit_test(hostile_18_a_hijacker_gets_a_challenge_only),
 		cmocka_unit_test(a_proven_path_is_taken),
-		cmocka_unit_test(a_hello_that_does_not_fit_closes_28),
+		cmocka_unit_test(hostile_28_a_hello_that_does_not_fit_closes),
 		cmocka_unit_test(a_longer_hello_is_taken),
 		cmocka_unit_test(an_instance_names_a_link),
-		cmocka_unit_test(two_at_once_make_one_contact_71),
+		cmocka_unit_test(hostile_71_two_at_once_make_one_contact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,7 +117,7 @@ a_bad_wire_delivers_everything(void **state)
 
 /* 14: whatever the timing, one link, and soon. */
 static void
-both_at_once_make_one_link(void **state)
+hostile_14_both_at_once_make_one_link(void **state)
 {
 	unsigned rounds = test_rounds(1000);
 
@@ -388,7 +388,7 @@ cut_after(uint64_t seed, unsigned pass, unsigned victims, unsigned next)
 }
 
 static void
-a_crash_between_steps_needs_no_fallback(void **state)
+hostile_15_a_crash_between_steps_needs_no_fallback(void **state)
 {
 	(void)state;
 	for (unsigned pass = 0; pass < 9; pass++) {
@@ -427,7 +427,7 @@ delayed_copies_do_no_harm(void **state)
 
 /* 16: one side restored from an old copy. */
 static void
-a_restored_database_falls_back_once(void **state)
+hostile_16_a_restored_database_falls_back_once(void **state)
 {
 	(void)state;
 	for (unsigned who = 0; who < 2; who++) {
@@ -565,7 +565,7 @@ an_invitation_pairs_two(void **state)
 
 /* 71: whoever comes second gets nothing, not even a packet. */
 static void
-an_invitation_is_for_one(void **state)
+hostile_71_an_invitation_is_for_one(void **state)
 {
 	struct wire w;
 	struct link_peer mine, theirs;
@@ -792,19 +792,21 @@ main(void)
 		cmocka_unit_test(two_contacts_meet_and_talk),
 		cmocka_unit_test(higher_id_may_start_too),
 		cmocka_unit_test(a_bad_wire_delivers_everything),
-		cmocka_unit_test(both_at_once_make_one_link),
+		cmocka_unit_test(hostile_14_both_at_once_make_one_link),
 		cmocka_unit_test(crossed_handshakes_live_on),
 		cmocka_unit_test(keys_are_renewed_under_traffic),
 		cmocka_unit_test(an_idle_link_costs_little_and_stays),
 		cmocka_unit_test(silence_ends_a_link),
 		cmocka_unit_test(a_short_cut_is_survived),
 		cmocka_unit_test(a_crash_replaces_the_dead_link),
-		cmocka_unit_test(a_crash_between_steps_needs_no_fallback),
+		cmocka_unit_test(
+		    hostile_15_a_crash_between_steps_needs_no_fallback),
 		cmocka_unit_test(delayed_copies_do_no_harm),
-		cmocka_unit_test(a_restored_database_falls_back_once),
+		cmocka_unit_test(
+		    hostile_16_a_restored_database_falls_back_once),
 		cmocka_unit_test(a_policy_can_deny_the_fallback),
 		cmocka_unit_test(an_invitation_pairs_two),
-		cmocka_unit_test(an_invitation_is_for_one),
+		cmocka_unit_test(hostile_71_an_invitation_is_for_one),
 		cmocka_unit_test(a_contact_without_a_cell_is_known_by_rk0),
 		cmocka_unit_test(a_full_window_waits_and_says_when),
 		cmocka_unit_test(removing_a_peer_tells_it),

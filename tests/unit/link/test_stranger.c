@@ -56,7 +56,7 @@ message_1(struct wire *w, uint8_t out[PACKET_MESSAGE_1_SIZE])
 }
 
 static void
-odd_lengths_are_dropped_1(void **state)
+hostile_1_odd_lengths_are_dropped(void **state)
 {
 	static uint8_t huge[65507];
 	struct wire w;
@@ -70,7 +70,7 @@ odd_lengths_are_dropped_1(void **state)
 }
 
 static void
-random_datagrams_are_dropped_2(void **state)
+hostile_2_random_datagrams_are_dropped(void **state)
 {
 	uint8_t buf[1500];
 	struct wire w;
@@ -96,7 +96,7 @@ random_datagrams_are_dropped_2(void **state)
 }
 
 static void
-no_bit_of_message_1_may_differ_3(void **state)
+hostile_3_no_bit_of_message_1_may_differ(void **state)
 {
 	uint8_t m[PACKET_MESSAGE_1_SIZE];
 	struct wire w;
@@ -116,7 +116,7 @@ no_bit_of_message_1_may_differ_3(void **state)
 }
 
 static void
-message_1_has_one_length_4(void **state)
+hostile_4_message_1_has_one_length(void **state)
 {
 	uint8_t m[PACKET_MESSAGE_1_SIZE + 1] = { 0 };
 	struct wire w;
@@ -131,7 +131,7 @@ message_1_has_one_length_4(void **state)
 }
 
 static void
-mac1_holds_for_three_days_5(void **state)
+hostile_5_mac1_holds_for_three_days(void **state)
 {
 	(void)state;
 	for (int day = -2; day <= 2; day++) {
@@ -152,7 +152,7 @@ mac1_holds_for_three_days_5(void **state)
 }
 
 static void
-a_replay_has_no_effect_6(void **state)
+hostile_6_a_replay_has_no_effect(void **state)
 {
 	uint8_t m[PACKET_MESSAGE_1_SIZE];
 	struct wire w;
@@ -173,7 +173,7 @@ a_replay_has_no_effect_6(void **state)
 }
 
 static void
-a_stranger_costs_two_dh_7(void **state)
+hostile_7_a_stranger_costs_two_dh(void **state)
 {
 	uint8_t out[PACKET_MESSAGE_1_SIZE];
 	struct handshake_attempt a;
@@ -221,7 +221,7 @@ replace_e(struct wire *w, uint8_t m[PACKET_MESSAGE_1_SIZE], const uint8_t e[32])
 }
 
 static void
-low_order_ephemerals_are_dropped_8(void **state)
+hostile_8_low_order_ephemerals_are_dropped(void **state)
 {
 	/* The encodings of [RFC 7748] points of small order, reduced and not;
 	 * the last is the only one with bit 255, which is masked. */
@@ -275,7 +275,7 @@ tap_first(struct wire *w, struct wire_datagram *d)
 }
 
 static void
-own_and_reflected_statics_are_dropped_9(void **state)
+hostile_9_own_and_reflected_statics_are_dropped(void **state)
 {
 	uint8_t out[PACKET_MESSAGE_1_SIZE];
 	struct wire_datagram first = { 0 };
@@ -300,7 +300,7 @@ own_and_reflected_statics_are_dropped_9(void **state)
 
 /* Who holds our S can make a message 1 of any contact, but not go on. */
 static void
-a_forged_contact_gets_one_message_2_10(void **state)
+hostile_10_a_forged_contact_gets_one_message_2(void **state)
 {
 	uint8_t out[PACKET_MESSAGE_1_SIZE];
 	struct handshake_attempt a;
@@ -348,7 +348,7 @@ load(struct wire *w, unsigned n)
 }
 
 static void
-a_flood_draws_cookies_only_11(void **state)
+hostile_11_a_flood_draws_cookies_only(void **state)
 {
 	uint8_t out[PACKET_MESSAGE_1_SIZE];
 	struct handshake_attempt a;
@@ -390,7 +390,7 @@ tap_bend_cookies(struct wire *w, struct wire_datagram *d)
 /* Under load a contact still gets in, with the cookie of its own attempt; a
  * forged reply changes nothing. */
 static void
-cookies_let_contacts_in_12(void **state)
+hostile_12_cookies_let_contacts_in(void **state)
 {
 	unsigned bent = 0;
 	struct wire w;
@@ -425,7 +425,7 @@ tap_bend_message_2(struct wire *w, struct wire_datagram *d)
 }
 
 static void
-a_bent_message_2_changes_nothing_13(void **state)
+hostile_13_a_bent_message_2_changes_nothing(void **state)
 {
 	(void)state;
 	/* Bytes 88.. are mac2, which nobody looks at without a cookie. */
@@ -444,7 +444,7 @@ a_bent_message_2_changes_nothing_13(void **state)
 }
 
 static void
-message_2_after_the_attempt_is_dropped_13(void **state)
+hostile_13_message_2_after_the_attempt_is_dropped(void **state)
 {
 	struct wire_datagram late = { 0 };
 	struct wire w;
@@ -510,20 +510,23 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(odd_lengths_are_dropped_1),
-		cmocka_unit_test(random_datagrams_are_dropped_2),
-		cmocka_unit_test(no_bit_of_message_1_may_differ_3),
-		cmocka_unit_test(message_1_has_one_length_4),
-		cmocka_unit_test(mac1_holds_for_three_days_5),
-		cmocka_unit_test(a_replay_has_no_effect_6),
-		cmocka_unit_test(a_stranger_costs_two_dh_7),
-		cmocka_unit_test(low_order_ephemerals_are_dropped_8),
-		cmocka_unit_test(own_and_reflected_statics_are_dropped_9),
-		cmocka_unit_test(a_forged_contact_gets_one_message_2_10),
-		cmocka_unit_test(a_flood_draws_cookies_only_11),
-		cmocka_unit_test(cookies_let_contacts_in_12),
-		cmocka_unit_test(a_bent_message_2_changes_nothing_13),
-		cmocka_unit_test(message_2_after_the_attempt_is_dropped_13),
+		cmocka_unit_test(hostile_1_odd_lengths_are_dropped),
+		cmocka_unit_test(hostile_2_random_datagrams_are_dropped),
+		cmocka_unit_test(hostile_3_no_bit_of_message_1_may_differ),
+		cmocka_unit_test(hostile_4_message_1_has_one_length),
+		cmocka_unit_test(hostile_5_mac1_holds_for_three_days),
+		cmocka_unit_test(hostile_6_a_replay_has_no_effect),
+		cmocka_unit_test(hostile_7_a_stranger_costs_two_dh),
+		cmocka_unit_test(hostile_8_low_order_ephemerals_are_dropped),
+		cmocka_unit_test(
+		    hostile_9_own_and_reflected_statics_are_dropped),
+		cmocka_unit_test(
+		    hostile_10_a_forged_contact_gets_one_message_2),
+		cmocka_unit_test(hostile_11_a_flood_draws_cookies_only),
+		cmocka_unit_test(hostile_12_cookies_let_contacts_in),
+		cmocka_unit_test(hostile_13_a_bent_message_2_changes_nothing),
+		cmocka_unit_test(
+		    hostile_13_message_2_after_the_attempt_is_dropped),
 		cmocka_unit_test(recover_needs_a_cookie),
 		cmocka_unit_test(a_ts_of_tomorrow_is_dropped),
 	};
