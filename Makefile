@@ -159,7 +159,7 @@ bench: all $(BENCH)
 
 CFILES := $(sort $(foreach d,proto daemon ctl tests,$(shell \
   find $(d) -name '*.[ch]' 2>/dev/null)))
-LINTS := layers pure banned cites labels style man shell places rpc
+LINTS := layers pure banned cites labels style man shell places rpc hostile
 .PHONY: cppcheck $(LINTS:%=lint-%)
 lint: lint-quick tidy
 lint-quick: cppcheck $(LINTS:%=lint-%)
