@@ -113,6 +113,7 @@ node_load_contact(struct node *n, const struct contact_id *id,
 	contact_wipe(&c);
 	if (err)
 		return err;
+	p->meet.claimed_s = p->c.put_s;
 	peer_to_links(n, p);
 	meet_start(n, p);
 	n->unsettled = true;

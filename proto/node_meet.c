@@ -286,6 +286,8 @@ publish_to(struct node *n, struct peer *p)
 	};
 
 	assert(!p->c.invited);
+	p->c.put_s = what.at_s; /* durable before a node sees it */
+	peer_dirty(n, p);
 	rendezvous_publishing(&p->meet, n->now);
 	publish(n, &what, &p->put);
 	if (p->put.n == 0)

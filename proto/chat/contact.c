@@ -234,6 +234,8 @@ contact_encode(const struct contact *c, struct writer *ret)
 	key_str(ret, "s", c->s, c->n_s * sizeof(c->s[0]));
 	key_str(ret, "sh", c->sent_hash, sizeof(c->sent_hash));
 	key_int(ret, "sn", c->sent_seq);
+	if (c->put_s > 0)
+		key_int(ret, "u", c->put_s);
 	key_int(ret, "v", CONTACT_VERSION);
 	key_int(ret, "y", c->ready);
 	be_end(ret);
@@ -308,6 +310,8 @@ contact_decode(struct span in, const struct contact_id *id, struct contact *ret)
 	c.has_epoch = get_bytes(&b, "e", c.epoch, sizeof(c.epoch));
 	c.invited = get_bytes(&b, "i", c.inv.b, sizeof(c.inv.b));
 	c.has_reach = get_bytes(&b, "r", c.reach.b, sizeof(c.reach.b));
+	if (!get_u64(&b, "u", &c.put_s))
+		c.put_s = 0;
 	pair_rk0(&c.pr, &c.rk0);
 	*ret = c;
 out:

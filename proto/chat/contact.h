@@ -35,6 +35,7 @@ struct contact {
 	uint64_t cell_min; /* when their newest cell was written, Unix min */
 	struct endpoint candidates[CELL_CANDIDATES_MAX]; /* last known */
 	uint8_t n_candidates;
+	uint64_t put_s; /* Unix time in our last put for them; 0: none */
 	/* Messages, both directions. */
 	uint64_t sent_seq, recv_seq; /* the last ones; 0: none yet */
 	uint8_t sent_hash[MESSAGE_HASH_SIZE], recv_hash[MESSAGE_HASH_SIZE];

@@ -73,11 +73,13 @@ rendezvous_publishing(struct rendezvous *r, struct now now)
 uint64_t
 rendezvous_claim_s(struct rendezvous *r, uint64_t now_s)
 {
-	uint64_t least_s = r->claimed_s + (r->stored > 0 ? 60 : 0);
+	bool is_taken = r->stored > 0 || !r->claimed;
+	uint64_t least_s = r->claimed_s + (is_taken ? 60 : 0);
 
 	if (r->claimed_s > 0 && now_s < least_s &&
 	    least_s - now_s <= PUBLISH_BACK_MAX_S)
 		now_s = least_s;
+	r->claimed = true;
 	r->claimed_s = now_s;
 	return now_s;
 }

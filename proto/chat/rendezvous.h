@@ -27,7 +27,9 @@ enum {
 struct rendezvous {
 	uint64_t look_at_ms, publish_at_ms; /* monotonic; NEVER = not */
 	uint64_t looked_ms, published_ms;   /* when last; 0 = never */
-	uint64_t claimed_s;       /* Unix time in the last put; 0: none */
+	/* Unix time in the last put, also of an earlier run; 0: none. */
+	uint64_t claimed_s;
+	bool claimed;             /* in this run */
 	uint32_t looks, failures; /* since the reset; puts in a row */
 	size_t stored;            /* nodes that took the last put */
 	bool seen;                /* the last look found a cell */

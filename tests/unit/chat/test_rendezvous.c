@@ -109,6 +109,10 @@ a_clock_set_back_is_not_followed_into_old_cells(void **state)
 	r.stored = 8;
 	assert_true(rendezvous_claim_s(&r, 97000) == 100060);
 	assert_true(rendezvous_claim_s(&r, 100121) == 100121);
+	/* Another run: one may have taken the last one. */
+	r = (struct rendezvous){ .claimed_s = 100121 };
+	assert_true(rendezvous_claim_s(&r, 100125) == 100181);
+	assert_true(rendezvous_claim_s(&r, 100126) == 100181);
 	/* Set back by more: it was wrong before. */
 	assert_true(rendezvous_claim_s(&r, 90000) == 90000);
 }
