@@ -131,6 +131,8 @@ strike(struct sim *s, const struct sim_event *e)
 	const struct fault *f = &story(s)->faults[e->arg];
 	struct sim_node *n = &s->nodes[f->who];
 
+	sim_trace(
+	    s, "fault %d strikes p%u, %u", (int)f->kind, f->who, f->level);
 	if (f->kind == FAULT_MOVE)
 		sim_move(s, f->who, !n->is_behind_nat);
 	else if (f->kind == FAULT_DISK)
