@@ -173,7 +173,7 @@ conflict_event(struct daemon *d, const struct node_message *m)
 {
 	struct json_out o = new_body();
 
-	log_event(LOG_WARNING, "message-conflict",
+	log_event(LOG_INFO, "message-conflict",
 	    "peer=%s: an id came twice with other content; the first is kept",
 	    log_id(m->contact.b).s);
 	json_put_id(&o, "id", m->id.b);
@@ -289,7 +289,7 @@ peer_clock(struct daemon *d, const struct effect *e)
 {
 	struct json_out o = new_body();
 
-	log_event(LOG_NOTICE, "peer-clock",
+	log_event(LOG_INFO, "peer-clock",
 	    "peer=%s: its clock is off by more than a day",
 	    log_id(e->contact.b).s);
 	json_put_id(&o, "contact", e->contact.b);

@@ -261,6 +261,17 @@ on_path(struct node *n, struct peer *p, const struct endpoint *e)
 	effect_event(n, NODE_ONLINE, p, e, ERR_OK);
 }
 
+/* The event is durable: not one for each handshake of who does it on purpose.
+ */
+static void
+on_fallback(struct node *n, struct peer *p)
+{
+	if (p->fallback_ms != 0 && n->now.mono_ms < p->fallback_ms)
+		return;
+	p->fallback_ms = n->now.mono_ms + NODE_SHUN_MS;
+	effect_event(n, NODE_FALLBACK, p, NULL, ERR_OK);
+}
+
 void
 contact_on_link(struct node *n, const struct link_out *out)
 {
@@ -290,10 +301,10 @@ contact_on_link(struct node *n, const struct link_out *out)
 		on_path(n, p, &out->endpoint);
 		break;
 	case LINK_OUT_FALLBACK:
-		effect_event(n, NODE_FALLBACK, p, NULL, ERR_OK);
+		on_fallback(n, p);
 		break;
 	case LINK_OUT_REFUSED:
-		effect_event(n, NODE_REFUSED, p, NULL, out->err);
+		peer_shun(n, p, out->err);
 		break;
 	case LINK_OUT_OBSERVED: /* one contact's word; the DHT has many */
 	case LINK_OUT_SEND:

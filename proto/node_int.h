@@ -78,6 +78,7 @@ struct peer {
 	bool crossed;
 	struct endpoint path;      /* online */
 	uint64_t shunned_until_ms; /* broke a rule: no link before; 0: none */
+	uint64_t fallback_ms;      /* its next fallback is told from then on */
 	struct putting put;
 };
 
