@@ -4,6 +4,7 @@
 #include "daemon/log.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -324,17 +325,32 @@ refuse(char why[STORE_WHY_SIZE], enum err err, const char *dir, const char *t)
 	return err;
 }
 
+/* The file must be no symbolic link, which SQLite would ask of the whole path:
+ * but the directory may be behind one, as with DynamicUser= of systemd. */
+static enum err
+find_file(const char *dir, char path[PATH_MAX], char why[STORE_WHY_SIZE])
+{
+	char real[PATH_MAX];
+	int n;
+
+	if (!realpath(dir, real))
+		return refuse(why, ERR_IO, dir, strerror(errno));
+	n = snprintf(path, PATH_MAX, "%s/%s", real, STORE_FILE);
+	if (n < 0 || n >= PATH_MAX)
+		return refuse(why, ERR_TOO_LONG, "...", "path too long");
+	return ERR_OK;
+}
+
 enum err
 store_open(const char *dir, struct store **ret, char why[STORE_WHY_SIZE])
 {
-	char path[4096];
+	char path[PATH_MAX];
 	struct store *s;
-	enum err err;
-	int n = snprintf(path, sizeof(path), "%s/%s", dir, STORE_FILE);
+	enum err err = find_file(dir, path, why);
 	int rc;
 
-	if (n < 0 || (size_t)n >= sizeof(path))
-		return refuse(why, ERR_TOO_LONG, "...", "path too long");
+	if (err)
+		return err;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return refuse(why, ERR_NOMEM, dir, "no memory");

@@ -370,6 +370,34 @@ kill_nine_loses_nothing_that_was_acknowledged(void **state)
 	print_message("%u messages over %d kills\n", acked, KILLS);
 }
 
+/* A directory may be behind a link, the file may not. */
+static void
+links_lead_to_the_directory_but_not_to_the_file(void **state)
+{
+	struct tempdir real = tempdir_new();
+	struct tempdir other = tempdir_new();
+	char why[STORE_WHY_SIZE] = "";
+	struct store *s = NULL;
+	char way[256];
+	char file[256];
+
+	(void)state;
+	(void)snprintf(way, sizeof(way), "%s", tempdir_file(&other, "way"));
+	(void)snprintf(
+	    file, sizeof(file), "%s", tempdir_file(&other, STORE_FILE));
+	assert_int_equal(symlink(real.path, way), 0);
+	s = store_world_open(way);
+	assert_non_null(s);
+	store_close(s);
+	assert_int_equal(access(tempdir_file(&real, STORE_FILE), F_OK), 0);
+	assert_int_equal(symlink(tempdir_file(&real, STORE_FILE), file), 0);
+	s = NULL;
+	assert_int_not_equal(store_open(other.path, &s, why), ERR_OK);
+	assert_null(s);
+	tempdir_free(&other);
+	tempdir_free(&real);
+}
+
 /* ---- a full disk ---- */
 
 static bool
@@ -582,6 +610,7 @@ main(void)
 		T(a_file_of_somebody_else_is_refused),
 		T(what_is_not_committed_is_not_there),
 		T(kill_nine_loses_nothing_that_was_acknowledged),
+		T(links_lead_to_the_directory_but_not_to_the_file),
 		T(a_full_disk_undoes_the_turn_and_recovers),
 		T(a_log_that_fills_the_disk_is_emptied),
 		T(large_queries_use_indexes),
