@@ -248,7 +248,6 @@ refresh(struct node *n)
 		self_to_links(n);
 		meet_changed(n);
 	}
-	hosts_refresh(n);
 }
 
 /* Epochs and certificates are bound to the wall clock. When it was set, keys
@@ -286,6 +285,7 @@ node_tick(struct node *n, struct now now)
 		n->refresh_ms = now.mono_ms + NODE_REFRESH_MS;
 		refresh(n);
 	}
+	hosts_refresh(n); /* refused from the second of its expiry on */
 	n->unsettled = true;
 }
 

@@ -247,6 +247,30 @@ hostile_71_an_expired_invitation_is_refused(void **state)
 	node_free(b);
 }
 
+/* Nobody is let in between its expiry and the next look at the keys. */
+static void
+an_invitation_ends_when_it_expires(void **state)
+{
+	struct node *n = new_node(1, true);
+	struct node_invite invite;
+	struct node_stats stats;
+
+	(void)state;
+	assert_int_equal(node_invite_create(n, 60, &invite, now), ERR_OK);
+	(void)drain(n, CHANGE_INVITE);
+	now.mono_ms += invite.expires_s * 1000 - 1 - now.wall_ms;
+	now.wall_ms = invite.expires_s * 1000 - 1;
+	node_tick(n, now);
+	assert_int_equal(drain(n, CHANGE_INVITE_GONE), 0);
+	now.mono_ms++;
+	now.wall_ms++;
+	node_tick(n, now);
+	assert_int_equal(drain(n, CHANGE_INVITE_GONE), 1);
+	node_get_stats(n, &stats);
+	assert_int_equal(stats.invites, 0);
+	node_free(n);
+}
+
 /* What was stored makes the same node again. */
 static void
 a_node_comes_back_from_its_records(void **state)
@@ -310,6 +334,7 @@ main(void)
 		cmocka_unit_test(hostile_26_texts_that_cannot_be_sent),
 		cmocka_unit_test(an_invitation_can_be_made_and_taken_back),
 		cmocka_unit_test(hostile_71_an_expired_invitation_is_refused),
+		cmocka_unit_test(an_invitation_ends_when_it_expires),
 		cmocka_unit_test(a_node_comes_back_from_its_records),
 	};
 
