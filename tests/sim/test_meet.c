@@ -312,6 +312,40 @@ a_text_takes_a_round_trip(void **state)
 	assert_true(f.ms[f.n - 1] <= 1000);
 }
 
+/* Routers that let in only who was sent something in the last minute. */
+static void
+meet_behind_routers(uint32_t routers, uint32_t delay_ms, const char *what)
+{
+	struct figures f = { 0 };
+
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct meeting m;
+		bool is_done;
+
+		begin_world(&m, seed);
+		for (uint32_t i = 0; i < routers; i++) {
+			m.s->nodes[i].is_behind_nat = true;
+			m.s->net.hosts[i].filter_ms = 60000;
+		}
+		sim_at(m.s, 2000, start_event, 0, 0, 0);
+		sim_at(m.s, 2500, start_event, 1, 0, 0);
+		sim_at(m.s, SETTLED_MS, add_event, 0, 1, 0);
+		m.from_ms = SETTLED_MS + delay_ms;
+		sim_at(m.s, m.from_ms, add_event, 1, 0, 0);
+		is_done = sim_run(m.s, m.from_ms + 2 * PATIENCE_MS, are_online);
+		end_world(&m, is_done, seed, &f);
+	}
+	print(what, &f);
+}
+
+static void
+routers_do_not_keep_people_apart(void **state)
+{
+	(void)state;
+	meet_behind_routers(1, 1000, "one behind a router that filters");
+	meet_behind_routers(2, 1000, "both behind routers that filter");
+}
+
 /* What an idle pair of contacts costs: an hour in datagrams and bytes. */
 static void
 idling_is_cheap(void **state)
@@ -345,6 +379,7 @@ main(void)
 		cmocka_unit_test(a_crash_is_healed),
 		cmocka_unit_test(one_who_moves_is_found_again),
 		cmocka_unit_test(two_who_both_move_find_each_other_again),
+		cmocka_unit_test(routers_do_not_keep_people_apart),
 		cmocka_unit_test(idling_is_cheap),
 	};
 
