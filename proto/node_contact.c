@@ -178,8 +178,8 @@ peer_shun(struct node *n, struct peer *p, enum err why)
 	p->online = false;
 	p->ack_due = false;
 	record_reader_clear(&p->reader);
-	links_remove_peer(n->links, p->slot, n->now);
 	p->shunned_until_ms = n->now.mono_ms + NODE_SHUN_MS;
+	links_shun(n->links, p->slot, p->shunned_until_ms, n->now);
 	meet_start(n, p);
 }
 

@@ -328,7 +328,9 @@ acceptable(struct call *k)
 	if (!admit(k) || !open_request(k))
 		return false;
 	k->peer = find_caller(k);
-	if (!k->peer || !ts_ok(k) || !yields(k))
+	if (!k->peer || k->now.mono_ms < k->peer->shunned_until_ms)
+		return false;
+	if (!ts_ok(k) || !yields(k))
 		return false;
 	if (!k->peer->half && l->n_half >= LOAD_HALF_MAX)
 		return false;

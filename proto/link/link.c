@@ -223,6 +223,20 @@ links_set_peer(struct links *l, uint32_t peer, const struct link_peer *cfg)
 }
 
 void
+links_shun(struct links *l, uint32_t peer, uint64_t until_ms, struct now now)
+{
+	struct peer *p = peer_get(l, peer);
+
+	enter(l, &now);
+	if (!p)
+		return;
+	if (p->conn && p->conn->up)
+		conn_close(l, p, p->conn->cur, CLOSE_NONE, ERR_OK, now);
+	stop(l, p);
+	p->shunned_until_ms = until_ms;
+}
+
+void
 links_remove_peer(struct links *l, uint32_t peer, struct now now)
 {
 	struct peer *p = peer_get(l, peer);

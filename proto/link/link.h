@@ -77,6 +77,10 @@ void links_set_local(
 /* Adds or updates; a running session goes on. ERR_LIMIT, ERR_NOMEM. */
 MUST_USE enum err
 links_set_peer(struct links *l, uint32_t peer, const struct link_peer *cfg);
+/* Ends what runs with a peer; nothing is taken from it nor started with it
+ * before until_ms (mono). What was sent to its addresses stays counted. */
+void
+links_shun(struct links *l, uint32_t peer, uint64_t until_ms, struct now now);
 /* Forgets it; a session is closed with a CONNECTION_CLOSE. */
 void links_remove_peer(struct links *l, uint32_t peer, struct now now);
 

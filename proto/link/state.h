@@ -154,6 +154,7 @@ struct peer {
 	struct session *half;                  /* owned, or NULL */
 	struct conn *conn;                     /* owned, or NULL */
 	uint64_t recover_ms;                   /* last RECOVER that was taken */
+	uint64_t shunned_until_ms;             /* nothing before */
 	struct heap_node timer;
 	struct peer *next_dirty, *next_ready;
 	bool dirty, ready;

@@ -18,6 +18,8 @@ struct pair {
 	struct node *n[2];
 	struct endpoint at[2];
 	unsigned events[NODE_ADDRESS + 1]; /* of node 0, by kind */
+	struct endpoint victim;
+	unsigned n_victim; /* datagrams that node 0 sent there */
 };
 
 static struct node *
@@ -93,6 +95,8 @@ settle(struct pair *w, unsigned i)
 		any = true;
 		if (e.kind == EFFECT_EVENT && i == 0)
 			w->events[e.event]++;
+		if (e.kind == EFFECT_SEND && endpoint_eq(&e.to, &w->victim))
+			w->n_victim++;
 		if (e.kind == EFFECT_SEND && endpoint_eq(&e.to, &w->at[1 - i]))
 			node_receive(w->n[1 - i], &w->at[i], e.data, now);
 	}
@@ -169,6 +173,49 @@ who_is_refused_is_left_alone_for_a_minute(void **state)
 	end(&w);
 }
 
+/* Nor does a breach of a rule buy new datagrams to an address that he names.
+ * [SPEC §6.5] */
+static void
+a_victim_gets_no_more_for_a_breach(void **state)
+{
+	struct pair w;
+
+	(void)state;
+	begin(&w);
+	w.victim = endpoint_v4((const uint8_t[4]){ 127, 0, 0, 1 }, 7777);
+	w.n[1]->self.s[0].cert.b[100] ^= 1;
+	self_to_links(w.n[1]);
+	for (unsigned i = 0; i < MINUTES; i++) {
+		(void)contact_learn_path(&w.n[0]->peers[0]->c, &w.victim);
+		for (unsigned k = 0; k < 60; k++) {
+			knock(&w);
+			run(&w, 1000);
+		}
+	}
+	assert_true(w.n_victim > 0);
+	assert_true(w.n_victim <= 2 * 3);
+	end(&w);
+}
+
+/* A cell that says something new is no way around the minute. */
+static void
+news_do_not_end_the_minute(void **state)
+{
+	struct pair w;
+
+	(void)state;
+	begin(&w);
+	w.n[1]->self.s[0].cert.b[100] ^= 1;
+	self_to_links(w.n[1]);
+	for (unsigned i = 0; i < MINUTES * 60000 / KNOCK_MS; i++) {
+		peer_to_links(w.n[0], w.n[0]->peers[0]);
+		knock(&w);
+		run(&w, KNOCK_MS);
+	}
+	assert_true(w.events[NODE_REFUSED] <= MINUTES + 1);
+	end(&w);
+}
+
 /* A ratchet that is lost with every handshake. */
 static void
 fallbacks_are_told_once_a_minute(void **state)
@@ -196,6 +243,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(they_meet_at_all),
 		cmocka_unit_test(who_is_refused_is_left_alone_for_a_minute),
+		cmocka_unit_test(a_victim_gets_no_more_for_a_breach),
+		cmocka_unit_test(news_do_not_end_the_minute),
 		cmocka_unit_test(fallbacks_are_told_once_a_minute),
 	};
 
