@@ -7,6 +7,10 @@
 
 #include <stdio.h>
 
+/* What invite.create takes, said here in the words of the option. */
+#define TTL_MIN_S 60u
+#define TTL_MAX_S (90u * 86400u)
+
 static int
 new_params(const struct ctl *ctl, cJSON **ret)
 {
@@ -16,6 +20,8 @@ new_params(const struct ctl *ctl, cJSON **ret)
 
 	if (ttl != NULL && args_span_s(ttl, &ttl_s) != ERR_OK)
 		return report_usage("--ttl is like 90, 15m, 12h or 7d");
+	if (ttl != NULL && (ttl_s < TTL_MIN_S || ttl_s > TTL_MAX_S))
+		return report_usage("--ttl is between 1m and 90d");
 	*ret = cJSON_CreateObject();
 	if (label != NULL)
 		value_add_str(*ret, "label", label);

@@ -22,7 +22,7 @@ own_address(const cJSON *s)
 }
 
 static void
-print_warnings(const struct ctl *ctl, const cJSON *s)
+print_warnings(const cJSON *s)
 {
 	const cJSON *w = NULL;
 
@@ -31,7 +31,7 @@ print_warnings(const struct ctl *ctl, const cJSON *s)
 		const char *text = cJSON_IsString(w) ? w->valuestring
 		                                     : value_str(w, "message");
 
-		print_pair(ctl, "warning", text);
+		print_human("warning  %s", text);
 	}
 }
 
@@ -45,7 +45,7 @@ lock_word(const cJSON *s)
 }
 
 static void
-print_status_human(const struct ctl *ctl, const cJSON *s)
+print_status_human(const cJSON *s)
 {
 	char up[WHEN_SIZE] = "", short_id[PRINT_ID_SIZE] = "";
 	uint64_t since_ms = value_u64(s, "since_ms");
@@ -70,7 +70,7 @@ print_status_human(const struct ctl *ctl, const cJSON *s)
 	print_human("messages %" PRIu64 " unread, %" PRIu64
 	            " waiting to be delivered",
 	    value_u64(s, "unread"), value_u64(s, "waiting"));
-	print_warnings(ctl, s);
+	print_warnings(s);
 }
 
 int
@@ -82,7 +82,7 @@ cmd_status(struct ctl *ctl)
 	if (status != CTL_DONE)
 		return status;
 	if (ctl->mode == MODE_HUMAN)
-		print_status_human(ctl, s);
+		print_status_human(s);
 	else if (!print_as_json(ctl, s))
 		print_flat(ctl, s);
 	cJSON_Delete(s);

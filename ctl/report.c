@@ -62,11 +62,14 @@ static void
 advise(const cJSON *error, int code)
 {
 	const char *socket = value_str(error, "data.socket");
+	const char *contact = value_str(error, "data.contact");
 
 	if (code == API_LOCKED)
 		report("unlock the identity first: btchatctl id unlock");
 	else if (code == API_IDENTITY_NOT_FOUND)
 		report("make an identity first: btchatctl id create");
+	else if (code == API_ALREADY_EXISTS && contact[0] != '\0')
+		report("look at it: btchatctl contact show %s", contact);
 	else if (code == API_PERMISSION_DENIED && socket[0] != '\0')
 		report("that needs the socket %s; run with sudo", socket);
 	else if (code == API_PERMISSION_DENIED)

@@ -327,7 +327,9 @@ static bool
 refuse_unknown(struct config *c, const char *name)
 {
 	const char *best = NULL;
-	unsigned best_d = 4; /* farther is no typing mistake */
+	/* Farther is no typing mistake, least of all in a short name. */
+	size_t half = 1 + strlen(name) / 2;
+	unsigned best_d = half < 4 ? (unsigned)half : 4;
 
 	for (unsigned i = 0; i < CONFIG_KEYS; i++) {
 		unsigned d = strlen(name) > NAME_MAX_BYTES
