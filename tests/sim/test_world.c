@@ -43,6 +43,7 @@ struct tally {
 	uint64_t seeds, failed, slow; /* slower than the goal */
 	uint64_t virtual_ms, node_ms, settle_max_ms, messages, datagrams;
 	uint64_t crashes, commits, many_faults;
+	crypto_generichash_state packets; /* of all datagrams of all seeds */
 };
 
 static void
@@ -59,11 +60,17 @@ add(struct tally *t, const struct scenario_result *r)
 	t->crashes += r->n_crashes;
 	t->commits += r->n_failed_commits;
 	t->many_faults += r->n_kinds >= 3;
+	crypto_generichash_update(&t->packets, r->digest, sizeof(r->digest));
 }
 
 static void
-print_tally(const struct tally *t, uint64_t used_ms)
+print_tally(struct tally *t, uint64_t used_ms)
 {
+	uint8_t hash[16];
+	char hex[33];
+
+	crypto_generichash_final(&t->packets, hash, sizeof(hash));
+	sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
 	printf("%llu seeds, %llu failed; %.1f h virtual in %.1f s, %.0f times "
 	       "real time\n",
 	    (unsigned long long)t->seeds, (unsigned long long)t->failed,
@@ -78,6 +85,7 @@ print_tally(const struct tally *t, uint64_t used_ms)
 	       "%llu over %d s\n",
 	    (double)t->settle_max_ms / 1000, (unsigned long long)t->slow,
 	    (unsigned long long)t->seeds, SCENARIO_GOAL_MS / 1000);
+	printf("all packets: %s\n", hex);
 }
 
 static void
@@ -92,6 +100,7 @@ every_seed_keeps_all_laws(void **state)
 	struct scenario_result r;
 
 	(void)state;
+	crypto_generichash_init(&tally.packets, NULL, 0, 16);
 	for (uint64_t seed = first; seed < first + n; seed++) {
 		scenario_run(seed, trace, &r);
 		add(&tally, &r);
