@@ -115,6 +115,24 @@ test_that 'its identity survives kill -9' sh -c "
 test_that 'it stops' lab exec systemctl stop btchatd.service
 test_that 'it stops without a failure' holds '^success$' property Result
 
+# A sealed identity and its passphrase as an encrypted credential.
+test_that 'an identity is sealed by a passphrase' lab exec sh -c '
+	rm -rf /var/lib/private/btchatd && echo "open it" >/tmp/pass &&
+	systemctl reset-failed btchatd.service
+	systemctl start btchatd.service && btchatctl -S \
+	    /run/btchatd/admin.sock id create --passphrase-file /tmp/pass'
+test_that 'without a credential it starts locked' lab exec \
+	systemctl restart btchatd.service
+test_that 'and says so' holds '^locked.yes$' ctl status
+test_that 'an encrypted credential is put in its place' lab exec sh -c '
+	mkdir -p /etc/credstore.encrypted && systemd-creds setup &&
+	printf "open it" | systemd-creds encrypt --with-key=host \
+	    --name=passphrase - /etc/credstore.encrypted/btchatd.passphrase'
+test_that 'with it the daemon starts' lab exec \
+	systemctl restart btchatd.service
+test_that 'and is open' holds '^locked.no$' ctl status
+test_that 'it stops again' lab exec systemctl stop btchatd.service
+
 mkdir -p "$place/netless/etc/systemd/system/btchatd.service.d"
 cp packaging/systemd/examples/netless.conf \
     "$place/netless/etc/systemd/system/btchatd.service.d/"
