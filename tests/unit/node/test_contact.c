@@ -111,7 +111,9 @@ run(struct pair *w, uint64_t ms)
 	while (now.mono_ms < end_ms) {
 		for (unsigned i = 0; i < 2; i++)
 			node_tick(w->n[i], now);
-		while (settle(w, 0) | settle(w, 1)) {
+		for (bool any = true; any;) {
+			any = settle(w, 0);
+			any = settle(w, 1) || any;
 		}
 		now.mono_ms += 50;
 		now.wall_ms += 50;
