@@ -5,9 +5,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -77,6 +80,43 @@ sd_close_rest(struct sd_fds *fds)
 	}
 }
 
+/* Where the service manager listens; false: nowhere. */
+static bool
+notify_address(struct sockaddr_un *to, socklen_t *n)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	size_t len = path ? strlen(path) : 0;
+
+	if (len < 2 || len >= sizeof(to->sun_path) ||
+	    (path[0] != '/' && path[0] != '@'))
+		return false;
+	*to = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(to->sun_path, path, len);
+	if (path[0] == '@')
+		to->sun_path[0] = '\0';
+	*n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+	return true;
+}
+
+/* Like sd_notify(3), but never waits: a manager that does not read must not
+ * stop the loop. What is lost is a status line or a sign of life. */
+static void
+notify_soon(const char *text)
+{
+	struct sockaddr_un to;
+	socklen_t n;
+	int fd;
+
+	if (!notify_address(&to, &n))
+		return;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	(void)sendto(fd, text, strlen(text), MSG_NOSIGNAL,
+	    (const struct sockaddr *)&to, n);
+	(void)close(fd);
+}
+
 /* A broken NOTIFY_SOCKET is the service manager's trouble: say so once. */
 static void
 notify(const char *text)
@@ -112,13 +152,13 @@ sd_reloading(void)
 	(void)snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu",
 	    (unsigned long long)ts.tv_sec * 1000000 +
 	        (unsigned long long)ts.tv_nsec / 1000);
-	notify(text);
+	notify_soon(text);
 }
 
 void
 sd_stopping(void)
 {
-	notify("STOPPING=1");
+	notify_soon("STOPPING=1");
 }
 
 void
@@ -127,13 +167,13 @@ sd_status(const char *text)
 	char line[256];
 
 	(void)snprintf(line, sizeof(line), "STATUS=%s", text);
-	notify(line);
+	notify_soon(line);
 }
 
 void
 sd_watchdog(void)
 {
-	notify("WATCHDOG=1");
+	notify_soon("WATCHDOG=1");
 }
 
 void
@@ -142,7 +182,7 @@ sd_failed(int errnum)
 	char line[32];
 
 	(void)snprintf(line, sizeof(line), "ERRNO=%d", errnum);
-	notify(line);
+	notify_soon(line);
 }
 
 uint64_t

@@ -83,6 +83,23 @@ the_manager_hears_each_state(void **state)
 	expect(w, "ERRNO=5");
 }
 
+/* It stopped the whole daemon once, a minute after the last read. */
+static void
+a_manager_that_does_not_read_stops_nothing(void **state)
+{
+	struct world *w = *state;
+	char got[64];
+	int n = 0;
+
+	for (int i = 0; i < 10000; i++)
+		sd_status("still here");
+	sd_watchdog();
+	sd_stopping();
+	while (recv(w->manager, got, sizeof(got), MSG_DONTWAIT) > 0)
+		n++;
+	assert_true(n > 0 && n < 10000);
+}
+
 /* Hostile input 48. */
 static void
 a_bad_notify_socket_does_no_harm(void **state)
@@ -188,6 +205,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
 		T(the_manager_hears_each_state),
+		T(a_manager_that_does_not_read_stops_nothing),
 		T(a_bad_notify_socket_does_no_harm),
 		T(the_watchdog_is_fed_three_times_an_interval),
 		T(a_credential_is_read_whole_or_not_at_all),
