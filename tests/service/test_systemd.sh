@@ -144,3 +144,29 @@ test_that 'the netless example starts' lab exec sh -c '
 	systemctl daemon-reload && systemctl start btchatd-net.socket &&
 	systemctl start btchatd.service'
 test_that 'and answers' ctl net status
+
+# The unit of one user.
+# shellcheck disable=SC2016
+test_that 'a user has a manager' lab exec sh -c '
+	useradd -m dora && mkdir -p /home/dora/.config/btchat &&
+	printf "bootstrap-defaults = no\nlisten = 127.0.0.1:41642\n" \
+	    >/home/dora/.config/btchat/btchatd.conf &&
+	chown -R dora /home/dora/.config &&
+	chmod 700 /home/dora/.config/btchat &&
+	systemctl start "user@$(id -u dora).service"'
+dora=$(lab exec id -u dora)
+user() { as dora env HOME=/home/dora XDG_RUNTIME_DIR="/run/user/$dora" "$@"; }
+test_that 'a user'\''s socket listens' \
+    user systemctl --user start btchatd.socket
+test_that 'a first connection starts the user'\''s daemon' \
+    user btchatctl status
+test_that 'it read the user'\''s configuration' \
+    holds '127.0.0.1:41642' user btchatctl config get listen
+test_that 'the user has every right' user btchatctl id create
+user btchatctl id show >"$place/before"
+test_that 'the user'\''s daemon restarts' \
+    user systemctl --user restart btchatd.service
+user btchatctl id show >"$place/after"
+test_that 'and has kept the identity' cmp "$place/before" "$place/after"
+test_that 'nobody else may speak to it' not as carol \
+    btchatctl -S "/run/user/$dora/btchatd/control.sock" status
