@@ -142,18 +142,42 @@ find_caller(const struct call *k)
 	return p ? p : peer_of_rid(k->l, &m->rid_prev);
 }
 
+/* Its place in the memory of an invitation. If it never called, that of the
+ * one who called longest ago. */
+static struct caller *
+caller_of(const struct call *k)
+{
+	struct caller *c = k->peer->callers, *oldest = c;
+
+	assert(c);
+	for (size_t i = 0; i < LINK_CALLERS; i++) {
+		if (memcmp(c[i].s.b, k->req.s.b, sizeof(c[i].s.b)) == 0)
+			return &c[i];
+		if (c[i].ts_ms < oldest->ts_ms)
+			oldest = &c[i];
+	}
+	return oldest;
+}
+
+static uint64_t
+last_ts_of(const struct call *k)
+{
+	const struct caller *c;
+
+	if (!k->peer->callers)
+		return k->peer->cfg.last_ts_ms;
+	c = caller_of(k);
+	return memcmp(c->s.b, k->req.s.b, sizeof(c->s.b)) == 0 ? c->ts_ms : 0;
+}
+
 static bool
 ts_ok(struct call *k)
 {
 	struct peer *p = k->peer;
-	uint64_t last = p->cfg.last_ts_ms;
+	uint64_t last = last_ts_of(k);
 	uint64_t mono_ms = k->now.mono_ms;
 	enum err err;
 
-	/* Several may hold an invitation; each has a clock of its own. */
-	if (k->own->invite &&
-	    memcmp(p->invited.b, k->req.s.b, sizeof(k->req.s.b)) != 0)
-		last = 0;
 	err = handshake_ts_check(k->req.payload.ts_ms, last, k->now.wall_ms);
 	if (err != ERR_REPLAY)
 		return err == ERR_OK;
@@ -279,7 +303,8 @@ store(struct call *k, const struct session *s)
 	bool ok = true;
 
 	p->cfg.last_ts_ms = k->req.payload.ts_ms;
-	p->invited = k->req.s;
+	if (p->callers)
+		*caller_of(k) = (struct caller){ k->req.s, p->cfg.last_ts_ms };
 	if (k->adv)
 		ratchet_store(&p->cfg.ratchet, RATCHET_RESPONDER, &k->base,
 		    &s->keys.rk_next);

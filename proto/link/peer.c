@@ -95,6 +95,7 @@ static void
 peer_erase(struct peer *p)
 {
 	free(p->address);
+	free(p->callers);
 	sodium_memzero(p, sizeof(*p));
 	free(p);
 }
@@ -118,6 +119,13 @@ peer_add(struct links *l, uint32_t number, const struct link_peer *cfg)
 	p->timer.owner = p;
 	pair_rid(&cfg->rk0, &p->rid0);
 	peer_new_instance(l, p);
+	if (cfg->role == LINK_INVITER) {
+		p->callers = calloc(LINK_CALLERS, sizeof(*p->callers));
+		if (!p->callers) {
+			peer_erase(p);
+			return ERR_NOMEM;
+		}
+	}
 	err = heap_reserve(&l->timers, l->n_peers + 1);
 	if (!err)
 		err = lookups_add(l, p);
