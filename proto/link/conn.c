@@ -310,7 +310,7 @@ start_over(struct links *l, struct peer *p, struct session *s)
 	if (l->data_lent == p)
 		l->data_lent = NULL;
 	/* Its record is gone, so nobody would notice its loss. */
-	s->hello_due = true;
+	s->hello_due = !s->hello_acked;
 }
 
 static void
@@ -399,7 +399,7 @@ conn_greeted(struct links *l, struct peer *p, struct session *s,
 		err = greeted_pairing(l, p, s, hello, now);
 	if (err)
 		return err;
-	if (!s->initiator)
+	if (!s->initiator && !s->hello_acked)
 		s->hello_due = true;
 	peer_touch(l, p);
 	return ERR_OK;
