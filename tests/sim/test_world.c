@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <glob.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -23,6 +25,17 @@ enum {
 };
 
 static const char *program;
+static char replay[512]; /* the command for the seed that runs */
+
+/* An assertion of the core failed: say which seed it was. */
+static void
+on_abort(int number)
+{
+	ssize_t n = write(STDERR_FILENO, replay, strlen(replay));
+
+	(void)number;
+	(void)n;
+}
 
 static uint64_t
 number_of(const char *name, uint64_t otherwise)
@@ -102,6 +115,9 @@ every_seed_keeps_all_laws(void **state)
 	(void)state;
 	crypto_generichash_init(&tally.packets, NULL, 0, 16);
 	for (uint64_t seed = first; seed < first + n; seed++) {
+		snprintf(replay, sizeof(replay),
+		    "  SIM_SEEDS=1 SIM_FIRST=%llu SIM_TRACE=1 %s\n",
+		    (unsigned long long)seed, program);
 		scenario_run(seed, trace, &r);
 		add(&tally, &r);
 		if (trace)
@@ -110,10 +126,8 @@ every_seed_keeps_all_laws(void **state)
 			    (double)r.settle_ms / 1000);
 		if (r.passed)
 			continue;
-		printf("seed %llu, %s\n  SIM_SEEDS=1 SIM_FIRST=%llu "
-		       "SIM_TRACE=1 %s\n",
-		    (unsigned long long)seed, r.why, (unsigned long long)seed,
-		    program);
+		printf("seed %llu, %s\n%s", (unsigned long long)seed, r.why,
+		    replay);
 		if (tally.failed == FAILURES_MAX)
 			break;
 	}
@@ -246,6 +260,7 @@ main(int argc, char **argv)
 
 	(void)argc;
 	program = argv[0];
+	signal(SIGABRT, on_abort);
 	if (getenv("SIM_TRACE"))
 		cmocka_set_test_filter("every_seed*");
 	return cmocka_run_group_tests(tests, NULL, NULL);
