@@ -1,6 +1,7 @@
 """btchat's side of the comparison: two daemons and their control sockets."""
 import json
 import os
+import select
 import socket
 import sys
 import tempfile
@@ -13,7 +14,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 import rpc
 
 BODY = "x" * 100
-IN_FLIGHT = 60 # requests of one connection without an answer; limit is 64
+PIPELINES = 8 # connections that send at the same time
+IN_FLIGHT = 60 # requests of each without an answer; the limit is 64
 
 
 def free_port():
@@ -22,10 +24,34 @@ def free_port():
         return s.getsockname()[1]
 
 
-def take_result(connection):
-    line = connection.read_line(30)
-    if b'"result"' not in line:
-        raise OSError(line.decode())
+class Pipeline:
+    """A connection that keeps IN_FLIGHT requests under way."""
+
+    def __init__(self, path, request, count):
+        self.rpc = rpc.Rpc.connect(path)
+        self.request, self.count = request, count
+        self.sent = self.answered = 0
+        self.fill()
+
+    def fill(self):
+        more = min(IN_FLIGHT - (self.sent - self.answered),
+                   self.count - self.sent)
+        if more > 0:
+            self.rpc.send_raw(self.request * more)
+            self.sent += more
+
+    def take(self):
+        """All answers that are there."""
+        self.take_one()
+        while b"\n" in self.rpc.buffer:
+            self.take_one()
+        self.fill()
+
+    def take_one(self):
+        line = self.rpc.read_line(30)
+        if b'"result"' not in line:
+            raise OSError(line.decode())
+        self.answered += 1
 
 
 class Daemon(Process):
@@ -34,7 +60,7 @@ class Daemon(Process):
         state = os.path.join(place, name)
         # A Unix socket's path is short; a temporary directory's may not be.
         self.run = tempfile.TemporaryDirectory(prefix="bb-", dir="/tmp")
-        path = os.path.join(self.run.name, "s")
+        self.path = path = os.path.join(self.run.name, "s")
         self.log = open(os.path.join(place, name + ".log"), "wb")
         super().__init__(
             build, place, name,
@@ -104,17 +130,14 @@ class Side(Pair):
             "jsonrpc": "2.0", "id": 1, "method": "message.send",
             "params": {"conv": a.contact, "text": BODY}}).encode() + b"\n"
         start = time.monotonic()
-        sent = answered = 0
-        while answered < count:
-            more = min(IN_FLIGHT - (sent - answered), count - sent)
-            if more > 0:
-                a.rpc.send_raw(request * more)
-                sent += more
-            answered += 1
-            take_result(a.rpc)
-            while b"\n" in a.rpc.buffer: # what came with it
-                answered += 1
-                take_result(a.rpc)
+        busy = [Pipeline(a.path, request, count // PIPELINES)
+                for _ in range(PIPELINES)]
+        while busy:
+            for sock in select.select([p.rpc.sock for p in busy], [], [],
+                                      30)[0]:
+                next(p for p in busy if p.rpc.sock is sock).take()
+            busy = [p for p in busy if p.answered < p.count]
+        count = count // PIPELINES * PIPELINES
         stored = time.monotonic() - start
         delivered = 0
         while delivered < count:
