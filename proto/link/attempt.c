@@ -327,6 +327,8 @@ attempt_start(struct links *l, struct peer *p, const struct endpoint *to,
 
 	if (p->cfg.role == LINK_INVITER || p->cfg.n_s == 0 || l->self.n_s == 0)
 		return;
+	if (p->conn && p->conn->paired)
+		return; /* it has done its work */
 	if (now.mono_ms < p->shunned_until_ms)
 		return;
 	a = attempt_of(l, p, now);

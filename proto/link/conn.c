@@ -382,6 +382,10 @@ greeted_pairing(struct links *l, struct peer *p, struct session *s,
 	s->hello_seen = true;
 	s->deadline_ms = now.mono_ms + LINK_PAIRED_MS;
 	c->paired = true;
+	/* A second answer, to another message 1 of ours, would give the
+	 * inviter a root that we do not take any more. */
+	if (p->cfg.role == LINK_INVITED)
+		attempt_free(l, p);
 	return ERR_OK;
 }
 
