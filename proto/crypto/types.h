@@ -51,6 +51,9 @@ struct contact_id {
 struct target {
 	uint8_t b[20];
 }; /* DHT id or key, SHA-1 space */
+struct node_key {
+	uint8_t b[32];
+}; /* N, X25519, of an overlay node; all zero: not known, or none */
 
 /* Lower means the lower byte string. */
 int id_cmp(const struct id_pk *a, const struct id_pk *b);

@@ -74,7 +74,7 @@ dht_candidate(struct dht *d, const struct endpoint *to, struct now now)
 		return;
 	if (endpoint_scope(to) == SCOPE_GLOBAL && care_is_seed(d, to))
 		return;
-	care_ping(d, to, now.mono_ms);
+	care_ping(d, to, NULL, now.mono_ms);
 }
 
 size_t
@@ -98,7 +98,7 @@ static void
 on_query(struct dht *d, const struct endpoint *from, const struct krpc *m,
     size_t n_query, uint64_t now_ms)
 {
-	struct krpc_node node = { m->id, *from };
+	struct krpc_node node = { m->id, *from, m->n };
 
 	assert(m->kind == KRPC_QUERY);
 
@@ -129,6 +129,8 @@ dht_receive(struct dht *d, const struct endpoint *from, struct span datagram,
 		d->stats.n_dropped++;
 		return;
 	}
+	if (d->cfg.carrier == DHT_MAINLINE)
+		m.n = (struct node_key){ { 0 } }; /* means nothing there */
 	if (m.kind == KRPC_QUERY) {
 		on_query(d, from, &m, datagram.n, now.mono_ms);
 		return;

@@ -1,6 +1,6 @@
 /*
- * One Mainline DHT node of one address family: joins table, lookups, items
- * and tokens. Sans-I/O: datagrams and time in, datagrams and events out.
+ * One DHT node of one address family and one carrier: joins table, lookups,
+ * items and tokens. Sans-I/O: datagrams and time in, datagrams and events out.
  * [BEP 5] [BEP 42] [BEP 43] [BEP 44] [SPEC §8]
  */
 #ifndef PROTO_DHT_DHT_H
@@ -17,11 +17,20 @@ enum {
 	DHT_OPS_MAX = 64,     /* gets and puts under way; more is ERR_LIMIT */
 };
 
+/* What carries KRPC: the public BitTorrent DHT, or the encrypted overlay of
+ * btchat nodes. [SPEC §8.1] [SPEC §8.2] */
+enum dht_carrier { DHT_MAINLINE = 0, DHT_OVERLAY };
+#define DHT_CARRIERS 2
+
 struct dht_config {
+	enum dht_carrier carrier;
 	enum family family;
 	const struct rng *rng; /* borrowed for life */
 	bool loopback;  /* 127/8 and ::1 count as peers: private nets, tests */
 	bool read_only; /* BEP 43: ro=1, answer nothing */
+	/* OVERLAY: tell N to who asks under the key of the day. Only for a node
+	 * whose address is public anyway. [SPEC §8.2] */
+	bool introduces;
 };
 
 /* A mutable item, whole and signed. */

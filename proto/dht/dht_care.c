@@ -56,9 +56,10 @@ care_hurry(struct dht *d, uint64_t now_ms)
 }
 
 void
-care_ping(struct dht *d, const struct endpoint *to, uint64_t now_ms)
+care_ping(struct dht *d, const struct endpoint *to, const struct node_key *n,
+    uint64_t now_ms)
 {
-	struct rpc_request r = { RPC_CHECK, NULL, to, LOOKUP_HARD_MS };
+	struct rpc_request r = { RPC_CHECK, NULL, to, n, LOOKUP_HARD_MS };
 	struct krpc m = { .method = KRPC_PING };
 
 	if (out_room(d) && !rpc_pending(d, to))
@@ -79,14 +80,15 @@ care_newcomer(struct dht *d, const struct krpc_node *node, uint64_t now_ms)
 	    !table_wants(&d->table, node, now_ms))
 		return;
 	if (guard_ping(&d->guard, &node->at, now_ms))
-		care_ping(d, &node->at, now_ms);
+		care_ping(d, &node->at, &node->n, now_ms);
 }
 
 static void
 send_find(
-    struct dht *d, const struct endpoint *to, unsigned bucket, uint64_t now_ms)
+    struct dht *d, const struct krpc_node *to, unsigned bucket, uint64_t now_ms)
 {
-	struct rpc_request r = { RPC_CHECK, NULL, to, LOOKUP_HARD_MS };
+	struct rpc_request r = { RPC_CHECK, NULL, &to->at, &to->n,
+		LOOKUP_HARD_MS };
 	struct krpc m = { .method = KRPC_FIND_NODE, .has_target = true };
 
 	assert(bucket < d->table.n_buckets);
@@ -108,9 +110,9 @@ check_node(struct dht *d, struct table_node *n, uint64_t now_ms)
 	n->checked_ms = now_ms;
 	n->doubt = false;
 	if (d->table.bucket[i].n < TABLE_K)
-		send_find(d, &n->node.at, i, now_ms);
+		send_find(d, &n->node, i, now_ms);
 	else
-		care_ping(d, &n->node.at, now_ms);
+		care_ping(d, &n->node.at, &n->node.n, now_ms);
 }
 
 static void
@@ -123,7 +125,7 @@ refresh(struct dht *d, unsigned bucket, uint64_t now_ms)
 	d->table.bucket[bucket].touched_ms = now_ms;
 	nodeid_in_bucket(&d->id, bucket, d->cfg.rng, &goal);
 	if (table_closest(&d->table, &goal, TABLE_HAND_OUT, &near, 1) == 1)
-		send_find(d, &near.at, bucket, now_ms);
+		send_find(d, &near, bucket, now_ms);
 }
 
 /* One node or one bucket at a time, and sleep until the next is due. */
@@ -348,7 +350,7 @@ care_answered(
 		return;
 	if (m->has_ip && address_vote(&d->address, &rpc->to, &m->ip, now_ms))
 		move(d, now_ms);
-	node[0] = (struct krpc_node){ m->id, rpc->to };
+	node[0] = (struct krpc_node){ m->id, rpc->to, m->n };
 	if (local || !care_is_seed(d, &rpc->to))
 		met(d, &node[0], rpc->sent_ms, now_ms);
 	else
@@ -356,7 +358,7 @@ care_answered(
 	if (rpc->use != RPC_CHECK)
 		return;
 	n = krpc_nodes_read(
-	    m->nodes[d->cfg.family], d->cfg.family, node, KRPC_NODES_MAX);
+	    m->nodes[d->cfg.family], form_of(d), node, KRPC_NODES_MAX);
 	for (size_t i = 0; i < n; i++)
 		if (care_usable(d, &node[i], &rpc->to))
 			care_newcomer(d, &node[i], now_ms);

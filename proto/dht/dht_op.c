@@ -134,7 +134,7 @@ wait_ms(const struct dht *d, const struct op *op, const struct lookup_node *n)
 static void
 ask(struct dht *d, struct op *op, struct lookup_node *n, uint64_t now_ms)
 {
-	struct rpc_request r = { RPC_LOOKUP, op, &n->node.at, 0 };
+	struct rpc_request r = { RPC_LOOKUP, op, &n->node.at, &n->node.n, 0 };
 	struct krpc m = { .has_target = true };
 
 	assert(op->state == OP_LOOKING);
@@ -148,7 +148,7 @@ ask(struct dht *d, struct op *op, struct lookup_node *n, uint64_t now_ms)
 static void
 store(struct dht *d, struct op *op, struct put_target *t, uint64_t now_ms)
 {
-	struct rpc_request r = { RPC_PUT, op, &t->at, op->look.soft_ms };
+	struct rpc_request r = { RPC_PUT, op, &t->at, &t->n, op->look.soft_ms };
 	struct krpc m = { .method = KRPC_PUT };
 
 	assert(t->state == PUT_OPEN && t->n_sent < 2);
@@ -218,6 +218,7 @@ begin_put(struct dht *d, struct op *op, uint64_t now_ms)
 		struct put_target *t = &op->target[i];
 
 		*t = (struct put_target){ .at = near[i]->node.at,
+			.n = near[i]->node.n,
 			.state = PUT_OPEN,
 			.token_n = near[i]->token_n };
 		memcpy(t->token, near[i]->token, near[i]->token_n);
@@ -335,7 +336,7 @@ take_nodes(struct dht *d, struct op *op, const struct endpoint *from,
 {
 	struct krpc_node node[KRPC_NODES_MAX];
 	size_t n = krpc_nodes_read(
-	    m->nodes[d->cfg.family], d->cfg.family, node, KRPC_NODES_MAX);
+	    m->nodes[d->cfg.family], form_of(d), node, KRPC_NODES_MAX);
 
 	for (size_t i = 0; i < n; i++)
 		if (care_usable(d, &node[i], from))

@@ -19,7 +19,7 @@ struct answer {
 	struct krpc_node node[TABLE_K];
 	size_t n_nodes;
 	bool has_nodes;
-	uint8_t nodes[TABLE_K * 38];
+	uint8_t nodes[TABLE_K * 70];
 };
 
 static void
@@ -160,7 +160,7 @@ write_answer(struct dht *d, struct answer *a, struct writer *w)
 	struct writer nodes = wr_init(a->nodes, sizeof(a->nodes));
 
 	if (a->has_nodes) {
-		krpc_nodes_write(a->node, a->n_nodes, d->cfg.family, &nodes);
+		krpc_nodes_write(a->node, a->n_nodes, form_of(d), &nodes);
 		assert(!nodes.bad);
 		a->m.nodes[d->cfg.family] = span_of(a->nodes, nodes.n);
 	}

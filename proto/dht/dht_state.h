@@ -62,6 +62,7 @@ enum op_state { OP_LOOKING = 1, OP_PUTTING, OP_OVER };
 enum put_state { PUT_OPEN = 1, PUT_DONE, PUT_FAILED };
 struct put_target {
 	struct endpoint at;
+	struct node_key n;
 	enum put_state state;
 	uint8_t n_sent;
 	uint8_t token_n;
@@ -137,6 +138,7 @@ struct rpc_request {
 	enum rpc_use use;
 	const struct op *op; /* LOOKUP, PUT */
 	const struct endpoint *to;
+	const struct node_key *n; /* of the node at `to`; NULL: none known */
 	uint64_t wait_ms;
 };
 /* Fills in t, id and ro, and sends. False: too many in flight. */
@@ -147,6 +149,13 @@ bool rpc_take(
     struct dht *d, const struct endpoint *from, struct span t, struct rpc *ret);
 bool rpc_pending(const struct dht *d, const struct endpoint *to);
 void rpc_expire(struct dht *d, uint64_t now_ms);
+
+static inline struct krpc_form
+form_of(const struct dht *d)
+{
+	return (
+	    struct krpc_form){ d->cfg.family, d->cfg.carrier == DHT_OVERLAY };
+}
 
 /* ---- dht_serve.c ---- */
 
@@ -178,7 +187,8 @@ bool care_usable(const struct dht *d, const struct krpc_node *node,
 void care_bootstrap(struct dht *d, uint64_t now_ms);
 void care_tick(struct dht *d, uint64_t now_ms);
 uint64_t care_deadline_ms(const struct dht *d);
-void care_ping(struct dht *d, const struct endpoint *to, uint64_t now_ms);
+void care_ping(struct dht *d, const struct endpoint *to,
+    const struct node_key *n, uint64_t now_ms);
 /* Somebody queried us whom we do not know. */
 void
 care_newcomer(struct dht *d, const struct krpc_node *node, uint64_t now_ms);

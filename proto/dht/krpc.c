@@ -50,6 +50,7 @@ read_want(const struct bencode *b, uint32_t a, struct krpc *m)
 static void
 read_common(const struct bencode *b, uint32_t d, struct krpc *m)
 {
+	read_bytes(b, bencode_get(b, d, "N"), m->n.b, 32, &m->has_n);
 	read_bytes(b, bencode_get(b, d, "id"), m->id.b, 20, &m->has_id);
 	read_bytes(b, bencode_get(b, d, "k"), m->k, 32, &m->has_k);
 	read_bytes(b, bencode_get(b, d, "sig"), m->sig, 64, &m->has_sig);
@@ -116,6 +117,7 @@ read_query(const struct bencode *b, struct krpc *m)
 	    (m->method == KRPC_OTHER && !m->has_target))
 		read_bytes(b, bencode_get(b, a, "info_hash"), m->target.b, 20,
 		    &m->has_target);
+	m->has_minute = bencode_int(b, bencode_get(b, a, "T"), &m->minute);
 	m->has_cas = bencode_int(b, bencode_get(b, a, "cas"), &m->cas);
 	(void)bencode_str(b, bencode_get(b, a, "salt"), &m->salt);
 	read_want(b, a, m);
@@ -261,6 +263,9 @@ put_arguments(struct writer *w, const struct krpc *m)
 
 	be_key(w, "a");
 	be_dict(w);
+	put_str(w, "N", maybe(m->n.b, sizeof(m->n.b), m->has_n));
+	if (m->has_minute)
+		put_int(w, "T", m->minute);
 	if (m->has_cas)
 		put_int(w, "cas", m->cas);
 	put_str(w, "id", maybe(m->id.b, sizeof(m->id.b), m->has_id));
@@ -286,6 +291,7 @@ put_answer(struct writer *w, const struct krpc *m)
 {
 	be_key(w, "r");
 	be_dict(w);
+	put_str(w, "N", maybe(m->n.b, sizeof(m->n.b), m->has_n));
 	put_str(w, "id", maybe(m->id.b, sizeof(m->id.b), m->has_id));
 	put_str(w, "k", maybe(m->k, sizeof(m->k), m->has_k));
 	put_str(w, "nodes", m->nodes[FAMILY_V4]);
@@ -352,47 +358,54 @@ krpc_encode(const struct krpc *m, struct writer *w)
 /* ---- lists of nodes ---- */
 
 size_t
-krpc_node_size(enum family family)
+krpc_node_size(struct krpc_form form)
 {
-	return family == FAMILY_V4 ? 26 : 38;
+	size_t n = form.family == FAMILY_V4 ? 26 : 38;
+
+	return form.keyed ? n + sizeof(struct node_key) : n;
 }
 
 size_t
 krpc_nodes_read(
-    struct span raw, enum family family, struct krpc_node *ret, size_t max)
+    struct span raw, struct krpc_form form, struct krpc_node *ret, size_t max)
 {
 	struct reader r = rd_init(raw);
-	size_t n = raw.n / krpc_node_size(family);
+	size_t n = raw.n / krpc_node_size(form);
 
 	assert(ret && max <= KRPC_NODES_MAX);
 
-	if (raw.n % krpc_node_size(family))
+	if (raw.n % krpc_node_size(form))
 		return 0;
 	n = n < max ? n : max;
 	for (size_t i = 0; i < n; i++) {
 		uint8_t v4[4];
 
+		ret[i] = (struct krpc_node){ .at = { .port = 0 } };
 		rd_bytes(&r, ret[i].id.b, sizeof(ret[i].id.b));
-		if (family == FAMILY_V4) {
+		if (form.family == FAMILY_V4) {
 			rd_bytes(&r, v4, sizeof(v4));
 			ret[i].at = endpoint_v4(v4, rd_u16be(&r));
 		} else {
 			rd_bytes(&r, ret[i].at.addr, sizeof(ret[i].at.addr));
 			ret[i].at.port = rd_u16be(&r);
 		}
+		if (form.keyed)
+			rd_bytes(&r, ret[i].n.b, sizeof(ret[i].n.b));
 	}
 	assert(!r.bad);
 	return n;
 }
 
 void
-krpc_nodes_write(const struct krpc_node *nodes, size_t n, enum family family,
+krpc_nodes_write(const struct krpc_node *nodes, size_t n, struct krpc_form form,
     struct writer *w)
 {
 	for (size_t i = 0; i < n; i++) {
-		assert(endpoint_family(&nodes[i].at) == family);
+		assert(endpoint_family(&nodes[i].at) == form.family);
 		wr_bytes(w, nodes[i].id.b, sizeof(nodes[i].id.b));
 		wr_span(w, endpoint_addr(&nodes[i].at));
 		wr_u16be(w, nodes[i].at.port);
+		if (form.keyed)
+			wr_bytes(w, nodes[i].n.b, sizeof(nodes[i].n.b));
 	}
 }

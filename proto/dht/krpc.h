@@ -53,6 +53,11 @@ struct krpc {
 	bool read_only;
 	bool has_id, has_target, has_want;
 	struct target id;
+	/* Overlay only [SPEC §8.2]. N is the asker's, or that of a node that
+	 * is asked under another key; the minute is that of the query. */
+	bool has_n, has_minute;
+	struct node_key n;
+	int64_t minute;       /* Unix s / 60 */
 	struct target target; /* target, or info_hash */
 	bool want[FAMILY_COUNT];
 	struct span token;
@@ -78,13 +83,21 @@ void krpc_encode(const struct krpc *m, struct writer *w);
 struct krpc_node {
 	struct target id;
 	struct endpoint at;
+	struct node_key n; /* zero on Mainline */
 };
 
-size_t krpc_node_size(enum family family); /* 26 or 38 */
+/* How lists of nodes are written: on Mainline id, address and port, in the
+ * overlay followed by the node key N. [SPEC §8.2] */
+struct krpc_form {
+	enum family family;
+	bool keyed;
+};
+
+size_t krpc_node_size(struct krpc_form form); /* 26 or 38, keyed 58 or 70 */
 /* Reads at most max nodes; none if the length is no multiple. */
 size_t krpc_nodes_read(
-    struct span raw, enum family family, struct krpc_node *ret, size_t max);
+    struct span raw, struct krpc_form form, struct krpc_node *ret, size_t max);
 void krpc_nodes_write(const struct krpc_node *nodes, size_t n,
-    enum family family, struct writer *w);
+    struct krpc_form form, struct writer *w);
 
 #endif /* PROTO_DHT_KRPC_H */

@@ -37,9 +37,12 @@ codec(struct span in)
 
 	if (krpc_decode(in, &scratch, &a))
 		return;
-	for (int f = 0; f < FAMILY_COUNT; f++)
-		assert(krpc_nodes_read(a.nodes[f], (enum family)f, nodes,
+	for (int f = 0; f < 2 * FAMILY_COUNT; f++) {
+		struct krpc_form form = { (enum family)(f / 2), f % 2 };
+
+		assert(krpc_nodes_read(a.nodes[f / 2], form, nodes,
 		           KRPC_NODES_MAX) <= KRPC_NODES_MAX);
+	}
 	if (a.kind == KRPC_QUERY && (a.method == KRPC_OTHER || a.fault))
 		return;
 	krpc_encode(&a, &w);
@@ -72,7 +75,7 @@ node(struct span in)
 	static const uint8_t pk[32];
 	struct endpoint peer = endpoint_v4(addr, 6881);
 	struct test_rng rng;
-	struct dht_config cfg = { FAMILY_V4, &rng.rng, false, false };
+	struct dht_config cfg = { .rng = &rng.rng };
 	struct now now = { 1000, 1000 };
 	struct reader r = rd_init(in);
 	struct dht *d;

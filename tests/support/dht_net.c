@@ -107,8 +107,8 @@ size_t
 dht_net_join(struct dht_net *net, size_t from)
 {
 	size_t i = net->n++;
-	struct dht_config cfg = { FAMILY_V4, &net->rng.rng, net->loopback,
-		false };
+	struct dht_config cfg = { .rng = &net->rng.rng,
+		.loopback = net->loopback };
 
 	assert(i < DHT_NET_MAX);
 	cfg.family = net->v6 ? FAMILY_V6 : FAMILY_V4;

@@ -36,6 +36,7 @@ struct lab {
 };
 
 static struct lab lab; /* large: not on the stack */
+static const struct krpc_form plain_v4 = { FAMILY_V4, false };
 
 /* Fetches what the node says. The law: only KRPC leaves, of the right size. */
 static void
@@ -81,7 +82,7 @@ clear(void)
 static int
 setup(void **state)
 {
-	struct dht_config cfg = { FAMILY_V4, &lab.rng.rng, false, false };
+	struct dht_config cfg = { .rng = &lab.rng.rng };
 
 	(void)state;
 	memset(&lab, 0, sizeof(lab));
@@ -487,7 +488,7 @@ test_hostile_35_node_lists_that_lie(void **state)
 	bad[4].at = test_addr(0, 0, 0, 0);
 	bad[5].id = lab.d->id;
 	bad[6].at = test_addr(255, 255, 255, 255);
-	krpc_nodes_write(bad, 7, FAMILY_V4, &w);
+	krpc_nodes_write(bad, 7, plain_v4, &w);
 	m.nodes[FAMILY_V4] = wr_span_of(&w);
 	assert_int_equal(dht_get(lab.d, 1, raw, span_str(""), lab.now), ERR_OK);
 	drain();
@@ -501,7 +502,7 @@ test_hostile_35_node_lists_that_lie(void **state)
 		for (unsigned i = 0; i < 400; i++) {
 			struct krpc_node p = peer(200 + i);
 
-			krpc_nodes_write(&p, 1, FAMILY_V4, &w);
+			krpc_nodes_write(&p, 1, plain_v4, &w);
 		}
 		clear();
 		assert_int_equal(
@@ -544,7 +545,7 @@ test_hostile_36_a_thousand_sybils_round_one_target(void **state)
 			nodeid_make(&sybil[k].at, (uint8_t)at, &lab.rng.rng,
 			    &sybil[k].id);
 		}
-		krpc_nodes_write(sybil, 16, FAMILY_V4, &w);
+		krpc_nodes_write(sybil, 16, plain_v4, &w);
 		m.nodes[FAMILY_V4] = wr_span_of(&w);
 		nodeid_make(&self.at, 1, &lab.rng.rng, &self.id);
 		answered++;

@@ -9,6 +9,8 @@
 
 #define ID "abcdefghij0123456789"
 
+static const struct krpc_form plain_v4 = { FAMILY_V4, false };
+static const struct krpc_form plain_v6 = { FAMILY_V6, false };
 static struct bencode scratch;
 
 static enum err
@@ -209,34 +211,94 @@ static void
 node_lists_keep_their_order_and_their_limits(void **state)
 {
 	static const uint8_t a[4] = { 9, 8, 7, 6 };
-	struct krpc_node in[3] = { { { { 1 } }, endpoint_v4(a, 1) },
-		{ { { 2 } }, endpoint_v4(a, 2) },
-		{ { { 3 } }, endpoint_v4(a, 65535) } };
+	struct krpc_node in[3] = { { { { 1 } }, endpoint_v4(a, 1), { { 0 } } },
+		{ { { 2 } }, endpoint_v4(a, 2), { { 0 } } },
+		{ { { 3 } }, endpoint_v4(a, 65535), { { 0 } } } };
 	struct krpc_node out[3];
 	uint8_t buf[3 * 26 + 1] = { 0 };
 	struct writer w = wr_init(buf, sizeof(buf));
 
 	(void)state;
-	krpc_nodes_write(in, 3, FAMILY_V4, &w);
+	krpc_nodes_write(in, 3, plain_v4, &w);
 	assert_int_equal(w.n, 78);
 	assert_int_equal(
-	    krpc_nodes_read(span_of(buf, 78), FAMILY_V4, out, 3), 3);
+	    krpc_nodes_read(span_of(buf, 78), plain_v4, out, 3), 3);
 	for (int i = 0; i < 3; i++) {
 		assert_memory_equal(&in[i].id, &out[i].id, 20);
 		assert_true(endpoint_eq(&in[i].at, &out[i].at));
 	}
 	assert_int_equal(
-	    krpc_nodes_read(span_of(buf, 78), FAMILY_V4, out, 2), 2);
+	    krpc_nodes_read(span_of(buf, 78), plain_v4, out, 2), 2);
 	assert_int_equal(
-	    krpc_nodes_read(span_of(buf, 79), FAMILY_V4, out, 3), 0);
+	    krpc_nodes_read(span_of(buf, 79), plain_v4, out, 3), 0);
 	assert_int_equal(
-	    krpc_nodes_read(span_of(buf, 25), FAMILY_V4, out, 3), 0);
+	    krpc_nodes_read(span_of(buf, 25), plain_v4, out, 3), 0);
 	assert_int_equal(
-	    krpc_nodes_read(span_of(buf, 78), FAMILY_V6, out, 3), 0);
+	    krpc_nodes_read(span_of(buf, 78), plain_v6, out, 3), 0);
 	assert_int_equal(
-	    krpc_nodes_read(span_of(buf, 76), FAMILY_V6, out, 3), 2);
+	    krpc_nodes_read(span_of(buf, 76), plain_v6, out, 3), 2);
 	assert_int_equal(
-	    krpc_nodes_read(span_of(NULL, 0), FAMILY_V4, out, 3), 0);
+	    krpc_nodes_read(span_of(NULL, 0), plain_v4, out, 3), 0);
+}
+
+static void
+overlay_lists_carry_the_key_of_each_node(void **state)
+{
+	static const struct krpc_form keyed[] = { { FAMILY_V4, true },
+		{ FAMILY_V6, true } };
+	static const size_t sizes[] = { 58, 70 };
+	struct krpc_node in[2] = { { .id = { { 1 } } }, { .id = { { 2 } } } };
+	struct krpc_node out[2];
+	uint8_t buf[2 * 70];
+
+	(void)state;
+	memset(in[0].n.b, 7, sizeof(in[0].n.b));
+	memset(in[1].n.b, 8, sizeof(in[1].n.b));
+	for (int f = 0; f < 2; f++) {
+		static const uint8_t v4[4] = { 1, 2, 3, 4 };
+		struct writer w = wr_init(buf, sizeof(buf));
+
+		in[0].at = in[1].at = (struct endpoint){ .port = 9 };
+		in[0].at.addr[0] = in[1].at.addr[0] = 0x2a;
+		if (f == 0)
+			in[0].at = in[1].at = endpoint_v4(v4, 9);
+		assert_int_equal(krpc_node_size(keyed[f]), sizes[f]);
+		krpc_nodes_write(in, 2, keyed[f], &w);
+		assert_int_equal(w.n, 2 * sizes[f]);
+		assert_int_equal(
+		    krpc_nodes_read(wr_span_of(&w), keyed[f], out, 2), 2);
+		assert_memory_equal(in, out, sizeof(in));
+		assert_int_equal(
+		    krpc_nodes_read(span_of(buf, w.n - 1), keyed[f], out, 2),
+		    0);
+	}
+}
+
+static void
+the_key_and_the_minute_stand_first(void **state)
+{
+	struct krpc m = { .kind = KRPC_QUERY,
+		.method = KRPC_PING,
+		.has_n = true,
+		.has_minute = true,
+		.minute = 30000000,
+		.has_id = true };
+	struct krpc got;
+
+	(void)state;
+	memset(m.n.b, 'N', sizeof(m.n.b));
+	memcpy(m.id.b, ID, sizeof(m.id.b));
+	m.t = span_str("aa");
+	expect_encoded(&m,
+	    "d1:ad1:N32:NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNN"
+	    "1:Ti30000000e2:id20:" ID "e1:q4:ping1:t2:aa1:y1:qe");
+	assert_int_equal(
+	    decode("d1:ad1:N32:NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNN"
+	           "1:Ti30000000e2:id20:" ID "e1:q4:ping1:t2:aa1:y1:qe",
+	        &got),
+	    ERR_OK);
+	assert_true(got.has_n && got.has_minute && !got.fault);
+	assert_int_equal(got.minute, 30000000);
 }
 
 int
@@ -250,6 +312,8 @@ main(void)
 		cmocka_unit_test(what_is_no_krpc_is_refused),
 		cmocka_unit_test(a_query_with_a_wrong_argument_says_which),
 		cmocka_unit_test(a_method_of_the_future_may_bring_a_target),
+		cmocka_unit_test(overlay_lists_carry_the_key_of_each_node),
+		cmocka_unit_test(the_key_and_the_minute_stand_first),
 		cmocka_unit_test(node_lists_keep_their_order_and_their_limits),
 	};
 
