@@ -314,7 +314,11 @@ static void
 learn_rtt(struct dht *d, uint64_t rtt_ms)
 {
 	uint64_t *rtt = &d->stats.rtt_ms;
+	uint64_t off_ms = rtt_ms > *rtt ? rtt_ms - *rtt : *rtt - rtt_ms;
 
+	if (*rtt == 0)
+		off_ms = rtt_ms; /* the first: it may differ as much again */
+	d->rtt_var_ms = (3 * d->rtt_var_ms + off_ms) / 4;
 	*rtt = *rtt ? (7 * *rtt + rtt_ms + 7) / 8 : rtt_ms;
 }
 

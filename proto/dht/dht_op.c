@@ -103,7 +103,7 @@ op_start(
 
 	assert(op->kind != OP_NONE && op->state == OP_LOOKING);
 	lookup_init(&op->look, goal, d->table.n_buckets,
-	    lookup_soft_ms(d->stats.rtt_ms), now_ms);
+	    lookup_soft_ms(d->stats.rtt_ms, d->rtt_var_ms), now_ms);
 	n = table_closest(&d->table, goal, use, near, KRPC_NODES_MAX);
 	if (n < LOOKUP_K / 2)
 		n = table_closest(

@@ -120,6 +120,7 @@ struct dht {
 
 	bool was_ready, tell_ready, tell_address;
 	struct dht_stats stats;
+	uint64_t rtt_var_ms;   /* smoothed distance from stats.rtt_ms */
 	uint64_t network_size; /* smoothed, 0 = unknown */
 	uint64_t now_ms;       /* of the last call, for stats */
 	struct bencode scratch;

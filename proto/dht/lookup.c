@@ -24,12 +24,13 @@ lookup_init(struct lookup *l, const struct target *goal, unsigned depth,
 }
 
 uint64_t
-lookup_soft_ms(uint64_t rtt_ms)
+lookup_soft_ms(uint64_t rtt_ms, uint64_t var_ms)
 {
-	uint64_t ms = 4 * rtt_ms + 100;
+	uint64_t ms;
 
-	if (rtt_ms == 0 || rtt_ms > LOOKUP_SOFT_MS)
+	if (rtt_ms == 0 || rtt_ms > LOOKUP_SOFT_MS || var_ms > LOOKUP_SOFT_MS)
 		return LOOKUP_SOFT_MS;
+	ms = rtt_ms + 4 * var_ms;
 	if (ms < LOOKUP_SOFT_MIN_MS)
 		return LOOKUP_SOFT_MIN_MS;
 	return ms < LOOKUP_SOFT_MS ? ms : LOOKUP_SOFT_MS;
@@ -230,6 +231,7 @@ bool
 lookup_over(struct lookup *l, uint64_t now_ms)
 {
 	unsigned n_answered = 0;
+	uint64_t asked_ms = 0; /* the last of the slow ones */
 	bool slow = false, slow_seed = false;
 	bool spent = l->n_asked >= LOOKUP_ASKED_MAX;
 
@@ -244,6 +246,8 @@ lookup_over(struct lookup *l, uint64_t now_ms)
 		case LOOKUP_SLOW:
 			slow |= !n->seed;
 			slow_seed |= n->seed;
+			if (!n->seed && n->asked_ms > asked_ms)
+				asked_ms = n->asked_ms;
 			break;
 		case LOOKUP_ANSWERED:
 			if (++n_answered == l->want)
@@ -260,6 +264,8 @@ lookup_over(struct lookup *l, uint64_t now_ms)
 	}
 	/* Fewer than wanted: what is slow is still worth waiting for, a
 	 * bootstrap node only if there is nobody else. */
+	if (slow && n_answered >= LOOKUP_ENOUGH)
+		return now_ms >= asked_ms + 2 * l->soft_ms;
 	return !slow && !(slow_seed && n_answered == 0);
 }
 
@@ -268,11 +274,15 @@ wake_ms(const struct lookup *l, const struct lookup_node *n, uint64_t now_ms)
 {
 	if (n->state == LOOKUP_FRESH && n->not_before_ms > now_ms)
 		return n->not_before_ms;
-	if (n->state != LOOKUP_ASKED)
+	if (n->state != LOOKUP_ASKED && n->state != LOOKUP_SLOW)
 		return NEVER;
 	if (n->asked_ms + l->soft_ms / 2 > now_ms)
 		return n->asked_ms + l->soft_ms / 2;
-	return n->asked_ms + l->soft_ms;
+	if (n->state == LOOKUP_ASKED)
+		return n->asked_ms + l->soft_ms;
+	if (n->asked_ms + 2 * l->soft_ms > now_ms)
+		return n->asked_ms + 2 * l->soft_ms;
+	return NEVER; /* its transaction ends by itself */
 }
 
 uint64_t

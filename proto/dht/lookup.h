@@ -1,6 +1,12 @@
 /*
  * An iterative lookup: which node to ask next and when it is over. Knows no
  * packets; its owner asks and reports. [BEP 5] [SPEC §8]
+ *
+ * Time is lost on the dead, so a silent node is passed over after a time that
+ * follows the round trip. With 64 nodes, 85 ms there and back, 2 % loss each
+ * way and 25 % dead (tests/unit/dht/test_wan.c), median and p99: a put 543 and
+ * 1584 ms, an authoritative get 334 and 709 ms, a miss 336 and 834 ms; with
+ * 4 * rtt + 100 and no patience limit 738 and 1956, 520 and 956, 504 and 3252.
  */
 #ifndef PROTO_DHT_LOOKUP_H
 #define PROTO_DHT_LOOKUP_H
@@ -18,6 +24,7 @@ enum {
 	LOOKUP_SOFT_MS = 1000, /* from then on a node is slow, at the latest */
 	LOOKUP_SOFT_MIN_MS = 250,
 	LOOKUP_HARD_MS = 3000, /* from then on it failed */
+	LOOKUP_ENOUGH = 4,     /* with so many answers the slow get 2 soft_ms */
 	LOOKUP_END_MS = 8000,
 	LOOKUP_BLUR_BITS = 3, /* of the goal beyond what a node shares */
 	LOOKUP_BLUR_DEPTH =
@@ -67,8 +74,9 @@ struct lookup {
 
 void lookup_init(struct lookup *l, const struct target *goal, unsigned depth,
     uint64_t soft_ms, uint64_t now_ms);
-/* When a node counts as slow, in a network with that round trip. */
-uint64_t lookup_soft_ms(uint64_t rtt_ms);
+/* When a node counts as slow, where round trips take that long and differ by
+ * that much: as TCP waits before it sends again. [RFC 6298 §2] */
+uint64_t lookup_soft_ms(uint64_t rtt_ms, uint64_t var_ms);
 /* False: known already, one of its network is there, or too far. */
 bool lookup_add(
     struct lookup *l, const struct krpc_node *node, enum lookup_origin origin);

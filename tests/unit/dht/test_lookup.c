@@ -395,11 +395,31 @@ static void
 the_soft_limit_follows_the_round_trip(void **state)
 {
 	(void)state;
-	assert_int_equal(lookup_soft_ms(0), LOOKUP_SOFT_MS);
-	assert_int_equal(lookup_soft_ms(1), LOOKUP_SOFT_MIN_MS);
-	assert_int_equal(lookup_soft_ms(100), 500);
-	assert_int_equal(lookup_soft_ms(900), LOOKUP_SOFT_MS);
-	assert_int_equal(lookup_soft_ms(UINT64_MAX), LOOKUP_SOFT_MS);
+	assert_int_equal(lookup_soft_ms(0, 0), LOOKUP_SOFT_MS);
+	assert_int_equal(lookup_soft_ms(1, 0), LOOKUP_SOFT_MIN_MS);
+	assert_int_equal(lookup_soft_ms(85, 2), LOOKUP_SOFT_MIN_MS);
+	assert_int_equal(lookup_soft_ms(100, 100), 500);
+	assert_int_equal(lookup_soft_ms(900, 900), LOOKUP_SOFT_MS);
+	assert_int_equal(lookup_soft_ms(UINT64_MAX, 0), LOOKUP_SOFT_MS);
+	assert_int_equal(lookup_soft_ms(1, UINT64_MAX), LOOKUP_SOFT_MS);
+}
+
+static void
+the_slow_are_given_up_soon_where_enough_answered(void **state)
+{
+	struct lookup_node *n;
+
+	(void)state;
+	begin(SMALL);
+	for (unsigned i = 0; i <= LOOKUP_ENOUGH; i++)
+		assert_true(add(node_at(1, i)));
+	assert_non_null(ask(0)); /* never answers */
+	while ((n = ask(0)))
+		answer(n);
+	assert_null(ask(SOFT));
+	assert_false(lookup_over(&l, 2 * SOFT - 1));
+	assert_int_equal(lookup_deadline_ms(&l, SOFT), 2 * SOFT);
+	assert_true(lookup_over(&l, 2 * SOFT));
 }
 
 int
@@ -413,6 +433,8 @@ main(void)
 		cmocka_unit_test(the_failed_are_replaced_by_the_next),
 		cmocka_unit_test(a_slow_node_frees_its_slot_and_its_place),
 		cmocka_unit_test(where_there_are_few_the_slow_are_waited_for),
+		cmocka_unit_test(
+		    the_slow_are_given_up_soon_where_enough_answered),
 		cmocka_unit_test(it_never_lasts_longer_than_its_limit),
 		cmocka_unit_test(lies_run_out_of_questions),
 		cmocka_unit_test(one_node_a_network_is_taken_from_answers),
