@@ -324,6 +324,8 @@ settle_links(struct node *n)
 		} else if (out.kind == LINK_OUT_TS) {
 			n->self.ts_floor_ms = out.ts_ms;
 			n->self_dirty = true;
+		} else if (out.kind == LINK_OUT_CALLER) {
+			invite_on_caller(n, &out);
 		} else if (out.kind == LINK_OUT_PAIRED) {
 			if (out.peer < PEER_PAIRING)
 				invite_on_paired(n, &out);

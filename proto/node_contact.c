@@ -308,6 +308,7 @@ contact_on_link(struct node *n, const struct link_out *out)
 		break;
 	case LINK_OUT_OBSERVED: /* one contact's word; the DHT has many */
 	case LINK_OUT_SEND:
+	case LINK_OUT_CALLER:
 	case LINK_OUT_TS:
 	case LINK_OUT_PAIRED:
 		break;

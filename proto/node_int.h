@@ -186,6 +186,7 @@ void host_to_links(struct node *n, const struct host *h);
 void hosts_refresh(struct node *n); /* expiries */
 /* The contact met us under its new root: its invitation is done. */
 void hosts_met(struct node *n, const struct peer *p);
+void invite_on_caller(struct node *n, const struct link_out *out);
 void invite_on_paired(struct node *n, const struct link_out *out);
 void pairing_on_paired(struct node *n, const struct link_out *out);
 

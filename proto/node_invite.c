@@ -22,6 +22,7 @@ host_to_links(struct node *n, const struct host *h)
 
 	l.reach = h->invite.reach;
 	l.rk0 = h->invite.rk0;
+	l.callers = &h->invite.callers;
 	if (h->invite.used) {
 		l.s[0] = h->invite.s;
 		l.n_s = 1;
@@ -240,15 +241,32 @@ take_as_inviter(struct node *n, struct peer *p, const struct link_out *out)
 	take_pairing(n, p, out);
 }
 
+/* The invitation that links tell of; it may have ended meanwhile. */
+static struct host *
+host_by_number(struct node *n, uint32_t number)
+{
+	assert(number >= PEER_INVITES && number < PEER_PAIRING);
+	return &n->hosts[number - PEER_INVITES];
+}
+
+void
+invite_on_caller(struct node *n, const struct link_out *out)
+{
+	struct host *h = host_by_number(n, out->peer);
+
+	if (!h->live)
+		return;
+	callers_take(&h->invite.callers, &out->s, out->last_ts_ms);
+	invite_store(n, h);
+}
+
 void
 invite_on_paired(struct node *n, const struct link_out *out)
 {
-	uint32_t at = out->peer - PEER_INVITES;
-	struct host *h = &n->hosts[at];
+	struct host *h = host_by_number(n, out->peer);
 	bool first;
 	struct peer *p;
 
-	assert(out->peer >= PEER_INVITES && at < NODE_INVITES_MAX);
 	if (!h->live ||
 	    (!h->invite.used && h->invite.expires_s <= n->now.wall_ms / 1000))
 		return;

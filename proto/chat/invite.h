@@ -2,6 +2,7 @@
 #ifndef PROTO_CHAT_INVITE_H
 #define PROTO_CHAT_INVITE_H
 
+#include "proto/crypto/callers.h"
 #include "proto/crypto/pair.h"
 
 struct invite {
@@ -12,6 +13,7 @@ struct invite {
 	bool used;
 	struct contact_id contact;
 	struct static_pk s; /* the S that it is bound to */
+	struct callers callers;
 	/* Derived, not part of the record. */
 	struct pair_root pr; /* PR0 */
 	struct disc_key disc;
@@ -24,7 +26,7 @@ void invite_init(struct invite *i, const struct message_id *id,
     const struct id_pk *inviter);
 void invite_wipe(struct invite *i);
 void invite_encode(const struct invite *i, struct writer *ret);
-/* ERR_MALFORMED, ERR_UNSUPPORTED (version). */
+/* ERR_MALFORMED, ERR_UNSUPPORTED (version). Version 1 knows no callers. */
 MUST_USE enum err invite_decode(struct span in, const struct message_id *id,
     const struct id_pk *inviter, struct invite *ret);
 

@@ -142,32 +142,13 @@ find_caller(const struct call *k)
 	return p ? p : peer_of_rid(k->l, &m->rid_prev);
 }
 
-/* Its place in the memory of an invitation. If it never called, that of the
- * one who called longest ago. */
-static struct caller *
-caller_of(const struct call *k)
-{
-	struct caller *c = k->peer->callers, *oldest = c;
-
-	assert(c);
-	for (size_t i = 0; i < LINK_CALLERS; i++) {
-		if (memcmp(c[i].s.b, k->req.s.b, sizeof(c[i].s.b)) == 0)
-			return &c[i];
-		if (c[i].ts_ms < oldest->ts_ms)
-			oldest = &c[i];
-	}
-	return oldest;
-}
-
 static uint64_t
 last_ts_of(const struct call *k)
 {
-	const struct caller *c;
+	const struct peer *p = k->peer;
 
-	if (!k->peer->callers)
-		return k->peer->cfg.last_ts_ms;
-	c = caller_of(k);
-	return memcmp(c->s.b, k->req.s.b, sizeof(c->s.b)) == 0 ? c->ts_ms : 0;
+	return p->callers ? callers_last_ms(p->callers, &k->req.s)
+	                  : p->cfg.last_ts_ms;
 }
 
 static bool
@@ -181,6 +162,8 @@ ts_ok(struct call *k)
 	err = handshake_ts_check(k->req.payload.ts_ms, last, k->now.wall_ms);
 	if (err != ERR_REPLAY)
 		return err == ERR_OK;
+	if (p->callers) /* there is no pair yet that could be recovered */
+		return false;
 	if (!(k->req.payload.flags & HANDSHAKE_RECOVER) || !k->has_cookie)
 		return false;
 	if (p->recover_ms != 0 && mono_ms - p->recover_ms < LINK_RECOVER_MS)
@@ -296,22 +279,33 @@ seal_answer(
 
 /* What must be durable before message 2 leaves. */
 static bool
-store(struct call *k, const struct session *s)
+store_caller(struct call *k)
+{
+	struct peer *p = k->peer;
+	uint64_t ts_ms = k->req.payload.ts_ms;
+
+	assert(p->callers && !k->adv);
+	if (!out_caller(k->l, p, &k->req.s, ts_ms))
+		return false;
+	callers_take(p->callers, &k->req.s, ts_ms);
+	return true;
+}
+
+static bool
+store_contact(struct call *k, const struct session *s)
 {
 	struct peer *p = k->peer;
 	struct link_peer before = p->cfg;
-	bool ok = true;
+	bool ok;
 
+	assert(p->cfg.role == LINK_CONTACT);
 	p->cfg.last_ts_ms = k->req.payload.ts_ms;
-	if (p->callers)
-		*caller_of(k) = (struct caller){ k->req.s, p->cfg.last_ts_ms };
 	if (k->adv)
 		ratchet_store(&p->cfg.ratchet, RATCHET_RESPONDER, &k->base,
 		    &s->keys.rk_next);
-	if (p->cfg.role == LINK_CONTACT && !out_state(k->l, p)) {
+	ok = out_state(k->l, p);
+	if (!ok)
 		p->cfg = before;
-		ok = false;
-	}
 	sodium_memzero(&before, sizeof(before));
 	return ok;
 }
@@ -330,7 +324,7 @@ answer(struct call *k)
 	assert(p->half || l->n_half < LOAD_HALF_MAX);
 	if (seal_answer(k, out, &s))
 		return;
-	if (!store(k, s)) {
+	if (!(p->callers ? store_caller(k) : store_contact(k, s))) {
 		conn_session_free(l, s);
 		return;
 	}

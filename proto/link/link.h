@@ -14,6 +14,7 @@
 #include "proto/base/endpoint.h"
 #include "proto/base/env.h"
 #include "proto/base/err.h"
+#include "proto/crypto/callers.h"
 #include "proto/crypto/identity.h"
 #include "proto/crypto/pair.h"
 
@@ -61,6 +62,9 @@ struct link_peer {
 	struct ratchet_key rk0;
 	struct ratchet ratchet; /* unused in invitations */
 	uint64_t last_ts_ms;    /* highest ts of a message 1 of theirs */
+	/* LINK_INVITER: who called in earlier runs; NULL: nobody. Borrowed
+	 * during the call; read when the peer is new. */
+	const struct callers *callers;
 	bool allow_fallback;
 };
 
@@ -122,8 +126,10 @@ void links_set_ts_floor(struct links *l, uint64_t ts_ms);
 enum link_out_kind {
 	LINK_OUT_SEND = 1,
 	/* Must be durable before any output that follows it. */
-	LINK_OUT_STATE, /* ratchet, last_ts_ms of a peer changed */
-	LINK_OUT_TS,    /* ts_ms: new floor, 60 s ahead */
+	LINK_OUT_STATE,  /* ratchet, last_ts_ms of a peer changed */
+	LINK_OUT_CALLER, /* a message 1 under an invitation of ours is taken:
+	                  * callers_take(s, last_ts_ms) */
+	LINK_OUT_TS,     /* ts_ms: new floor, 60 s ahead */
 	/* An INVITE handshake was confirmed and HELLO verified: root is the new
 	 * pair root, hello who it is. The pairing session carries nothing else;
 	 * the invited connects again as a contact. */
@@ -156,7 +162,8 @@ struct link_out {
 	    endpoint;     /* SEND: to; UP, PATH: theirs; OBSERVED: ours */
 	struct span data; /* SEND, DATA; borrowed until the next call on l */
 	struct ratchet ratchet;  /* STATE */
-	uint64_t last_ts_ms;     /* STATE */
+	uint64_t last_ts_ms;     /* STATE, CALLER */
+	struct static_pk s;      /* CALLER */
 	uint64_t ts_ms;          /* TS */
 	struct pair_root root;   /* PAIRED */
 	struct link_hello hello; /* PAIRED, UP */

@@ -99,6 +99,21 @@ out_state(struct links *l, const struct peer *p)
 }
 
 bool
+out_caller(struct links *l, const struct peer *p, const struct static_pk *s,
+    uint64_t ts_ms)
+{
+	struct out *o = out_new(LINK_OUT_CALLER, p->number, 0);
+
+	if (!o)
+		return false;
+	assert(p->cfg.role == LINK_INVITER);
+	o->o.s = *s;
+	o->o.last_ts_ms = ts_ms;
+	out_push(l, o);
+	return true;
+}
+
+bool
 out_pop(struct links *l, struct link_out *ret)
 {
 	struct out *o = l->out_first;

@@ -17,6 +17,8 @@ bool out_send(
     struct links *l, const struct endpoint *to, const uint8_t *p, size_t n);
 /* The peer's ratchet and last_ts as they are now. */
 bool out_state(struct links *l, const struct peer *p);
+bool out_caller(struct links *l, const struct peer *p,
+    const struct static_pk *s, uint64_t ts_ms);
 bool out_pop(struct links *l, struct link_out *ret);
 /* Frees what the last out_pop lent. */
 void out_release(struct links *l);

@@ -100,6 +100,23 @@ peer_erase(struct peer *p)
 	free(p);
 }
 
+/* An inviter's own copy of what the configuration lends. */
+static enum err
+callers_new(struct peer *p)
+{
+	const struct callers *lent = p->cfg.callers;
+
+	p->cfg.callers = NULL;
+	if (p->cfg.role != LINK_INVITER)
+		return ERR_OK;
+	p->callers = calloc(1, sizeof(*p->callers));
+	if (!p->callers)
+		return ERR_NOMEM;
+	if (lent)
+		*p->callers = *lent;
+	return ERR_OK;
+}
+
 enum err
 peer_add(struct links *l, uint32_t number, const struct link_peer *cfg)
 {
@@ -119,14 +136,9 @@ peer_add(struct links *l, uint32_t number, const struct link_peer *cfg)
 	p->timer.owner = p;
 	pair_rid(&cfg->rk0, &p->rid0);
 	peer_new_instance(l, p);
-	if (cfg->role == LINK_INVITER) {
-		p->callers = calloc(LINK_CALLERS, sizeof(*p->callers));
-		if (!p->callers) {
-			peer_erase(p);
-			return ERR_NOMEM;
-		}
-	}
-	err = heap_reserve(&l->timers, l->n_peers + 1);
+	err = callers_new(p);
+	if (!err)
+		err = heap_reserve(&l->timers, l->n_peers + 1);
 	if (!err)
 		err = lookups_add(l, p);
 	if (!err)
@@ -156,6 +168,7 @@ peer_update(struct links *l, struct peer *p, const struct link_peer *cfg)
 	lookups_del(l, p);
 	p->cfg = *cfg;
 	p->cfg.ratchet = old.ratchet;
+	p->cfg.callers = NULL;
 	if (old.last_ts_ms > cfg->last_ts_ms)
 		p->cfg.last_ts_ms = old.last_ts_ms;
 	if (cfg->n_s == 0) {

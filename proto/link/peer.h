@@ -10,7 +10,7 @@ struct peer *peer_get(const struct links *l, uint32_t number);
 MUST_USE enum err
 peer_add(struct links *l, uint32_t number, const struct link_peer *cfg);
 /* Takes the new configuration of the same peer; what we know better (ratchet,
- * last_ts, a bound S) stays. ERR_NOMEM: nothing changed. */
+ * last_ts, callers, a bound S) stays. ERR_NOMEM: nothing changed. */
 MUST_USE enum err
 peer_update(struct links *l, struct peer *p, const struct link_peer *cfg);
 /* Out of all tables, and freed; link, attempt and half must be gone. */

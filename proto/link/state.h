@@ -44,7 +44,6 @@ enum {
 	LINK_RECOVER_MS = 10000,
 	LINK_PROBE_MS = 3000, /* PATH_CHALLENGE is repeated, then given up */
 	LINK_PROBES_MAX = 3,
-	LINK_CALLERS = 8, /* of an invitation, remembered against replays */
 	LINK_PAIRED_MS = 60000, /* a pairing session stays */
 };
 
@@ -143,25 +142,19 @@ struct conn {
 	struct out *out_down; /* owned: so that DOWN cannot fail */
 };
 
-/* One of several who hold an invitation; each has a clock of its own. */
-struct caller {
-	struct static_pk s;
-	uint64_t ts_ms; /* of the last message 1 taken; 0: a free place */
-};
-
 struct peer {
 	uint32_t number;
 	struct link_peer cfg;
 	struct rid rid0;
 	bool in_rids; /* in by_rid: no S of theirs is known */
 	uint8_t instance[HELLO_INSTANCE_SIZE]; /* ours towards this peer */
-	struct caller *callers;    /* owned, LINK_CALLERS; NULL: no inviter */
-	struct address *address;   /* owned, LINK_ADDRESSES_MAX */
-	struct attempt *attempt;   /* owned, or NULL */
-	struct session *half;      /* owned, or NULL */
-	struct conn *conn;         /* owned, or NULL */
-	uint64_t recover_ms;       /* last RECOVER that was taken */
-	uint64_t shunned_until_ms; /* nothing before */
+	struct callers *callers;               /* owned; NULL: no inviter */
+	struct address *address;               /* owned, LINK_ADDRESSES_MAX */
+	struct attempt *attempt;               /* owned, or NULL */
+	struct session *half;                  /* owned, or NULL */
+	struct conn *conn;                     /* owned, or NULL */
+	uint64_t recover_ms;                   /* last RECOVER that was taken */
+	uint64_t shunned_until_ms;             /* nothing before */
 	struct heap_node timer;
 	struct peer *next_dirty, *next_ready;
 	bool dirty, ready;

@@ -2,6 +2,8 @@
  * address of his own. He must not draw a byte but KRPC. [SPEC §1.1] */
 #include "tests/sim/sim.h"
 
+#include "proto/link/packet.h"
+
 #include <string.h>
 
 enum attack {
@@ -11,8 +13,9 @@ enum attack {
 	ATTACK_LENGTH,     /* a byte more or less */
 	ATTACK_REFLECT,    /* back to who sent it */
 	ATTACK_RANDOM,     /* a size of ours, noise */
+	ATTACK_CALL,       /* an old message 1, often of an earlier life */
 };
-#define ATTACKS 6
+#define ATTACKS 7
 
 void
 sim_tape(struct sim *s, uint32_t who, const struct net_packet *p)
@@ -21,9 +24,21 @@ sim_tape(struct sim *s, uint32_t who, const struct net_packet *p)
 
 	t->source = p->source;
 	t->to = who;
-	t->life = s->nodes[who].life;
 	t->n = p->n;
 	memcpy(t->b, p->b, p->n);
+	if (p->n == PACKET_MESSAGE_1_SIZE)
+		s->calls[s->n_calls++ % SIM_CALLS_MAX] = *t;
+}
+
+void
+sim_call_again(struct sim *s, uint32_t call)
+{
+	const struct sim_tape *t = &s->calls[call];
+	enum family f = endpoint_family(&t->source);
+
+	sim_trace(s, "attack with call %u", call);
+	net_inject(&s->net, &s->net.hosts[s->adversary].at[FAMILY_V4],
+	    &s->net.hosts[t->to].at[f], span_of(t->b, t->n), s->now_ms);
 }
 
 static void
@@ -51,6 +66,13 @@ resize(struct sim *s, struct sim_tape *t)
 	return t->n + 1;
 }
 
+static uint32_t
+n_calls(const struct sim *s)
+{
+	return s->n_calls < SIM_CALLS_MAX ? (uint32_t)s->n_calls
+	                                  : SIM_CALLS_MAX;
+}
+
 void
 sim_attack(struct sim *s)
 {
@@ -65,14 +87,11 @@ sim_attack(struct sim *s)
 		noise(s);
 		return;
 	}
-	t = s->tape[dice_below(&s->dice, (uint32_t)kept)];
-	/* An invitation does not remember over a restart which message 1 it
-	 * took last: the same caller may come again. */
-	if (t.n == 168 && t.life != s->nodes[t.to].life &&
-	    s->nodes[t.to].disk.n_invites > 0) {
-		noise(s);
+	if (kind == ATTACK_CALL && s->n_calls > 0) {
+		sim_call_again(s, dice_below(&s->dice, n_calls(s)));
 		return;
 	}
+	t = s->tape[dice_below(&s->dice, (uint32_t)kept)];
 	dest = s->net.hosts[t.to].at[endpoint_family(&t.source)];
 	if (kind == ATTACK_SPOOF)
 		source = t.source;

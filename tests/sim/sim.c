@@ -1,6 +1,8 @@
 /* The world's clock, agenda and network. */
 #include "tests/sim/sim.h"
 
+#include "proto/link/packet.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -397,7 +399,8 @@ deliver(struct sim *s, const struct net_packet *p)
 	n = &s->nodes[p->to];
 	is_watched = s->tape_on && n->is_person && p->from != NET_NOBODY &&
 	             !wire_is_krpc(span_of(p->b, p->n)) &&
-	             dice_chance(&s->dice, TAPE_PER_MILLE);
+	             (p->n == PACKET_MESSAGE_1_SIZE ||
+	                 dice_chance(&s->dice, TAPE_PER_MILLE));
 	if (is_watched)
 		node_get_stats(n->node, &before);
 	n->n_in++;
@@ -411,7 +414,7 @@ deliver(struct sim *s, const struct net_packet *p)
 		return;
 	node_get_stats(n->node, &after);
 	if (after.udp_dropped == before.udp_dropped &&
-	    (p->n != 168 || s->is_answered))
+	    (p->n != PACKET_MESSAGE_1_SIZE || s->is_answered))
 		sim_tape(s, p->to, p);
 }
 

@@ -18,6 +18,7 @@ enum {
 	SIM_NODES_MAX = NET_HOSTS_MAX - 2, /* people first, then the crowd */
 	SIM_INVITES_MAX = 16,
 	SIM_TAPE_MAX = 64,        /* datagrams an eavesdropper keeps */
+	SIM_CALLS_MAX = 16,       /* messages 1 that he keeps apart */
 	SIM_TICKS_MAX = 1000,     /* of a node at one time: more is a spin */
 	SIM_EFFECTS_MAX = 100000, /* of one drain: more is a loop */
 };
@@ -88,8 +89,7 @@ struct sim_invite {
 /* What the eavesdropper saw delivered, to use it later. */
 struct sim_tape {
 	struct endpoint source;
-	uint32_t to;   /* node */
-	uint32_t life; /* of it */
+	uint32_t to; /* node */
 	size_t n;
 	uint8_t b[NET_DATAGRAM_MAX];
 };
@@ -110,6 +110,8 @@ struct sim {
 	bool tape_on;
 	struct sim_tape tape[SIM_TAPE_MAX]; /* ring */
 	uint64_t n_tape;
+	struct sim_tape calls[SIM_CALLS_MAX]; /* ring: each was answered */
+	uint64_t n_calls;
 	struct sim_invite invites[SIM_INVITES_MAX];
 	uint32_t n_invites;
 	struct sim_out *outs; /* owned; of the drain under way */
@@ -166,6 +168,8 @@ void sim_trace(const struct sim *s, const char *format, ...)
 void sim_attack(struct sim *s);
 /* Keeps a datagram that `who` took. */
 void sim_tape(struct sim *s, uint32_t who, const struct net_packet *p);
+/* The adversary sends one message 1 that he kept from his own address. */
+void sim_call_again(struct sim *s, uint32_t call);
 
 /* For the files of the world only: carries out what a node wants done, and
  * plans its next tick. */

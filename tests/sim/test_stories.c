@@ -120,6 +120,42 @@ an_invitation_leads_to_a_session_at_once(void **state)
 	}
 }
 
+static bool
+has_called(struct sim *s)
+{
+	return s->n_calls > 0;
+}
+
+/* An inviter who started again had forgotten who had called, and answered an
+ * old message 1 once more: hostile input 6. */
+static void
+hostile_6_a_call_is_answered_once_in_all_lives(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct sim *s = begin(seed);
+
+		s->tape_on = true;
+		assert_true(sim_invite(s, 0, 3600));
+		assert_true(sim_accept(s, 1, 0));
+		check_world(
+		    s, sim_run(s, s->now_ms + PATIENCE_MS, has_called), seed);
+		sim_crash(s, 1); /* so the invitation stays open */
+		for (int life = 0; life < 3; life++) {
+			sim_call_again(s, 0);
+			sim_run(s, s->now_ms + 15000, NULL);
+			check_world(s, true, seed);
+			sim_crash(s, 0);
+			sim_start(s, 0);
+		}
+		sim_start(s, 1);
+		check_world(
+		    s, sim_run(s, s->now_ms + PATIENCE_MS, are_online), seed);
+		talk(s, seed);
+		sim_free(s);
+	}
+}
+
 /* Three knocks were spent on a network that was not there, and the next were
  * ten minutes away. */
 static void
@@ -199,6 +235,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_contact_that_is_added_again_is_heard),
 		cmocka_unit_test(an_invitation_leads_to_a_session_at_once),
+		cmocka_unit_test(
+		    hostile_6_a_call_is_answered_once_in_all_lives),
 		cmocka_unit_test(a_start_without_a_network_is_made_up_for),
 		cmocka_unit_test(a_clock_set_back_hides_nobody),
 		cmocka_unit_test(seeds_that_once_failed_pass),

@@ -35,6 +35,7 @@ start_links(struct wire *w, unsigned a)
 	links_set_local(n->links, &n->at, 1, false);
 	links_set_ts_floor(n->links, n->ts_floor_ms);
 	for (unsigned b = 0; b < w->n_nodes; b++) {
+		n->disk[b].peer.callers = &n->disk[b].callers;
 		if (n->disk[b].knows &&
 		    links_set_peer(n->links, b, &n->disk[b].peer))
 			abort();
@@ -116,7 +117,7 @@ wire_set_peer(
 {
 	struct wire_node *n = &w->node[a];
 
-	n->disk[b] = (struct wire_disk){ true, *cfg };
+	n->disk[b] = (struct wire_disk){ .knows = true, .peer = *cfg };
 	if (n->links && links_set_peer(n->links, b, cfg))
 		abort();
 }
@@ -232,6 +233,9 @@ on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 	case LINK_OUT_STATE:
 		n->disk[b].peer.ratchet = o->ratchet;
 		n->disk[b].peer.last_ts_ms = o->last_ts_ms;
+		return;
+	case LINK_OUT_CALLER:
+		callers_take(&n->disk[b].callers, &o->s, o->last_ts_ms);
 		return;
 	case LINK_OUT_TS:
 		n->ts_floor_ms = o->ts_ms;

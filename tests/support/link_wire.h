@@ -18,10 +18,11 @@ enum {
 	WIRE_DATAGRAM_MAX = 1500,
 };
 
-/* What survives a crash: what was told by LINK_OUT_STATE and _TS. */
+/* What survives a crash: what was told by LINK_OUT_STATE, _CALLER, _TS. */
 struct wire_disk {
 	bool knows;
 	struct link_peer peer;
+	struct callers callers; /* of an inviter */
 };
 
 struct wire_node {

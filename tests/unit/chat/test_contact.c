@@ -261,6 +261,62 @@ a_used_invitation_comes_back_used(void **state)
 	assert_memory_equal(&i, &j, sizeof(i));
 }
 
+static void
+an_invitation_remembers_its_callers(void **state)
+{
+	static const struct message_id id = { { 3 } };
+	static const struct invite_secret inv = { { 4 } };
+	struct static_pk caller = { { 0 } };
+	struct invite i, j;
+	struct self s;
+
+	(void)state;
+	make_self(&s, 11);
+	invite_init(&i, &id, &inv, NOW_S, &s.id);
+	for (uint8_t k = 0; k < 2 * CALLERS_MAX; k++) {
+		uint8_t buf[1024];
+		struct writer w = wr_init(buf, sizeof(buf));
+
+		caller.b[0] = k;
+		callers_take(&i.callers, &caller, UINT64_C(1796123323000) + k);
+		invite_encode(&i, &w);
+		assert_false(w.bad);
+		assert_int_equal(
+		    invite_decode(wr_span_of(&w), &id, &s.id, &j), ERR_OK);
+		assert_memory_equal(&i, &j, sizeof(i));
+		for (size_t n = 0; n < w.n; n++)
+			assert_int_equal(
+			    invite_decode(span_of(buf, n), &id, &s.id, &j),
+			    ERR_MALFORMED);
+	}
+	assert_true(i.callers.floor_ms > 0);
+}
+
+/* What was stored before callers were: a live invitation goes on. */
+static void
+an_invitation_of_version_1_is_taken(void **state)
+{
+	static const char head[] = "d1:i32:", tail[] = "1:ti1796123323e1:vi1ee";
+	static const struct message_id id = { { 3 } };
+	static const struct invite_secret inv = { { 4 } };
+	struct invite i, j;
+	uint8_t buf[128];
+	struct writer w = wr_init(buf, sizeof(buf));
+	struct self s;
+
+	(void)state;
+	make_self(&s, 12);
+	wr_bytes(&w, head, sizeof(head) - 1);
+	wr_bytes(&w, inv.b, sizeof(inv.b));
+	wr_bytes(&w, tail, sizeof(tail) - 1);
+	invite_init(&i, &id, &inv, 1796123323, &s.id);
+	assert_int_equal(invite_decode(wr_span_of(&w), &id, &s.id, &j), ERR_OK);
+	assert_memory_equal(&i, &j, sizeof(i));
+	buf[w.n - 3] = '3'; /* of a version to come */
+	assert_int_equal(
+	    invite_decode(wr_span_of(&w), &id, &s.id, &j), ERR_UNSUPPORTED);
+}
+
 int
 main(void)
 {
@@ -275,6 +331,8 @@ main(void)
 		cmocka_unit_test(who_begins_anew_is_newer),
 		cmocka_unit_test(oneself_comes_back_with_the_same_certificate),
 		cmocka_unit_test(a_used_invitation_comes_back_used),
+		cmocka_unit_test(an_invitation_remembers_its_callers),
+		cmocka_unit_test(an_invitation_of_version_1_is_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,8 @@
 #include "proto/link/link.h"
 #include "tests/support/link_raw.h"
 
+#include <sodium.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -169,6 +171,93 @@ hostile_6_a_replay_has_no_effect(void **state)
 	wire_run(&w, 86400000);
 	assert_true(silent(&w, contact(&w), span_of(m, sizeof(m))));
 	assert_int_equal(w.node[0].ups[1], 0);
+	wire_clear(&w);
+}
+
+/* Node 0 gives out an invitation as its peer 1. */
+static struct link_peer
+start_inviting(struct wire *w)
+{
+	struct link_peer inv = { .role = LINK_INVITER };
+
+	wire_init(w, test_seed(1), 3);
+	memset(inv.rk0.b, 7, sizeof(inv.rk0.b));
+	memset(inv.reach.b, 8, sizeof(inv.reach.b));
+	wire_set_peer(w, 0, 1, &inv);
+	return inv;
+}
+
+/* A message 1 under it of a caller without a node. */
+static void
+call_invited(struct wire *w, const struct link_peer *inv, uint8_t caller,
+    uint64_t ts_ms, uint8_t out[PACKET_MESSAGE_1_SIZE])
+{
+	struct raw_m1 m = raw_m1_of(w, 1, 0);
+	struct handshake_attempt a;
+
+	memset(m.s.sk.b, caller + 1, sizeof(m.s.sk.b));
+	crypto_scalarmult_base(m.s.pk.b, m.s.sk.b);
+	m.reach = inv->reach;
+	m.cur = inv->rk0;
+	m.prev = inv->rk0;
+	m.flags = HANDSHAKE_INVITE;
+	m.ts_ms = ts_ms;
+	raw_m1_seal(w, &m, out, &a);
+	handshake_attempt_wipe(&a);
+}
+
+static void
+hostile_6_a_replayed_call_has_no_effect(void **state)
+{
+	uint8_t m[PACKET_MESSAGE_1_SIZE];
+	struct link_peer inv;
+	struct wire w;
+
+	(void)state;
+	inv = start_inviting(&w);
+	call_invited(&w, &inv, 1, wire_now(&w, 1).wall_ms, m);
+	assert_false(silent(&w, contact(&w), span_of(m, sizeof(m))));
+	assert_true(silent(&w, contact(&w), span_of(m, sizeof(m))));
+	wire_crash(&w, 0);
+	wire_restart(&w, 0);
+	assert_true(silent(&w, contact(&w), span_of(m, sizeof(m))));
+	assert_true(silent(&w, &w.node[2].at, span_of(m, sizeof(m))));
+	wire_run(&w, 1000);
+	call_invited(&w, &inv, 1, wire_now(&w, 1).wall_ms, m);
+	assert_false(silent(&w, contact(&w), span_of(m, sizeof(m))));
+	wire_clear(&w);
+}
+
+/* More callers than are remembered: who is forgotten is under the floor. */
+static void
+hostile_6_no_flood_makes_a_call_new_again(void **state)
+{
+	enum { CALLS = 3 * CALLERS_MAX };
+	uint8_t m[CALLS][PACKET_MESSAGE_1_SIZE], late[PACKET_MESSAGE_1_SIZE];
+	struct link_peer inv;
+	uint64_t ts_ms;
+	struct wire w;
+
+	(void)state;
+	inv = start_inviting(&w);
+	ts_ms = wire_now(&w, 1).wall_ms;
+	for (uint8_t i = 0; i < CALLS; i++) {
+		call_invited(&w, &inv, i, ts_ms + i, m[i]);
+		assert_false(
+		    silent(&w, contact(&w), span_of(m[i], sizeof(m[i]))));
+	}
+	for (int life = 0; life < 2; life++) {
+		for (size_t i = 0; i < CALLS; i++)
+			assert_true(silent(
+			    &w, contact(&w), span_of(m[i], sizeof(m[i]))));
+		call_invited(&w, &inv, CALLS, ts_ms, late);
+		assert_true(
+		    silent(&w, contact(&w), span_of(late, sizeof(late))));
+		wire_crash(&w, 0);
+		wire_restart(&w, 0);
+	}
+	call_invited(&w, &inv, CALLS, ts_ms + CALLS, late);
+	assert_false(silent(&w, contact(&w), span_of(late, sizeof(late))));
 	wire_clear(&w);
 }
 
@@ -516,6 +605,8 @@ main(void)
 		cmocka_unit_test(hostile_4_message_1_has_one_length),
 		cmocka_unit_test(hostile_5_mac1_holds_for_three_days),
 		cmocka_unit_test(hostile_6_a_replay_has_no_effect),
+		cmocka_unit_test(hostile_6_a_replayed_call_has_no_effect),
+		cmocka_unit_test(hostile_6_no_flood_makes_a_call_new_again),
 		cmocka_unit_test(hostile_7_a_stranger_costs_two_dh),
 		cmocka_unit_test(hostile_8_low_order_ephemerals_are_dropped),
 		cmocka_unit_test(
