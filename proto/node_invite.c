@@ -56,7 +56,8 @@ host_begin(struct node *n, struct host *h)
 {
 	h->live = true;
 	h->put = (struct putting){ 0 };
-	h->meet = (struct rendezvous){ 0 }; /* another one's cell was there */
+	/* Another one's cell was there. */
+	h->meet = (struct rendezvous){ .claimed_s = h->invite.put_s };
 	rendezvous_start(&h->meet, n->now);
 	h->meet.look_at_ms = NEVER; /* the invited comes to us */
 	host_to_links(n, h);

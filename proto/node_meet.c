@@ -307,6 +307,8 @@ serve(struct node *n, struct host *h)
 		.salted = h->put.salted,
 	};
 
+	h->invite.put_s = what.at_s; /* durable before a node sees it */
+	invite_store(n, h);
 	rendezvous_publishing(&h->meet, n->now);
 	publish(n, &what, &h->put);
 	if (h->put.n == 0)

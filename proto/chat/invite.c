@@ -80,6 +80,10 @@ invite_encode(const struct invite *i, struct writer *ret)
 	}
 	be_key(ret, "t");
 	be_int(ret, (int64_t)i->expires_s);
+	if (i->put_s > 0) {
+		be_key(ret, "u");
+		be_int(ret, (int64_t)i->put_s);
+	}
 	be_key(ret, "v");
 	be_int(ret, INVITE_VERSION);
 	be_end(ret);
@@ -90,11 +94,15 @@ static enum err
 decode_new(const struct bencode *b, struct invite *ret)
 {
 	struct span callers;
-	int64_t floor_ms;
+	int64_t floor_ms, put_s = 0;
 
 	if (!bencode_int(b, bencode_get(b, 0, "f"), &floor_ms) ||
 	    floor_ms < 0 || !bencode_str(b, bencode_get(b, 0, "h"), &callers))
 		return ERR_MALFORMED;
+	(void)bencode_int(b, bencode_get(b, 0, "u"), &put_s);
+	if (put_s < 0)
+		return ERR_MALFORMED;
+	ret->put_s = (uint64_t)put_s;
 	ret->callers.floor_ms = (uint64_t)floor_ms;
 	return callers_decode(callers, &ret->callers);
 }

@@ -14,6 +14,7 @@ struct invite {
 	struct contact_id contact;
 	struct static_pk s; /* the S that it is bound to */
 	struct callers callers;
+	uint64_t put_s; /* Unix time in our last put of its cell; 0: none */
 	/* Derived, not part of the record. */
 	struct pair_root pr; /* PR0 */
 	struct disc_key disc;

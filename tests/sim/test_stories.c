@@ -208,6 +208,31 @@ a_clock_set_back_hides_nobody(void **state)
 	}
 }
 
+/* The same of an invitation, whose cell nobody else writes. */
+static void
+a_clock_set_back_hides_no_inviter(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct sim *s = begin(seed);
+
+		assert_true(sim_invite(s, 0, 86400));
+		sim_run(s, s->now_ms + 180000, NULL);
+		s->nodes[0].wall_offset_ms -= 40 * 60000;
+		if (seed % 2) {
+			sim_crash(s, 0);
+			sim_start(s, 0);
+		}
+		sim_move(s, 0, true);
+		sim_run(s, s->now_ms + 180000, NULL);
+		assert_true(sim_accept(s, 1, 0));
+		check_world(
+		    s, sim_run(s, s->now_ms + PATIENCE_MS, are_online), seed);
+		talk(s, seed);
+		sim_free(s);
+	}
+}
+
 /* Stories that were found by their seeds: a restart with the clock set back;
  * the calls of two who hold one invitation, replayed in turn; a wrong reach
  * key from a lookup that a pairing overtook; an acknowledgement of our HELLO
@@ -239,6 +264,7 @@ main(void)
 		    hostile_6_a_call_is_answered_once_in_all_lives),
 		cmocka_unit_test(a_start_without_a_network_is_made_up_for),
 		cmocka_unit_test(a_clock_set_back_hides_nobody),
+		cmocka_unit_test(a_clock_set_back_hides_no_inviter),
 		cmocka_unit_test(seeds_that_once_failed_pass),
 	};
 

@@ -210,7 +210,7 @@ an_invitation_can_be_made_and_taken_back(void **state)
 	(void)state;
 	assert_int_equal(node_invite_create(n, 0, &invite, now), ERR_LIMIT);
 	assert_int_equal(node_invite_create(n, 3600, &invite, now), ERR_OK);
-	assert_int_equal(drain(n, CHANGE_INVITE), 1);
+	assert_true(drain(n, CHANGE_INVITE) >= 1);
 	assert_int_equal(
 	    node_invite_accept(n, span_str(invite.text), &c, now), ERR_BAD_KEY);
 	assert_int_equal(node_invite_revoke(n, &invite.id, now), ERR_OK);
