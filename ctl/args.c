@@ -22,6 +22,7 @@ static const struct arg_spec specs[] = {
 	{ 0,   "timeout",         ARG_VALUE, true },
 	{ 'h', "help",            ARG_FLAG,  true },
 	{ 'V', "version",         ARG_FLAG,  true },
+	{ 0,   "addresses",       ARG_FLAG,  false },
 	{ 0,   "before",          ARG_VALUE, false },
 	{ 0,   "client-id",       ARG_VALUE, false },
 	{ 0,   "consumer",        ARG_VALUE, false },

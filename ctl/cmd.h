@@ -32,5 +32,6 @@ int cmd_send(struct ctl *ctl);
 int cmd_status(struct ctl *ctl);
 int cmd_tail(struct ctl *ctl);
 int cmd_version(struct ctl *ctl);
+int cmd_why(struct ctl *ctl);
 
 #endif /* CTL_CMD_H */

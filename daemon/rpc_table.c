@@ -26,6 +26,8 @@ const struct rpc_method rpc_methods[] = {
 	  rpc_contact_list },
 	{ "contact.set",   RPC_CHAT,  RPC_OPEN, "contact:id name:str(256)",
 	  rpc_contact_set },
+	{ "contact.why",   RPC_READ,  RPC_OPEN, "contact:id addresses:bool?",
+	  rpc_contact_why },
 	{ "conv.list",     RPC_READ,  RPC_OPEN,
 	  "unread_only:bool? limit:int(1,500)? after:str(64)?",
 	  rpc_conv_list },

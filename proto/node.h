@@ -15,6 +15,7 @@
 #include "proto/base/endpoint.h"
 #include "proto/base/env.h"
 #include "proto/base/err.h"
+#include "proto/chat/why.h"
 #include "proto/crypto/identity.h"
 #include "proto/crypto/types.h"
 
@@ -220,6 +221,18 @@ bool node_contact_get(const struct node *n, const struct contact_id *id,
     struct node_contact_info *ret);
 bool node_contact_find(
     const struct node *n, const struct id_pk *id, struct contact_id *ret);
+
+/* What was tried to reach a contact, and what came of it. */
+enum { NODE_WHY_ADDRESSES_MAX = 8 };
+struct node_why {
+	enum why_verdict verdict;
+	size_t n_steps; /* oldest first */
+	struct why_step step[WHY_STEPS_MAX];
+	size_t n_addresses; /* known of it, from its cell and its sessions */
+	struct endpoint address[NODE_WHY_ADDRESSES_MAX];
+};
+bool node_contact_why(
+    const struct node *n, const struct contact_id *id, struct node_why *ret);
 
 struct node_stats {
 	size_t contacts, online, invites, outbox;

@@ -156,14 +156,27 @@ peer_to_links(struct node *n, struct peer *p)
 	sodium_memzero(&l, sizeof(l));
 }
 
+/* A step that is not a lookup, for who asks why. */
+static void
+note(struct node *n, struct peer *p, enum why_kind kind, uint8_t n_tried)
+{
+	struct why_step step = {
+		.kind = kind, .at_ms = n->now.mono_ms, .n_tried = n_tried
+	};
+
+	why_note(&p->why, &step);
+}
+
 void
 peer_connect(struct node *n, struct peer *p)
 {
 	uint32_t number = p->c.invited ? PEER_PAIRING + p->slot : p->slot;
 
-	if (p->c.n_s > 0 && p->c.n_candidates > 0)
+	if (p->c.n_s > 0 && p->c.n_candidates > 0) {
 		links_connect(n->links, number, p->c.candidates,
 		    p->c.n_candidates, n->now);
+		note(n, p, WHY_KNOCK, p->c.n_candidates);
+	}
 	if (p->crossed) /* they may have taken the root that we missed */
 		links_connect(n->links, PEER_PAIRING + p->slot, p->c.candidates,
 		    p->c.n_candidates, n->now);
@@ -219,6 +232,7 @@ on_up(struct node *n, struct peer *p, const struct link_out *out)
 		return;
 	}
 	p->online = true;
+	note(n, p, WHY_UP, 0);
 	p->path = out->endpoint;
 	if (contact_learn_path(&p->c, &out->endpoint))
 		peer_dirty(n, p);
@@ -245,8 +259,10 @@ static void
 on_down(struct node *n, struct peer *p)
 {
 	record_reader_clear(&p->reader);
-	if (p->online)
+	if (p->online) {
+		note(n, p, WHY_DOWN, 0);
 		effect_event(n, NODE_OFFLINE, p, NULL, ERR_OK);
+	}
 	p->online = false;
 	p->ack_due = false;
 	meet_start(n, p);
@@ -412,5 +428,33 @@ node_contact_get(const struct node *n, const struct contact_id *id,
 		.published_nodes = p->meet.stored,
 		.cell_seen = p->meet.seen,
 	};
+	return true;
+}
+
+bool
+node_contact_why(
+    const struct node *n, const struct contact_id *id, struct node_why *ret)
+{
+	const struct peer *p = peer_by_id(n, id);
+	struct link_info l = { 0 };
+	struct why_state state;
+
+	if (p == NULL)
+		return false;
+	(void)links_info(n->links, p->slot, &l);
+	if (p->pairing && !l.connecting)
+		(void)links_info(n->links, PEER_PAIRING + p->slot, &l);
+	state = (struct why_state){
+		.online = p->online,
+		.connecting = l.connecting,
+		.refused = p->shunned_until_ms > n->now.mono_ms,
+		.ready = p->c.ready,
+	};
+	*ret = (struct node_why){ .verdict = why_judge(&p->why, &state) };
+	ret->n_steps = why_steps(&p->why, ret->step);
+	_Static_assert((int)NODE_WHY_ADDRESSES_MAX == CELL_CANDIDATES_MAX, "");
+	ret->n_addresses = p->c.n_candidates;
+	for (size_t i = 0; i < p->c.n_candidates; i++)
+		ret->address[i] = p->c.candidates[i];
 	return true;
 }

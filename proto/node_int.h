@@ -9,6 +9,7 @@
 #include "proto/chat/outbox.h"
 #include "proto/chat/rendezvous.h"
 #include "proto/chat/self.h"
+#include "proto/chat/why.h"
 #include "proto/dht/dht.h"
 #include "proto/link/link.h"
 #include "proto/node.h"
@@ -80,6 +81,7 @@ struct peer {
 	uint64_t shunned_until_ms; /* broke a rule: no link before; 0: none */
 	uint64_t fallback_ms;      /* its next fallback is told from then on */
 	struct putting put;
+	struct why why;
 };
 
 /* A live invitation of ours, served by its own cell. */
@@ -99,8 +101,9 @@ struct op {
 	enum family family;
 	uint32_t slot; /* of the contact, or of the invitation (OP_SERVE) */
 	uint8_t step;  /* LOOK: see next_look */
-	bool seen;     /* LOOK: there was a value, whoever made it */
-	bool opened;   /* LOOK: a cell of theirs was read */
+	uint64_t began_ms;
+	bool seen;   /* LOOK: there was a value, whoever made it */
+	bool opened; /* LOOK: a cell of theirs was read */
 	struct cell_key key;
 };
 

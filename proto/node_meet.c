@@ -31,6 +31,7 @@ op_new(struct node *n, enum op_kind kind, enum family f, uint32_t slot)
 			continue;
 		*op = (struct op){ .kind = kind, .family = f, .slot = slot };
 		op->serial = ++n->op_serial;
+		op->began_ms = n->now.mono_ms;
 		n->n_ops++;
 		return op;
 	}
@@ -467,30 +468,57 @@ note_network(struct node *n, const struct op *op, size_t answers)
 		note_silence(n, p);
 }
 
+/* What an operation found or left, for who asks why. */
 static void
-on_get_done(struct node *n, struct op *op, size_t answers)
+note_step(struct node *n, struct peer *p, const struct op *op,
+    const struct dht_event *e)
+{
+	struct why_step step = {
+		.kind = op->kind == OP_LOOK ? WHY_LOOK : WHY_PUT,
+		.at_ms = n->now.mono_ms,
+		.family = op->family,
+		.took_ms = (uint32_t)(n->now.mono_ms - op->began_ms),
+		.rival = op->seen && !op->opened,
+	};
+
+	if (op->kind == OP_LOOK) {
+		step.answered = (uint16_t)e->n;
+		step.found = op->opened;
+	} else {
+		step.stored = (uint16_t)e->n;
+		step.rival = p->put.beaten;
+	}
+	why_note(&p->why, &step);
+}
+
+static void
+on_get_done(struct node *n, struct op *op, const struct dht_event *e)
 {
 	struct peer *p = peer_by_slot(n, op->slot);
 
-	note_network(n, op, answers);
+	note_network(n, op, e->n);
 	if (p != NULL && !op->opened && !p->online && next_look(op)) {
 		op->serial = ++n->op_serial;
 		if (get_cell(n, p, op))
 			return;
 	}
-	if (p != NULL && !op->opened)
-		p->meet.seen = false;
+	if (p != NULL) {
+		p->meet.seen = op->opened;
+		note_step(n, p, op, e);
+	}
 	op_free(n, op);
 }
 
 static void
-on_put_done(struct node *n, struct op *op, size_t stored)
+on_put_done(struct node *n, struct op *op, const struct dht_event *e)
 {
 	bool host = op->kind == OP_SERVE;
 	struct peer *p = host ? NULL : peer_by_slot(n, op->slot);
 	struct rendezvous *meet = host ? &n->hosts[op->slot].meet : NULL;
 	struct putting *put = host ? &n->hosts[op->slot].put : NULL;
 
+	if (p != NULL)
+		note_step(n, p, op, e);
 	op_free(n, op);
 	if (p != NULL) {
 		meet = &p->meet;
@@ -498,8 +526,8 @@ on_put_done(struct node *n, struct op *op, size_t stored)
 	}
 	if (put == NULL || put->n == 0)
 		return;
-	if (stored > put->best)
-		put->best = stored;
+	if (e->n > put->best)
+		put->best = e->n;
 	if (--put->n > 0)
 		return;
 	rendezvous_published(meet, &n->rng, put->best, n->now);
@@ -537,11 +565,11 @@ meet_on_dht(struct node *n, enum family f, const struct dht_event *e)
 		break;
 	case DHT_GET_DONE:
 		if (op != NULL && op->kind == OP_LOOK)
-			on_get_done(n, op, e->n);
+			on_get_done(n, op, e);
 		break;
 	case DHT_PUT_DONE:
 		if (op != NULL && op->kind != OP_LOOK)
-			on_put_done(n, op, e->n);
+			on_put_done(n, op, e);
 		break;
 	case DHT_ADDRESS:
 		on_address(n, f, &e->address);

@@ -75,6 +75,17 @@ def three_forms(daemon, words, columns=None, pairs=None, lines=1):
     return rows
 
 
+def why(alice):
+    rows = three_forms(alice, ["why", "bob"], columns=4, lines=2)
+    check("why says online, and how it came", rows[0] == [
+        "verdict", "0", "1", "online"] and rows[-1][0] == "up", rows)
+    piped = alice.ctl("why", "bob")
+    known = alice.ctl("why", "bob", "--addresses")
+    check("why names addresses only when asked", "127.0.0.1" in known.out and
+          "127.0.0.1" not in piped.out and known.rows()[-1][0] == "address",
+          piped.out, known.out)
+
+
 def commands(alice, bob_id):
     three_forms(alice, ["status"], pairs={"state", "unread", "dht.nodes"})
     three_forms(alice, ["version"], pairs={"btchatctl", "btchatd"})
@@ -107,6 +118,7 @@ def commands(alice, bob_id):
     three_forms(alice, ["net", "status"], pairs={"nat", "local", "udp.in"})
     three_forms(alice, ["net", "dht"], columns=10)
     three_forms(alice, ["net", "peers"], columns=8)
+    why(alice)
     three_forms(alice, ["config", "ls"], columns=3, lines=5)
     three_forms(alice, ["config", "get", "state"], columns=1)
     three_forms(alice, ["daemon", "loglevel"], pairs={"level"})
