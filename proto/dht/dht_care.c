@@ -350,10 +350,11 @@ care_answered(
 	assert(m->kind != KRPC_QUERY && now_ms >= rpc->sent_ms);
 	learn_rtt(d, now_ms - rpc->sent_ms);
 	guard_proven(&d->guard, &rpc->to, now_ms);
-	if (m->kind != KRPC_RESPONSE)
-		return;
+	/* Who refuses our id tells which address it has to fit. [BEP 42] */
 	if (m->has_ip && address_vote(&d->address, &rpc->to, &m->ip, now_ms))
 		move(d, now_ms);
+	if (m->kind != KRPC_RESPONSE)
+		return;
 	node[0] = (struct krpc_node){ m->id, rpc->to, m->n };
 	if (local || !care_is_seed(d, &rpc->to))
 		met(d, &node[0], rpc->sent_ms, now_ms);

@@ -173,6 +173,7 @@ read_error(const struct bencode *b, struct krpc *m)
 	at = bencode_first(b, e);
 	if (!bencode_int(b, at, &m->code))
 		return false;
+	read_ip(b, m);
 	return bencode_str(b, bencode_next(b, e, at), &m->text);
 }
 

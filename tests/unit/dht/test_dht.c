@@ -229,6 +229,61 @@ an_address_change_gives_a_new_id_that_fits(void **state)
 	dht_net_clear(&net);
 }
 
+/* As libtorrent answers with dht_enforce_node_id. */
+static struct span
+refuse_id(const struct dht_net_packet *p, uint8_t *buf, size_t cap)
+{
+	static struct bencode scratch;
+	struct span addr = endpoint_addr(&p->from);
+	struct writer w = wr_init(buf, cap);
+	struct krpc m;
+
+	assert_int_equal(
+	    krpc_decode(span_of(p->data, p->n), &scratch, &m), ERR_OK);
+	wr_span(&w, span_str("d1:eli203e15:invalid node IDe2:ip6:"));
+	wr_span(&w, addr);
+	wr_u16be(&w, p->from.port);
+	wr_span(&w, span_str("1:t4:"));
+	wr_span(&w, m.t);
+	wr_span(&w, span_str("1:v4:LT\2\x8"
+	                     "1:y1:ee"));
+	assert_false(w.bad);
+	return wr_span_of(&w);
+}
+
+static struct dht_net_packet pinged;
+
+static void
+note_packet(void *ctx, const struct dht_net_packet *p)
+{
+	(void)ctx;
+	pinged = *p;
+}
+
+static void
+nodes_that_refuse_our_id_say_where_we_are(void **state)
+{
+	uint8_t buf[128];
+
+	(void)state;
+	begin(10, false, false, 1);
+	net.on_packet = note_packet;
+	assert_false(nodeid_valid(&net.node[0]->id, &net.at[0]));
+	for (unsigned i = 0; i < ADDRESS_VOTES_MIN; i++) {
+		struct endpoint strict = test_addr(45, 1 + i, 1, 1);
+
+		dht_candidate(net.node[0], &strict, dht_net_now(&net));
+		dht_net_run(&net, net.delay_ms);
+		assert_true(endpoint_eq(&pinged.to, &strict));
+		dht_net_inject(
+		    &net, &strict, 0, refuse_id(&pinged, buf, sizeof(buf)));
+	}
+	assert_true(endpoint_eq(&net.node[0]->address.own, &net.at[0]));
+	assert_true(nodeid_valid(&net.node[0]->id, &net.at[0]));
+	assert_int_equal(table_count(&net.node[0]->table), 0);
+	dht_net_clear(&net);
+}
+
 static void
 dead_nodes_leave_the_tables_in_the_end(void **state)
 {
@@ -299,6 +354,7 @@ main(void)
 		cmocka_unit_test(
 		    saved_nodes_bring_a_node_back_without_bootstrap),
 		cmocka_unit_test(an_address_change_gives_a_new_id_that_fits),
+		cmocka_unit_test(nodes_that_refuse_our_id_say_where_we_are),
 		cmocka_unit_test(dead_nodes_leave_the_tables_in_the_end),
 		cmocka_unit_test(
 		    the_first_value_comes_before_the_end_a_higher_one_after),
