@@ -26,6 +26,7 @@ needs.tidy := build test lint
 needs.fuzz := build test fuzz
 needs.fuzz-run := build test fuzz
 needs.bench := build test bench
+needs.bench-dht := build test bench
 NEEDS := $(sort $(foreach g,$(MAKECMDGOALS),$(needs.$(g))))
 ifneq ($(NEEDS),)
 $(shell packaging/install-deps.sh $(NEEDS) >&2)
@@ -51,7 +52,7 @@ UNIT   := $(call exe,tests/unit/*/test_*.c)
 SIM    := $(call exe,tests/sim/test_*.c)
 FUZZ   := $(call exe,tests/fuzz/fuzz_*.c)
 REPLAY := $(patsubst $(B)/tests/fuzz/fuzz_%,$(B)/tests/fuzz/replay_%,$(FUZZ))
-BENCH  := $(B)/tests/bench/tox $(B)/tests/bench/count.so
+BENCH  := $(addprefix $(B)/tests/bench/,tox count.so wan crowd)
 TOOLS  := $(call exe,tests/tools/*.c)
 PROGS  := $(patsubst %/main.c,$(B)/btchat%,$(wildcard daemon/main.c \
   ctl/main.c))
@@ -61,7 +62,7 @@ pc = $(shell pkg-config --libs $(1))
 # What is being made; V=1 shows the command instead.
 say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
 
-.PHONY: all tests check check-long demo bench vectors lint lint-quick tidy \
+.PHONY: all tests check check-long demo bench bench-dht vectors lint lint-quick tidy \
   format fuzz fuzz-run fuzz-replay install dist stats clean help
 .DELETE_ON_ERROR:
 all: $(PROGS)
@@ -101,6 +102,9 @@ $(TOOLS): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libproto.a
 $(TOOLS): LIBS = $(call pc,libsodium libcjson cmocka)
 $(B)/tests/bench/tox: $(B)/tests/bench/tox.o
 $(B)/tests/bench/tox: LIBS = $(call pc,toxcore)
+$(B)/tests/bench/wan: $(B)/tests/bench/wan.o
+$(B)/tests/bench/crowd: $(B)/tests/bench/crowd.o $(B)/libproto.a
+$(B)/tests/bench/crowd: LIBS = $(call pc,libsodium)
 $(B)/tests/bench/count.so: $(B)/tests/bench/count.o
 $(B)/tests/bench/count.so: LDFLAGS := -shared
 $(B)/tests/bench/count.o: HARD += -fPIC
@@ -154,6 +158,10 @@ demo: all
 # Figures beside libtoxcore's, never a pass or fail.
 bench: all $(BENCH)
 	@$(PYTHON) tests/bench/bench.py --build $(B)
+
+# A private DHT with distance, loss and dead nodes, beside libtorrent's.
+bench-dht: $(BENCH)
+	@$(PYTHON) tests/bench/dht.py --build $(B)
 
 # ---- lint ----
 

@@ -34,6 +34,8 @@ fuzz  cmd:clang           clang
 fuzz  rt:fuzzer           libclang-rt-dev
 fuzz  cmd:llvm-symbolizer llvm
 bench pc:toxcore          libtoxcore-dev
+bench cmd:ip              iproute2
+bench cmd:unshare         util-linux
 '
 
 there()
