@@ -76,7 +76,7 @@ def three_forms(daemon, words, columns=None, pairs=None, lines=1):
 
 
 def why(alice):
-    rows = three_forms(alice, ["why", "bob"], columns=4, lines=2)
+    rows = three_forms(alice, ["why", "bob"], columns=4)
     check("why says online, and how it came", rows[0] == [
         "verdict", "0", "1", "online"] and rows[-1][0] == "up", rows)
     piped = alice.ctl("why", "bob")
