@@ -150,6 +150,9 @@ fill_answer(struct dht *d, const struct call *c, struct answer *a)
 	case KRPC_PUT:
 		answer_put(d, c, a);
 		break;
+	case KRPC_SAMPLE: /* nothing to list: nodes, as for the unknown */
+		answer_nodes(d, c, a);
+		break;
 	}
 }
 

@@ -12,6 +12,7 @@ static const char *const method_names[KRPC_METHODS] = {
 	[KRPC_ANNOUNCE_PEER] = "announce_peer",
 	[KRPC_GET] = "get",
 	[KRPC_PUT] = "put",
+	[KRPC_SAMPLE] = "sample_infohashes",
 };
 
 /* A key that is absent is fine, one of a wrong type or size is not. */
@@ -60,20 +61,34 @@ read_common(const struct bencode *b, uint32_t d, struct krpc *m)
 		m->v = bencode_raw(b, bencode_get(b, d, "v"));
 }
 
+/* The methods of BEP 5 that are about peers name their goal differently. */
+static bool
+names_hash(enum krpc_method method)
+{
+	return method == KRPC_GET_PEERS || method == KRPC_ANNOUNCE_PEER;
+}
+
+static bool
+needs_goal(enum krpc_method method)
+{
+	return names_hash(method) || method == KRPC_FIND_NODE ||
+	       method == KRPC_GET || method == KRPC_SAMPLE;
+}
+
 static const char *
 fault_of(const struct bencode *b, uint32_t a, const struct krpc *m)
 {
-	bool hash =
-	    m->method == KRPC_GET_PEERS || m->method == KRPC_ANNOUNCE_PEER;
-	bool goal =
-	    hash || m->method == KRPC_FIND_NODE || m->method == KRPC_GET;
+	bool writes = m->method == KRPC_PUT || m->method == KRPC_ANNOUNCE_PEER;
 
 	if (!m->has_id)
 		return "missing id";
-	if (goal && !m->has_target)
-		return hash ? "missing info_hash" : "missing target";
-	if (m->method == KRPC_PUT && !m->token.p)
+	if (needs_goal(m->method) && !m->has_target)
+		return names_hash(m->method) ? "missing info_hash"
+		                             : "missing target";
+	if (writes && !m->token.p)
 		return "missing token";
+	if (m->method == KRPC_ANNOUNCE_PEER && !m->implied_port && !m->port)
+		return "invalid port";
 	if (m->method == KRPC_PUT && !m->v.p)
 		return "missing v";
 	if (wrong(b, a, "k", m->has_k) || wrong(b, a, "sig", m->has_sig))
@@ -95,6 +110,28 @@ method_of(struct span q)
 }
 
 static bool
+read_flag(const struct bencode *b, uint32_t dict, const char *key)
+{
+	int64_t v = 0;
+
+	(void)bencode_int(b, bencode_get(b, dict, key), &v);
+	return v != 0;
+}
+
+static void
+read_peer(const struct bencode *b, uint32_t a, struct krpc *m)
+{
+	int64_t port = 0;
+
+	(void)bencode_int(b, bencode_get(b, a, "port"), &port);
+	if (port > 0 && port <= UINT16_MAX)
+		m->port = (uint16_t)port;
+	m->implied_port = read_flag(b, a, "implied_port");
+	m->seed = read_flag(b, a, "seed");
+	m->noseed = read_flag(b, a, "noseed");
+}
+
+static bool
 read_query(const struct bencode *b, struct krpc *m)
 {
 	uint32_t a = bencode_get(b, 0, "a");
@@ -113,7 +150,7 @@ read_query(const struct bencode *b, struct krpc *m)
 	read_common(b, a, m);
 	read_bytes(
 	    b, bencode_get(b, a, "target"), m->target.b, 20, &m->has_target);
-	if (m->method == KRPC_GET_PEERS || m->method == KRPC_ANNOUNCE_PEER ||
+	if (names_hash(m->method) ||
 	    (m->method == KRPC_OTHER && !m->has_target))
 		read_bytes(b, bencode_get(b, a, "info_hash"), m->target.b, 20,
 		    &m->has_target);
@@ -121,6 +158,7 @@ read_query(const struct bencode *b, struct krpc *m)
 	m->has_cas = bencode_int(b, bencode_get(b, a, "cas"), &m->cas);
 	(void)bencode_str(b, bencode_get(b, a, "salt"), &m->salt);
 	read_want(b, a, m);
+	read_peer(b, a, m);
 	m->fault = fault_of(b, a, m);
 	return true;
 }
@@ -158,6 +196,11 @@ read_response(const struct bencode *b, struct krpc *m)
 	read_common(b, r, m);
 	(void)bencode_str(b, bencode_get(b, r, "nodes"), &m->nodes[FAMILY_V4]);
 	(void)bencode_str(b, bencode_get(b, r, "nodes6"), &m->nodes[FAMILY_V6]);
+	if (bencode_type(b, bencode_get(b, r, "values")) == BENCODE_LIST)
+		m->values = bencode_raw(b, bencode_get(b, r, "values"));
+	(void)bencode_str(b, bencode_get(b, r, "samples"), &m->samples);
+	(void)bencode_int(b, bencode_get(b, r, "num"), &m->num);
+	(void)bencode_int(b, bencode_get(b, r, "interval"), &m->interval);
 	read_ip(b, m);
 	return m->has_id;
 }
@@ -257,10 +300,16 @@ put_want(struct writer *w, const struct krpc *m)
 }
 
 static void
+put_flag(struct writer *w, const char *key, bool v)
+{
+	if (v)
+		put_int(w, key, 1);
+}
+
+static void
 put_arguments(struct writer *w, const struct krpc *m)
 {
-	bool hash =
-	    m->method == KRPC_GET_PEERS || m->method == KRPC_ANNOUNCE_PEER;
+	bool hash = names_hash(m->method);
 
 	be_key(w, "a");
 	be_dict(w);
@@ -270,11 +319,16 @@ put_arguments(struct writer *w, const struct krpc *m)
 	if (m->has_cas)
 		put_int(w, "cas", m->cas);
 	put_str(w, "id", maybe(m->id.b, sizeof(m->id.b), m->has_id));
+	put_flag(w, "implied_port", m->implied_port);
 	if (hash)
 		put_str(w, "info_hash",
 		    maybe(m->target.b, sizeof(m->target.b), m->has_target));
 	put_str(w, "k", maybe(m->k, sizeof(m->k), m->has_k));
+	put_flag(w, "noseed", m->noseed);
+	if (m->port)
+		put_int(w, "port", m->port);
 	put_str(w, "salt", m->salt);
+	put_flag(w, "seed", m->seed);
 	if (m->has_seq)
 		put_int(w, "seq", m->seq);
 	put_str(w, "sig", maybe(m->sig, sizeof(m->sig), m->has_sig));
@@ -294,16 +348,22 @@ put_answer(struct writer *w, const struct krpc *m)
 	be_dict(w);
 	put_str(w, "N", maybe(m->n.b, sizeof(m->n.b), m->has_n));
 	put_str(w, "id", maybe(m->id.b, sizeof(m->id.b), m->has_id));
+	if (m->samples.p)
+		put_int(w, "interval", m->interval);
 	put_str(w, "k", maybe(m->k, sizeof(m->k), m->has_k));
 	put_str(w, "nodes", m->nodes[FAMILY_V4]);
 	put_str(w, "nodes6", m->nodes[FAMILY_V6]);
+	if (m->samples.p)
+		put_int(w, "num", m->num);
 	if (m->port)
 		put_int(w, "p", m->port);
+	put_str(w, "samples", m->samples);
 	if (m->has_seq)
 		put_int(w, "seq", m->seq);
 	put_str(w, "sig", maybe(m->sig, sizeof(m->sig), m->has_sig));
 	put_str(w, "token", m->token);
 	put_raw(w, "v", m->v);
+	put_raw(w, "values", m->values);
 	be_end(w);
 }
 
@@ -356,7 +416,23 @@ krpc_encode(const struct krpc *m, struct writer *w)
 	be_end(w);
 }
 
-/* ---- lists of nodes ---- */
+/* ---- lists of nodes and peers ---- */
+
+/* An address and a port as they stand in both kinds of list. */
+static struct endpoint
+read_endpoint(struct reader *r, enum family family)
+{
+	struct endpoint at;
+	uint8_t v4[4];
+
+	if (family == FAMILY_V4) {
+		rd_bytes(r, v4, sizeof(v4));
+		return endpoint_v4(v4, rd_u16be(r));
+	}
+	rd_bytes(r, at.addr, sizeof(at.addr));
+	at.port = rd_u16be(r);
+	return at;
+}
 
 size_t
 krpc_node_size(struct krpc_form form)
@@ -379,17 +455,9 @@ krpc_nodes_read(
 		return 0;
 	n = n < max ? n : max;
 	for (size_t i = 0; i < n; i++) {
-		uint8_t v4[4];
-
 		ret[i] = (struct krpc_node){ .at = { .port = 0 } };
 		rd_bytes(&r, ret[i].id.b, sizeof(ret[i].id.b));
-		if (form.family == FAMILY_V4) {
-			rd_bytes(&r, v4, sizeof(v4));
-			ret[i].at = endpoint_v4(v4, rd_u16be(&r));
-		} else {
-			rd_bytes(&r, ret[i].at.addr, sizeof(ret[i].at.addr));
-			ret[i].at.port = rd_u16be(&r);
-		}
+		ret[i].at = read_endpoint(&r, form.family);
 		if (form.keyed)
 			rd_bytes(&r, ret[i].n.b, sizeof(ret[i].n.b));
 	}
@@ -409,4 +477,46 @@ krpc_nodes_write(const struct krpc_node *nodes, size_t n, struct krpc_form form,
 		if (form.keyed)
 			wr_bytes(w, nodes[i].n.b, sizeof(nodes[i].n.b));
 	}
+}
+
+size_t
+krpc_peers_read(struct span raw, enum family family, struct bencode *scratch,
+    struct endpoint *ret, size_t max)
+{
+	size_t size = family == FAMILY_V4 ? 6 : 18;
+	size_t n = 0;
+	uint32_t at;
+
+	assert(ret && max <= KRPC_PEERS_MAX);
+	if (!raw.p || bencode_parse(raw, scratch))
+		return 0;
+	for (at = bencode_first(scratch, 0); at != BENCODE_ABSENT && n < max;
+	     at = bencode_next(scratch, 0, at)) {
+		struct reader r;
+		struct span s;
+
+		if (!bencode_str(scratch, at, &s) || s.n != size)
+			continue;
+		r = rd_init(s);
+		ret[n++] = read_endpoint(&r, family);
+		assert(rd_done(&r));
+	}
+	return n;
+}
+
+void
+krpc_peers_write(const struct endpoint *peers, size_t n, struct writer *w)
+{
+	assert(n <= KRPC_PEERS_MAX);
+	be_list(w);
+	for (size_t i = 0; i < n; i++) {
+		uint8_t buf[18];
+		struct writer peer = wr_init(buf, sizeof(buf));
+
+		wr_span(&peer, endpoint_addr(&peers[i]));
+		wr_u16be(&peer, peers[i].port);
+		assert(!peer.bad);
+		be_str(w, buf, peer.n);
+	}
+	be_end(w);
 }

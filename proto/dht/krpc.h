@@ -1,7 +1,7 @@
 /*
  * KRPC: one bencoded dictionary a datagram. The same struct is read and
  * written, so what we send is what we would understand. [BEP 5] [BEP 32]
- * [BEP 42] [BEP 43] [BEP 44]
+ * [BEP 42] [BEP 43] [BEP 44] [BEP 51]
  */
 #ifndef PROTO_DHT_KRPC_H
 #define PROTO_DHT_KRPC_H
@@ -14,6 +14,7 @@ enum {
 	KRPC_T_MAX = 32,      /* bytes of a transaction id that we echo */
 	KRPC_TOKEN_MAX = 64,  /* bytes of a token that we would return */
 	KRPC_NODES_MAX = 16,  /* nodes taken from one answer; 8 is usual */
+	KRPC_PEERS_MAX = 100, /* peers taken from one answer, or put in it */
 	KRPC_SIZE_MAX = 1472, /* payload; 1500 less the headers of IPv4 */
 };
 
@@ -27,8 +28,9 @@ enum krpc_method {
 	KRPC_ANNOUNCE_PEER,
 	KRPC_GET,
 	KRPC_PUT,
+	KRPC_SAMPLE, /* sample_infohashes */
 };
-#define KRPC_METHODS 7
+#define KRPC_METHODS 8
 
 enum krpc_code {
 	KRPC_OK = 0,
@@ -67,11 +69,18 @@ struct krpc {
 	struct span salt;
 	struct span v; /* raw bencoding */
 	struct span nodes[FAMILY_COUNT];
+	struct span values;      /* RESPONSE: raw list of peers */
+	struct span samples;     /* RESPONSE: infohashes, 20 bytes each */
+	int64_t num, interval;   /* beside samples; the latter in s */
+	bool implied_port, seed; /* announce_peer */
+	bool noseed;             /* get_peers [BEP 33] */
 	bool has_ip;
 	struct endpoint ip; /* how the answerer sees us */
-	uint16_t port;      /* RESPONSE, written only: the asker's; 0 = none */
-	int64_t code;       /* ERROR */
-	struct span text;   /* ERROR */
+	/* announce_peer: of the peer; RESPONSE, written only: the asker's;
+	 * 0 = none. */
+	uint16_t port;
+	int64_t code;     /* ERROR */
+	struct span text; /* ERROR */
 };
 
 /* scratch: overwritten. ERR_MALFORMED: no KRPC, deserves no answer. */
@@ -99,5 +108,11 @@ size_t krpc_nodes_read(
     struct span raw, struct krpc_form form, struct krpc_node *ret, size_t max);
 void krpc_nodes_write(const struct krpc_node *nodes, size_t n,
     struct krpc_form form, struct writer *w);
+
+/* The peers of that family in a raw list of values, at most max of them;
+ * what is no peer is skipped. scratch: overwritten. */
+size_t krpc_peers_read(struct span raw, enum family family,
+    struct bencode *scratch, struct endpoint *ret, size_t max);
+void krpc_peers_write(const struct endpoint *peers, size_t n, struct writer *w);
 
 #endif /* PROTO_DHT_KRPC_H */

@@ -98,6 +98,68 @@ every_field_of_an_item_survives(void **state)
 }
 
 static void
+the_messages_about_peers_read_and_write(void **state)
+{
+	struct krpc m;
+
+	(void)state;
+	expect_stable("d1:ad2:id20:" ID "12:implied_porti1e9:info_hash20:" ID
+	              "4:porti6881e4:seedi1e5:token4:toke"
+	              "e1:q13:announce_peer1:t2:aa1:y1:qe");
+	expect_stable("d1:ad2:id20:" ID "9:info_hash20:" ID
+	              "6:noseedi1ee1:q9:get_peers1:t2:aa1:y1:qe");
+	expect_stable("d1:rd2:id20:" ID "5:token1:t"
+	              "6:valuesl6:axje.u6:idhtnmee1:t2:aa1:y1:re");
+	expect_stable("d1:ad2:id20:" ID "6:target20:" ID
+	              "e1:q17:sample_infohashes1:t2:aa1:y1:qe");
+	expect_stable("d1:rd2:id20:" ID "8:intervali60e5:nodes0:3:numi2e"
+	              "7:samples20:" ID "e1:t2:aa1:y1:re");
+	assert_int_equal(decode("d1:ad2:id20:" ID "9:info_hash20:" ID
+	                        "4:porti6881e6:scrapei1e5:token1:te"
+	                        "1:q13:announce_peer1:t2:aa1:y1:qe",
+	                     &m),
+	    ERR_OK);
+	assert_true(!m.fault && m.port == 6881);
+	assert_true(!m.implied_port && !m.seed && !m.noseed);
+	/* What is called values but is no list is not there. */
+	assert_int_equal(
+	    decode("d1:rd2:id20:" ID "6:values6:axje.ue1:t2:aa1:y1:re", &m),
+	    ERR_OK);
+	assert_null(m.values.p);
+}
+
+static void
+lists_of_peers_keep_what_is_a_peer_of_the_family(void **state)
+{
+	static const char mixed[] = "l6:abcdefi7e5:short6:ABCDEF"
+	                            "18:0123456789abcdef\1\0027:toolonge";
+	struct span raw = span_of(mixed, sizeof(mixed) - 1);
+	struct endpoint peer[KRPC_PEERS_MAX];
+	uint8_t buf[64];
+	struct writer w = wr_init(buf, sizeof(buf));
+
+	(void)state;
+	assert_int_equal(
+	    krpc_peers_read(raw, FAMILY_V4, &scratch, peer, 100), 2);
+	assert_memory_equal(endpoint_addr(&peer[1]).p, "ABCD", 4);
+	assert_int_equal(peer[1].port, 'E' << 8 | 'F');
+	assert_int_equal(krpc_peers_read(raw, FAMILY_V4, &scratch, peer, 1), 1);
+	assert_int_equal(
+	    krpc_peers_read(raw, FAMILY_V6, &scratch, peer, 100), 1);
+	assert_int_equal(peer[0].port, 0x0102);
+	raw.n--;
+	assert_int_equal(
+	    krpc_peers_read(raw, FAMILY_V4, &scratch, peer, 100), 0);
+	assert_int_equal(
+	    krpc_peers_read(span_of(NULL, 0), FAMILY_V4, &scratch, peer, 100),
+	    0);
+	peer[1] = endpoint_v4((const uint8_t *)"wxyz", 0x4142);
+	krpc_peers_write(peer, 2, &w);
+	assert_memory_equal(buf, "l18:0123456789abcdef\1\0026:wxyzABe", w.n);
+	assert_int_equal(w.n, 31);
+}
+
+static void
 wanted_families_are_read_and_strange_ones_ignored(void **state)
 {
 	struct krpc m;
@@ -186,6 +248,21 @@ a_query_with_a_wrong_argument_says_which(void **state)
 	    "invalid salt");
 	assert_string_equal(
 	    fault("d1:ad2:id20:" ID "e1:q3:foo1:t2:aa1:y1:qe"), "");
+	assert_string_equal(fault("d1:ad2:id20:" ID "9:info_hash20:" ID
+	                          "4:porti1ee1:q13:announce_peer1:t2:aa1:y1:"
+	                          "qe"),
+	    "missing token");
+	assert_string_equal(fault("d1:ad2:id20:" ID "9:info_hash20:" ID
+	                          "4:porti65536e5:token1:te"
+	                          "1:q13:announce_peer1:t2:aa1:y1:qe"),
+	    "invalid port");
+	assert_string_equal(fault("d1:ad2:id20:" ID "12:implied_porti1e"
+	                          "9:info_hash20:" ID "4:porti0e5:token1:te"
+	                          "1:q13:announce_peer1:t2:aa1:y1:qe"),
+	    "");
+	assert_string_equal(
+	    fault("d1:ad2:id20:" ID "e1:q17:sample_infohashes1:t2:aa1:y1:qe"),
+	    "missing target");
 }
 
 static void
@@ -307,6 +384,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_examples_of_bep_5_read_and_write),
 		cmocka_unit_test(every_field_of_an_item_survives),
+		cmocka_unit_test(the_messages_about_peers_read_and_write),
+		cmocka_unit_test(
+		    lists_of_peers_keep_what_is_a_peer_of_the_family),
 		cmocka_unit_test(
 		    wanted_families_are_read_and_strange_ones_ignored),
 		cmocka_unit_test(what_is_no_krpc_is_refused),
