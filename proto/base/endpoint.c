@@ -115,3 +115,14 @@ endpoint_same_prefix(
 		return false;
 	return rest == 0 || (x.p[whole] ^ y.p[whole]) >> (8 - rest) == 0;
 }
+
+bool
+endpoint_same_network(const struct endpoint *a, const struct endpoint *b)
+{
+	if (endpoint_scope(a) != SCOPE_GLOBAL)
+		return endpoint_eq(a, b);
+	if (endpoint_family(a) != endpoint_family(b))
+		return false;
+	return endpoint_same_prefix(
+	    a, b, endpoint_family(a) == FAMILY_V4 ? 24 : 48);
+}

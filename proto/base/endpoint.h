@@ -32,6 +32,9 @@ bool endpoint_same_addr(const struct endpoint *a, const struct endpoint *b);
 /* True if the first bits of the two addresses agree (v4: bits of the 32). */
 bool endpoint_same_prefix(
     const struct endpoint *a, const struct endpoint *b, unsigned bits);
+/* True if both are likely one party's: a /24 of IPv4, a /48 of IPv6. Who is not
+ * global stands for himself, port and all. */
+bool endpoint_same_network(const struct endpoint *a, const struct endpoint *b);
 /* The address's own bytes: 4 or 16, borrowed from e. */
 struct span endpoint_addr(const struct endpoint *e);
 

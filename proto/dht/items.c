@@ -115,18 +115,6 @@ items_get(const struct items *s, const struct target *target, uint64_t now_ms)
 	return i && !too_old(i, now_ms) ? i : NULL;
 }
 
-/* Networks count as one storer; local addresses each for themselves. */
-static bool
-same_network(const struct endpoint *a, const struct endpoint *b)
-{
-	if (endpoint_scope(a) != SCOPE_GLOBAL)
-		return endpoint_eq(a, b);
-	if (endpoint_family(a) != endpoint_family(b))
-		return false;
-	return endpoint_same_prefix(
-	    a, b, endpoint_family(a) == FAMILY_V4 ? 24 : 48);
-}
-
 /*
  * What must go for an item from `from`. While there is plenty of room nothing
  * must. Once it is tight a network that has its quota displaces its own oldest
@@ -151,7 +139,7 @@ victim(struct items *s, const struct endpoint *from)
 		if (!farthest ||
 		    nodeid_compare(&s->own, &i->target, &farthest->target) > 0)
 			farthest = i;
-		if (!same_network(&i->from, from))
+		if (!endpoint_same_network(&i->from, from))
 			continue;
 		n_own++;
 		if (!oldest || i->put_ms < oldest->put_ms)
