@@ -578,6 +578,8 @@ meet_on_dht(struct node *n, enum family f, const struct dht_event *e)
 		effect_event(n, NODE_DHT_READY, NULL, NULL, ERR_OK);
 		meet_all(n);
 		break;
+	case DHT_PEERS: /* we look for none */
+		break;
 	}
 }
 

@@ -25,6 +25,7 @@ dht_new(const struct dht_config *cfg, struct now now)
 	d->now_ms = now.mono_ms;
 	nodeid_random(cfg->rng, &d->id);
 	d->items.own = d->id;
+	peers_init(&d->peers, &d->id, cfg->rng);
 	table_init(&d->table, &d->id, now.mono_ms);
 	token_init(&d->tokens, cfg->rng, now.mono_ms);
 	guard_init(&d->guard, cfg->loopback, cfg->rng, now.mono_ms);
@@ -42,6 +43,7 @@ dht_free(struct dht *d)
 	if (!d)
 		return;
 	items_clear(&d->items);
+	peers_clear(&d->peers);
 	free(d->op);
 	free(d->out);
 	free(d);
@@ -223,6 +225,40 @@ dht_put(
 	return ERR_OK;
 }
 
+static enum err
+start_peers(struct dht *d, struct op *op, uint64_t name,
+    const struct target *hash, struct now now)
+{
+	d->now_ms = now.mono_ms;
+	if (!op)
+		return ERR_LIMIT;
+	op->name = name;
+	op_start(d, op, hash, now.mono_ms);
+	return ERR_OK;
+}
+
+enum err
+dht_get_peers(
+    struct dht *d, uint64_t name, const struct target *hash, struct now now)
+{
+	assert(d && hash);
+	return start_peers(d, op_new(d, OP_PEERS), name, hash, now);
+}
+
+enum err
+dht_announce(struct dht *d, uint64_t name, const struct target *hash,
+    uint16_t port, bool implied, struct now now)
+{
+	struct op *op = op_new(d, OP_ANNOUNCE);
+
+	assert(hash && port != 0);
+	if (op) {
+		op->port = port;
+		op->implied = implied;
+	}
+	return start_peers(d, op, name, hash, now);
+}
+
 void
 dht_cancel(struct dht *d, uint64_t name)
 {
@@ -248,11 +284,20 @@ dht_next_send(struct dht *d, struct dht_send *ret)
 	return true;
 }
 
-/* What an operation has to tell: its value first, its end last. */
+/* What an operation has to tell: what it found first, its end last. */
 static bool
 op_event(struct dht *d, struct op *op, struct dht_event *ret)
 {
+	bool wrote = op->kind == OP_PUT || op->kind == OP_ANNOUNCE;
+
 	ret->op = op->name;
+	if (d->found.n > 0 && d->found.serial == op->serial) {
+		ret->kind = DHT_PEERS;
+		ret->peers = d->found.peer;
+		ret->n = d->found.n;
+		d->found.n = 0;
+		return true;
+	}
 	if (op->tell_seen) {
 		op->tell_seen = false;
 		ret->kind = DHT_VALUE;
@@ -262,9 +307,9 @@ op_event(struct dht *d, struct op *op, struct dht_event *ret)
 	if (!op->tell_over)
 		return false;
 	assert(op->state == OP_OVER);
-	ret->kind = op->kind == OP_PUT ? DHT_PUT_DONE : DHT_GET_DONE;
+	ret->kind = wrote ? DHT_PUT_DONE : DHT_GET_DONE;
 	ret->n = op->n;
-	ret->found = op->kind == OP_PUT ? op->n > 0 : op->has_seen;
+	ret->found = wrote ? op->n > 0 : op->has_seen;
 	op_free(d, op);
 	return true;
 }

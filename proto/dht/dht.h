@@ -78,6 +78,16 @@ MUST_USE enum err dht_get(struct dht *d, uint64_t name, const uint8_t pk[32],
  * signature). */
 MUST_USE enum err dht_put(
     struct dht *d, uint64_t name, const struct dht_item *item, struct now now);
+/* Looks for the peers of an infohash. Each answer that names some gives a
+ * DHT_PEERS; they may repeat and may lie. One DHT_GET_DONE ends it.
+ * ERR_LIMIT. */
+MUST_USE enum err dht_get_peers(
+    struct dht *d, uint64_t name, const struct target *hash, struct now now);
+/* The same, and then tells the closest that we are a peer: at `port`, or, if
+ * it is implied, at the port that they see. DHT_PUT_DONE says how many took
+ * it; they keep it for half an hour or more. port >= 1. ERR_LIMIT. */
+MUST_USE enum err dht_announce(struct dht *d, uint64_t name,
+    const struct target *hash, uint16_t port, bool implied, struct now now);
 void dht_cancel(struct dht *d, uint64_t name); /* no event follows */
 
 struct dht_send {
@@ -94,6 +104,7 @@ enum dht_event_kind {
 	 * different ports (symmetric NAT) */
 	DHT_ADDRESS,
 	DHT_READY, /* nodes have answered, for the first time */
+	DHT_PEERS, /* n of them, as one node names them */
 };
 struct dht_event {
 	enum dht_event_kind kind;
@@ -101,7 +112,8 @@ struct dht_event {
 	size_t n;
 	bool found;
 	struct endpoint address;
-	const struct dht_item *item; /* borrowed until the next call on d */
+	const struct dht_item *item;  /* borrowed until the next call on d */
+	const struct endpoint *peers; /* borrowed likewise; n of them */
 };
 bool dht_next_event(struct dht *d, struct dht_event *ret);
 

@@ -263,6 +263,7 @@ void
 care_tick(struct dht *d, uint64_t now_ms)
 {
 	items_expire(&d->items, now_ms);
+	peers_expire(&d->peers, now_ms);
 	look_around(d, now_ms);
 	if (now_ms >= d->check_ms)
 		check(d, now_ms);
@@ -277,6 +278,8 @@ care_deadline_ms(const struct dht *d)
 		at_ms = d->own_ms;
 	if (d->items.expire_ms < at_ms)
 		at_ms = d->items.expire_ms;
+	if (d->peers.sweep_ms < at_ms)
+		at_ms = d->peers.sweep_ms;
 	return at_ms;
 }
 
@@ -303,7 +306,7 @@ move(struct dht *d, uint64_t now_ms)
 	rng_fill(d->cfg.rng, &salt, 1);
 	nodeid_make(&d->address.own, salt, d->cfg.rng, &d->id);
 	assert(nodeid_valid(&d->id, &d->address.own));
-	d->items.own = d->id;
+	d->items.own = d->peers.own = d->id;
 	table_move(&d->table, &d->id, now_ms);
 	d->own_round = 0;
 	if (!inner_busy(d))

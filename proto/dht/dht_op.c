@@ -10,6 +10,20 @@ is_inner(enum op_kind kind)
 	return kind == OP_OWN || kind == OP_FILL;
 }
 
+/* Does it end with storing something? */
+static bool
+writes(enum op_kind kind)
+{
+	return kind == OP_PUT || kind == OP_ANNOUNCE;
+}
+
+/* Is it about peers, not items? */
+static bool
+seeks_peers(enum op_kind kind)
+{
+	return kind == OP_PEERS || kind == OP_ANNOUNCE;
+}
+
 struct op *
 op_new(struct dht *d, enum op_kind kind)
 {
@@ -78,12 +92,24 @@ see(struct op *op, const struct dht_item *item)
 
 /* What we store for others may be what we look for. */
 static void
-look_here(struct dht *d, struct op *op, uint64_t now_ms)
+look_for_peers(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	size_t n = peers_get(&d->peers, &op->look.goal, false, now_ms,
+	    d->found.peer, KRPC_PEERS_MAX);
+
+	assert(seeks_peers(op->kind));
+	d->found.n = n;
+	d->found.serial = op->serial;
+	op->has_seen = n > 0;
+}
+
+static void
+look_for_item(struct dht *d, struct op *op, uint64_t now_ms)
 {
 	const struct item *i = items_get(&d->items, &op->look.goal, now_ms);
 	struct dht_item item = op->item;
 
-	if (is_inner(op->kind) || !i || !i->is_mutable)
+	if (!i || !i->is_mutable)
 		return;
 	assert(memcmp(i->k, op->item.pk, sizeof(i->k)) == 0);
 	memcpy(item.sig, i->sig, sizeof(item.sig));
@@ -112,9 +138,12 @@ op_start(
 		(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE);
 	if (n < LOOKUP_K)
 		add_seeds(d, op);
-	if (op->kind != OP_PUT && table_count(&d->table) < WIDE_NODES)
+	if (!writes(op->kind) && table_count(&d->table) < WIDE_NODES)
 		op->look.want = LOOKUP_WIDE;
-	look_here(d, op, now_ms);
+	if (seeks_peers(op->kind))
+		look_for_peers(d, op, now_ms);
+	else if (!is_inner(op->kind))
+		look_for_item(d, op, now_ms);
 	op_step(d, op, now_ms);
 }
 
@@ -131,6 +160,14 @@ wait_ms(const struct dht *d, const struct op *op, const struct lookup_node *n)
 	return ms < LOOKUP_HARD_MS ? ms : LOOKUP_HARD_MS;
 }
 
+static enum krpc_method
+method_of(const struct op *op, const struct lookup_node *n)
+{
+	if (is_inner(op->kind) || n->blurred)
+		return KRPC_FIND_NODE;
+	return seeks_peers(op->kind) ? KRPC_GET_PEERS : KRPC_GET;
+}
+
 static void
 ask(struct dht *d, struct op *op, struct lookup_node *n, uint64_t now_ms)
 {
@@ -140,19 +177,16 @@ ask(struct dht *d, struct op *op, struct lookup_node *n, uint64_t now_ms)
 	assert(op->state == OP_LOOKING);
 	r.wait_ms = wait_ms(d, op, n);
 	lookup_ask(&op->look, n, d->cfg.rng, now_ms, &m.target);
-	m.method = is_inner(op->kind) || n->blurred ? KRPC_FIND_NODE : KRPC_GET;
+	m.method = method_of(op, n);
 	if (!rpc_send(d, &r, &m, now_ms))
 		n->state = LOOKUP_FAILED; /* as if it got lost */
 }
 
-static void
-store(struct dht *d, struct op *op, struct put_target *t, uint64_t now_ms)
+static struct krpc
+item_of(const struct op *op)
 {
-	struct rpc_request r = { RPC_PUT, op, &t->at, &t->n, op->look.soft_ms };
 	struct krpc m = { .method = KRPC_PUT };
 
-	assert(t->state == PUT_OPEN && t->n_sent < 2);
-	m.token = span_of(t->token, t->token_n);
 	m.has_k = m.has_sig = m.has_seq = true;
 	memcpy(m.k, op->item.pk, sizeof(m.k));
 	memcpy(m.sig, op->item.sig, sizeof(m.sig));
@@ -160,6 +194,29 @@ store(struct dht *d, struct op *op, struct put_target *t, uint64_t now_ms)
 	if (op->item.salt_n > 0)
 		m.salt = span_of(op->item.salt, op->item.salt_n);
 	m.v = span_of(op->item.v, op->item.v_n);
+	return m;
+}
+
+static struct krpc
+announcement_of(const struct op *op)
+{
+	struct krpc m = { .method = KRPC_ANNOUNCE_PEER, .has_target = true };
+
+	assert(op->port != 0);
+	m.target = op->look.goal;
+	m.port = op->port;
+	m.implied_port = op->implied;
+	return m;
+}
+
+static void
+store(struct dht *d, struct op *op, struct put_target *t, uint64_t now_ms)
+{
+	struct rpc_request r = { RPC_PUT, op, &t->at, &t->n, op->look.soft_ms };
+	struct krpc m = op->kind == OP_PUT ? item_of(op) : announcement_of(op);
+
+	assert(t->state == PUT_OPEN && t->n_sent < 2);
+	m.token = span_of(t->token, t->token_n);
 	t->n_sent++;
 	(void)guard_ask(&d->guard, &t->at, now_ms);
 	if (t->n_sent == 2)
@@ -189,17 +246,12 @@ keep(struct dht *d, const struct op *op, uint64_t now_ms)
 	static const struct endpoint here;
 	const struct lookup_node *near[LOOKUP_K];
 	size_t n = lookup_closest(&op->look, false, near, LOOKUP_K);
-	struct krpc m = { .has_k = true, .has_sig = true, .has_seq = true };
+	struct krpc m = item_of(op);
 
 	if (d->cfg.read_only ||
 	    (n == LOOKUP_K && nodeid_compare(&op->look.goal,
 	                          &near[n - 1]->node.id, &d->id) < 0))
 		return;
-	memcpy(m.k, op->item.pk, sizeof(m.k));
-	memcpy(m.sig, op->item.sig, sizeof(m.sig));
-	m.seq = op->item.seq;
-	m.salt = span_of(op->item.salt, op->item.salt_n);
-	m.v = span_of(op->item.v, op->item.v_n);
 	(void)items_put(&d->items, &m, &here, now_ms);
 }
 
@@ -209,7 +261,7 @@ begin_put(struct dht *d, struct op *op, uint64_t now_ms)
 	const struct lookup_node *near[LOOKUP_K];
 	size_t n = lookup_closest(&op->look, true, near, LOOKUP_K);
 
-	assert(op->kind == OP_PUT && op->state == OP_LOOKING);
+	assert(writes(op->kind) && op->state == OP_LOOKING);
 	op->state = OP_PUTTING;
 	assert(n <= LOOKUP_K);
 	op->n_targets = (uint8_t)n;
@@ -222,7 +274,7 @@ begin_put(struct dht *d, struct op *op, uint64_t now_ms)
 			.state = PUT_OPEN,
 			.token_n = near[i]->token_n };
 		memcpy(t->token, near[i]->token, near[i]->token_n);
-		t->had = near[i]->seq == op->item.seq;
+		t->had = op->kind == OP_PUT && near[i]->seq == op->item.seq;
 	}
 	for (size_t i = 0; i < n; i++)
 		store(d, op, &op->target[i], now_ms);
@@ -294,7 +346,7 @@ op_step(struct dht *d, struct op *op, uint64_t now_ms)
 	learn_size(d, op);
 	if (op->kind == OP_PUT)
 		keep(d, op, now_ms);
-	if (op->kind == OP_PUT && n_answered > 0) {
+	if (writes(op->kind) && n_answered > 0) {
 		begin_put(d, op, now_ms);
 		end_put(d, op, now_ms);
 	} else {
@@ -328,6 +380,40 @@ take_value(struct op *op, const struct krpc *m, struct lookup_node *n)
 	n->seq = item.seq;
 	see(op, &item);
 	return true;
+}
+
+/* What the last answer named and nobody fetched gives way, as if it got lost.
+ */
+static void
+take_peers(struct dht *d, struct op *op, const struct endpoint *from,
+    const struct krpc *m)
+{
+	struct endpoint peer[KRPC_PEERS_MAX];
+	size_t n = krpc_peers_read(
+	    m->values, d->cfg.family, &d->scratch, peer, KRPC_PEERS_MAX);
+	struct found *f = &d->found;
+
+	if (n == 0)
+		return;
+	f->n = 0;
+	f->serial = op->serial;
+	for (size_t i = 0; i < n; i++) {
+		struct krpc_node node = { .at = peer[i] };
+
+		if (care_usable(d, &node, from))
+			f->peer[f->n++] = peer[i];
+	}
+	if (f->n > 0)
+		op->has_seen = true;
+}
+
+static void
+take_token(struct lookup_node *n, struct span token)
+{
+	if (token.n == 0 || token.n > sizeof(n->token))
+		return;
+	n->token_n = (uint8_t)token.n;
+	memcpy(n->token, token.p, token.n);
 }
 
 static void
@@ -364,11 +450,11 @@ lookup_reply(struct dht *d, struct op *op, const struct rpc *rpc,
 			return;
 		}
 		table_spoke(&d->table, &rpc->to);
-		if (m->token.n <= KRPC_TOKEN_MAX && m->token.n > 0) {
-			n->token_n = (uint8_t)m->token.n;
-			memcpy(n->token, m->token.p, m->token.n);
-		}
 	}
+	if (rpc->method == KRPC_GET_PEERS)
+		take_peers(d, op, &rpc->to, m);
+	if (rpc->method != KRPC_FIND_NODE)
+		take_token(n, m->token);
 	take_nodes(d, op, &rpc->to, m); /* n is not valid any more */
 }
 
@@ -432,7 +518,7 @@ op_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms)
 	/* Many nodes do not know get: that alone does not make them bad. */
 	if (rpc->method == KRPC_GET)
 		table_silent(&d->table, &rpc->to);
-	else if (rpc->method == KRPC_FIND_NODE)
+	else if (rpc->use == RPC_LOOKUP)
 		table_failed(&d->table, &rpc->to, false, now_ms);
 	care_hurry(d, now_ms);
 	if (!op)

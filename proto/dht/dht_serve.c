@@ -12,6 +12,11 @@ struct call {
 	uint64_t now_ms;
 };
 
+enum {
+	ANSWER_MAX = 1024, /* bytes, unless there is a value in it */
+	PEERS_FEW = 8,     /* that many peers are worth more than nodes */
+};
+
 /* An answer with what it borrows. */
 struct answer {
 	struct krpc m;
@@ -20,6 +25,9 @@ struct answer {
 	size_t n_nodes;
 	bool has_nodes;
 	uint8_t nodes[TABLE_K * 70];
+	struct endpoint peer[KRPC_PEERS_MAX];
+	size_t n_peers;
+	uint8_t values[KRPC_PEERS_MAX * 21 + 2];
 };
 
 static void
@@ -60,6 +68,27 @@ answer_item(struct dht *d, const struct call *c, struct answer *a)
 		memcpy(a->m.sig, i->sig, sizeof(a->m.sig));
 	}
 	a->m.v = span_of(i->v, i->v_n);
+}
+
+static void
+answer_peers(struct dht *d, const struct call *c, struct answer *a)
+{
+	const struct krpc *q = c->query;
+
+	a->n_peers = peers_get(&d->peers, &q->target, q->noseed, c->now_ms,
+	    a->peer, KRPC_PEERS_MAX);
+}
+
+static void
+answer_samples(struct dht *d, const struct call *c, struct answer *a)
+{
+	const struct target *sample;
+	uint32_t interval_s;
+	size_t n = peers_sample(&d->peers, c->now_ms, &sample, &interval_s);
+
+	a->m.samples = span_of(sample, n * sizeof(*sample));
+	a->m.num = (int64_t)d->peers.n;
+	a->m.interval = interval_s;
 }
 
 static void
@@ -120,6 +149,24 @@ answer_put(struct dht *d, const struct call *c, struct answer *a)
 }
 
 static void
+answer_announcement(struct dht *d, const struct call *c, struct answer *a)
+{
+	const struct krpc *q = c->query;
+	struct endpoint peer = *c->from;
+
+	if (!token_check(
+	        &d->tokens, c->from, &q->target, c->now_ms, q->token)) {
+		answer_error(a, KRPC_PROTOCOL, "invalid token");
+		return;
+	}
+	guard_proven(&d->guard, c->from, c->now_ms);
+	if (!q->implied_port)
+		peer.port = q->port;
+	if (peers_put(&d->peers, &q->target, &peer, q->seed, c->now_ms))
+		answer_error(a, KRPC_SERVER, text_of(KRPC_SERVER));
+}
+
+static void
 fill_answer(struct dht *d, const struct call *c, struct answer *a)
 {
 	switch (c->query->method) {
@@ -138,9 +185,10 @@ fill_answer(struct dht *d, const struct call *c, struct answer *a)
 	case KRPC_GET_PEERS:
 		answer_nodes(d, c, a);
 		answer_token(d, c, a);
+		answer_peers(d, c, a);
 		break;
-	case KRPC_ANNOUNCE_PEER: /* we keep no peers and do not pretend */
-		answer_error(a, KRPC_UNKNOWN, "unknown message");
+	case KRPC_ANNOUNCE_PEER:
+		answer_announcement(d, c, a);
 		break;
 	case KRPC_GET:
 		answer_nodes(d, c, a);
@@ -150,18 +198,26 @@ fill_answer(struct dht *d, const struct call *c, struct answer *a)
 	case KRPC_PUT:
 		answer_put(d, c, a);
 		break;
-	case KRPC_SAMPLE: /* nothing to list: nodes, as for the unknown */
+	case KRPC_SAMPLE:
 		answer_nodes(d, c, a);
+		answer_samples(d, c, a);
 		break;
 	}
 }
 
-/* Writes a with its first n_nodes nodes. */
+/* Writes a with its first n_nodes nodes and n_peers peers. */
 static void
 write_answer(struct dht *d, struct answer *a, struct writer *w)
 {
 	struct writer nodes = wr_init(a->nodes, sizeof(a->nodes));
+	struct writer values = wr_init(a->values, sizeof(a->values));
 
+	a->m.values = span_of(NULL, 0);
+	if (a->n_peers > 0) {
+		krpc_peers_write(a->peer, a->n_peers, &values);
+		assert(!values.bad);
+		a->m.values = wr_span_of(&values);
+	}
 	if (a->has_nodes) {
 		krpc_nodes_write(a->node, a->n_nodes, form_of(d), &nodes);
 		assert(!nodes.bad);
@@ -170,24 +226,41 @@ write_answer(struct dht *d, struct answer *a, struct writer *w)
 	krpc_encode(&a->m, w);
 }
 
-/* Leaves out the value, then nodes, until the answer is small enough. */
+/* Takes something out of an answer that is too long; false: nothing is left
+ * to take. */
+static bool
+reduce(struct answer *a)
+{
+	if (a->n_peers > PEERS_FEW)
+		a->n_peers -= (a->n_peers + 7) / 8;
+	else if (a->n_nodes > 0)
+		a->n_nodes--;
+	else if (a->n_peers > 0)
+		a->n_peers--;
+	else if (a->m.samples.n > 0)
+		a->m.samples.n -= NODEID_SIZE;
+	else
+		return false;
+	return true;
+}
+
 static void
-shrink(struct dht *d, struct answer *a, struct writer *w, size_t max)
+leave_out_value(struct answer *a)
+{
+	a->m.v = span_of(NULL, 0);
+	a->m.has_k = a->m.has_sig = false;
+}
+
+/* Writes as much of a as max bytes hold; false: not even the least. */
+static bool
+fit(struct dht *d, struct answer *a, struct writer *w, size_t max)
 {
 	assert(max > 0 && a->n_nodes <= TABLE_K);
-	if (w->bad || w->n > max) {
-		if (!w->bad || a->n_nodes == 0) {
-			a->m.v = span_of(NULL, 0);
-			a->m.has_k = a->m.has_sig = false;
-		}
-	}
-	for (unsigned i = 0; i <= TABLE_K; i++) {
+	do {
 		*w = wr_init(w->p, w->cap);
 		write_answer(d, a, w);
-		if ((!w->bad && w->n <= max) || a->n_nodes == 0)
-			return;
-		a->n_nodes--;
-	}
+	} while ((w->bad || w->n > max) && reduce(a));
+	return !w->bad && w->n <= max;
 }
 
 void
@@ -210,12 +283,14 @@ serve_query(struct dht *d, const struct endpoint *from, const struct krpc *m,
 		fill_answer(d, &c, &a);
 	if (!out_begin(d, &w))
 		goto dropped;
-	write_answer(d, &a, &w);
-	if (w.bad) /* nodes6 beside a large value */
-		shrink(d, &a, &w, KRPC_SIZE_MAX);
-	if (!guard_excess(&d->guard, from, n_query, w.n, now_ms))
-		shrink(d, &a, &w, GUARD_FACTOR * n_query);
-	if (w.bad || !guard_upload(&d->guard, from, w.n, now_ms))
+	if (!fit(d, &a, &w, a.m.v.p ? KRPC_SIZE_MAX : ANSWER_MAX))
+		goto dropped;
+	if (!guard_excess(&d->guard, from, n_query, w.n, now_ms)) {
+		leave_out_value(&a);
+		if (!fit(d, &a, &w, GUARD_FACTOR * n_query))
+			goto dropped;
+	}
+	if (!guard_upload(&d->guard, from, w.n, now_ms))
 		goto dropped;
 	out_commit(d, &w, from);
 	return;

@@ -13,6 +13,7 @@
 #include "proto/dht/items.h"
 #include "proto/dht/krpc.h"
 #include "proto/dht/lookup.h"
+#include "proto/dht/peers.h"
 #include "proto/dht/table.h"
 #include "proto/dht/token.h"
 
@@ -56,7 +57,15 @@ struct rpc {
 	uint32_t serial; /* of the op, so that a later one is not meant */
 };
 
-enum op_kind { OP_NONE = 0, OP_GET, OP_PUT, OP_OWN, OP_FILL };
+enum op_kind {
+	OP_NONE = 0,
+	OP_GET,
+	OP_PUT,
+	OP_PEERS,
+	OP_ANNOUNCE,
+	OP_OWN,
+	OP_FILL,
+};
 enum op_state { OP_LOOKING = 1, OP_PUTTING, OP_OVER };
 
 enum put_state { PUT_OPEN = 1, PUT_DONE, PUT_FAILED };
@@ -79,10 +88,19 @@ struct op {
 	struct lookup look;
 	struct dht_item item; /* GET: only pk and salt */
 	struct dht_item seen; /* the highest seq */
+	uint16_t port;        /* ANNOUNCE */
+	bool implied;
 	bool has_seen, tell_seen, tell_over;
 	size_t n; /* result: nodes that answered, or took it */
 	uint8_t n_targets;
 	struct put_target target[LOOKUP_K];
+};
+
+/* The peers that the last answer named, until they are told. */
+struct found {
+	uint32_t serial; /* of the op that looked for them */
+	size_t n;
+	struct endpoint peer[KRPC_PEERS_MAX];
 };
 
 struct out {
@@ -96,6 +114,7 @@ struct dht {
 	struct target id;
 	struct table table;
 	struct items items;
+	struct peers peers;
 	struct token_keys tokens;
 	struct guard guard;
 	struct address address;
@@ -107,6 +126,7 @@ struct dht {
 	struct op *op; /* owned, OPS_ALL; the inner ones last */
 	uint32_t serial;
 	unsigned n_ops; /* of kind other than NONE */
+	struct found found;
 
 	struct endpoint seed[SEEDS_MAX];
 	unsigned n_seeds;

@@ -60,7 +60,7 @@ check_output(struct dht *d)
 	struct krpc m;
 
 	while (dht_next_event(d, &e))
-		assert(e.kind >= DHT_VALUE && e.kind <= DHT_READY);
+		assert(e.kind >= DHT_VALUE && e.kind <= DHT_PEERS);
 	while (dht_next_send(d, &s)) {
 		assert(krpc_decode(s.data, &scratch, &m) == ERR_OK);
 		assert(s.data.n <= 1024 || m.v.p);

@@ -136,6 +136,7 @@ print_event(const struct dht_event *e)
 		[DHT_PUT_DONE] = "put",
 		[DHT_ADDRESS] = "address",
 		[DHT_READY] = "ready",
+		[DHT_PEERS] = "peers",
 	};
 
 	printf("{\"event\":\"%s\",\"line\":%" PRIu64

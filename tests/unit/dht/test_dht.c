@@ -10,10 +10,12 @@
 #include <cmocka.h>
 
 static struct dht_net net; /* large: not on the stack */
-static size_t n_events[DHT_READY + 1];
+static size_t n_events[DHT_PEERS + 1];
 static struct dht_event last;
 static struct dht_item last_item;
 static uint64_t first_byte_not_d;
+static struct endpoint peers[KRPC_PEERS_MAX];
+static size_t n_peers;
 
 static void
 on_event(void *ctx, size_t i, const struct dht_event *e)
@@ -24,6 +26,9 @@ on_event(void *ctx, size_t i, const struct dht_event *e)
 	last = *e;
 	if (e->kind == DHT_VALUE)
 		last_item = *e->item;
+	for (size_t k = 0; e->kind == DHT_PEERS && k < e->n; k++)
+		if (n_peers < KRPC_PEERS_MAX)
+			peers[n_peers++] = e->peers[k];
 }
 
 static void
@@ -38,6 +43,7 @@ begin(uint64_t seed, bool loopback, bool v6, size_t n)
 {
 	memset(n_events, 0, sizeof(n_events));
 	first_byte_not_d = 0;
+	n_peers = 0;
 	dht_net_init(&net, test_seed(seed), loopback);
 	net.v6 = v6;
 	net.delay_ms = 5;
@@ -79,6 +85,62 @@ a_net_of_ipv6_works_alike(void **state)
 		dht_net_run(&net, 20000);
 		put_and_find(3, 8, 1);
 		assert_int_equal(first_byte_not_d, 0);
+		dht_net_clear(&net);
+	}
+}
+
+static bool
+is_named(struct endpoint at, uint16_t port)
+{
+	at.port = port;
+	for (size_t i = 0; i < n_peers; i++)
+		if (endpoint_eq(&peers[i], &at))
+			return true;
+	return false;
+}
+
+static void
+who_announces_himself_is_found(void **state)
+{
+	struct target hash = { { 0x55, 0xaa } };
+	struct now now;
+
+	(void)state;
+	for (int v6 = 0; v6 < 2; v6++) {
+		begin(12, false, v6, 24);
+		dht_net_run(&net, 20000);
+		now = dht_net_now(&net);
+		assert_int_equal(
+		    dht_announce(net.node[3], 1, &hash, 4711, false, now),
+		    ERR_OK);
+		assert_int_equal(
+		    dht_announce(net.node[4], 2, &hash, 4711, true, now),
+		    ERR_OK);
+		dht_net_run(&net, 5000);
+		assert_int_equal(n_events[DHT_PUT_DONE], 2);
+		assert_true(last.found && last.n == 8);
+		n_peers = 0;
+		for (size_t i = 0; i < 24; i++) {
+			assert_int_equal(dht_get_peers(net.node[i], 3, &hash,
+			                     dht_net_now(&net)),
+			    ERR_OK);
+			dht_net_run(&net, 5000);
+			assert_int_equal(n_events[DHT_GET_DONE], i + 1);
+			assert_true(last.found && last.n > 0);
+			/* But nobody is told of himself. */
+			assert_int_equal(is_named(net.at[3], 4711), true);
+			assert_int_equal(
+			    is_named(net.at[4], net.at[4].port), i != 4);
+			n_peers = 0;
+		}
+		/* A name that nobody has announced ends without peers. */
+		hash.b[5]++;
+		assert_int_equal(
+		    dht_get_peers(net.node[9], 4, &hash, dht_net_now(&net)),
+		    ERR_OK);
+		dht_net_run(&net, 5000);
+		assert_false(last.found);
+		assert_int_equal(n_peers, 0);
 		dht_net_clear(&net);
 	}
 }
@@ -345,6 +407,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_net_of_ipv6_works_alike),
+		cmocka_unit_test(who_announces_himself_is_found),
 		cmocka_unit_test(addresses_of_the_other_family_are_ignored),
 		cmocka_unit_test(loopback_counts_only_where_it_is_allowed),
 		cmocka_unit_test(operations_are_bounded_and_can_be_cancelled),

@@ -54,6 +54,8 @@ on_event(void *ctx, size_t i, const struct dht_event *e)
 	case DHT_PUT_DONE:
 		r = &w->put[e->op];
 		break;
+	case DHT_PEERS:
+		break;
 	}
 	if (!r)
 		abort();
