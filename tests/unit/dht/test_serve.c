@@ -1,0 +1,162 @@
+/* What a node answers to others: peers, samples, and to readers only. */
+#include "tests/support/dht_item.h"
+#include "tests/support/dht_lab.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void
+a_read_only_node_answers_nothing_and_says_so(void **state)
+{
+	struct krpc m = lab_query(KRPC_PING);
+	struct krpc_node node = lab_peer(1);
+
+	(void)state;
+	lab.d->cfg.read_only = true;
+	lab_krpc(&node.at, &m);
+	assert_int_equal(lab.n_sent, 0);
+	dht_candidate(lab.d, &node.at, lab.now);
+	lab_drain();
+	assert_true(lab_sent(0)->read_only);
+}
+
+static void
+a_read_only_asker_is_served_but_not_pinged(void **state)
+{
+	struct krpc m = lab_query(KRPC_FIND_NODE);
+	struct krpc_node node = lab_peer(1);
+
+	(void)state;
+	m.read_only = true;
+	lab_krpc(&node.at, &m);
+	assert_int_equal(lab.n_sent, 1);
+	assert_int_equal(lab_sent(0)->kind, KRPC_RESPONSE);
+	m.read_only = false;
+	m.id = node.id;
+	lab_krpc(&node.at, &m);
+	assert_int_equal(lab.n_sent, 3); /* now it gets a ping too */
+	assert_int_equal(lab_sent(2)->method, KRPC_PING);
+	assert_int_equal(lab_sent_to(&node.at), 0);
+}
+
+static void
+peers_are_kept_with_a_token_and_named(void **state)
+{
+	struct krpc m = lab_query(KRPC_GET_PEERS);
+	struct krpc_node nodes[8], node = lab_peer(50);
+	struct endpoint got[KRPC_PEERS_MAX];
+	uint8_t token[TOKEN_SIZE];
+
+	(void)state;
+	lab_meet(nodes, 8);
+	lab_krpc(&node.at, &m);
+	(void)lab_sent(0);
+	assert_int_equal(lab.got.kind, KRPC_RESPONSE);
+	assert_int_equal(lab.got.token.n, TOKEN_SIZE);
+	assert_int_equal(lab.got.nodes[FAMILY_V4].n, 8 * 26);
+	assert_true(lab.got.has_ip && endpoint_eq(&lab.got.ip, &node.at));
+	assert_null(lab.got.values.p);
+	memcpy(token, lab.got.token.p, sizeof(token));
+	lab_clear();
+	m = lab_query(KRPC_ANNOUNCE_PEER);
+	m.port = 4000;
+	m.token = span_str("12345678");
+	lab_krpc(&node.at, &m);
+	assert_int_equal(lab_sent(0)->kind, KRPC_ERROR);
+	assert_int_equal(lab.got.code, KRPC_PROTOCOL);
+	assert_int_equal(lab.d->peers.n, 0);
+	lab_clear();
+	m.token = span_of(token, sizeof(token));
+	lab_krpc(&nodes[0].at, &m); /* somebody else's token */
+	assert_int_equal(lab_sent(0)->kind, KRPC_ERROR);
+	lab_clear();
+	lab_krpc(&node.at, &m);
+	assert_int_equal(lab_sent(0)->kind, KRPC_RESPONSE);
+	m.implied_port = true;
+	lab_krpc(&node.at, &m);
+	lab_clear();
+	m = lab_query(KRPC_GET_PEERS);
+	lab_krpc(&nodes[0].at, &m);
+	(void)lab_sent(0);
+	assert_int_equal(lab.got.nodes[FAMILY_V4].n, 8 * 26);
+	assert_int_equal(krpc_peers_read(lab.got.values, FAMILY_V4,
+	                     &lab.scratch, got, KRPC_PEERS_MAX),
+	    2);
+	assert_true(endpoint_same_addr(&got[0], &node.at) &&
+	            endpoint_same_addr(&got[1], &node.at));
+	assert_true(got[0].port == 4000 || got[1].port == 4000);
+	assert_true(
+	    endpoint_eq(&got[0], &node.at) || endpoint_eq(&got[1], &node.at));
+}
+
+static void
+many_peers_are_named_as_far_as_they_fit(void **state)
+{
+	struct krpc m = lab_query(KRPC_GET_PEERS);
+	struct krpc_node nodes[8];
+	struct endpoint got[KRPC_PEERS_MAX];
+	size_t n;
+
+	(void)state;
+	lab_meet(nodes, 8);
+	for (unsigned i = 0; i < PEERS_MAX; i++) {
+		struct endpoint at = test_addr(30 + i / 250, i % 250, 1, 1);
+
+		assert_int_equal(peers_put(&lab.d->peers, &m.target, &at, false,
+		                     lab.now.mono_ms),
+		    ERR_OK);
+	}
+	lab_krpc(&nodes[0].at, &m);
+	assert_in_range(lab.sent[0].n, 900, 1024);
+	(void)lab_sent(0);
+	assert_int_equal(lab.got.nodes[FAMILY_V4].n, 8 * 26);
+	n = krpc_peers_read(
+	    lab.got.values, FAMILY_V4, &lab.scratch, got, KRPC_PEERS_MAX);
+	assert_in_range(n, 60, KRPC_PEERS_MAX);
+}
+
+static void
+infohashes_are_sampled(void **state)
+{
+	struct krpc m = lab_query(KRPC_SAMPLE);
+	struct krpc_node nodes[8];
+	struct target hash = { { 1 } };
+
+	(void)state;
+	lab_meet(nodes, 8);
+	lab_krpc(&nodes[0].at, &m);
+	(void)lab_sent(0);
+	assert_true(lab.got.samples.p && lab.got.samples.n == 0);
+	assert_int_equal(lab.got.nodes[FAMILY_V4].n, 8 * 26);
+	for (unsigned i = 0; i < 30; i++) {
+		hash.b[1] = (uint8_t)i;
+		assert_int_equal(peers_put(&lab.d->peers, &hash,
+		                     &nodes[i % 8].at, false, lab.now.mono_ms),
+		    ERR_OK);
+	}
+	lab_clear();
+	lab_krpc(&nodes[0].at, &m);
+	(void)lab_sent(0);
+	assert_int_equal(lab.got.samples.n, PEERS_SAMPLE * NODEID_SIZE);
+	assert_int_equal(lab.got.num, 30);
+	assert_int_equal(lab.got.interval, PEERS_SAMPLE_MS / 1000);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_read_only_node_answers_nothing_and_says_so),
+		TEST(a_read_only_asker_is_served_but_not_pinged),
+		TEST(peers_are_kept_with_a_token_and_named),
+		TEST(many_peers_are_named_as_far_as_they_fit),
+		TEST(infohashes_are_sampled),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
