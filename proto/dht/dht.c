@@ -16,7 +16,9 @@ dht_new(const struct dht_config *cfg, struct now now)
 	d->cfg = *cfg;
 	d->op = calloc(OPS_ALL, sizeof(*d->op));
 	d->out = calloc(OUT_MAX, sizeof(*d->out));
-	if (!d->op || !d->out || items_init(&d->items, cfg->rng)) {
+	if (!d->op || !d->out || rpc_init(d) ||
+	    items_init(&d->items, cfg->rng)) {
+		free(d->rpc);
 		free(d->op);
 		free(d->out);
 		free(d);
@@ -44,6 +46,7 @@ dht_free(struct dht *d)
 		return;
 	items_clear(&d->items);
 	peers_clear(&d->peers);
+	free(d->rpc);
 	free(d->op);
 	free(d->out);
 	free(d);

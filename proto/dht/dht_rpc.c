@@ -2,6 +2,7 @@
 #include "proto/dht/dht_state.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool
@@ -41,9 +42,41 @@ out_commit(struct dht *d, const struct writer *w, const struct endpoint *to)
 }
 
 static uint32_t
-slot_of(const uint8_t t[4])
+slot_of(const struct dht *d, const uint8_t t[4])
 {
-	return (uint32_t)(t[0] | t[1] << 8U) & (RPC_MAX - 1);
+	assert(d->cap_rpc >= RPC_MIN && d->cap_rpc <= RPC_MAX);
+	return (uint32_t)(t[0] | t[1] << 8U) & (uint32_t)(d->cap_rpc - 1);
+}
+
+enum err
+rpc_init(struct dht *d)
+{
+	d->rpc = calloc(RPC_MIN, sizeof(*d->rpc));
+	if (!d->rpc)
+		return ERR_NOMEM;
+	d->cap_rpc = RPC_MIN;
+	return ERR_OK;
+}
+
+/* Twice the places: one more bit of t says where. If there is no memory it
+ * stays as it is. */
+static void
+grow(struct dht *d)
+{
+	struct rpc *old = d->rpc;
+	size_t cap = d->cap_rpc;
+
+	assert(cap < RPC_MAX);
+	d->rpc = calloc(2 * cap, sizeof(*d->rpc));
+	if (!d->rpc) {
+		d->rpc = old;
+		return;
+	}
+	d->cap_rpc = 2 * cap;
+	for (size_t i = 0; i < cap; i++)
+		if (old[i].use != RPC_NONE)
+			d->rpc[slot_of(d, old[i].t)] = old[i];
+	free(old);
 }
 
 /* A free slot with a new id: all 32 bits are random, and some of them say
@@ -56,9 +89,11 @@ draw(struct dht *d)
 
 	if (d->n_rpc >= RPC_FULL)
 		return NULL;
+	if (4 * d->n_rpc >= 3 * d->cap_rpc && d->cap_rpc < RPC_MAX)
+		grow(d);
 	for (unsigned i = 0; i < 64; i++) {
 		rng_fill(d->cfg.rng, t, sizeof(t));
-		rpc = &d->rpc[slot_of(t)];
+		rpc = &d->rpc[slot_of(d, t)];
 		if (rpc->use != RPC_NONE)
 			continue;
 		memcpy(rpc->t, t, sizeof(t));
@@ -114,7 +149,7 @@ rpc_take(
 
 	if (t.n != sizeof(rpc->t))
 		return false;
-	rpc = &d->rpc[slot_of(t.p)];
+	rpc = &d->rpc[slot_of(d, t.p)];
 	if (rpc->use == RPC_NONE || !span_eq(t, span_of(rpc->t, t.n)))
 		return false;
 	if (!endpoint_eq(&rpc->to, from))
@@ -128,7 +163,7 @@ rpc_take(
 bool
 rpc_pending(const struct dht *d, const struct endpoint *to)
 {
-	for (size_t i = 0; i < RPC_MAX && d->n_rpc > 0; i++)
+	for (size_t i = 0; i < d->cap_rpc && d->n_rpc > 0; i++)
 		if (d->rpc[i].use != RPC_NONE && endpoint_eq(&d->rpc[i].to, to))
 			return true;
 	return false;
@@ -142,7 +177,8 @@ rpc_expire(struct dht *d, uint64_t now_ms)
 	if (now_ms < d->rpc_due_ms)
 		return;
 	d->rpc_due_ms = NEVER;
-	for (size_t i = 0; i < RPC_MAX; i++) {
+	/* What is sent meanwhile may make it grow; places only move up. */
+	for (size_t i = 0; i < d->cap_rpc; i++) {
 		struct rpc *rpc = &d->rpc[i];
 		struct rpc late = *rpc;
 

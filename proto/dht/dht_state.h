@@ -19,6 +19,7 @@
 
 enum {
 	RPC_MAX = 1024, /* queries in flight; a power of two */
+	RPC_MIN = 64,   /* places at the start; doubled when they get tight */
 	RPC_FULL = 768, /* above that a free place takes long to draw */
 	OUT_MAX = 128,  /* datagrams not fetched yet; more are as if lost */
 	OUT_SPARE = 32, /* of these left for answers */
@@ -37,7 +38,8 @@ enum {
 	WIDE_NODES = 32,  /* nodes; below that a get asks more than eight */
 };
 
-_Static_assert((RPC_MAX & (RPC_MAX - 1)) == 0, "a mask finds the slot");
+_Static_assert((RPC_MAX & (RPC_MAX - 1)) == 0 && RPC_MAX % RPC_MIN == 0,
+    "a mask finds the slot");
 
 enum rpc_use {
 	RPC_NONE = 0,
@@ -119,8 +121,8 @@ struct dht {
 	struct guard guard;
 	struct address address;
 
-	struct rpc rpc[RPC_MAX]; /* at t modulo RPC_MAX */
-	size_t n_rpc;
+	struct rpc *rpc; /* owned, cap_rpc: at t modulo that */
+	size_t n_rpc, cap_rpc;
 	uint64_t rpc_due_ms; /* not later than the first due_ms */
 
 	struct op *op; /* owned, OPS_ALL; the inner ones last */
@@ -148,6 +150,7 @@ struct dht {
 
 /* ---- dht_rpc.c ---- */
 
+MUST_USE enum err rpc_init(struct dht *d); /* ERR_NOMEM */
 /* Begins a datagram; NULL: no room, as if it got lost. */
 bool out_begin(struct dht *d, struct writer *ret);
 void
@@ -165,7 +168,8 @@ struct rpc_request {
 /* Fills in t, id and ro, and sends. False: too many in flight. */
 bool rpc_send(struct dht *d, const struct rpc_request *r, struct krpc *m,
     uint64_t now_ms);
-/* The query that a message answers, taken out; false: nobody asked. */
+/* The query that a message answers, taken out (places move when a query is
+ * sent: no pointers to them are kept); false: nobody asked. */
 bool rpc_take(
     struct dht *d, const struct endpoint *from, struct span t, struct rpc *ret);
 bool rpc_pending(const struct dht *d, const struct endpoint *to);

@@ -8,9 +8,11 @@ void
 table_init(struct table *t, const struct target *own, uint64_t now_ms)
 {
 	assert(t && own);
-	memset(t, 0, sizeof(*t));
 	t->own = *own;
 	t->n_buckets = 1;
+	/* Later ones are made when they split off: most never are, and what
+	 * is not touched takes no memory. */
+	memset(&t->bucket[0], 0, sizeof(t->bucket[0]));
 	t->bucket[0].touched_ms = now_ms;
 }
 
