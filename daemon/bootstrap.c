@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,9 +40,10 @@ struct lookup {
 	char host[ADDR_HOST_MAX + 1];
 	char port[8];
 	int answer_fd;
+	struct resolver resolver;
 	struct endpoint answers[ANSWERS_MAX];
 	size_t n;
-	int error; /* of getaddrinfo */
+	int error; /* of the resolver: EAI_... */
 };
 
 struct bootstrap {
@@ -54,6 +54,7 @@ struct bootstrap {
 	int pipe[2];
 	struct event *answer, *check;
 	uint64_t check_ms;
+	struct resolver resolver;
 };
 
 static void
@@ -75,7 +76,7 @@ resolve(struct lookup *l)
 
 	hints.ai_family = AF_UNSPEC;
 	hints.ai_flags = AI_NUMERICSERV;
-	l->error = getaddrinfo(l->host, l->port, &hints, &list);
+	l->error = l->resolver.ask(l->host, l->port, &hints, &list);
 	if (l->error)
 		return;
 	for (const struct addrinfo *a = list; a && l->n < ANSWERS_MAX;
@@ -157,6 +158,7 @@ start_next(struct daemon *d)
 	}
 	(void)snprintf(l->port, sizeof(l->port), "%u", port);
 	l->answer_fd = b->pipe[1];
+	l->resolver = b->resolver;
 	if (start_thread(l)) {
 		free(l);
 		return; /* the next check tries again */
@@ -258,6 +260,7 @@ bootstrap_new(struct daemon *d)
 	if (!b)
 		return ERR_NOMEM;
 	d->bootstrap = b;
+	b->resolver.ask = getaddrinfo;
 	b->check_ms = CHECK_FIRST_MS;
 	b->pipe[0] = b->pipe[1] = -1;
 	if (pipe2(b->pipe, O_CLOEXEC | O_NONBLOCK))
@@ -293,6 +296,13 @@ bootstrap_free(struct daemon *d)
 		(void)close(b->pipe[1]);
 	free(b);
 	d->bootstrap = NULL;
+}
+
+void
+bootstrap_set_resolver(struct daemon *d, struct resolver resolver)
+{
+	assert(d->bootstrap && resolver.ask);
+	d->bootstrap->resolver = resolver;
 }
 
 void
