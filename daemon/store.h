@@ -78,9 +78,9 @@ MUST_USE enum err store_profile_get(struct store *s,
     char ret_name[STORE_NAME_MAX + 1], uint64_t *ret_created_ms);
 /* Replaces the saved DHT table. */
 MUST_USE enum err
-store_dht_set(struct store *s, const struct endpoint *nodes, size_t n);
-MUST_USE enum err
-store_dht_get(struct store *s, struct endpoint *ret, size_t max, size_t *ret_n);
+store_dht_set(struct store *s, const struct node_saved *nodes, size_t n);
+MUST_USE enum err store_dht_get(
+    struct store *s, struct node_saved *ret, size_t max, size_t *ret_n);
 
 /* ---- contacts, each with its conversation ---- */
 

@@ -2,6 +2,7 @@
 #include "daemon/store_db.h"
 
 #include <assert.h>
+#include <sodium.h>
 #include <string.h>
 
 enum { ENDPOINT_SIZE = 18 };
@@ -90,42 +91,81 @@ store_self_get(struct store *s, struct store_buf *buf, struct span *ret)
 	return err;
 }
 
-/* ---- the DHT's nodes: no secret, needed before the passphrase ---- */
+/* ---- the DHTs' nodes: no secret, needed before the passphrase ---- */
 
-enum err
-store_dht_set(struct store *s, const struct endpoint *nodes, size_t n)
+enum { OVERLAY_NODE_SIZE = ENDPOINT_SIZE + sizeof(struct node_key) };
+
+static bool
+has_key(const struct node_saved *node)
 {
-	uint8_t buf[NODE_SAVED_NODES_MAX * ENDPOINT_SIZE];
+	return !sodium_is_zero(node->n.b, sizeof(node->n.b));
+}
+
+/* Those of Mainline are rows of addresses, as from the first version on; those
+ * of the overlay stand apart, with their keys. */
+static enum err
+put_nodes(
+    struct store *s, const struct node_saved *nodes, size_t n, bool overlay)
+{
+	uint8_t buf[NODE_SAVED_NODES_MAX * OVERLAY_NODE_SIZE];
 	struct writer w = wr_init(buf, sizeof(buf));
 	struct query q;
 
 	for (size_t i = 0; i < n && i < NODE_SAVED_NODES_MAX; i++) {
-		wr_bytes(&w, nodes[i].addr, sizeof(nodes[i].addr));
-		wr_u16be(&w, nodes[i].port);
+		if (has_key(&nodes[i]) != overlay)
+			continue;
+		wr_bytes(&w, nodes[i].at.addr, sizeof(nodes[i].at.addr));
+		wr_u16be(&w, nodes[i].at.port);
+		if (overlay)
+			wr_bytes(&w, nodes[i].n.b, sizeof(nodes[i].n.b));
 	}
-	q = db_query(s, "INSERT OR REPLACE INTO meta VALUES('dht', ?1)");
+	q = db_query(s, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)");
+	db_bind_text(&q, overlay ? "overlay" : "dht");
 	db_bind_blob(&q, buf, w.n);
 	return db_write(&q);
 }
 
-enum err
-store_dht_get(struct store *s, struct endpoint *ret, size_t max, size_t *ret_n)
+static enum err
+get_nodes(struct store *s, bool overlay, struct node_saved *ret, size_t max,
+    size_t *ret_n)
 {
-	uint8_t buf[NODE_SAVED_NODES_MAX * ENDPOINT_SIZE];
+	uint8_t buf[NODE_SAVED_NODES_MAX * OVERLAY_NODE_SIZE];
+	size_t size = overlay ? (size_t)OVERLAY_NODE_SIZE : ENDPOINT_SIZE;
 	struct reader r;
 	size_t n = 0;
-	enum err err = store_meta_get(s, "dht", buf, sizeof(buf), &n);
+	enum err err = store_meta_get(
+	    s, overlay ? "overlay" : "dht", buf, sizeof(buf), &n);
 
-	*ret_n = 0;
 	if (err)
 		return err == ERR_NOT_FOUND ? ERR_OK : err;
 	r = rd_init(span_of(buf, n));
-	while (r.n >= ENDPOINT_SIZE && *ret_n < max) {
-		struct endpoint e;
+	while (r.n >= size && *ret_n < max) {
+		struct node_saved node = { .at = { .port = 0 } };
 
-		rd_bytes(&r, e.addr, sizeof(e.addr));
-		e.port = rd_u16be(&r);
-		ret[(*ret_n)++] = e;
+		rd_bytes(&r, node.at.addr, sizeof(node.at.addr));
+		node.at.port = rd_u16be(&r);
+		if (overlay)
+			rd_bytes(&r, node.n.b, sizeof(node.n.b));
+		ret[(*ret_n)++] = node;
 	}
 	return ERR_OK;
+}
+
+enum err
+store_dht_set(struct store *s, const struct node_saved *nodes, size_t n)
+{
+	enum err err = put_nodes(s, nodes, n, false);
+
+	return err ? err : put_nodes(s, nodes, n, true);
+}
+
+enum err
+store_dht_get(
+    struct store *s, struct node_saved *ret, size_t max, size_t *ret_n)
+{
+	enum err err;
+
+	*ret_n = 0;
+	err = get_nodes(s, true, ret, max, ret_n);
+	return err ? err : get_nodes(s, false, ret, max, ret_n);
 }

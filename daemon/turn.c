@@ -194,7 +194,7 @@ daemon_ready(const struct daemon *d)
 static void
 load_saved_nodes(struct daemon *d, struct node *n)
 {
-	struct endpoint saved[NODE_SAVED_NODES_MAX];
+	struct node_saved saved[NODE_SAVED_NODES_MAX];
 	size_t count = 0;
 
 	if (store_dht_get(d->store, saved, NODE_SAVED_NODES_MAX, &count))

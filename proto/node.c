@@ -145,15 +145,15 @@ node_load_outbox(struct node *n, const struct node_message *m, struct now now)
 }
 
 void
-node_load_dht(
-    struct node *n, const struct endpoint *nodes, size_t count, struct now now)
+node_load_dht(struct node *n, const struct node_saved *nodes, size_t count,
+    struct now now)
 {
 	n->now = now;
 	for (size_t i = 0; i < count; i++) {
-		struct dht *d = n->dht[endpoint_family(&nodes[i])];
+		struct dht *d = n->dht[endpoint_family(&nodes[i].at)];
 
 		if (d != NULL)
-			dht_candidate(d, &nodes[i], now);
+			dht_candidate(d, &nodes[i].at, now);
 	}
 	n->unsettled = true;
 }
@@ -212,12 +212,15 @@ static void
 save_dht(struct node *n)
 {
 	struct change c = { .kind = CHANGE_DHT };
+	struct dht_node node[NODE_SAVED_NODES_MAX];
 	size_t count = 0;
 
 	for (int f = 0; f < FAMILY_COUNT; f++)
 		if (n->dht[f] != NULL)
-			count += dht_nodes(n->dht[f], n->saved + count,
+			count += dht_nodes(n->dht[f], node + count,
 			    NODE_SAVED_NODES_MAX - count);
+	for (size_t i = 0; i < count; i++)
+		n->saved[i] = (struct node_saved){ node[i].at, node[i].n };
 	if (count == 0)
 		return; /* an empty table is no better than the saved one */
 	c.nodes = n->saved;

@@ -58,8 +58,9 @@ MUST_USE enum err node_load_invite(struct node *n, const struct message_id *id,
 struct node_message;
 MUST_USE enum err
 node_load_outbox(struct node *n, const struct node_message *m, struct now now);
-void node_load_dht(
-    struct node *n, const struct endpoint *nodes, size_t count, struct now now);
+struct node_saved;
+void node_load_dht(struct node *n, const struct node_saved *nodes, size_t count,
+    struct now now);
 
 /* A clean end: closes the sessions, so that contacts need not wait to see us
  * gone, and saves the DHT table. Pop the effects once more, then free. */
@@ -154,6 +155,12 @@ enum change_kind {
  * if (contact, id) is stored already: then, if text or seq differ, the first
  * one is kept and a `message.conflict` event is logged. Never shown twice.
  */
+/* A DHT node to begin with at the next start. */
+struct node_saved {
+	struct endpoint at;
+	struct node_key n; /* of the overlay; zero: of Mainline */
+};
+
 struct change {
 	enum change_kind kind;
 	struct contact_id contact;
@@ -164,7 +171,7 @@ struct change {
 	uint64_t expires_s;
 	struct span record; /* opaque, secret: seal it */
 	struct node_message message;
-	const struct endpoint *nodes;
+	const struct node_saved *nodes;
 	size_t n_nodes;
 };
 

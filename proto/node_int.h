@@ -150,7 +150,7 @@ struct node {
 	struct arena wire;               /* of sends */
 	uint8_t record[NODE_RECORD_MAX]; /* of the dirty one just popped */
 	uint8_t *scratch; /* owned: one chat record being encoded */
-	struct endpoint saved[NODE_SAVED_NODES_MAX];
+	struct node_saved saved[NODE_SAVED_NODES_MAX];
 	uint64_t udp_in, udp_out, udp_bytes_in, udp_bytes_out;
 };
 

@@ -5,6 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void
+touch(struct dht *d, struct now now)
+{
+	d->now_ms = now.mono_ms;
+	d->wall_ms = now.wall_ms;
+}
+
+static bool
+new_carrier(struct dht *d)
+{
+	if (d->cfg.carrier == DHT_MAINLINE)
+		return true;
+	d->carrier = carrier_new(d->cfg.rng, d->cfg.introduces);
+	return d->carrier != NULL;
+}
+
 struct dht *
 dht_new(const struct dht_config *cfg, struct now now)
 {
@@ -16,16 +32,20 @@ dht_new(const struct dht_config *cfg, struct now now)
 	d->cfg = *cfg;
 	d->op = calloc(OPS_ALL, sizeof(*d->op));
 	d->out = calloc(OUT_MAX, sizeof(*d->out));
-	if (!d->op || !d->out || rpc_init(d) ||
+	if (!d->op || !d->out || rpc_init(d) || !new_carrier(d) ||
 	    items_init(&d->items, cfg->rng)) {
+		carrier_free(d->carrier);
 		free(d->rpc);
 		free(d->op);
 		free(d->out);
 		free(d);
 		return NULL;
 	}
-	d->now_ms = now.mono_ms;
-	nodeid_random(cfg->rng, &d->id);
+	touch(d, now);
+	if (d->carrier)
+		overlay_own_id(d, NULL);
+	else
+		nodeid_random(cfg->rng, &d->id);
 	d->items.own = d->id;
 	peers_init(&d->peers, &d->id, cfg->rng);
 	table_init(&d->table, &d->id, now.mono_ms);
@@ -47,24 +67,47 @@ dht_free(struct dht *d)
 	items_clear(&d->items);
 	peers_clear(&d->peers);
 	free(d->rpc);
+	carrier_free(d->carrier);
 	free(d->op);
 	free(d->out);
 	free(d);
 }
 
+/* Finds it, or takes it up; NULL: there are enough. */
+static struct seed *
+seed_of(struct dht *d, const struct endpoint *at)
+{
+	assert(d->n_seeds <= SEEDS_MAX);
+	for (unsigned i = 0; i < d->n_seeds; i++)
+		if (endpoint_eq(&d->seed[i].at, at))
+			return &d->seed[i];
+	if (d->n_seeds == SEEDS_MAX)
+		return NULL;
+	d->seed[d->n_seeds] = (struct seed){ .at = *at };
+	return &d->seed[d->n_seeds++];
+}
+
 void
 dht_bootstrap(struct dht *d, const struct endpoint *to, struct now now)
 {
+	dht_bootstrap_key(d, to, NULL, now);
+}
+
+void
+dht_bootstrap_key(struct dht *d, const struct endpoint *to,
+    const struct node_key *n, struct now now)
+{
+	struct seed *seed;
+
 	assert(d && to);
-	d->now_ms = now.mono_ms;
+	touch(d, now);
 	if (!care_allowed(d, to))
 		return;
-	assert(d->n_seeds <= SEEDS_MAX);
-	if (!care_is_seed(d, to)) {
-		if (d->n_seeds == SEEDS_MAX)
-			return;
-		d->seed[d->n_seeds++] = *to;
-	}
+	seed = seed_of(d, to);
+	if (!seed)
+		return;
+	if (key_is_known(n))
+		seed->named = *n;
 	if (table_count_good(&d->table, now.mono_ms) >= TABLE_K)
 		return;
 	care_bootstrap(d, now.mono_ms);
@@ -73,17 +116,36 @@ dht_bootstrap(struct dht *d, const struct endpoint *to, struct now now)
 void
 dht_candidate(struct dht *d, const struct endpoint *to, struct now now)
 {
+	dht_candidate_key(d, to, NULL, now);
+}
+
+void
+dht_candidate_key(struct dht *d, const struct endpoint *to,
+    const struct node_key *n, struct now now)
+{
 	assert(d && to);
-	d->now_ms = now.mono_ms;
+	touch(d, now);
 	if (!care_allowed(d, to) || table_find(&d->table, to))
 		return;
-	if (endpoint_scope(to) == SCOPE_GLOBAL && care_is_seed(d, to))
+	if (!d->carrier && endpoint_scope(to) == SCOPE_GLOBAL &&
+	    care_is_seed(d, to))
 		return;
-	care_ping(d, to, NULL, now.mono_ms);
+	if (d->carrier && !key_is_known(n))
+		care_introduce(d, to, now.mono_ms);
+	else
+		care_ping(d, to, n, now.mono_ms);
+}
+
+void
+dht_key(const struct dht *d, struct node_key *ret)
+{
+	*ret = (struct node_key){ { 0 } };
+	if (d->carrier)
+		carrier_key(d->carrier, ret);
 }
 
 size_t
-dht_nodes(const struct dht *d, struct endpoint *ret, size_t max)
+dht_nodes(const struct dht *d, struct dht_node *ret, size_t max)
 {
 	size_t n = 0;
 
@@ -92,68 +154,93 @@ dht_nodes(const struct dht *d, struct endpoint *ret, size_t max)
 	for (unsigned i = d->table.n_buckets; i-- > 0;) {
 		const struct bucket *b = &d->table.bucket[i];
 
-		for (unsigned j = 0; j < b->n && n < max; j++)
-			if (table_good(&b->node[j], d->now_ms))
-				ret[n++] = b->node[j].node.at;
+		for (unsigned j = 0; j < b->n && n < max; j++) {
+			const struct krpc_node *node = &b->node[j].node;
+
+			if (!table_good(&b->node[j], d->now_ms))
+				continue;
+			ret[n].at = node->at;
+			ret[n++].n = node->n;
+		}
 	}
 	return n;
 }
 
-static void
-on_query(struct dht *d, const struct endpoint *from, const struct krpc *m,
-    size_t n_query, uint64_t now_ms)
+bool
+dht_may_ask(struct dht *d, const struct endpoint *from)
+{
+	return !d->cfg.read_only && care_allowed(d, from) &&
+	       guard_query(&d->guard, from, d->now_ms);
+}
+
+void
+dht_on_query(struct dht *d, const struct endpoint *from, const struct krpc *m,
+    size_t n_query)
 {
 	struct krpc_node node = { m->id, *from, m->n };
 
 	assert(m->kind == KRPC_QUERY);
-
-	if (d->cfg.read_only || !care_allowed(d, from) ||
-	    !guard_query(&d->guard, from, now_ms)) {
-		d->stats.n_dropped++;
-		return;
-	}
-	serve_query(d, from, m, n_query, now_ms);
+	serve_query(d, from, m, n_query, d->now_ms);
 	if (!m->has_id || m->read_only || nodeid_eq(&m->id, &d->id))
 		return;
-	if (!table_queried(&d->table, &node, now_ms))
-		care_newcomer(d, &node, now_ms);
+	if (!table_queried(&d->table, &node, d->now_ms))
+		care_newcomer(d, &node, d->now_ms);
+}
+
+void
+dht_on_answer(struct dht *d, const struct rpc *rpc, const struct krpc *m)
+{
+	assert(m->kind != KRPC_QUERY);
+	care_answered(d, rpc, m, d->now_ms);
+	if (rpc->use != RPC_CHECK)
+		op_answered(d, rpc, m, d->now_ms);
+}
+
+/* Plain KRPC; false: it drew nothing. */
+static bool
+take_plain(struct dht *d, const struct endpoint *from, struct span datagram)
+{
+	struct krpc m;
+	struct rpc rpc;
+
+	if (krpc_decode(datagram, &d->scratch, &m))
+		return false;
+	m.n = (struct node_key){ { 0 } }; /* means nothing here */
+	if (m.kind == KRPC_QUERY) {
+		if (!dht_may_ask(d, from))
+			return false;
+		dht_on_query(d, from, &m, datagram.n);
+		return true;
+	}
+	if (!rpc_take(d, from, m.t, &rpc))
+		return false; /* nobody asked, or not there */
+	dht_on_answer(d, &rpc, &m);
+	return true;
 }
 
 void
 dht_receive(struct dht *d, const struct endpoint *from, struct span datagram,
     struct now now)
 {
-	struct krpc m;
-	struct rpc rpc;
+	bool taken;
 
 	assert(d && from && (datagram.p || datagram.n == 0));
-	d->now_ms = now.mono_ms;
+	touch(d, now);
 	d->stats.n_in++;
 	d->stats.bytes_in += datagram.n;
-	if (krpc_decode(datagram, &d->scratch, &m)) {
+	if (d->carrier)
+		taken = overlay_take(d, from, datagram);
+	else
+		taken = take_plain(d, from, datagram);
+	if (!taken)
 		d->stats.n_dropped++;
-		return;
-	}
-	if (d->cfg.carrier == DHT_MAINLINE)
-		m.n = (struct node_key){ { 0 } }; /* means nothing there */
-	if (m.kind == KRPC_QUERY) {
-		on_query(d, from, &m, datagram.n, now.mono_ms);
-		return;
-	}
-	if (!rpc_take(d, from, m.t, &rpc)) {
-		d->stats.n_dropped++; /* nobody asked, or not there */
-		return;
-	}
-	care_answered(d, &rpc, &m, now.mono_ms);
-	if (rpc.use != RPC_CHECK)
-		op_answered(d, &rpc, &m, now.mono_ms);
 }
 
 void
 dht_tick(struct dht *d, struct now now)
 {
 	assert(d && d->n_rpc <= RPC_FULL && d->n_ops <= OPS_ALL);
-	d->now_ms = now.mono_ms;
+	touch(d, now);
 	rpc_expire(d, now.mono_ms);
 	for (unsigned i = 0; i < OPS_ALL && d->n_ops > 0; i++) {
 		struct op *op = &d->op[i];
@@ -192,7 +279,7 @@ dht_get(struct dht *d, uint64_t name, const uint8_t pk[32], struct span salt,
 	struct op *op;
 
 	assert(salt.n <= DHT_SALT_MAX);
-	d->now_ms = now.mono_ms;
+	touch(d, now);
 	op = op_new(d, OP_GET);
 	if (!op)
 		return ERR_LIMIT;
@@ -215,7 +302,7 @@ dht_put(
 	struct op *op;
 
 	assert(item->seq >= 1); /* 0 is "no seq" to some nodes */
-	d->now_ms = now.mono_ms;
+	touch(d, now);
 	if (err)
 		return err;
 	op = op_new(d, OP_PUT);

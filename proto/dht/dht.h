@@ -55,12 +55,26 @@ void dht_free(struct dht *d);
  * address that is not global is one from the start: a private net has no
  * routers, only first members. Idempotent; at most 16. */
 void dht_bootstrap(struct dht *d, const struct endpoint *to, struct now now);
+/* OVERLAY: n is its N as its operator says; NULL: it is asked for it under the
+ * key of the day. An N that does not answer is given up for that too. */
+void dht_bootstrap_key(struct dht *d, const struct endpoint *to,
+    const struct node_key *n, struct now now);
 /* A node heard of (saved table, a contact): pinged before it counts. */
 void dht_candidate(struct dht *d, const struct endpoint *to, struct now now);
+/* OVERLAY: with its N, or NULL as above. */
+void dht_candidate_key(struct dht *d, const struct endpoint *to,
+    const struct node_key *n, struct now now);
+struct dht_node {
+	struct endpoint at;
+	struct node_key n; /* zero on MAINLINE */
+};
 /* Copies up to max good nodes for saving; returns how many. */
-size_t dht_nodes(const struct dht *d, struct endpoint *ret, size_t max);
+size_t dht_nodes(const struct dht *d, struct dht_node *ret, size_t max);
+/* OVERLAY: our N, new in every life. MAINLINE: zero. */
+void dht_key(const struct dht *d, struct node_key *ret);
 
-/* Any datagram that begins with 'd' and ends with 'e'. */
+/* MAINLINE: any datagram that begins with 'd' and ends with 'e'. OVERLAY: any
+ * of a length of [SPEC §8.2] that no session owns. */
 void dht_receive(struct dht *d, const struct endpoint *from,
     struct span datagram, struct now now);
 void dht_tick(struct dht *d, struct now now);

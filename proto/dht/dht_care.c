@@ -10,7 +10,7 @@ bool
 care_is_seed(const struct dht *d, const struct endpoint *at)
 {
 	for (unsigned i = 0; i < d->n_seeds; i++)
-		if (endpoint_eq(&d->seed[i], at))
+		if (endpoint_eq(&d->seed[i].at, at))
 			return true;
 	return false;
 }
@@ -40,7 +40,8 @@ care_usable(const struct dht *d, const struct krpc_node *node,
 {
 	enum endpoint_scope scope = endpoint_scope(&node->at);
 
-	if (!care_allowed(d, &node->at) || nodeid_eq(&node->id, &d->id))
+	if (!care_allowed(d, &node->at) || nodeid_eq(&node->id, &d->id) ||
+	    !overlay_honest(d, node))
 		return false;
 	if (d->address.known && endpoint_eq(&node->at, &d->address.own))
 		return false;
@@ -66,14 +67,40 @@ care_ping(struct dht *d, const struct endpoint *to, const struct node_key *n,
 		(void)rpc_send(d, &r, &m, now_ms);
 }
 
+/* A first member of a private net may not be there yet: soon again. */
+static uint64_t
+introduce_ms(const struct dht *d, const struct endpoint *to)
+{
+	bool local = endpoint_scope(to) != SCOPE_GLOBAL;
+	uint64_t ms = local ? 100 : 600;
+
+	if (d->own_round > 5)
+		return LOOKUP_HARD_MS;
+	ms <<= d->own_round;
+	return ms < LOOKUP_HARD_MS ? ms : LOOKUP_HARD_MS;
+}
+
+void
+care_introduce(struct dht *d, const struct endpoint *to, uint64_t now_ms)
+{
+	struct rpc_request r = { RPC_INTRODUCE, NULL, to, NULL, 0 };
+	struct krpc m = { .method = KRPC_PING };
+
+	assert(d->carrier);
+	r.wait_ms = introduce_ms(d, to);
+	if (out_room(d) && !rpc_pending(d, to) &&
+	    guard_ping(&d->guard, to, now_ms))
+		(void)rpc_send(d, &r, &m, now_ms);
+}
+
 /* Somebody says that there is a node: it counts when it has answered. */
 void
 care_newcomer(struct dht *d, const struct krpc_node *node, uint64_t now_ms)
 {
 	bool local = endpoint_scope(&node->at) != SCOPE_GLOBAL;
 
-	if (!care_allowed(d, &node->at) ||
-	    (care_is_seed(d, &node->at) && !local))
+	if (!care_allowed(d, &node->at) || !overlay_honest(d, node) ||
+	    (!d->carrier && care_is_seed(d, &node->at) && !local))
 		return;
 	/* Known under another id: it says itself which one is right. */
 	if (!table_find(&d->table, &node->at) &&
@@ -179,6 +206,22 @@ own_pause_ms(const struct dht *d)
 	return rng_jitter(d->cfg.rng, ms, 20);
 }
 
+/* Overlay nodes that we know no key of. */
+static void
+introduce_seeds(struct dht *d, uint64_t now_ms)
+{
+	for (unsigned i = 0; i < d->n_seeds; i++) {
+		const struct seed *s = &d->seed[i];
+
+		if (key_is_known(&s->n))
+			continue;
+		if (key_is_known(&s->named))
+			care_ping(d, &s->at, &s->named, now_ms);
+		else
+			care_introduce(d, &s->at, now_ms);
+	}
+}
+
 static void
 start_own(struct dht *d, uint64_t now_ms)
 {
@@ -190,6 +233,8 @@ start_own(struct dht *d, uint64_t now_ms)
 		return;
 	if (table_count(&d->table) == 0 && d->n_seeds == 0)
 		return;
+	if (d->carrier)
+		introduce_seeds(d, now_ms);
 	op = op_new(d, OP_OWN);
 	assert(op);
 	d->own_ms = NEVER; /* until it is over */
@@ -293,24 +338,51 @@ care_bootstrap(struct dht *d, uint64_t now_ms)
 		d->own_ms = now_ms;
 }
 
-/* A majority sees us elsewhere: our id must fit the address. [BEP 42] */
+/* Our id must fit the address. [BEP 42] */
 static void
-move(struct dht *d, uint64_t now_ms)
+rename_node(struct dht *d, const struct endpoint *at, uint64_t now_ms)
 {
 	uint8_t salt;
 
-	assert(d->address.known);
-	d->tell_address = true;
-	if (nodeid_valid(&d->id, &d->address.own))
-		return;
-	rng_fill(d->cfg.rng, &salt, 1);
-	nodeid_make(&d->address.own, salt, d->cfg.rng, &d->id);
-	assert(nodeid_valid(&d->id, &d->address.own));
+	if (d->carrier) {
+		overlay_own_id(d, at);
+	} else {
+		rng_fill(d->cfg.rng, &salt, 1);
+		nodeid_make(at, salt, d->cfg.rng, &d->id);
+	}
+	assert(nodeid_valid(&d->id, at));
 	d->items.own = d->peers.own = d->id;
 	table_move(&d->table, &d->id, now_ms);
 	d->own_round = 0;
 	if (!inner_busy(d))
 		d->own_ms = now_ms;
+}
+
+/* A majority sees us elsewhere. */
+static void
+move(struct dht *d, uint64_t now_ms)
+{
+	assert(d->address.known);
+	d->tell_address = true;
+	if (!nodeid_valid(&d->id, &d->address.own))
+		rename_node(d, &d->address.own, now_ms);
+}
+
+/* How an answer saw us. In the overlay nobody takes a node whose id fits no
+ * address, and so nobody would ask it and vote: there the first vote counts
+ * for the id alone, until the majority knows better. */
+static void
+learn_address(
+    struct dht *d, const struct rpc *rpc, const struct krpc *m, uint64_t now_ms)
+{
+	if (!m->has_ip)
+		return;
+	if (address_vote(&d->address, &rpc->to, &m->ip, now_ms))
+		move(d, now_ms);
+	else if (d->carrier && !d->bound &&
+	         endpoint_scope(&m->ip) == SCOPE_GLOBAL &&
+	         endpoint_family(&m->ip) == d->cfg.family)
+		rename_node(d, &m->ip, now_ms);
 }
 
 static void
@@ -342,6 +414,37 @@ met(struct dht *d, const struct krpc_node *node, uint64_t sent_ms,
 	op_feed(d, node, LOOKUP_TABLE, sent_ms, now_ms);
 }
 
+static void
+know_seed(struct dht *d, const struct endpoint *at, const struct node_key *n)
+{
+	for (unsigned i = 0; i < d->n_seeds; i++)
+		if (endpoint_eq(&d->seed[i].at, at))
+			d->seed[i].n = *n;
+}
+
+void
+care_introduced(struct dht *d, const struct rpc *rpc, const struct krpc *m)
+{
+	assert(d->carrier && rpc->use == RPC_INTRODUCE);
+	if (m->kind != KRPC_RESPONSE || !m->has_n || !key_is_known(&m->n))
+		return;
+	learn_address(d, rpc, m, d->now_ms);
+	care_ping(d, &rpc->to, &m->n, d->now_ms);
+}
+
+/* It may have another N by now. The one that its operator named has had its
+ * chance; what is asked next is the key of the day. */
+void
+care_seed_lost(struct dht *d, const struct endpoint *at)
+{
+	for (unsigned i = 0; i < d->n_seeds; i++) {
+		if (!endpoint_eq(&d->seed[i].at, at))
+			continue;
+		d->seed[i].n = (struct node_key){ { 0 } };
+		care_introduce(d, at, d->now_ms);
+	}
+}
+
 void
 care_answered(
     struct dht *d, const struct rpc *rpc, const struct krpc *m, uint64_t now_ms)
@@ -354,12 +457,14 @@ care_answered(
 	learn_rtt(d, now_ms - rpc->sent_ms);
 	guard_proven(&d->guard, &rpc->to, now_ms);
 	/* Who refuses our id tells which address it has to fit. [BEP 42] */
-	if (m->has_ip && address_vote(&d->address, &rpc->to, &m->ip, now_ms))
-		move(d, now_ms);
+	learn_address(d, rpc, m, now_ms);
 	if (m->kind != KRPC_RESPONSE)
 		return;
 	node[0] = (struct krpc_node){ m->id, rpc->to, m->n };
-	if (local || !care_is_seed(d, &rpc->to))
+	if (d->carrier)
+		know_seed(d, &rpc->to, &m->n);
+	if (d->carrier ? overlay_honest(d, &node[0])
+	               : local || !care_is_seed(d, &rpc->to))
 		met(d, &node[0], rpc->sent_ms, now_ms);
 	else
 		op_feed(d, &node[0], LOOKUP_SEED, rpc->sent_ms, now_ms);
@@ -375,7 +480,10 @@ care_answered(
 void
 care_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms)
 {
-	assert(rpc->use == RPC_CHECK && now_ms >= rpc->due_ms);
+	assert(now_ms >= rpc->due_ms);
+	if (rpc->use == RPC_INTRODUCE)
+		return;
+	assert(rpc->use == RPC_CHECK);
 	table_failed(&d->table, &rpc->to, false, now_ms);
 	care_hurry(d, now_ms);
 }

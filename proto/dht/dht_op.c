@@ -71,8 +71,11 @@ static void
 add_seeds(struct dht *d, struct op *op)
 {
 	for (unsigned i = 0; i < d->n_seeds; i++) {
-		struct krpc_node seed = { .at = d->seed[i] };
+		struct krpc_node seed = { .at = d->seed[i].at,
+			.n = d->seed[i].n };
 
+		if (d->carrier && !key_is_known(&seed.n))
+			continue;
 		(void)lookup_add(&op->look, &seed, LOOKUP_SEED);
 	}
 }
@@ -429,6 +432,16 @@ take_nodes(struct dht *d, struct op *op, const struct endpoint *from,
 			(void)lookup_add(&op->look, &node[i], LOOKUP_ANSWER);
 }
 
+/* A node whose id is not its own may name others, and no more. */
+static bool
+answers_for_itself(
+    const struct dht *d, const struct rpc *rpc, const struct krpc *m)
+{
+	struct krpc_node node = { m->id, rpc->to, m->n };
+
+	return overlay_honest(d, &node);
+}
+
 static void
 lookup_reply(struct dht *d, struct op *op, const struct rpc *rpc,
     const struct krpc *m, uint64_t now_ms)
@@ -438,6 +451,11 @@ lookup_reply(struct dht *d, struct op *op, const struct rpc *rpc,
 	assert(rpc->use == RPC_LOOKUP && op->state == OP_LOOKING);
 	if (m->kind == KRPC_ERROR) {
 		lookup_failed(&op->look, &rpc->to);
+		return;
+	}
+	if (!answers_for_itself(d, rpc, m)) {
+		lookup_failed(&op->look, &rpc->to);
+		take_nodes(d, op, &rpc->to, m);
 		return;
 	}
 	n = lookup_answered(&op->look, &rpc->to, &m->id);
@@ -538,7 +556,7 @@ feed(struct op *op, const struct krpc_node *node, enum lookup_origin origin,
 {
 	struct lookup_node *n;
 
-	if (origin == LOOKUP_TABLE)
+	if (origin == LOOKUP_TABLE || key_is_known(&node->n))
 		(void)lookup_add(&op->look, node, origin);
 	n = lookup_find(&op->look, &node->at);
 	if (!n || n->asked_ms >= sent_ms)

@@ -108,6 +108,7 @@ rpc_send(
 {
 	struct writer w;
 	struct rpc *rpc = draw(d);
+	uint16_t asked = 0;
 
 	assert(r->use != RPC_NONE && r->wait_ms > 0);
 	if (!rpc || !out_begin(d, &w))
@@ -117,10 +118,14 @@ rpc_send(
 	m->has_id = true;
 	m->id = d->id;
 	m->read_only = d->cfg.read_only;
-	krpc_encode(m, &w);
+	if (!d->carrier)
+		krpc_encode(m, &w);
+	else if (!overlay_ask(d, r, m, &w, &asked))
+		return false;
 	assert(!w.bad); /* our own arguments are bounded */
 	out_commit(d, &w, r->to);
 	rpc->use = r->use;
+	rpc->asked = asked;
 	rpc->method = m->method;
 	rpc->to = *r->to;
 	rpc->sent_ms = now_ms;
@@ -138,25 +143,36 @@ release(struct dht *d, struct rpc *rpc)
 {
 	assert(rpc->use != RPC_NONE && d->n_rpc > 0);
 	rpc->use = RPC_NONE;
+	if (d->carrier)
+		carrier_forget(d->carrier, rpc->asked);
 	d->n_rpc--;
+}
+
+const struct rpc *
+rpc_find(const struct dht *d, const struct endpoint *from, struct span t)
+{
+	const struct rpc *rpc;
+
+	if (t.n != sizeof(rpc->t))
+		return NULL;
+	rpc = &d->rpc[slot_of(d, t.p)];
+	if (rpc->use == RPC_NONE || !span_eq(t, span_of(rpc->t, t.n)) ||
+	    !endpoint_eq(&rpc->to, from))
+		return NULL;
+	assert(d->n_rpc > 0);
+	return rpc;
 }
 
 bool
 rpc_take(
     struct dht *d, const struct endpoint *from, struct span t, struct rpc *ret)
 {
-	struct rpc *rpc;
+	const struct rpc *rpc = rpc_find(d, from, t);
 
-	if (t.n != sizeof(rpc->t))
+	if (!rpc)
 		return false;
-	rpc = &d->rpc[slot_of(d, t.p)];
-	if (rpc->use == RPC_NONE || !span_eq(t, span_of(rpc->t, t.n)))
-		return false;
-	if (!endpoint_eq(&rpc->to, from))
-		return false;
-	assert(d->n_rpc > 0);
 	*ret = *rpc;
-	release(d, rpc);
+	release(d, &d->rpc[slot_of(d, t.p)]);
 	return true;
 }
 
@@ -189,7 +205,9 @@ rpc_expire(struct dht *d, uint64_t now_ms)
 			continue;
 		}
 		release(d, rpc);
-		if (late.use == RPC_CHECK)
+		if (d->carrier && late.use != RPC_INTRODUCE)
+			care_seed_lost(d, &late.to);
+		if (late.use == RPC_CHECK || late.use == RPC_INTRODUCE)
 			care_timeout(d, &late, now_ms);
 		else
 			op_timeout(d, &late, now_ms);

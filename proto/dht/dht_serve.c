@@ -263,6 +263,36 @@ fit(struct dht *d, struct answer *a, struct writer *w, size_t max)
 	return !w->bad && w->n <= max;
 }
 
+/* Brings the answer to a sealed query to what may go, and seals it. */
+static bool
+seal_answer(struct dht *d, struct answer *a, struct writer *w)
+{
+	size_t max = carrier_answer_max(d->call);
+	struct answer whole = *a;
+
+	if (!fit(d, a, w, max)) {
+		/* A value that no datagram holds: the nodes at least. */
+		*a = whole;
+		leave_out_value(a);
+		if (!fit(d, a, w, max))
+			return false;
+	}
+	return overlay_answer(d, w);
+}
+
+/* The same for a plain one. */
+static bool
+fit_plain(
+    struct dht *d, const struct call *c, struct answer *a, struct writer *w)
+{
+	if (!fit(d, a, w, a->m.v.p ? KRPC_SIZE_MAX : ANSWER_MAX))
+		return false;
+	if (guard_excess(&d->guard, c->from, c->n_query, w->n, c->now_ms))
+		return true;
+	leave_out_value(a);
+	return fit(d, a, w, GUARD_FACTOR * c->n_query);
+}
+
 void
 serve_query(struct dht *d, const struct endpoint *from, const struct krpc *m,
     size_t n_query, uint64_t now_ms)
@@ -276,24 +306,19 @@ serve_query(struct dht *d, const struct endpoint *from, const struct krpc *m,
 	a.m.id = d->id;
 	a.m.has_ip = true;
 	a.m.ip = *from;
-	a.m.port = from->port;
+	if (!d->call)
+		a.m.port = from->port;
+	else if (d->call->introduction)
+		a.m.has_n = true;
+	dht_key(d, &a.m.n);
 	if (m->fault)
 		answer_error(&a, KRPC_PROTOCOL, m->fault);
 	else
 		fill_answer(d, &c, &a);
-	if (!out_begin(d, &w))
-		goto dropped;
-	if (!fit(d, &a, &w, a.m.v.p ? KRPC_SIZE_MAX : ANSWER_MAX))
-		goto dropped;
-	if (!guard_excess(&d->guard, from, n_query, w.n, now_ms)) {
-		leave_out_value(&a);
-		if (!fit(d, &a, &w, GUARD_FACTOR * n_query))
-			goto dropped;
-	}
-	if (!guard_upload(&d->guard, from, w.n, now_ms))
-		goto dropped;
-	out_commit(d, &w, from);
-	return;
-dropped:
-	d->stats.n_dropped++;
+	if (out_begin(d, &w) &&
+	    (d->call ? seal_answer(d, &a, &w) : fit_plain(d, &c, &a, &w)) &&
+	    guard_upload(&d->guard, from, w.n, now_ms))
+		out_commit(d, &w, from);
+	else
+		d->stats.n_dropped++;
 }

@@ -1,13 +1,15 @@
 /*
  * The inside of struct dht, shared by the files dht*.c only: transactions,
  * operations, output. Each file has one job: dht.c the outside, dht_rpc.c
- * transactions and sending, dht_serve.c other people's queries, dht_op.c gets,
- * puts and lookups, dht_care.c bootstrap and upkeep of the table.
+ * transactions and sending, dht_overlay.c what the encrypted carrier adds,
+ * dht_serve.c other people's queries, dht_op.c gets, puts and lookups,
+ * dht_care.c bootstrap and upkeep of the table.
  */
 #ifndef PROTO_DHT_DHT_STATE_H
 #define PROTO_DHT_DHT_STATE_H
 
 #include "proto/dht/address.h"
+#include "proto/dht/carrier.h"
 #include "proto/dht/dht.h"
 #include "proto/dht/guard.h"
 #include "proto/dht/items.h"
@@ -43,9 +45,10 @@ _Static_assert((RPC_MAX & (RPC_MAX - 1)) == 0 && RPC_MAX % RPC_MIN == 0,
 
 enum rpc_use {
 	RPC_NONE = 0,
-	RPC_CHECK,  /* is this node alive? */
-	RPC_LOOKUP, /* of op */
-	RPC_PUT,    /* of op */
+	RPC_CHECK,     /* is this node alive? */
+	RPC_INTRODUCE, /* what is your N? */
+	RPC_LOOKUP,    /* of op */
+	RPC_PUT,       /* of op */
 };
 
 /* One query that waits for its answer from exactly there. */
@@ -56,6 +59,7 @@ struct rpc {
 	struct endpoint to;
 	uint64_t sent_ms, due_ms;
 	uint16_t op;
+	uint16_t asked;  /* OVERLAY: its exchange */
 	uint32_t serial; /* of the op, so that a later one is not meant */
 };
 
@@ -111,9 +115,19 @@ struct out {
 	uint8_t data[KRPC_SIZE_MAX];
 };
 
+/* A bootstrap node. OVERLAY: with the key that it has now, as far as it is
+ * known, and the one that its operator named. */
+struct seed {
+	struct endpoint at;
+	struct node_key n, named;
+};
+
 struct dht {
 	struct dht_config cfg;
 	struct target id;
+	struct carrier *carrier;   /* owned; NULL on Mainline */
+	struct carrier_call *call; /* the query at hand, or NULL */
+	bool bound;                /* OVERLAY: id fits an address */
 	struct table table;
 	struct items items;
 	struct peers peers;
@@ -130,7 +144,7 @@ struct dht {
 	unsigned n_ops; /* of kind other than NONE */
 	struct found found;
 
-	struct endpoint seed[SEEDS_MAX];
+	struct seed seed[SEEDS_MAX];
 	unsigned n_seeds;
 	uint64_t own_ms; /* when to look our id up again */
 	unsigned own_round;
@@ -142,9 +156,9 @@ struct dht {
 
 	bool was_ready, tell_ready, tell_address;
 	struct dht_stats stats;
-	uint64_t rtt_var_ms;   /* smoothed distance from stats.rtt_ms */
-	uint64_t network_size; /* smoothed, 0 = unknown */
-	uint64_t now_ms;       /* of the last call, for stats */
+	uint64_t rtt_var_ms;      /* smoothed distance from stats.rtt_ms */
+	uint64_t network_size;    /* smoothed, 0 = unknown */
+	uint64_t now_ms, wall_ms; /* of the last call */
 	struct bencode scratch;
 };
 
@@ -172,6 +186,9 @@ bool rpc_send(struct dht *d, const struct rpc_request *r, struct krpc *m,
  * sent: no pointers to them are kept); false: nobody asked. */
 bool rpc_take(
     struct dht *d, const struct endpoint *from, struct span t, struct rpc *ret);
+/* The same, left in its place; or NULL. */
+const struct rpc *
+rpc_find(const struct dht *d, const struct endpoint *from, struct span t);
 bool rpc_pending(const struct dht *d, const struct endpoint *to);
 void rpc_expire(struct dht *d, uint64_t now_ms);
 
@@ -181,6 +198,31 @@ form_of(const struct dht *d)
 	return (
 	    struct krpc_form){ d->cfg.family, d->cfg.carrier == DHT_OVERLAY };
 }
+
+/* ---- dht.c ---- */
+
+/* May this address ask us anything now? Counts it. */
+bool dht_may_ask(struct dht *d, const struct endpoint *from);
+/* A query that may be answered, in a datagram of n_query bytes. */
+void dht_on_query(struct dht *d, const struct endpoint *from,
+    const struct krpc *m, size_t n_query);
+void dht_on_answer(struct dht *d, const struct rpc *rpc, const struct krpc *m);
+
+/* ---- dht_overlay.c ---- */
+
+bool key_is_known(const struct node_key *n);
+/* Does the id belong to key and address? True on Mainline. */
+bool overlay_honest(const struct dht *d, const struct krpc_node *node);
+/* Our id at that address; NULL: not known. */
+void overlay_own_id(struct dht *d, const struct endpoint *at);
+/* Seals a query; false: it cannot be. */
+bool overlay_ask(struct dht *d, const struct rpc_request *r, struct krpc *m,
+    struct writer *out, uint16_t *ret);
+/* Seals, in place, the answer to d->call. */
+bool overlay_answer(struct dht *d, struct writer *w);
+/* A datagram; false: it drew nothing. */
+bool
+overlay_take(struct dht *d, const struct endpoint *from, struct span datagram);
 
 /* ---- dht_serve.c ---- */
 
@@ -214,12 +256,19 @@ void care_tick(struct dht *d, uint64_t now_ms);
 uint64_t care_deadline_ms(const struct dht *d);
 void care_ping(struct dht *d, const struct endpoint *to,
     const struct node_key *n, uint64_t now_ms);
+/* Asks for the N of who is there, under the key of the day. */
+void care_introduce(struct dht *d, const struct endpoint *to, uint64_t now_ms);
 /* Somebody queried us whom we do not know. */
 void
 care_newcomer(struct dht *d, const struct krpc_node *node, uint64_t now_ms);
 /* Any answer at all to a query of ours. */
 void care_answered(struct dht *d, const struct rpc *rpc, const struct krpc *m,
     uint64_t now_ms);
+/* A node has told its N. */
+void
+care_introduced(struct dht *d, const struct rpc *rpc, const struct krpc *m);
+/* A query to that address was not answered. */
+void care_seed_lost(struct dht *d, const struct endpoint *at);
 void care_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms);
 /* An inner lookup has ended. */
 void care_op_over(struct dht *d, struct op *op, uint64_t now_ms);

@@ -35,6 +35,14 @@ bucket_take(struct guard_bucket *b, uint64_t n)
 	return true;
 }
 
+bool
+guard_take(struct guard_bucket *b, uint64_t rate_per_s, uint64_t burst,
+    uint64_t now_ms)
+{
+	bucket_fill(b, rate_per_s, burst, now_ms);
+	return bucket_take(b, 1);
+}
+
 void
 guard_init(
     struct guard *g, bool loopback, const struct rng *rng, uint64_t now_ms)
@@ -139,6 +147,14 @@ void
 guard_proven(struct guard *g, const struct endpoint *from, uint64_t now_ms)
 {
 	source_of(g, from, now_ms)->proven_ms = now_ms + GUARD_PROVEN_MS;
+}
+
+bool
+guard_is_proven(struct guard *g, const struct endpoint *from, uint64_t now_ms)
+{
+	const struct guard_source *s = source_of(g, from, now_ms);
+
+	return s->local || now_ms < s->proven_ms;
 }
 
 bool

@@ -53,6 +53,12 @@ struct guard {
 	struct guard_source source[GUARD_SOURCES];
 };
 
+/* Takes one out of a bucket that is filled by rate_per_s up to burst. */
+bool guard_take(struct guard_bucket *b, uint64_t rate_per_s, uint64_t burst,
+    uint64_t now_ms);
+/* Has it shown lately that it gets our packets? */
+bool
+guard_is_proven(struct guard *g, const struct endpoint *from, uint64_t now_ms);
 void guard_init(
     struct guard *g, bool loopback, const struct rng *rng, uint64_t now_ms);
 /* May this query be looked at? Counts it. */

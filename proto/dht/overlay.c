@@ -40,8 +40,8 @@ overlay_size(size_t n_krpc, size_t at_least)
 	return 0;
 }
 
-static bool
-is_size(size_t n)
+bool
+overlay_is_size(size_t n)
 {
 	for (size_t i = 0; i < N_SIZES; i++) {
 		if (sizes[i] == n)
@@ -61,7 +61,7 @@ mask_e(const char *label, const uint8_t *n, uint8_t *datagram, size_t size)
 	};
 	uint8_t mask[E_SIZE];
 
-	assert(is_size(size));
+	assert(overlay_is_size(size));
 	kdf_b2(span_of(n, OVERLAY_KEY_SIZE), parts, 3, mask, sizeof(mask));
 	for (size_t i = 0; i < sizeof(mask); i++)
 		datagram[E_AT + i] ^= mask[i];
@@ -107,7 +107,7 @@ seal(struct overlay_exchange *x, const char *label, struct span krpc,
 	struct writer w = wr_init(out, size);
 	enum err err;
 
-	assert(is_size(size) && krpc.n + OVERLAY_OVERHEAD <= size);
+	assert(overlay_is_size(size) && krpc.n + OVERLAY_OVERHEAD <= size);
 	wr_u16le(&p, (uint16_t)krpc.n);
 	wr_span(&p, krpc);
 	wr_zeros(&p, p.cap - p.n);
@@ -151,7 +151,7 @@ open_sealed(struct noise *n, const uint8_t *responder, const char *label,
 	struct writer p = wr_init(plain, sizeof(plain));
 	enum err err;
 
-	assert(is_size(datagram.n));
+	assert(overlay_is_size(datagram.n));
 	memcpy(bare, datagram.p, datagram.n);
 	mask_e(label, responder, bare, datagram.n);
 	err = noise_read(n, span_of(bare + E_AT, datagram.n - E_AT), &p);
@@ -187,7 +187,7 @@ overlay_answer_open(
 	struct noise n = x->noise;
 	enum err err = ERR_MALFORMED;
 
-	if (!is_size(datagram.n))
+	if (!overlay_is_size(datagram.n))
 		goto out;
 	err = ERR_AUTH;
 	if (sodium_memcmp(datagram.p, x->tag, sizeof(x->tag)) != 0)
@@ -208,7 +208,7 @@ overlay_query_open(const struct overlay_static *own, struct span datagram,
 	enum err err;
 
 	assert(own && ret && krpc);
-	if (!is_size(datagram.n) || datagram.p[0] == 'd')
+	if (!overlay_is_size(datagram.n) || datagram.p[0] == 'd')
 		return ERR_MALFORMED;
 	err = start_noise(datagram.p, own->pk, own, &n);
 	if (err)
@@ -242,11 +242,39 @@ overlay_exchange_wipe(struct overlay_exchange *x)
 	sodium_memzero(x, sizeof(*x));
 }
 
+void
+overlay_keep(const struct overlay_exchange *x, struct overlay_asked *to)
+{
+	assert(x->noise.initiator && x->noise.at == 1 && x->noise.e.set);
+	memcpy(to->tag, x->tag, sizeof(to->tag));
+	memcpy(to->h, x->noise.h, sizeof(to->h));
+	memcpy(to->ck, x->noise.ck, sizeof(to->ck));
+	memcpy(to->e_sk, x->noise.e.sk, sizeof(to->e_sk));
+	memcpy(to->n, x->n, sizeof(to->n));
+}
+
+/* The second message of NK is "e, ee": of what came before, it needs the hash,
+ * the chaining key and the ephemeral. [Noise rev34 §7.5] */
+void
+overlay_resume(const struct overlay_asked *a, struct overlay_exchange *to)
+{
+	memset(to, 0, sizeof(*to));
+	to->noise.pattern = &noise_nk;
+	to->noise.hash = &noise_sha256;
+	to->noise.initiator = true;
+	to->noise.at = 1;
+	memcpy(to->noise.h, a->h, sizeof(a->h));
+	memcpy(to->noise.ck, a->ck, sizeof(a->ck));
+	memcpy(to->noise.e.sk, a->e_sk, sizeof(a->e_sk));
+	to->noise.e.set = true;
+	memcpy(to->tag, a->tag, sizeof(to->tag));
+	memcpy(to->n, a->n, sizeof(to->n));
+}
+
 /* ---- ids ---- */
 
-void
-overlay_node_id(const uint8_t n[OVERLAY_KEY_SIZE], const struct endpoint *at,
-    uint8_t r, struct target *ret)
+static void
+hash_id(const uint8_t n[OVERLAY_KEY_SIZE], uint8_t r, struct target *ret)
 {
 	static const char label[] = "btchat/1 node";
 	uint8_t hash[crypto_hash_sha256_BYTES];
@@ -259,7 +287,49 @@ overlay_node_id(const uint8_t n[OVERLAY_KEY_SIZE], const struct endpoint *at,
 	crypto_hash_sha256_update(&st, &r, 1);
 	crypto_hash_sha256_final(&st, hash);
 	memcpy(ret->b, hash, sizeof(ret->b));
-	nodeid_bind(ret, at, r);
+	ret->b[NODEID_SIZE - 1] = r;
+}
+
+void
+overlay_node_id(const uint8_t n[OVERLAY_KEY_SIZE], const struct endpoint *at,
+    uint8_t r, struct target *ret)
+{
+	assert(n && ret);
+	hash_id(n, r, ret);
+	if (at)
+		nodeid_bind(ret, at, r);
+}
+
+bool
+overlay_id_valid(const uint8_t n[OVERLAY_KEY_SIZE], const struct endpoint *at,
+    const struct target *id)
+{
+	struct target key;
+
+	hash_id(n, id->b[NODEID_SIZE - 1], &key);
+	/* The first 21 bits are the address's. */
+	if (((key.b[2] ^ id->b[2]) & 7) != 0 ||
+	    memcmp(key.b + 3, id->b + 3, NODEID_SIZE - 3) != 0)
+		return false;
+	return nodeid_valid(id, at);
+}
+
+void
+overlay_day_key(uint32_t day, struct overlay_static *ret)
+{
+	static const char label[] = "btchat/1 overlay day";
+	crypto_hash_sha256_state st;
+	uint8_t le[4];
+	struct writer w = wr_init(le, sizeof(le));
+
+	_Static_assert(sizeof(ret->sk) == crypto_hash_sha256_BYTES, "a hash");
+	wr_u32le(&w, day);
+	crypto_hash_sha256_init(&st);
+	crypto_hash_sha256_update(
+	    &st, (const uint8_t *)label, sizeof(label) - 1);
+	crypto_hash_sha256_update(&st, le, sizeof(le));
+	crypto_hash_sha256_final(&st, ret->sk);
+	(void)crypto_scalarmult_base(ret->pk, ret->sk);
 }
 
 void

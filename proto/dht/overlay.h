@@ -43,6 +43,16 @@ struct overlay_exchange {
 	uint8_t n[OVERLAY_KEY_SIZE]; /* the responder's N */
 };
 
+/* What of an exchange the asker needs to read the answer: a fifth of it, as
+ * many queries wait at once. Secret; wipe. */
+struct overlay_asked {
+	uint8_t tag[OVERLAY_TAG_SIZE];
+	uint8_t h[32], ck[32], e_sk[32];
+	uint8_t n[OVERLAY_KEY_SIZE]; /* the responder's N */
+};
+
+bool overlay_is_size(size_t n); /* 128, 256, 512, 1024 or 1232 */
+
 /* ERR_BAD_KEY: N of low order. */
 MUST_USE enum err overlay_query_seal(
     const struct overlay_query *in, uint8_t *out, struct overlay_exchange *ret);
@@ -57,10 +67,22 @@ MUST_USE enum err overlay_answer_seal(struct overlay_exchange *x,
 MUST_USE enum err overlay_answer_open(const struct overlay_exchange *x,
     struct span datagram, struct writer *krpc);
 void overlay_exchange_wipe(struct overlay_exchange *x);
+/* Between the asker's query and its answer; `to` is wiped with the caller's
+ * memory. */
+void overlay_keep(const struct overlay_exchange *x, struct overlay_asked *to);
+void overlay_resume(const struct overlay_asked *a, struct overlay_exchange *to);
 
-/* The id of N at an address; r is any byte, chosen by the node. */
+/* The id of N at an address; r is any byte, chosen by the node. at is NULL
+ * while the node does not know its address, or has none that is global. */
 void overlay_node_id(const uint8_t n[OVERLAY_KEY_SIZE],
     const struct endpoint *at, uint8_t r, struct target *ret);
+/* Is this the id of N at an address? Of addresses that BEP 42 leaves out only
+ * the key counts. [SPEC §8.2] */
+bool overlay_id_valid(const uint8_t n[OVERLAY_KEY_SIZE],
+    const struct endpoint *at, const struct target *id);
+/* The key pair that everybody knows on a day: under it a node whose address
+ * is public is asked for its N. */
+void overlay_day_key(uint32_t day, struct overlay_static *ret);
 /* Where overlay nodes announce themselves on Mainline on a day (Unix s /
  * 86400). */
 void overlay_meeting_point(uint32_t day, struct target *ret);

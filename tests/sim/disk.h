@@ -41,7 +41,7 @@ struct disk_message {
 struct disk_change {
 	struct change c;
 	uint8_t *bytes; /* owned: record or text */
-	struct endpoint nodes[DISK_DHT_MAX];
+	struct node_saved nodes[DISK_DHT_MAX];
 };
 
 enum disk_result {
@@ -59,7 +59,7 @@ struct disk {
 	size_t n_invites;
 	struct disk_message *messages; /* owned, in the order of insertion */
 	size_t n_messages, cap_messages;
-	struct endpoint dht[DISK_DHT_MAX];
+	struct node_saved dht[DISK_DHT_MAX];
 	size_t n_dht;
 	struct disk_change *pending; /* owned, in order */
 	size_t n_pending, cap_pending;

@@ -136,7 +136,7 @@ expect(struct pair *p, const char *why)
 static void
 a_delivered_message_breaks_no_law(void **state)
 {
-	struct pair p;
+	static struct pair p; /* large */
 
 	(void)state;
 	setup(&p);
@@ -161,7 +161,7 @@ a_delivered_message_breaks_no_law(void **state)
 static void
 acked_but_not_stored_is_caught(void **state)
 {
-	struct pair p;
+	static struct pair p; /* large */
 
 	(void)state;
 	setup(&p);
@@ -173,7 +173,7 @@ acked_but_not_stored_is_caught(void **state)
 static void
 a_text_that_nobody_wrote_is_caught(void **state)
 {
-	struct pair p;
+	static struct pair p; /* large */
 
 	(void)state;
 	setup(&p);
@@ -184,7 +184,7 @@ a_text_that_nobody_wrote_is_caught(void **state)
 static void
 another_text_is_caught(void **state)
 {
-	struct pair p;
+	static struct pair p; /* large */
 	struct change c;
 
 	(void)state;
@@ -200,7 +200,7 @@ another_text_is_caught(void **state)
 static void
 what_is_not_durable_at_the_sender_is_caught(void **state)
 {
-	struct pair p;
+	static struct pair p; /* large */
 	struct node_message m;
 
 	(void)state;
@@ -228,7 +228,7 @@ forget(struct disk *d, size_t keep)
 static void
 a_wrong_order_is_caught(void **state)
 {
-	struct pair p;
+	static struct pair p; /* large */
 
 	(void)state;
 	setup(&p);
@@ -252,7 +252,7 @@ a_wrong_order_is_caught(void **state)
 static void
 two_rows_of_one_message_are_caught(void **state)
 {
-	struct pair p;
+	static struct pair p; /* large */
 
 	(void)state;
 	setup(&p);
@@ -267,7 +267,7 @@ two_rows_of_one_message_are_caught(void **state)
 static void
 a_contact_that_nobody_wanted_is_caught(void **state)
 {
-	struct pair p;
+	static struct pair p; /* large */
 
 	(void)state;
 	setup(&p);
@@ -279,7 +279,7 @@ a_contact_that_nobody_wanted_is_caught(void **state)
 static void
 going_back_is_caught(void **state)
 {
-	struct pair p;
+	static struct pair p; /* large */
 
 	(void)state;
 	setup(&p);
@@ -297,7 +297,7 @@ going_back_is_caught(void **state)
 static void
 an_acked_row_that_vanishes_is_caught_at_the_end(void **state)
 {
-	struct pair p;
+	static struct pair p; /* large */
 
 	(void)state;
 	setup(&p);
@@ -312,7 +312,7 @@ an_acked_row_that_vanishes_is_caught_at_the_end(void **state)
 static void
 a_crash_loses_the_transaction_and_nothing_else(void **state)
 {
-	struct pair p;
+	static struct pair p; /* large */
 	struct change c;
 
 	(void)state;

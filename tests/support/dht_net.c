@@ -2,6 +2,7 @@
 #include "tests/support/dht_net.h"
 
 #include "proto/dht/krpc.h"
+#include "proto/dht/overlay.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -112,6 +113,8 @@ dht_net_join(struct dht_net *net, size_t from)
 
 	assert(i < DHT_NET_MAX);
 	cfg.family = net->v6 ? FAMILY_V6 : FAMILY_V4;
+	cfg.carrier = net->overlay ? DHT_OVERLAY : DHT_MAINLINE;
+	cfg.introduces = net->overlay && i == 0;
 	net->at[i] = address(net, i);
 	net->node[i] = dht_new(&cfg, dht_net_now(net));
 	assert(net->node[i]);
@@ -141,13 +144,24 @@ check_packet(struct span data)
 	assert(bencode_get(&scratch, 0, "v") == BENCODE_ABSENT);
 }
 
+/* The law of the overlay: lengths of the classes, and never a 'd' first. */
+static void
+check_sealed(struct span data)
+{
+	assert(overlay_is_size(data.n));
+	assert(data.p[0] != 'd');
+}
+
 static void
 send_one(struct dht_net *net, size_t i, const struct dht_send *s)
 {
 	struct dht_net_packet p = { net->now_ms + net->delay_ms, net->order++,
 		net->at[i], s->to, s->data.n, { 0 } };
 
-	check_packet(s->data);
+	if (net->overlay)
+		check_sealed(s->data);
+	else
+		check_packet(s->data);
 	net->n_sent++;
 	net->bytes_sent += s->data.n;
 	if (rng_below(&net->rng.rng, 1000) < net->loss)

@@ -24,6 +24,7 @@ struct dht_net {
 	uint32_t delay_ms; /* one way */
 	uint32_t loss;     /* of 1000 datagrams */
 	bool v6;           /* else IPv4 */
+	bool overlay;      /* else Mainline */
 	bool loopback;     /* 127.0.0.1:1000+i, else one global /16 each */
 	size_t n;          /* nodes that ever were */
 	struct dht *node[DHT_NET_MAX]; /* owned; NULL: dead */

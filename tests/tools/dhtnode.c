@@ -184,13 +184,13 @@ print_stats(const struct tool *t)
 static void
 print_nodes(const struct tool *t)
 {
-	struct endpoint at[128];
-	size_t n = dht_nodes(t->dht, at, 128);
+	static struct dht_node node[128];
+	size_t n = dht_nodes(t->dht, node, 128);
 
 	printf(
 	    "{\"event\":\"nodes\",\"line\":%" PRIu64 ",\"ports\":[", t->line);
 	for (size_t i = 0; i < n; i++)
-		printf("%s%u", i > 0 ? "," : "", at[i].port);
+		printf("%s%u", i > 0 ? "," : "", node[i].at.port);
 	printf("]}\n");
 }
 

@@ -153,11 +153,11 @@ churn(struct world *w)
 static void
 look_at_table(struct world *w, struct swarm_host *h)
 {
-	static struct endpoint at[TABLE_LOOK];
-	size_t n = dht_nodes(h->dht, at, TABLE_LOOK);
+	static struct dht_node node[TABLE_LOOK];
+	size_t n = dht_nodes(h->dht, node, TABLE_LOOK);
 
 	for (size_t i = 0; i < n; i++) {
-		uint32_t who = swarm_find(w->swarm, &at[i]);
+		uint32_t who = swarm_find(w->swarm, &node[i].at);
 
 		w->fig.entries++;
 		if (who == SWARM_NO_HOST || !w->swarm->host[who].alive)

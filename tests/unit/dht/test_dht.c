@@ -252,7 +252,7 @@ the_largest_value_travels_in_both_families(void **state)
 static void
 saved_nodes_bring_a_node_back_without_bootstrap(void **state)
 {
-	struct endpoint saved[64];
+	struct dht_node saved[64];
 	size_t n, i;
 
 	(void)state;
@@ -263,7 +263,7 @@ saved_nodes_bring_a_node_back_without_bootstrap(void **state)
 	assert_int_equal(dht_nodes(net.node[5], saved, 3), 3);
 	i = dht_net_join(&net, net.n); /* from itself: no bootstrap */
 	for (size_t k = 0; k < 3; k++)
-		dht_candidate(net.node[i], &saved[k], dht_net_now(&net));
+		dht_candidate(net.node[i], &saved[k].at, dht_net_now(&net));
 	dht_net_run(&net, 10000);
 	assert_true(table_count_good(&net.node[i]->table, net.now_ms) >= 6);
 	put_and_find(i, 2, 4);

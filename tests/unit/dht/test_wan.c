@@ -64,6 +64,7 @@ on_event(void *ctx, size_t i, const struct dht_event *e)
 	case DHT_GET_DONE:
 		t->ms[e->op < ITEMS ? GET : MISS] = ms;
 		break;
+	case DHT_PEERS:
 	case DHT_ADDRESS:
 	case DHT_READY:
 		break;

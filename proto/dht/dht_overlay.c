@@ -1,0 +1,175 @@
+/* What a node of the overlay does besides: seals, opens, proves its id. */
+#include "proto/dht/dht_state.h"
+
+#include <assert.h>
+#include <string.h>
+
+bool
+key_is_known(const struct node_key *n)
+{
+	static const struct node_key none;
+
+	return n && memcmp(n, &none, sizeof(none)) != 0;
+}
+
+bool
+overlay_honest(const struct dht *d, const struct krpc_node *node)
+{
+	return !d->carrier ||
+	       (key_is_known(&node->n) &&
+	           overlay_id_valid(node->n.b, &node->at, &node->id));
+}
+
+/* An address that BEP 42 leaves out binds nothing. */
+void
+overlay_own_id(struct dht *d, const struct endpoint *at)
+{
+	bool binds = at && endpoint_scope(at) == SCOPE_GLOBAL;
+
+	assert(d->carrier);
+	carrier_id(d->carrier, binds ? at : NULL, &d->id);
+	d->bound = binds;
+}
+
+/* ---- out ---- */
+
+static bool
+gives_nodes(enum krpc_method method)
+{
+	switch (method) {
+	case KRPC_FIND_NODE:
+	case KRPC_GET_PEERS:
+	case KRPC_SAMPLE:
+	case KRPC_GET:
+		return true;
+	case KRPC_OTHER:
+	case KRPC_PING:
+	case KRPC_ANNOUNCE_PEER:
+	case KRPC_PUT:
+		break;
+	}
+	return false;
+}
+
+bool
+overlay_ask(struct dht *d, const struct rpc_request *r, struct krpc *m,
+    struct writer *out, uint16_t *ret)
+{
+	bool introduction = r->use == RPC_INTRODUCE;
+	struct now now = { d->now_ms, d->wall_ms };
+	uint8_t plain[OVERLAY_KRPC_MAX];
+	struct writer w = wr_init(plain, sizeof(plain));
+	struct carrier_query q = { .to = r->to };
+
+	assert(!introduction || m->method == KRPC_PING);
+	if (!introduction && !key_is_known(r->n))
+		return false;
+	q.n = introduction ? NULL : r->n;
+	q.answer_max = gives_nodes(m->method) ? OVERLAY_SIZE_MAX : 0;
+	m->read_only |= introduction; /* the day's key hides nothing */
+	m->has_n = !m->read_only;
+	carrier_key(d->carrier, &m->n);
+	m->has_minute = true;
+	m->minute = (int64_t)(d->wall_ms / 60000);
+	krpc_encode(m, &w);
+	if (w.bad) /* a value larger than ours are */
+		return false;
+	q.krpc = wr_span_of(&w);
+	return carrier_ask(d->carrier, &q, now, out, ret) == ERR_OK;
+}
+
+bool
+overlay_answer(struct dht *d, struct writer *w)
+{
+	uint8_t plain[OVERLAY_KRPC_MAX];
+	size_t n = w->n;
+
+	assert(d->call && !w->bad && n <= sizeof(plain));
+	memcpy(plain, w->p, n);
+	w->n = 0;
+	w->cap = OVERLAY_SIZE_MAX;
+	return carrier_answer(d->carrier, d->call, span_of(plain, n), w) ==
+	       ERR_OK;
+}
+
+/* ---- in ---- */
+
+static bool
+take_answer(struct dht *d, const struct endpoint *from, struct span datagram,
+    uint16_t asked)
+{
+	uint8_t plain[OVERLAY_KRPC_MAX];
+	struct writer w = wr_init(plain, sizeof(plain));
+	struct node_key n;
+	const struct rpc *found;
+	struct krpc m;
+	struct rpc rpc;
+
+	if (carrier_read_answer(d->carrier, asked, datagram, &w, &n) ||
+	    krpc_decode(wr_span_of(&w), &d->scratch, &m) ||
+	    m.kind == KRPC_QUERY)
+		return false;
+	found = rpc_find(d, from, m.t);
+	if (!found || found->asked != asked || !rpc_take(d, from, m.t, &rpc))
+		return false;
+	if (rpc.use == RPC_INTRODUCE) {
+		care_introduced(d, &rpc, &m);
+		return true;
+	}
+	m.has_n = true; /* proven, whatever the message says */
+	m.n = n;
+	dht_on_answer(d, &rpc, &m);
+	return true;
+}
+
+/* Opened; is it a message that deserves an answer? */
+static bool
+fits(struct dht *d, const struct carrier_call *call, const struct krpc *m)
+{
+	struct now now = { d->now_ms, d->wall_ms };
+
+	if (m->kind != KRPC_QUERY || !m->has_minute)
+		return false;
+	if (call->introduction && m->method != KRPC_PING)
+		return false;
+	return carrier_take(d->carrier, call, m->minute, now);
+}
+
+static bool
+take_query(struct dht *d, const struct endpoint *from, struct span datagram)
+{
+	struct now now = { d->now_ms, d->wall_ms };
+	uint8_t plain[OVERLAY_KRPC_MAX];
+	struct writer w = wr_init(plain, sizeof(plain));
+	bool is_proven = guard_is_proven(&d->guard, from, now.mono_ms);
+	struct carrier_call call;
+	struct krpc m;
+
+	if (carrier_open(d->carrier, datagram, is_proven, now, &w, &call))
+		return false;
+	if (krpc_decode(wr_span_of(&w), &d->scratch, &m) ||
+	    !fits(d, &call, &m)) {
+		carrier_call_wipe(&call);
+		return false;
+	}
+	if (call.introduction || !m.has_n)
+		m.n = (struct node_key){ { 0 } };
+	d->call = &call;
+	dht_on_query(d, from, &m, datagram.n);
+	d->call = NULL;
+	carrier_call_wipe(&call);
+	return true;
+}
+
+bool
+overlay_take(struct dht *d, const struct endpoint *from, struct span datagram)
+{
+	uint16_t asked;
+
+	assert(d->carrier && !d->call);
+	if (carrier_is_answer(d->carrier, from, datagram, &asked))
+		return take_answer(d, from, datagram, asked);
+	if (!dht_may_ask(d, from))
+		return false;
+	return take_query(d, from, datagram);
+}
