@@ -105,6 +105,32 @@ is_int_of(const cJSON *v, struct span range)
 	return json_to_int(v, &n) && n >= min && n <= max;
 }
 
+/* A string of MIN,MAX or, without a MIN, at most MAX bytes? */
+static bool
+is_str_of(const cJSON *v, struct span range, struct rpc_fault *f)
+{
+	char *next;
+	unsigned long min = 0, max;
+
+	assert(range.p);
+	max = strtoul((const char *)range.p, &next, 10);
+	if (*next == ',') {
+		min = max;
+		max = strtoul(next + 1, NULL, 10);
+	}
+	assert(min <= max && max > 0);
+	if (cJSON_IsString(v) && strlen(v->valuestring) >= min &&
+	    strlen(v->valuestring) <= max)
+		return true;
+	if (min)
+		rpc_fault_set(f, API_INVALID_PARAMS,
+		    "must be a string of %lu to %lu bytes", min, max);
+	else
+		rpc_fault_set(f, API_INVALID_PARAMS,
+		    "must be a string of at most %lu bytes", max);
+	return false;
+}
+
 /* What v should have been, if it is not: words for the reason. */
 static bool
 fits(const struct rpc_param *p, const cJSON *v, struct rpc_fault *f)
@@ -114,12 +140,7 @@ fits(const struct rpc_param *p, const cJSON *v, struct rpc_fault *f)
 	bool ok;
 
 	if (span_is(p->type, "str")) {
-		assert(arg);
-		ok = cJSON_IsString(v) &&
-		     strlen(v->valuestring) <= strtoul(arg, NULL, 10);
-		if (!ok)
-			rpc_fault_set(f, API_INVALID_PARAMS,
-			    "must be a string of at most %.*s bytes", n, arg);
+		ok = is_str_of(v, p->arg, f);
 	} else if (span_is(p->type, "id")) {
 		ok = is_id(v);
 		if (!ok)

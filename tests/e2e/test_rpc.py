@@ -263,6 +263,9 @@ def contacts(call, address):
 
 
 def messages(call, bob):
+    e = error(call.rpc, "message.send", conv=bob, text="one", client_id="")
+    check("an empty client_id is -32602", e and e.code == -32602 and
+          e.data["param"] == "client_id", e)
     sent = call("message.send", conv=bob, text="one", client_id="c1")
     check("message.send is queued", sent["state"] == "queued"
           and sent["duplicate"] is False, sent)

@@ -55,8 +55,10 @@ def check_param(method, p, spec):
         complain(what, "required differs")
     if TYPE[kind] and schema.get("type") != TYPE[kind]:
         complain(what, "is", kind, "but", schema.get("type"))
-    if kind == "str" and schema.get("maxLength") != int(arg):
-        complain(what, "maxLength differs")
+    if kind == "str":
+        low, high = map(int, ("0," + arg).split(",")[-2:])
+        if (schema.get("minLength", 0), schema.get("maxLength")) != (low, high):
+            complain(what, "length differs")
     if kind == "int":
         low, high = map(int, arg.split(","))
         if (schema.get("minimum"), schema.get("maximum")) != (low, high):

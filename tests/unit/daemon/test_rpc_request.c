@@ -109,7 +109,7 @@ refuses_ids_it_could_not_echo(void **state)
 
 static const char spec[] =
     "text:str(5) conv:id limit:int(1,500)? on:bool? types:strs? "
-    "state:enum(sent|delivered)? since:any?";
+    "state:enum(sent|delivered)? since:any? key:str(1,3)?";
 
 static void
 params(const char *text)
@@ -130,6 +130,8 @@ takes_params_that_fit(void **state)
 		                            "\"}",
 		"{\"text\":\"\",\"conv\":\"" ID "\",\"limit\":500}",
 		"{\"text\":\"\",\"conv\":\"" ID "\",\"limit\":null}",
+		"{\"text\":\"\",\"conv\":\"" ID "\",\"key\":\"1\"}",
+		"{\"text\":\"\",\"conv\":\"" ID "\",\"key\":\"123\"}",
 		"{\"text\":\"\",\"conv\":\"" ID "\",\"types\":[\"a\",\"b\"]}",
 		"{\"text\":\"\",\"conv\":\"" ID "\",\"state\":\"sent\"}",
 		"{\"text\":\"\",\"conv\":\"" ID "\",\"since\":{\"x\":[]},"
@@ -155,6 +157,10 @@ names_the_param_that_does_not_fit(void **state)
 		{ "{\"conv\":\"" ID "\"}", "text", "" },
 		{ "{\"text\":null,\"conv\":\"" ID "\"}", "text", "" },
 		{ "{\"text\":\"123456\",\"conv\":\"" ID "\"}", "text", "" },
+		{ "{\"text\":\"a\",\"conv\":\"" ID "\",\"key\":\"\"}", "key",
+		    "" },
+		{ "{\"text\":\"a\",\"conv\":\"" ID "\",\"key\":\"1234\"}",
+		    "key", "" },
 		{ "{\"text\":1,\"conv\":\"" ID "\"}", "text", "" },
 		{ "{\"text\":\"a\",\"conv\":\"x\"}", "conv", "" },
 		{ "{\"text\":\"a\",\"conv\":\"" ID "a\"}", "conv", "" },
