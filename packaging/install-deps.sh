@@ -22,6 +22,8 @@ test  pc:cmocka           libcmocka-dev
 test  cmd:/usr/bin/python3 python3
 demo  cmd:/usr/bin/python3 python3
 test  py:libtorrent       python3-libtorrent
+test  cmd:ip              iproute2
+test  cmd:nsenter         util-linux
 lint  cmd:clang           clang
 lint  cmd:clang-tidy      clang-tidy
 lint  cmd:clang-format    clang-format

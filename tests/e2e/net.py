@@ -75,13 +75,18 @@ class Ctl:
 
 
 class Daemon:
-    def __init__(self, net, name, bootstrap=(), port=None, extra=()):
+    """On loopback, or on a host: an object with addr and command, see
+    ../interop/internet.py. bootstrap holds (address, port) or ports of loopback."""
+
+    def __init__(self, net, name, bootstrap=(), port=None, extra=(),
+                 host=None):
         self.net, self.name = net, name
         self.folder = os.path.join(net.folder, name)
         self.state = os.path.join(self.folder, "state")
         self.socket = os.path.join(self.folder, "sock", "control.sock")
         self.log = os.path.join(self.folder, "log")
         self.port = port or free_port()
+        self.host = host
         self.bootstrap, self.extra = list(bootstrap), list(extra)
         self.process, self.notify = None, None
         self.address = None
@@ -91,11 +96,16 @@ class Daemon:
     # Life.
     def command(self):
         words = [net_daemon(), "--state", self.state, "--socket", self.socket,
-                 "--listen", "127.0.0.1:%d" % self.port,
+                 "--listen", "%s:%d" % self.at(),
                  "--set", "bootstrap-defaults=no"]
-        for port in self.bootstrap:
-            words += ["--bootstrap", "127.0.0.1:%d" % port]
-        return words + self.extra
+        for to in self.bootstrap:
+            at = to if isinstance(to, tuple) else ("127.0.0.1", to)
+            words += ["--bootstrap", "%s:%d" % at]
+        words += self.extra
+        return self.host.command(*words) if self.host else words
+
+    def at(self):
+        return (self.host.addr if self.host else "127.0.0.1", self.port)
 
     def environment(self):
         env = {k: v for k, v in os.environ.items()

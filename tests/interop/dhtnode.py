@@ -13,14 +13,20 @@ EXE = os.path.join(TOP, os.environ.get("B", "build/gcc-none"),
 
 
 class DhtNode:
-    def __init__(self, port=0):
+    """On loopback, or on a host of internet.py."""
+
+    def __init__(self, port=0, host=None):
+        command = [EXE, str(port)]
+        if host:
+            command = host.command(EXE, "%s:%d" % (host.addr, port))
         self.process = subprocess.Popen(
-            [EXE, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, bufsize=1)
         self.events = queue.Queue()
         self.n_lines = 0
         threading.Thread(target=self.read, daemon=True).start()
         self.port = self.events.get(timeout=10)["port"]
+        self.at = (host.addr if host else "127.0.0.1", self.port)
 
     def read(self):
         for line in self.process.stdout:
@@ -56,6 +62,9 @@ class DhtNode:
     def bootstrap(self, port):
         self.say("bootstrap %d" % port)
 
+    def join(self, at):
+        self.say("bootstrap %s:%d" % at)
+
     def put(self, seed, seq, text, salt=""):
         return self.ask("put %s %d %s %s" % (seed.hex(), seq, text, salt),
                         "put")
@@ -68,13 +77,34 @@ class DhtNode:
     def stats(self):
         return self.ask("stats", "stats")
 
+    def announce(self, info_hash, port):
+        """How many nodes took it."""
+        e = self.ask("announce %s %d" % (info_hash.hex(), port), "put")
+        return e and e["n"]
+
+    def peers(self, info_hash):
+        """(address, port) of the peers of a torrent."""
+        e = self.ask("peers %s" % info_hash.hex(), "get")
+        return {tuple(p) for v in (e["values"] if e else ())
+                for p in v["peers"]}
+
+    def table(self):
+        """(address, port) of its good nodes."""
+        return {tuple(at) for at in self.ask("nodes", "nodes")["nodes"]}
+
     def ports(self):
-        return set(self.ask("nodes", "nodes")["ports"])
+        return {port for _, port in self.table()}
 
     def wait_for_nodes(self, ports, timeout_s=15):
+        return self.wait_for(lambda: set(ports) <= self.ports(), timeout_s)
+
+    def wait_for_table(self, ats, timeout_s=15):
+        return self.wait_for(lambda: set(ats) <= self.table(), timeout_s)
+
+    def wait_for(self, good, timeout_s):
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
-            if set(ports) <= self.ports():
+            if good():
                 return True
             time.sleep(0.05)
         return False

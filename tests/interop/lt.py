@@ -1,6 +1,7 @@
-"""A libtorrent node in a private DHT on loopback: what another program's
-code makes of what we send. Keys and salts are bytes: pk 32, sk 64 as
+"""A libtorrent node in a private DHT: what another program's code makes of
+what we send. Keys and salts are bytes: pk 32, sk 64 as
 libtorrent takes it, the expanded a || prefix of RFC 8032 (see expand)."""
+import contextlib
 import hashlib
 import socket
 import time
@@ -10,7 +11,9 @@ try:
 except ImportError:
     libtorrent = None
 
-QUIET = {
+PORT = 6881
+# As it comes, but for what has nothing to do with the DHT.
+STOCK = {
     "enable_upnp": False,
     "enable_natpmp": False,
     "enable_lsd": False,
@@ -19,12 +22,17 @@ QUIET = {
     "enable_outgoing_tcp": False,
     "enable_incoming_utp": False,
     "enable_outgoing_utp": False,
-    # All nodes share one address here.
+    "dht_bootstrap_nodes": "",
+    # A net that is born within a second says more than the usual 8000 B/s,
+    # above which libtorrent drops queries, then waits 15 s for itself.
+    "dht_upload_rate_limit": 10000000,
+}
+# All nodes share one address.
+LOOPBACK = {
     "dht_restrict_routing_ips": False,
     "dht_restrict_search_ips": False,
     "dht_prefer_verified_node_ids": False,
     "dht_block_ratelimit": 100000,
-    "dht_upload_rate_limit": 10000000,
 }
 
 
@@ -54,31 +62,33 @@ def free_port():
 
 
 class Node:
-    """One session on 127.0.0.1:port. It knows only nodes that it is given:
-    libtorrent never keeps its dht_bootstrap_nodes in the table nor stores
-    there, so in a small net use add_node for them too."""
+    """One session on 127.0.0.1:port, or on a host of internet.py with what
+    libtorrent itself sets. It knows only nodes that it is given: libtorrent
+    never keeps its dht_bootstrap_nodes in the table nor stores there, so in a
+    small net use add_node for them too."""
 
-    def __init__(self, port=None, bootstrap=()):
-        self.port = port or free_port()
-        settings = dict(QUIET)
-        settings["listen_interfaces"] = "127.0.0.1:%d" % self.port
-        settings["dht_bootstrap_nodes"] = ",".join(
-            "127.0.0.1:%d" % p for p in bootstrap)
+    def __init__(self, port=None, host=None, **extra):
+        self.port = port or (PORT if host else free_port())
+        self.at = (host.addr if host else "127.0.0.1", self.port)
+        settings = dict(STOCK, **({} if host else LOOPBACK), **extra)
+        settings["listen_interfaces"] = "%s:%d" % self.at
         kinds = libtorrent.alert.category_t
         settings["alert_mask"] = (
             kinds.dht_notification | kinds.dht_operation_notification |
             kinds.error_notification | kinds.status_notification)
-        self.session = libtorrent.session(settings)
+        with host.inside() if host else contextlib.nullcontext():
+            self.session = libtorrent.session(settings)
         self.nodes = []
 
     def close(self):
         """Leaves the net; returns when it has."""
         self.session = None
 
-    def add_node(self, port):
-        """Tells it of a node, which it will ask."""
-        self.nodes.append(port)
-        self.session.add_dht_node(("127.0.0.1", port))
+    def add_node(self, at):
+        """Tells it of a node, (address, port) or a port of loopback, which
+        it will ask."""
+        self.nodes.append(at if isinstance(at, tuple) else ("127.0.0.1", at))
+        self.session.add_dht_node(self.nodes[-1])
 
     def wait(self, wanted, timeout_s):
         """The first true wanted(alert), or None. An alert lives only until
@@ -101,18 +111,22 @@ class Node:
             return entry[:20]
         return None
 
-    def live_nodes(self, timeout_s=2):
-        """Ports of the nodes in its table."""
+    def table(self, timeout_s=2):
+        """(address, port) of the nodes in its table."""
         own = self.node_id()
         if not own:
             return set()
 
-        def ports(alert):
+        def nodes(alert):
             if not isinstance(alert, libtorrent.dht_live_nodes_alert):
                 return None
-            return {0} | {node["endpoint"][1] for node in alert.nodes}
+            return {None} | {node["endpoint"] for node in alert.nodes}
         self.session.dht_live_nodes(libtorrent.sha1_hash(own))
-        return (self.wait(ports, timeout_s) or {0}) - {0}
+        return (self.wait(nodes, timeout_s) or {None}) - {None}
+
+    def live_nodes(self):
+        """Their ports."""
+        return {port for _, port in self.table()}
 
     def wait_for_nodes(self, ports, timeout_s=15):
         """True when its table holds all these; asks again meanwhile, as
@@ -121,8 +135,21 @@ class Node:
         while time.monotonic() < end:
             if set(ports) <= self.live_nodes():
                 return True
-            for port in self.nodes:
-                self.session.add_dht_node(("127.0.0.1", port))
+            self.remind()
+            time.sleep(0.1)
+        return False
+
+    def remind(self):
+        for at in self.nodes:
+            self.session.add_dht_node(at)
+
+    def wait_for_table(self, good, timeout_s=15):
+        """True when good(its table), (address, port) each."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            if good(self.table()):
+                return True
+            self.remind()
             time.sleep(0.1)
         return False
 
@@ -156,6 +183,52 @@ class Node:
         self.session.dht_put_mutable_item(sk, pk, value, salt)
         found = self.wait(done, timeout_s)
         return found[0] if found else None
+
+    def put_immutable(self, value):
+        """Its target; libtorrent says nothing about where it went."""
+        def done(alert):
+            return isinstance(alert, libtorrent.dht_put_alert) and (
+                alert.target.to_bytes() == target)
+        target = self.session.dht_put_immutable_item(value).to_bytes()
+        self.wait(done, 30)
+        return target
+
+    def get_immutable(self, target, timeout_s=20):
+        """The value, or None."""
+        def item(alert):
+            if not isinstance(alert, libtorrent.dht_immutable_item_alert):
+                return None
+            if alert.target.to_bytes() != target:
+                return None
+            return (alert.item["value"],)
+        self.session.dht_get_immutable_item(libtorrent.sha1_hash(target))
+        found = self.wait(item, timeout_s)
+        return octets(found[0]) if found and found[0] else None
+
+    def announce(self, info_hash, folder):
+        """Begins with a torrent, which makes it a peer at its own port."""
+        self.session.add_torrent({
+            "info_hash": info_hash,
+            "save_path": folder})
+
+    def peers(self, info_hash, timeout_s=20):
+        """(address, port) of the peers of a torrent; one answer at least."""
+        def peers(alert):
+            if not isinstance(alert, libtorrent.dht_get_peers_reply_alert):
+                return None
+            return alert.info_hash.to_bytes() == info_hash and alert.peers()
+        self.session.dht_get_peers(libtorrent.sha1_hash(info_hash))
+        return set(self.wait(peers, timeout_s) or ())
+
+    def sample(self, at, target, timeout_s=5):
+        """(samples, nodes) that a node gives, or None."""
+        def answer(alert):
+            if not isinstance(alert, libtorrent.dht_sample_infohashes_alert):
+                return None
+            return ([s.to_bytes() for s in alert.samples],
+                    [node["endpoint"] for node in alert.nodes])
+        self.session.dht_sample_infohashes(at, libtorrent.sha1_hash(target))
+        return self.wait(answer, timeout_s)
 
 
 def octets(text):

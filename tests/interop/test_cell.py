@@ -5,67 +5,34 @@ A libtorrent node in the DHT of a btchatd returns the very cell that the
 daemon published, and the daemon reads a cell that libtorrent put: it then
 knocks at the address that stands in it.
 """
-import json
 import os
 import select
 import socket
-import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../e2e")]
 import lt  # noqa: E402
-from check import BUILD, check, finish, skip  # noqa: E402
+import pair  # noqa: E402
+from check import check, finish, skip  # noqa: E402
 from dhtnode import DhtNode  # noqa: E402
 from net import Net  # noqa: E402
 
-CELL = os.path.join(BUILD, "tests/tools/cell")
-KEY_HEAD = b"btchat key 1 plain\n"
 MESSAGE_1 = 168
-ALICE_WAITS_S = 60
-
-
-def cell(*words):
-    done = subprocess.run([CELL, *map(str, words)], capture_output=True,
-                          text=True, check=True)
-    return json.loads(done.stdout)
-
-
-def seed_of(daemon):
-    """The identity seed of a daemon without passphrase, hex."""
-    with open(os.path.join(daemon.state, "identity.key"), "rb") as f:
-        data = f.read()
-    assert data.startswith(KEY_HEAD)
-    return data[len(KEY_HEAD):][:32].hex()
-
-
-def id_of(daemon):
-    """The 32 bytes of an address, hex."""
-    alphabet = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-    value = 0
-    digits = [alphabet.index(c) for c in daemon.address[len("btchat1"):-6]]
-    for digit in digits:
-        value = value << 5 | digit
-    value >>= len(digits) * 5 % 8
-    return value.to_bytes(len(digits) * 5 // 8, "big")[1:].hex()
+WAIT_S = pair.WAIT_S
 
 
 def published(alice, bob, node):
     """libtorrent finds what Alice left for Bob; Bob's key opens it."""
-    a, b = seed_of(alice), seed_of(bob)
-    end = time.monotonic() + ALICE_WAITS_S
-    found, now = None, int(time.time())
-    where = cell("key", a, id_of(bob), "mine", now)
-    while found is None and time.monotonic() < end:
-        found = node.get_mutable(bytes.fromhex(where["pk"]), timeout_s=5)
+    found = pair.wait_for_cell(alice, bob, lambda keys: node.get_mutable(
+        bytes.fromhex(keys["pk"]), timeout_s=5))
     if not check("libtorrent returns the cell that btchatd published",
                  found is not None):
         return
-    value, seq, _ = found
+    value, seq, _ = found[1]
     value = lt.octets(value)
     check("its value is 512 bytes", len(value) == 512, len(value))
-    opened = cell("open", b, id_of(alice), seq, value.hex(), now)
+    opened = pair.open_cell(alice, bob, seq, value)
     check("Bob's key opens it, and it names Alice's port",
           alice.port in opened["ports"], opened)
 
@@ -74,13 +41,12 @@ def read(alice, bob, node):
     """Alice reads a cell of Bob's that libtorrent put, and knocks."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
         door.bind(("127.0.0.1", 0))
-        sealed = cell("seal", seed_of(bob), id_of(alice), 1,
-                      door.getsockname()[1], int(time.time()))
+        sealed = pair.seal(bob, alice, 1, door.getsockname()[1])
         stored = node.put_mutable(
             bytes.fromhex(sealed["sk"]), bytes.fromhex(sealed["pk"]),
             bytes.fromhex(sealed["value"]))
         check("libtorrent stores Bob's cell", bool(stored), stored)
-        ready, _, _ = select.select([door], [], [], ALICE_WAITS_S)
+        ready, _, _ = select.select([door], [], [], WAIT_S)
         if check("btchatd reads it and knocks where it says", bool(ready)):
             data, sender = door.recvfrom(2048)
             check("with a message 1", len(data) == MESSAGE_1, len(data))
@@ -93,8 +59,7 @@ def read(alice, bob, node):
 def rival(alice, carol, node):
     """33: somebody who knows the key of Alice's cell for Carol writes the
     highest seq there is; Alice's cell is then found under salt "1"."""
-    now = int(time.time())
-    where = cell("key", seed_of(alice), id_of(carol), "mine", now)
+    where = pair.where(alice, carol)
     other = DhtNode()
     other.bootstrap(alice.port)
     other.wait_for_nodes({alice.port, node.port})
@@ -102,14 +67,11 @@ def rival(alice, carol, node):
     check("33: a rival takes the place of a cell", put and put["n"] > 0, put)
     alice.ctl("contact", "add", carol.address, "--name", "carol")
     alice.wait_event("security.warning")
-    end = time.monotonic() + ALICE_WAITS_S
-    found = None
-    while found is None and time.monotonic() < end:
-        found = node.get_mutable(bytes.fromhex(where["pk"]), salt=b"1",
-                                 timeout_s=5)
+    found = pair.wait_for_cell(alice, carol, lambda keys: node.get_mutable(
+        bytes.fromhex(keys["pk"]), salt=b"1", timeout_s=5))
     if check('33: the cell is found under salt "1"', found is not None):
-        opened = cell("open", seed_of(carol), id_of(alice), found[1],
-                      lt.octets(found[0]).hex(), now)
+        value, seq, _ = found[1]
+        opened = pair.open_cell(alice, carol, seq, lt.octets(value))
         check("33: and is Alice's", alice.port in opened["ports"], opened)
     carol.start()
     carol.ctl("contact", "add", alice.address, "--name", "alice")

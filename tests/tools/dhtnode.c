@@ -1,11 +1,14 @@
 /*
- * One DHT node on a real socket of loopback, driven by lines.
+ * One DHT node on a real socket, driven by lines. AT is an IPv4 address and a
+ * port, "45.1.2.3:6881", or a port of loopback alone.
  *
- *   dhtnode PORT            0 takes a free one
+ *   dhtnode AT              port 0 takes a free one
  *
- *   bootstrap PORT          a node to begin with
+ *   bootstrap AT            a node to begin with
  *   put SEED SEQ TEXT [SALT]   TEXT as a bencoded string, signed by SEED (hex)
  *   get PK [SALT]           PK in hex
+ *   announce HASH PORT      that we are a peer of a torrent, HASH in hex
+ *   peers HASH
  *   stats
  *   nodes                   the good ones
  *   quit
@@ -65,22 +68,50 @@ now(void)
 }
 
 static struct endpoint
-local(uint16_t port)
+endpoint_of(const struct sockaddr_in *sin)
 {
-	static const uint8_t addr[4] = { 127, 0, 0, 1 };
+	uint8_t addr[4];
 
-	return endpoint_v4(addr, port);
+	memcpy(addr, &sin->sin_addr, sizeof(addr));
+	return endpoint_v4(addr, ntohs(sin->sin_port));
+}
+
+static struct sockaddr_in
+sockaddr_of(const struct endpoint *e)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_port = htons(e->port) };
+	struct span addr = endpoint_addr(e);
+
+	memcpy(&sin.sin_addr, addr.p, sizeof(sin.sin_addr));
+	return sin;
+}
+
+static struct endpoint
+parse_at(const char *text)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	const char *port = strchr(text, ':');
+	char addr[INET_ADDRSTRLEN] = "127.0.0.1";
+
+	if (port && (size_t)(port - text) < sizeof(addr)) {
+		memcpy(addr, text, (size_t)(port - text));
+		addr[port - text] = '\0';
+	}
+	if (inet_pton(AF_INET, addr, &sin.sin_addr) != 1)
+		die("address");
+	sin.sin_port =
+	    htons((uint16_t)strtoul(port ? port + 1 : text, NULL, 10));
+	return endpoint_of(&sin);
 }
 
 static int
-open_socket(uint16_t port)
+open_socket(const struct endpoint *at)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-		.sin_port = htons(port) };
+	struct sockaddr_in sin = sockaddr_of(at);
 	socklen_t n = sizeof(sin);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&sin, sizeof(sin)))
 		die("socket");
 	if (getsockname(fd, (struct sockaddr *)&sin, &n))
@@ -92,11 +123,8 @@ open_socket(uint16_t port)
 static void
 send_one(const struct tool *t, const struct dht_send *s)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-		.sin_port = htons(s->to.port) };
-	struct span addr = endpoint_addr(&s->to);
+	struct sockaddr_in sin = sockaddr_of(&s->to);
 
-	memcpy(&sin.sin_addr, addr.p, sizeof(sin.sin_addr));
 	(void)sendto(t->fd, s->data.p, s->data.n, 0,
 	    (const struct sockaddr *)&sin, sizeof(sin));
 }
@@ -111,7 +139,7 @@ receive_all(struct tool *t)
 
 	while ((n = recvfrom(t->fd, buf, sizeof(buf), 0,
 	            (struct sockaddr *)&sin, &n_sin)) > 0) {
-		struct endpoint from = local(ntohs(sin.sin_port));
+		struct endpoint from = endpoint_of(&sin);
 
 		dht_receive(t->dht, &from, span_of(buf, (size_t)n), now());
 		n_sin = sizeof(sin);
@@ -125,6 +153,25 @@ print_hex(const char *name, const void *p, size_t n)
 
 	hex_encode(span_of(p, n), text);
 	printf(",\"%s\":\"%s\"", name, text);
+}
+
+static void
+print_at(const struct endpoint *at, bool first)
+{
+	struct sockaddr_in sin = sockaddr_of(at);
+	char addr[INET_ADDRSTRLEN];
+
+	(void)inet_ntop(AF_INET, &sin.sin_addr, addr, sizeof(addr));
+	printf("%s[\"%s\",%u]", first ? "" : ",", addr, at->port);
+}
+
+static void
+print_peers(const struct dht_event *e)
+{
+	printf(",\"peers\":[");
+	for (size_t i = 0; i < e->n; i++)
+		print_at(&e->peers[i], i == 0);
+	printf("]");
 }
 
 static void
@@ -143,6 +190,8 @@ print_event(const struct dht_event *e)
 	       ",\"n\":%zu,\"found\":%s,\"port\":%u",
 	    names[e->kind], e->op, e->n, e->found ? "true" : "false",
 	    e->address.port);
+	if (e->kind == DHT_PEERS)
+		print_peers(e);
 	if (e->item) {
 		print_hex("pk", e->item->pk, sizeof(e->item->pk));
 		print_hex("sig", e->item->sig, sizeof(e->item->sig));
@@ -188,9 +237,9 @@ print_nodes(const struct tool *t)
 	size_t n = dht_nodes(t->dht, node, 128);
 
 	printf(
-	    "{\"event\":\"nodes\",\"line\":%" PRIu64 ",\"ports\":[", t->line);
+	    "{\"event\":\"nodes\",\"line\":%" PRIu64 ",\"nodes\":[", t->line);
 	for (size_t i = 0; i < n; i++)
-		printf("%s%u", i > 0 ? "," : "", node[i].at.port);
+		print_at(&node[i].at, i == 0);
 	printf("]}\n");
 }
 
@@ -230,6 +279,26 @@ get(struct tool *t, const char *pk_hex)
 		die("get");
 }
 
+/* announce, or peers where there is no port. */
+static void
+torrent(struct tool *t, const char *hash_hex, const char *port_text)
+{
+	uint16_t port = port_text ? (uint16_t)strtoul(port_text, NULL, 10) : 0;
+	struct target hash;
+	struct writer w = wr_init(hash.b, sizeof(hash.b));
+	enum err err;
+
+	if (hex_decode(span_str(hash_hex), &w) || w.n != sizeof(hash.b))
+		die("hash");
+	if (port_text && port == 0)
+		die("port");
+	err = port_text
+	          ? dht_announce(t->dht, t->line, &hash, port, false, now())
+	          : dht_get_peers(t->dht, t->line, &hash, now());
+	if (err)
+		die("torrent");
+}
+
 static void
 command(struct tool *t, char *line)
 {
@@ -240,7 +309,7 @@ command(struct tool *t, char *line)
 	if (!verb)
 		return;
 	if (strcmp(verb, "bootstrap") == 0 && a) {
-		struct endpoint to = local((uint16_t)strtoul(a, NULL, 10));
+		struct endpoint to = parse_at(a);
 
 		dht_bootstrap(t->dht, &to, now());
 	} else if (strcmp(verb, "put") == 0 && a) {
@@ -251,6 +320,12 @@ command(struct tool *t, char *line)
 			put(t, a, seq, text);
 	} else if (strcmp(verb, "get") == 0 && a) {
 		get(t, a);
+	} else if (strcmp(verb, "announce") == 0 && a) {
+		const char *port = strtok_r(NULL, " ", &t->rest);
+
+		torrent(t, a, port ? port : "0");
+	} else if (strcmp(verb, "peers") == 0 && a) {
+		torrent(t, a, NULL);
 	} else if (strcmp(verb, "stats") == 0) {
 		print_stats(t);
 	} else if (strcmp(verb, "nodes") == 0) {
@@ -296,14 +371,15 @@ int
 main(int argc, char **argv)
 {
 	struct rng rng = { fill, NULL };
-	struct dht_config cfg = {
-		.family = FAMILY_V4, .rng = &rng, .loopback = true
-	};
+	struct dht_config cfg = { .family = FAMILY_V4, .rng = &rng };
 	struct tool t = { .line = 0 };
+	struct endpoint at;
 
 	if (argc != 2 || sodium_init() < 0)
-		die("usage: dhtnode PORT");
-	t.fd = open_socket((uint16_t)strtoul(argv[1], NULL, 10));
+		die("usage: dhtnode AT");
+	at = parse_at(argv[1]);
+	cfg.loopback = endpoint_scope(&at) == SCOPE_LOOPBACK;
+	t.fd = open_socket(&at);
 	t.dht = dht_new(&cfg, now());
 	if (!t.dht)
 		die("memory");

@@ -1,0 +1,14 @@
+"""What went which way, as a small table at the end of a test."""
+
+rows = []
+
+
+def row(what, to_them, to_us):
+    rows.append((what, str(to_them), str(to_us)))
+
+
+def show(them):
+    line = "# %-34s %-26s %s"
+    print(line % ("", "ours to " + them, them + " to ours"))
+    for words in rows:
+        print(line % words, flush=True)
