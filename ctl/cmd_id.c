@@ -27,15 +27,24 @@ cmd_id_show(struct ctl *ctl)
 	return CTL_DONE;
 }
 
-/* The passphrase for a new identity; not given means: none. */
+/* The passphrase for a new identity; not given means: none, and that somebody
+ * has said so. */
 static int
 new_passphrase(const struct ctl *ctl, struct secret *ret)
 {
 	const struct args *a = &ctl->args;
+	int status = CTL_DONE;
 
 	*ret = (struct secret){ 0 };
-	if (!args_has(a, "no-passphrase"))
-		return secret_get(ctl, "Passphrase (empty: none)", true, ret);
+	if (!args_has(a, "no-passphrase")) {
+		status = secret_get(ctl, "Passphrase (empty: none)", true, ret);
+		if (status == CTL_DONE && !ret->given)
+			status = report_usage(
+			    "no terminal to ask for a passphrase: use "
+			    "--passphrase-fd, --passphrase-file or "
+			    "--no-passphrase");
+		return status;
+	}
 	if (args_has(a, "passphrase-fd") || args_has(a, "passphrase-file"))
 		return report_usage(
 		    "--no-passphrase and a passphrase: choose one");

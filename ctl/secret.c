@@ -75,6 +75,8 @@ from_fd(int fd, const char *name, struct secret *ret)
 {
 	enum err err = read_line(fd, ret->text);
 
+	if (err == ERR_OK && ret->text[0] == '\0')
+		err = ERR_NOT_FOUND;
 	if (err == ERR_OK) {
 		ret->given = true;
 		return CTL_DONE;

@@ -13,7 +13,8 @@ struct secret {
 };
 
 /*
- * With --passphrase-fd or --passphrase-file the first line of that; else
+ * With --passphrase-fd or --passphrase-file the first line of that, which is
+ * not empty; else
  * asked for, twice with `confirm`, if prompting is allowed; else not given.
  * The caller wipes *ret with secret_wipe.
  */

@@ -231,6 +231,15 @@ def prompts(net):
     carol = net.add("carol", bootstrap=net.entry).start()
     check("exit 5 without an identity", carol.ctl(
         "id", "show", ok=False).status == 5)
+    done = carol.ctl("id", "create", ok=False)
+    check("without a terminal no key is made without a word", done.status == 2
+          and "--no-passphrase" in done.err, done.err)
+    path = os.path.join(carol.folder, "pass")
+    with open(path, "w") as f:
+        f.write("\n")
+    done = carol.ctl("id", "create", "--passphrase-file", path, ok=False)
+    check("nor with an empty passphrase", done.status == 1 and
+          "empty" in done.err, done.err)
     status, shown = on_tty(carol, ["id", "create"], ["s3cret\n", "other\n"])
     check("two passphrases that differ are refused", status == 1 and
           "s3cret" not in shown, shown)
@@ -246,7 +255,6 @@ def prompts(net):
     check("status says so", carol.ctl("status").pairs()["locked"] == "yes")
     done = carol.ctl("id", "unlock", ok=False)
     check("without a terminal nothing is asked", done.status == 2, done.err)
-    path = os.path.join(carol.folder, "pass")
     for text, want in (("wrong\n", 1), ("s3cret\nmore\n", 0)):
         with open(path, "w") as f:
             f.write(text)

@@ -68,7 +68,7 @@ test_that 'a first connection starts the daemon' ctl status
 test_that 'it said that it is ready' holds '^active$' property ActiveState
 test_that 'it is its main process that says so' not holds '^0$' \
     property MainPID
-test_that 'an identity is made' ctl id create
+test_that 'an identity is made' ctl id create --no-passphrase
 test_that 'a member of btchat may write' as alice \
     btchatctl -S /run/btchatd/control.sock invite new
 test_that 'a member of btchat-ro may read' as bob \
@@ -162,7 +162,8 @@ test_that 'a first connection starts the user'\''s daemon' \
     user btchatctl status
 test_that 'it read the user'\''s configuration' \
     holds '127.0.0.1:41642' user btchatctl config get listen
-test_that 'the user has every right' user btchatctl id create
+test_that 'the user has every right' \
+    user btchatctl id create --no-passphrase
 user btchatctl id show >"$place/before"
 test_that 'the user'\''s daemon restarts' \
     user systemctl --user restart btchatd.service
