@@ -48,9 +48,9 @@ void rpc_fault_set(struct rpc_fault *f, int code, const char *fmt, ...)
 /*
  * Checks params against a specification: `name:type` words with a blank
  * between them, `?` after what may be left out. Types: str(MAX bytes) or
- * str(MIN,MAX), id (26 characters), int(MIN,MAX), bool, strs (a list), enum(a|b), any. A member
- * that is null counts as left out. What is not in the specification, or there
- * twice, is a fault.
+ * str(MIN,MAX), id (26 characters), int(MIN,MAX), bool, strs (a list),
+ * enum(a|b), any. A member that is null counts as left out. What is not in the
+ * specification, or there twice, is a fault.
  */
 void rpc_params_check(
     const char *spec, const cJSON *params, struct rpc_fault *fault);
