@@ -50,6 +50,7 @@ print_status_human(const cJSON *s)
 	char up[WHEN_SIZE] = "", short_id[PRINT_ID_SIZE] = "";
 	uint64_t since_ms = value_u64(s, "since_ms");
 	uint64_t now_ms = when_now_ms();
+	uint64_t nodes = value_u64(s, "dht.nodes");
 	const cJSON *point = NULL;
 
 	print_short(own_address(s), short_id);
@@ -65,8 +66,8 @@ print_status_human(const cJSON *s)
 		                               ? point->valuestring
 		                               : value_str(point, "address"));
 	}
-	print_human("dht      %" PRIu64 " nodes, %s", value_u64(s, "dht.nodes"),
-	    value_str(s, "dht.state"));
+	print_human("dht      %" PRIu64 " node%s, %s", nodes,
+	    nodes == 1 ? "" : "s", value_str(s, "dht.state"));
 	print_human("messages %" PRIu64 " unread, %" PRIu64
 	            " waiting to be delivered",
 	    value_u64(s, "unread"), value_u64(s, "waiting"));

@@ -130,8 +130,9 @@ write_status(struct daemon *d, char *text, size_t cap)
 	if (store_count(d->store, &c))
 		memset(&c, 0, sizeof(c));
 	(void)snprintf(text, cap,
-	    "%s, %zu nodes, %zu of %zu contacts online, %llu unread",
-	    nodes ? "online" : "no DHT yet", nodes, s.online, s.contacts,
+	    "%s, %zu node%s, %zu of %zu contact%s online, %llu unread",
+	    nodes ? "online" : "no DHT yet", nodes, nodes == 1 ? "" : "s",
+	    s.online, s.contacts, s.contacts == 1 ? "" : "s",
 	    (unsigned long long)c.unread);
 }
 
