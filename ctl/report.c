@@ -65,9 +65,9 @@ advise(const cJSON *error, int code)
 	const char *contact = value_str(error, "data.contact");
 
 	if (code == API_LOCKED)
-		report("unlock the identity first: btchatctl id unlock");
+		report("open it with: btchatctl id unlock");
 	else if (code == API_IDENTITY_NOT_FOUND)
-		report("make an identity first: btchatctl id create");
+		report("make it with: btchatctl id create");
 	else if (code == API_ALREADY_EXISTS && contact[0] != '\0')
 		report("look at it: btchatctl contact show %s", contact);
 	else if (code == API_PERMISSION_DENIED && socket[0] != '\0')
