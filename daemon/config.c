@@ -323,8 +323,8 @@ distance(const char *a, const char *b)
 	return row[nb];
 }
 
-static bool
-refuse_unknown(struct config *c, const char *name)
+const char *
+config_nearest(const char *name)
 {
 	const char *best = NULL;
 	/* Farther is no typing mistake, least of all in a short name. */
@@ -341,6 +341,14 @@ refuse_unknown(struct config *c, const char *name)
 			best = keys[i].name;
 		}
 	}
+	return best;
+}
+
+static bool
+refuse_unknown(struct config *c, const char *name)
+{
+	const char *best = config_nearest(name);
+
 	if (best)
 		return refuse(
 		    c, "unknown key \"%.64s\"; did you mean %s?", name, best);

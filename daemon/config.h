@@ -95,6 +95,8 @@ void config_item(
     const struct config *c, enum config_key key, struct config_item *ret);
 /* CONFIG_KEYS if there is none of that name. */
 unsigned config_find(const char *name);
+/* The key that was meant, as far as one can tell; NULL: none is near. */
+const char *config_nearest(const char *name);
 /* Takes a value as from the file; c->error says what is wrong with it.
  * A list grows, unless it came from a weaker source. */
 MUST_USE enum err config_set(struct config *c, const char *name,

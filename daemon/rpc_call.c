@@ -197,7 +197,7 @@ rpc_fail(struct rpc_call *c, enum api_error code)
 	return b;
 }
 
-void
+struct json_out *
 rpc_fail_param(struct rpc_call *c, const char *param, const char *reason)
 {
 	struct json_out *b =
@@ -205,6 +205,7 @@ rpc_fail_param(struct rpc_call *c, const char *param, const char *reason)
 
 	json_put_str(b, "param", param);
 	json_put_str(b, "reason", reason);
+	return b;
 }
 
 void

@@ -78,7 +78,8 @@ struct json_out *rpc_error(struct rpc_call *c, int code, const char *fmt, ...)
 /* The same with the usual words for that code. */
 struct json_out *rpc_fail(struct rpc_call *c, enum api_error code);
 /* INVALID_PARAMS about one of them. */
-void rpc_fail_param(struct rpc_call *c, const char *param, const char *reason);
+struct json_out *
+rpc_fail_param(struct rpc_call *c, const char *param, const char *reason);
 /* For errors of the store in reading calls. */
 void rpc_fail_store(struct rpc_call *c, enum err err);
 

@@ -40,12 +40,18 @@ rpc_config_list(struct rpc_call *c)
 void
 rpc_config_get(struct rpc_call *c)
 {
-	unsigned key = config_find((const char *)rpc_str(c, "key").p);
+	const char *name = (const char *)rpc_str(c, "key").p;
+	unsigned key = config_find(name);
+	const char *near = config_nearest(name);
+	struct json_out *o;
 
-	if (key == CONFIG_KEYS)
-		rpc_fail_param(c, "key", "no such key");
-	else
+	if (key < CONFIG_KEYS) {
 		put_key(rpc_result(c), &c->d->config, (enum config_key)key);
+		return;
+	}
+	o = rpc_fail_param(c, "key", "no such key");
+	if (near)
+		json_put_str(o, "did_you_mean", near);
 }
 
 void

@@ -409,7 +409,11 @@ def the_rest(call, bob):
     check("config.get has the same", call("config.get", key=keys[0])["key"]
           == keys[0])
     e = error(call.rpc, "config.get", key="no-such")
-    check("an unknown key is -32602", e and e.code == -32602, e)
+    check("an unknown key is -32602", e and e.code == -32602 and
+          "did_you_mean" not in e.data, e)
+    e = error(call.rpc, "config.get", key="log-levle")
+    check("a mistyped key is suggested", e and
+          e.data.get("did_you_mean") == "log-level", e)
     old = call("daemon.loglevel")["level"]
     check("daemon.loglevel sets it",
           call("daemon.loglevel", level="debug")["level"] == "debug"
