@@ -40,7 +40,7 @@ cells_item(const struct world_cell *c, int64_t seq, struct dht_item *ret)
 void
 cells_begin(struct world *w)
 {
-	uint64_t now_ms = w->swarm->wheel.now_ms;
+	uint64_t now_ms = w->mesh->wheel.now_ms;
 
 	w->cells =
 	    (struct world_cell *)calloc(w->cfg.n_cells, sizeof(*w->cells));
@@ -64,7 +64,7 @@ cells_begin(struct world *w)
 /* ---- operations ---- */
 
 static struct world_op *
-op_new(struct world *w, struct swarm_host *h, uint32_t cell, bool is_put)
+op_new(struct world *w, struct mesh_host *h, uint32_t cell, bool is_put)
 {
 	for (uint32_t i = 0; i < OPS_ROOM; i++) {
 		struct world_op *op = &w->ops[i];
@@ -74,7 +74,7 @@ op_new(struct world *w, struct swarm_host *h, uint32_t cell, bool is_put)
 		*op = (struct world_op){ .used = true, .is_put = is_put };
 		op->cell = cell;
 		op->host = h;
-		op->began_ms = w->swarm->wheel.now_ms;
+		op->began_ms = w->mesh->wheel.now_ms;
 		h->user = op;
 		w->n_ops++;
 		return op;
@@ -86,7 +86,7 @@ static void
 put(struct world *w, uint32_t cell)
 {
 	struct world_cell *c = &w->cells[cell];
-	uint64_t now_ms = w->swarm->wheel.now_ms;
+	uint64_t now_ms = w->mesh->wheel.now_ms;
 	struct world_op *op;
 	struct dht_item item;
 	enum err err;
@@ -106,10 +106,10 @@ put(struct world *w, uint32_t cell)
 	c->putting = true;
 	op->wanted = c->seq_written;
 	cells_item(c, c->seq_written, &item);
-	err = dht_put(c->writer->dht, (uint64_t)(op - w->ops), &item,
-	    swarm_now(w->swarm));
+	err = dht_put(
+	    c->writer->dht, (uint64_t)(op - w->ops), &item, mesh_now(w->mesh));
 	assert(err == ERR_OK);
-	swarm_settle(w->swarm, c->writer);
+	mesh_settle(w->mesh, c->writer);
 }
 
 static void
@@ -117,7 +117,7 @@ get(struct world *w)
 {
 	uint32_t cell = hostile_choose(w, dice_below(&w->dice, w->cfg.n_cells));
 	struct world_cell *c = &w->cells[cell];
-	struct swarm_host *h = world_any(w, false);
+	struct mesh_host *h = world_any(w, false);
 	struct world_op *op;
 	enum err err;
 
@@ -128,15 +128,15 @@ get(struct world *w)
 		return;
 	op->wanted = c->seq_stored;
 	err = dht_get(h->dht, (uint64_t)(op - w->ops), c->pk, span_of(NULL, 0),
-	    swarm_now(w->swarm));
+	    mesh_now(w->mesh));
 	assert(err == ERR_OK);
-	swarm_settle(w->swarm, h);
+	mesh_settle(w->mesh, h);
 }
 
 void
 cells_step(struct world *w)
 {
-	uint64_t now_ms = w->swarm->wheel.now_ms;
+	uint64_t now_ms = w->mesh->wheel.now_ms;
 	uint64_t every_ms = w->cfg.measure_ms / (w->cfg.n_reads + 1) + 1;
 
 	for (uint32_t i = 0; i < w->cfg.n_cells; i++) {
@@ -176,7 +176,7 @@ static void
 trace_miss(const struct world *w, const struct world_op *op, size_t n)
 {
 	const struct world_cell *c = &w->cells[op->cell];
-	uint64_t now_ms = w->swarm->wheel.now_ms;
+	uint64_t now_ms = w->mesh->wheel.now_ms;
 
 	if (!w->cfg.trace)
 		return;
@@ -187,6 +187,7 @@ trace_miss(const struct world *w, const struct world_op *op, size_t n)
 	    (long long)op->wanted, (long long)op->best, op->host->index,
 	    (unsigned long long)(now_ms - op->host->joined_ms) / 1000,
 	    op->host->nat ? " behind a NAT" : "", op->asked, n);
+	world_trace(w, op);
 }
 
 static void
@@ -195,7 +196,7 @@ got(struct world *w, const struct world_op *op, size_t n)
 	const struct world_cell *c = &w->cells[op->cell];
 	struct world_sum *sum = c->attacked ? &w->fig.aimed : &w->fig.get;
 
-	sum_add(sum, op, w->swarm->wheel.now_ms - op->began_ms);
+	sum_add(sum, op, w->mesh->wheel.now_ms - op->began_ms);
 	if (op->best >= op->wanted)
 		sum->value_ms[sum->good++] = (uint32_t)op->value_ms;
 	else if (op->best > 0)
@@ -210,7 +211,7 @@ static void
 was_put(struct world *w, const struct world_op *op, const struct dht_event *e)
 {
 	struct world_cell *c = &w->cells[op->cell];
-	uint64_t now_ms = w->swarm->wheel.now_ms;
+	uint64_t now_ms = w->mesh->wheel.now_ms;
 
 	c->putting = false;
 	c->put_ms = now_ms + WORLD_RETRY_MS;
@@ -244,12 +245,12 @@ saw(struct world *w, struct world_op *op, const struct dht_item *item)
 	if (item->seq <= op->best)
 		world_broken(w, "an older value after a newer one");
 	op->best = item->seq;
-	op->value_ms = w->swarm->wheel.now_ms - op->began_ms;
+	op->value_ms = w->mesh->wheel.now_ms - op->began_ms;
 	op->hops_value = op->depth;
 }
 
 void
-cells_event(struct world *w, struct swarm_host *h, const struct dht_event *e)
+cells_event(struct world *w, struct mesh_host *h, const struct dht_event *e)
 {
 	struct world_op *op;
 
@@ -274,63 +275,77 @@ cells_event(struct world *w, struct swarm_host *h, const struct dht_event *e)
 
 /* ---- what it costs ---- */
 
-/* How many answers led to a node; 0: it was not heard of. */
+/* Where a node stands among those heard of; n_known: nowhere. */
 static uint32_t
-depth_of(const struct world_op *op, uint32_t host)
+known_at(const struct world_op *op, uint32_t host)
 {
-	for (uint32_t i = 0; i < op->n_known; i++)
-		if (op->known[i].host == host)
-			return op->known[i].depth;
-	return 0;
+	uint32_t i = 0;
+
+	while (i < op->n_known && op->known[i].host != host)
+		i++;
+	return i;
 }
 
 static void
 know(struct world_op *op, uint32_t host, uint32_t depth)
 {
-	if (op->n_known == WORLD_KNOWN_MAX || depth_of(op, host) > 0)
+	uint32_t i = known_at(op, host);
+
+	if (i == WORLD_KNOWN_MAX || i < op->n_known)
 		return;
-	op->known[op->n_known].host = host;
-	op->known[op->n_known++].depth = depth;
+	op->known[i].host = host;
+	op->known[i].depth = depth;
+	op->known[i].asked = op->known[i].answered = false;
+	op->n_known++;
 }
 
 void
-cells_sent(struct world *w, struct swarm_host *h, const struct endpoint *to,
+cells_sent(struct world *w, struct mesh_host *h, const struct endpoint *to,
     struct span data)
 {
 	struct world_op *op = (struct world_op *)h->user;
+	uint32_t host, at;
 
 	if (!op)
 		return;
 	op->packets++;
 	op->bytes += (uint32_t)data.n;
-	if (!swarm_is_query(data))
+	if (!mesh_is_query(data))
 		return;
 	op->asked++;
-	know(op, swarm_find(w->swarm, to), 1);
+	host = mesh_find(w->mesh, to);
+	know(op, host, 1);
+	at = known_at(op, host);
+	if (at < op->n_known)
+		op->known[at].asked = true;
 }
 
 void
-cells_arrived(
-    struct world *w, struct swarm_host *h, const struct swarm_packet *p)
+cells_arrived(struct world *w, struct mesh_host *h, const struct mesh_packet *p)
 {
 	static struct bencode scratch;
 	struct world_op *op = (struct world_op *)h->user;
 	struct krpc_node node[KRPC_NODES_MAX];
 	struct krpc_form form = { .family = FAMILY_V4 };
 	struct krpc m;
+	uint32_t at;
 	size_t n;
 
 	if (!op)
 		return;
 	op->packets++;
 	op->bytes += (uint32_t)p->n;
-	if (!swarm_is_answer(span_of(p->data, p->n)) ||
+	if (!mesh_is_answer(span_of(p->data, p->n)) ||
 	    krpc_decode(span_of(p->data, p->n), &scratch, &m))
 		return;
-	op->depth = depth_of(op, p->source);
+	at = known_at(op, p->source);
+	if (at == op->n_known)
+		return;
+	op->known[at].answered = true;
+	op->depth = op->known[at].depth;
 	if (op->depth > op->hops)
 		op->hops = op->depth;
 	n = krpc_nodes_read(m.nodes[FAMILY_V4], form, node, KRPC_NODES_MAX);
 	for (size_t i = 0; i < n; i++)
-		know(op, swarm_find(w->swarm, &node[i].at), op->depth + 1);
+		know(op, mesh_find(w->mesh, &node[i].at), op->depth + 1);
 }

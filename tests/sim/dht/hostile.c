@@ -21,7 +21,7 @@ hostile_new(struct world *w)
 	x->bad = (struct bad *)calloc(x->cap_bad, sizeof(*x->bad));
 	x->tape = (struct tape *)calloc(HOSTILE_TAPE, sizeof(*x->tape));
 	assert(x->bad && x->tape);
-	x->victim = SWARM_NO_HOST;
+	x->victim = MESH_NO_HOST;
 	return x;
 }
 
@@ -47,7 +47,7 @@ hostile_secret(struct world *w, const struct target *target)
 
 /* Keeps them sorted by id. */
 static void
-enlist(struct world *w, struct swarm_host *h)
+enlist(struct world *w, struct mesh_host *h)
 {
 	struct hostile *x = w->hostile;
 	uint32_t at = x->n_bad;
@@ -69,7 +69,7 @@ static void
 join(struct world *w)
 {
 	struct hostile *x = w->hostile;
-	struct swarm_host *h = swarm_host_new(w->swarm, false);
+	struct mesh_host *h = mesh_host_new(w->mesh, false);
 	uint8_t salt;
 
 	dice_fill(&x->dice, &salt, 1);
@@ -106,7 +106,7 @@ eclipse(struct world *w, const struct target *goal)
 
 	find_near(w, goal, &near, &salt);
 	while (x->n_bad < HOSTILE_ECLIPSE) {
-		struct swarm_host *h;
+		struct mesh_host *h;
 		struct endpoint at = near;
 		uint8_t r[3];
 
@@ -116,7 +116,7 @@ eclipse(struct world *w, const struct target *goal)
 		at.addr[14] = (uint8_t)((at.addr[14] & 0x3f) | (r[2] & 0xc0));
 		if (endpoint_scope(&at) != SCOPE_GLOBAL)
 			continue;
-		h = swarm_host_at(w->swarm, &at, false);
+		h = mesh_host_at(w->mesh, &at, false);
 		if (!h)
 			continue;
 		h->id = *goal;
@@ -144,7 +144,7 @@ hostile_aim(struct world *w)
 		for (uint32_t i = 0; i < HOSTILE_REPLAYERS; i++)
 			join(w);
 	if (w->cfg.attack == ATTACK_REFLECT) {
-		struct swarm_host *h = swarm_host_new(w->swarm, false);
+		struct mesh_host *h = mesh_host_new(w->mesh, false);
 
 		h->role = ATTACK_REFLECT;
 		x->victim = h->index;
@@ -172,7 +172,7 @@ look_for_crowd(struct world *w)
 
 	x->n_crowd = 0;
 	for (uint32_t i = 0; i < w->n_alive; i++) {
-		const struct swarm_host *h = &w->swarm->host[w->alive[i]];
+		const struct mesh_host *h = &w->mesh->host[w->alive[i]];
 		struct dht_stats stats;
 		uint32_t at = x->n_crowd;
 
@@ -196,7 +196,7 @@ look_for_crowd(struct world *w)
 }
 
 void
-hostile_ask(struct world *w, struct swarm_host *h, const struct endpoint *to,
+hostile_ask(struct world *w, struct mesh_host *h, const struct endpoint *to,
     struct krpc *m, const char t[4])
 {
 	uint8_t buf[KRPC_SIZE_MAX];
@@ -208,20 +208,19 @@ hostile_ask(struct world *w, struct swarm_host *h, const struct endpoint *to,
 	m->id = h->id;
 	krpc_encode(m, &wr);
 	assert(!wr.bad);
-	swarm_send(w->swarm, h, &h->at, to, span_of(buf, wr.n));
+	mesh_send(w->mesh, h, &h->at, to, span_of(buf, wr.n));
 }
 
 /* A query, as of any node: so it is pinged, and stands in a table. */
 static void
-call_somebody(struct world *w, struct swarm_host *h)
+call_somebody(struct world *w, struct mesh_host *h)
 {
 	struct hostile *x = w->hostile;
 	struct krpc m = { .method = KRPC_FIND_NODE, .has_target = true };
-	const struct swarm_host *to = world_any(w, false);
+	const struct mesh_host *to = world_any(w, false);
 
 	if (x->n_crowd > 0 && dice_chance(&x->dice, 700))
-		to =
-		    &w->swarm->host[x->crowd[dice_below(&x->dice, x->n_crowd)]];
+		to = &w->mesh->host[x->crowd[dice_below(&x->dice, x->n_crowd)]];
 	dice_fill(&x->dice, m.target.b, NODEID_SIZE);
 	if (to->alive)
 		hostile_ask(w, h, &to->at, &m, "call");
@@ -239,7 +238,7 @@ call_around(struct world *w)
 	       n * WORLD_STEP_MS % HOSTILE_CALL_MS;
 	for (uint32_t i = 0; i < due; i++)
 		call_somebody(w,
-		    &w->swarm
+		    &w->mesh
 		         ->host[x->bad[dice_below(&x->dice, x->n_bad)].host]);
 }
 
@@ -272,9 +271,9 @@ hostile_step(struct world *w)
 	while (!w->measuring && x->n_bad < wanted(w))
 		join(w);
 	if (w->measuring && w->cfg.attack == ATTACK_ECLIPSE &&
-	    w->swarm->wheel.now_ms >= x->look_ms) {
+	    w->mesh->wheel.now_ms >= x->look_ms) {
 		look_for_crowd(w);
-		x->look_ms = w->swarm->wheel.now_ms + HOSTILE_LOOK_MS;
+		x->look_ms = w->mesh->wheel.now_ms + HOSTILE_LOOK_MS;
 	}
 	if (x->n_bad > 0)
 		call_around(w);
@@ -288,7 +287,7 @@ hostile_step(struct world *w)
 
 void
 hostile_receive(
-    struct world *w, struct swarm_host *h, const struct swarm_packet *p)
+    struct world *w, struct mesh_host *h, const struct mesh_packet *p)
 {
 	static struct bencode scratch;
 	struct krpc m;
@@ -305,7 +304,7 @@ hostile_receive(
 
 /* Overhears puts, and what goes to the victim. */
 void
-hostile_tap(struct world *w, const struct swarm_host *h,
+hostile_tap(struct world *w, const struct mesh_host *h,
     const struct endpoint *to, struct span data)
 {
 	static const char put[] = "1:q3:put1:t4:";
@@ -315,25 +314,25 @@ hostile_tap(struct world *w, const struct swarm_host *h,
 
 	if (!x)
 		return;
-	if (x->victim != SWARM_NO_HOST &&
-	    endpoint_eq(to, &w->swarm->host[x->victim].at))
+	if (x->victim != MESH_NO_HOST &&
+	    endpoint_eq(to, &w->mesh->host[x->victim].at))
 		x->victim_out += data.n;
 	if (data.n < tail ||
 	    memcmp(data.p + data.n - tail, put, sizeof(put) - 1) != 0)
 		return;
 	t = &x->tape[x->n_tape++ % HOSTILE_TAPE];
 	t->from = h->index;
-	t->to = swarm_find(w->swarm, to);
+	t->to = mesh_find(w->mesh, to);
 	t->n = data.n;
 	assert(data.n <= sizeof(t->data));
 	memcpy(t->data, data.p, data.n);
 }
 
 void
-hostile_arrived(struct world *w, const struct swarm_packet *p)
+hostile_arrived(struct world *w, const struct mesh_packet *p)
 {
 	if (w->hostile && p->source == w->hostile->victim &&
-	    p->source != SWARM_NO_HOST)
+	    p->source != MESH_NO_HOST)
 		w->hostile->victim_in += p->n;
 }
 

@@ -16,12 +16,12 @@ void hostile_aim(struct world *w);
 uint32_t hostile_choose(struct world *w, uint32_t cell);
 void hostile_step(struct world *w); /* every WORLD_STEP_MS */
 void hostile_receive(
-    struct world *w, struct swarm_host *h, const struct swarm_packet *p);
+    struct world *w, struct mesh_host *h, const struct mesh_packet *p);
 /* A datagram of an honest node, overheard. */
-void hostile_tap(struct world *w, const struct swarm_host *h,
+void hostile_tap(struct world *w, const struct mesh_host *h,
     const struct endpoint *to, struct span data);
 /* A datagram that arrives at an honest node. */
-void hostile_arrived(struct world *w, const struct swarm_packet *p);
+void hostile_arrived(struct world *w, const struct mesh_packet *p);
 void hostile_figures(struct world *w);
 
 #endif /* TESTS_SIM_DHT_HOSTILE_H */

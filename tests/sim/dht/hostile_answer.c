@@ -63,7 +63,7 @@ name_friends(struct world *w, const struct target *goal, struct answer *a)
 		for (size_t j = n_nodes - 1; j > at; j--)
 			a->node[j] = a->node[j - 1];
 		a->node[at].id = x->bad[i].id;
-		a->node[at].at = w->swarm->host[x->bad[i].host].at;
+		a->node[at].at = w->mesh->host[x->bad[i].host].at;
 	}
 	return n_nodes;
 }
@@ -105,8 +105,8 @@ name_lies(struct world *w, const struct target *goal,
 }
 
 static void
-answer_nodes(struct world *w, const struct swarm_packet *p,
-    const struct krpc *q, struct answer *a)
+answer_nodes(struct world *w, const struct mesh_packet *p, const struct krpc *q,
+    struct answer *a)
 {
 	struct writer wr = wr_init(a->nodes, sizeof(a->nodes));
 	struct krpc_form form = { .family = FAMILY_V4 };
@@ -150,7 +150,7 @@ remember(struct world *w, const struct krpc *q)
 }
 
 static void
-answer_value(struct world *w, const struct swarm_host *h, const struct krpc *q,
+answer_value(struct world *w, const struct mesh_host *h, const struct krpc *q,
     struct answer *a)
 {
 	const struct secret *s = hostile_secret(w, &q->target);
@@ -173,7 +173,7 @@ answer_value(struct world *w, const struct swarm_host *h, const struct krpc *q,
 /* ---- the whole ---- */
 
 static void
-answer_id(struct world *w, const struct swarm_host *h, const struct krpc *q,
+answer_id(struct world *w, const struct mesh_host *h, const struct krpc *q,
     struct answer *a)
 {
 	struct hostile *x = w->hostile;
@@ -192,8 +192,8 @@ answer_id(struct world *w, const struct swarm_host *h, const struct krpc *q,
 }
 
 void
-hostile_answer(struct world *w, struct swarm_host *h,
-    const struct swarm_packet *p, const struct krpc *q)
+hostile_answer(struct world *w, struct mesh_host *h,
+    const struct mesh_packet *p, const struct krpc *q)
 {
 	uint8_t buf[KRPC_SIZE_MAX];
 	struct writer wr = wr_init(buf, sizeof(buf));
@@ -213,5 +213,5 @@ hostile_answer(struct world *w, struct swarm_host *h,
 		remember(w, q);
 	krpc_encode(&a.m, &wr);
 	if (!wr.bad)
-		swarm_send(w->swarm, h, &h->at, &p->from, span_of(buf, wr.n));
+		mesh_send(w->mesh, h, &h->at, &p->from, span_of(buf, wr.n));
 }

@@ -9,14 +9,14 @@ enum { T_END = 7, T_SIZE = 4 };
 
 /* The same datagram under another transaction id. */
 static void
-send_again(struct world *w, struct swarm_host *h, const struct endpoint *from,
+send_again(struct world *w, struct mesh_host *h, const struct endpoint *from,
     const struct endpoint *to, const struct tape *t)
 {
 	uint8_t buf[KRPC_SIZE_MAX];
 
 	memcpy(buf, t->data, t->n);
 	memcpy(buf + t->n - T_END - T_SIZE, "RRRR", T_SIZE);
-	swarm_send(w->swarm, h, from, to, span_of(buf, t->n));
+	mesh_send(w->mesh, h, from, to, span_of(buf, t->n));
 }
 
 static bool
@@ -29,7 +29,7 @@ decode(const struct tape *t, struct krpc *ret)
 
 /* An old value with a token of one's own: ask for one first. */
 static void
-ask_token(struct world *w, struct swarm_host *h, const struct endpoint *to,
+ask_token(struct world *w, struct mesh_host *h, const struct endpoint *to,
     const struct tape *t)
 {
 	struct krpc put, m = { .method = KRPC_GET, .has_target = true };
@@ -41,16 +41,16 @@ ask_token(struct world *w, struct swarm_host *h, const struct endpoint *to,
 }
 
 static void
-replay_one(struct world *w, struct swarm_host *h)
+replay_one(struct world *w, struct mesh_host *h)
 {
 	struct hostile *x = w->hostile;
 	uint64_t n = x->n_tape < HOSTILE_TAPE ? x->n_tape : HOSTILE_TAPE;
 	const struct tape *t = &x->tape[dice_below(&x->dice, (uint32_t)n)];
-	const struct swarm_host *to, *other = world_any(w, true);
+	const struct mesh_host *to, *other = world_any(w, true);
 
-	if (t->to == SWARM_NO_HOST)
+	if (t->to == MESH_NO_HOST)
 		return;
-	to = &w->swarm->host[t->to];
+	to = &w->mesh->host[t->to];
 	switch (dice_below(&x->dice, 4)) {
 	case 0: /* the writer's token from another address */
 		x->replays++;
@@ -61,7 +61,7 @@ replay_one(struct world *w, struct swarm_host *h)
 		send_again(w, h, &h->at, &other->at, t);
 		break;
 	case 2: /* in the writer's name */
-		send_again(w, h, &w->swarm->host[t->from].at, &to->at, t);
+		send_again(w, h, &w->mesh->host[t->from].at, &to->at, t);
 		break;
 	case 3: /* honestly, with a value that may be old by now */
 		ask_token(w, h, &to->at, t);
@@ -78,12 +78,12 @@ replay_step(struct world *w)
 		return;
 	for (uint32_t i = 0; i < x->n_bad; i++)
 		if (dice_below(&x->dice, HOSTILE_REPLAY_MS) < WORLD_STEP_MS)
-			replay_one(w, &w->swarm->host[x->bad[i].host]);
+			replay_one(w, &w->mesh->host[x->bad[i].host]);
 }
 
 /* A put that was overheard of that node, with the token just got. */
 static void
-put_old(struct world *w, struct swarm_host *h, const struct swarm_packet *p,
+put_old(struct world *w, struct mesh_host *h, const struct mesh_packet *p,
     struct span token)
 {
 	const struct hostile *x = w->hostile;
@@ -101,13 +101,13 @@ put_old(struct world *w, struct swarm_host *h, const struct swarm_packet *p,
 }
 
 void
-replay_answered(struct world *w, struct swarm_host *h,
-    const struct swarm_packet *p, const struct krpc *m)
+replay_answered(struct world *w, struct mesh_host *h,
+    const struct mesh_packet *p, const struct krpc *m)
 {
 	if (m->t.n != T_SIZE)
 		return;
 	if (memcmp(m->t.p, "RRRR", T_SIZE) == 0 && m->kind == KRPC_RESPONSE &&
-	    !w->swarm->host[p->source].role)
+	    !w->mesh->host[p->source].role)
 		w->hostile->replays_taken++;
 	if (memcmp(m->t.p, "TTTT", T_SIZE) == 0 && m->token.n > 0)
 		put_old(w, h, p, m->token);
@@ -116,10 +116,10 @@ replay_answered(struct world *w, struct swarm_host *h,
 /* ---- in a victim's name ---- */
 
 static void
-reflect_one(struct world *w, struct swarm_host *h)
+reflect_one(struct world *w, struct mesh_host *h)
 {
 	struct hostile *x = w->hostile;
-	struct endpoint as = w->swarm->host[x->victim].at;
+	struct endpoint as = w->mesh->host[x->victim].at;
 	uint8_t buf[KRPC_SIZE_MAX];
 	struct writer wr = wr_init(buf, sizeof(buf));
 	struct krpc m = { .kind = KRPC_QUERY, .method = KRPC_FIND_NODE };
@@ -133,18 +133,18 @@ reflect_one(struct world *w, struct swarm_host *h)
 		    &x->tape[dice_below(&x->dice, (uint32_t)n)];
 		struct krpc put;
 
-		if (t->to == SWARM_NO_HOST || !decode(t, &put))
+		if (t->to == MESH_NO_HOST || !decode(t, &put))
 			return;
 		m.method = KRPC_GET;
 		dht_item_target(put.k, span_of(NULL, 0), &m.target);
-		to = &w->swarm->host[t->to].at;
+		to = &w->mesh->host[t->to].at;
 	}
 	m.has_id = m.has_target = true;
 	dice_fill(&x->dice, m.id.b, sizeof(m.id.b));
 	m.t = span_of((const uint8_t *)"vv", 2);
 	krpc_encode(&m, &wr);
 	assert(!wr.bad);
-	swarm_send(w->swarm, h, &as, to, span_of(buf, wr.n));
+	mesh_send(w->mesh, h, &as, to, span_of(buf, wr.n));
 }
 
 void
@@ -153,5 +153,5 @@ reflect_step(struct world *w)
 	struct hostile *x = w->hostile;
 
 	for (uint32_t i = 0; i < HOSTILE_QUERIES; i++)
-		reflect_one(w, &w->swarm->host[x->bad[0].host]);
+		reflect_one(w, &w->mesh->host[x->bad[0].host]);
 }

@@ -48,24 +48,24 @@ struct hostile {
 	uint64_t look_ms;
 	struct tape *tape; /* owned, HOSTILE_TAPE */
 	uint64_t n_tape;
-	uint32_t victim;                /* host, or SWARM_NO_HOST */
+	uint32_t victim;                /* host, or MESH_NO_HOST */
 	uint64_t victim_in, victim_out; /* bytes in its name; to it */
 	uint64_t replays, replays_taken;
 };
 
 /* A query of h; t tells its answer. */
-void hostile_ask(struct world *w, struct swarm_host *h,
+void hostile_ask(struct world *w, struct mesh_host *h,
     const struct endpoint *to, struct krpc *m, const char t[4]);
 /* An answer to a query, in the manner of h's role. */
-void hostile_answer(struct world *w, struct swarm_host *h,
-    const struct swarm_packet *p, const struct krpc *q);
+void hostile_answer(struct world *w, struct mesh_host *h,
+    const struct mesh_packet *p, const struct krpc *q);
 struct secret *
 hostile_secret(struct world *w, const struct target *target); /* or NULL */
 
 void replay_step(struct world *w);
 /* An answer that h, a replayer, has got. */
-void replay_answered(struct world *w, struct swarm_host *h,
-    const struct swarm_packet *p, const struct krpc *m);
+void replay_answered(struct world *w, struct mesh_host *h,
+    const struct mesh_packet *p, const struct krpc *m);
 void reflect_step(struct world *w);
 
 #endif /* TESTS_SIM_DHT_HOSTILE_STATE_H */

@@ -50,14 +50,14 @@ world_broken(struct world *w, const char *format, ...)
 /* ---- who is there ---- */
 
 void
-world_enter(struct world *w, struct swarm_host *h)
+world_enter(struct world *w, struct mesh_host *h)
 {
 	w->place[h->index] = w->n_alive;
 	w->alive[w->n_alive++] = h->index;
 }
 
 static void
-leave(struct world *w, struct swarm_host *h)
+leave(struct world *w, struct mesh_host *h)
 {
 	uint32_t at = w->place[h->index];
 	uint32_t last = w->alive[--w->n_alive];
@@ -65,22 +65,22 @@ leave(struct world *w, struct swarm_host *h)
 	assert(w->alive[at] == h->index || last == h->index);
 	w->alive[at] = last;
 	w->place[last] = at;
-	swarm_kill(w->swarm, h);
+	mesh_kill(w->mesh, h);
 }
 
-static struct swarm_host *
+static struct mesh_host *
 any_host(struct world *w)
 {
 	assert(w->n_alive > 0);
-	return &w->swarm->host[w->alive[dice_below(&w->dice, w->n_alive)]];
+	return &w->mesh->host[w->alive[dice_below(&w->dice, w->n_alive)]];
 }
 
 /* An honest node, at random. */
-struct swarm_host *
+struct mesh_host *
 world_any(struct world *w, bool is_public)
 {
 	for (;;) {
-		struct swarm_host *h = any_host(w);
+		struct mesh_host *h = any_host(w);
 
 		if (h->dht && (!is_public || !h->nat))
 			return h;
@@ -92,15 +92,15 @@ join(struct world *w)
 {
 	bool first = w->n_started < WORLD_FIRST;
 	bool nat = !first && dice_chance(&w->dice, w->cfg.nat);
-	struct swarm_host *h = swarm_host_new(w->swarm, nat);
-	struct now now = swarm_now(w->swarm);
+	struct mesh_host *h = mesh_host_new(w->mesh, nat);
+	struct now now = mesh_now(w->mesh);
 
-	swarm_start(w->swarm, h);
+	mesh_start(w->mesh, h);
 	for (uint32_t i = 0; i < WORLD_SEEDS && w->n_started > 0; i++)
 		dht_bootstrap(h->dht, &world_any(w, true)->at, now);
 	for (uint32_t i = 0; i < WORLD_SAVED && w->n_started > 0; i++)
 		dht_candidate(h->dht, &any_host(w)->at, now);
-	swarm_settle(w->swarm, h);
+	mesh_settle(w->mesh, h);
 	world_enter(w, h);
 	w->n_started++;
 }
@@ -123,7 +123,7 @@ static void
 kill_one(struct world *w)
 {
 	for (;;) {
-		struct swarm_host *h = world_any(w, false);
+		struct mesh_host *h = world_any(w, false);
 
 		if (h->pinned || h->user)
 			continue;
@@ -151,22 +151,22 @@ churn(struct world *w)
 /* ---- laws at the end ---- */
 
 static void
-look_at_table(struct world *w, struct swarm_host *h)
+look_at_table(struct world *w, struct mesh_host *h)
 {
 	static struct dht_node node[TABLE_LOOK];
 	size_t n = dht_nodes(h->dht, node, TABLE_LOOK);
 
 	for (size_t i = 0; i < n; i++) {
-		uint32_t who = swarm_find(w->swarm, &node[i].at);
+		uint32_t who = mesh_find(w->mesh, &node[i].at);
 
 		w->fig.entries++;
-		if (who == SWARM_NO_HOST || !w->swarm->host[who].alive)
+		if (who == MESH_NO_HOST || !w->mesh->host[who].alive)
 			w->fig.entries_dead++;
-		else if (w->swarm->host[who].role)
+		else if (w->mesh->host[who].role)
 			w->fig.entries_hostile++;
 		if (w->cfg.check_tables &&
-		    (who == SWARM_NO_HOST ||
-		        !swarm_answered(w->swarm, h->index, who)))
+		    (who == MESH_NO_HOST ||
+		        !mesh_answered(w->mesh, h->index, who)))
 			w->fig.entries_silent++;
 	}
 }
@@ -175,8 +175,8 @@ static void
 look_at_tables(struct world *w)
 {
 	for (uint32_t i = 0; i < w->n_alive; i++)
-		if (w->swarm->host[w->alive[i]].dht)
-			look_at_table(w, &w->swarm->host[w->alive[i]]);
+		if (w->mesh->host[w->alive[i]].dht)
+			look_at_table(w, &w->mesh->host[w->alive[i]]);
 	if (w->fig.entries_silent)
 		world_broken(w, "%llu nodes in tables never answered",
 		    (unsigned long long)w->fig.entries_silent);
@@ -185,19 +185,19 @@ look_at_tables(struct world *w)
 /* ---- the run ---- */
 
 static void
-on_event(struct swarm *s, struct swarm_host *h, const struct dht_event *e)
+on_event(struct mesh *s, struct mesh_host *h, const struct dht_event *e)
 {
 	cells_event((struct world *)s->user, h, e);
 }
 
 static void
-on_hostile(struct swarm *s, struct swarm_host *h, const struct swarm_packet *p)
+on_hostile(struct mesh *s, struct mesh_host *h, const struct mesh_packet *p)
 {
 	hostile_receive((struct world *)s->user, h, p);
 }
 
 static void
-on_sent(struct swarm *s, struct swarm_host *h, const struct endpoint *to,
+on_sent(struct mesh *s, struct mesh_host *h, const struct endpoint *to,
     struct span data)
 {
 	struct world *w = (struct world *)s->user;
@@ -207,7 +207,7 @@ on_sent(struct swarm *s, struct swarm_host *h, const struct endpoint *to,
 }
 
 static void
-on_arrived(struct swarm *s, struct swarm_host *h, const struct swarm_packet *p)
+on_arrived(struct mesh *s, struct mesh_host *h, const struct mesh_packet *p)
 {
 	struct world *w = (struct world *)s->user;
 
@@ -218,7 +218,7 @@ on_arrived(struct swarm *s, struct swarm_host *h, const struct swarm_packet *p)
 static void
 begin(struct world *w, const struct world_config *cfg)
 {
-	struct swarm_config sc = { .seed = cfg->seed, .loss = cfg->loss };
+	struct mesh_config sc = { .seed = cfg->seed, .loss = cfg->loss };
 
 	memset(w, 0, sizeof(*w));
 	w->cfg = *cfg;
@@ -231,12 +231,12 @@ begin(struct world *w, const struct world_config *cfg)
 	if (sc.n_nets > 20000)
 		sc.n_nets = 20000;
 	sc.answers = cfg->check_tables;
-	w->swarm = swarm_new(&sc);
-	w->swarm->user = w;
-	w->swarm->on_event = on_event;
-	w->swarm->on_hostile = on_hostile;
-	w->swarm->on_sent = on_sent;
-	w->swarm->on_arrived = on_arrived;
+	w->mesh = mesh_new(&sc);
+	w->mesh->user = w;
+	w->mesh->on_event = on_event;
+	w->mesh->on_hostile = on_hostile;
+	w->mesh->on_sent = on_sent;
+	w->mesh->on_arrived = on_arrived;
 	dice_init(&w->dice, cfg->seed, 1, 0);
 	w->alive = (uint32_t *)calloc(sc.max_hosts, sizeof(*w->alive));
 	w->place = (uint32_t *)calloc(sc.max_hosts, sizeof(*w->place));
@@ -248,7 +248,7 @@ static void
 end(struct world *w)
 {
 	hostile_free(w->hostile);
-	swarm_free(w->swarm);
+	mesh_free(w->mesh);
 	free(w->alive);
 	free(w->place);
 	free(w->cells);
@@ -261,7 +261,7 @@ measure(struct world *w)
 	for (uint32_t i = 0; i < w->cfg.n_nodes * w->cfg.dead / 1000; i++)
 		kill_one(w);
 	w->measuring = true;
-	w->measure_ms = w->swarm->wheel.now_ms;
+	w->measure_ms = w->mesh->wheel.now_ms;
 	cells_begin(w);
 }
 
@@ -282,7 +282,7 @@ step(struct world *w, uint64_t ms)
 static void
 take_figures(struct world *w)
 {
-	const struct swarm *s = w->swarm;
+	const struct mesh *s = w->mesh;
 
 	look_at_tables(w);
 	w->fig.n_packets = s->n_packets;
@@ -303,12 +303,12 @@ world_run(const struct world_config *cfg, struct world_figures *ret)
 	uint64_t first_ms, settled_ms = 0, ms;
 
 	begin(&w, cfg);
-	first_ms = w.swarm->wheel.now_ms;
+	first_ms = w.mesh->wheel.now_ms;
 	for (ms = 0; !w.fig.why[0]; ms++) {
 		if (ms % WORLD_STEP_MS == 0)
 			step(&w, ms);
-		swarm_step(w.swarm);
-		assert(w.swarm->wheel.now_ms == first_ms + ms + 1);
+		mesh_step(w.mesh);
+		assert(w.mesh->wheel.now_ms == first_ms + ms + 1);
 		if (!settled_ms && w.n_started == cfg->n_nodes)
 			settled_ms = ms + cfg->settle_ms;
 		if (!w.measuring && settled_ms && ms >= settled_ms)

@@ -10,7 +10,7 @@
 #ifndef TESTS_SIM_DHT_WORLD_H
 #define TESTS_SIM_DHT_WORLD_H
 
-#include "tests/sim/dht/swarm.h"
+#include "tests/sim/dht/mesh.h"
 
 enum {
 	WORLD_STEP_MS = 100, /* between two looks at what is due */
@@ -58,7 +58,7 @@ const char *world_attack_name(enum world_attack attack);
 struct world_cell {
 	uint8_t key[32], pk[32], sk[64];
 	struct target target;
-	struct swarm_host *writer; /* borrowed; pinned */
+	struct mesh_host *writer; /* borrowed; pinned */
 	int64_t seq_written, seq_stored;
 	uint64_t stored_ms; /* when seq_stored was */
 	uint64_t put_ms;    /* when to put next */
@@ -70,7 +70,7 @@ struct world_cell {
 struct world_op {
 	bool used, is_put;
 	uint32_t cell;
-	struct swarm_host *host; /* borrowed; pinned meanwhile */
+	struct mesh_host *host; /* borrowed; pinned meanwhile */
 	uint64_t began_ms, value_ms;
 	int64_t wanted, best; /* seq */
 	uint32_t asked, packets, bytes;
@@ -79,6 +79,7 @@ struct world_op {
 	uint32_t n_known;
 	struct {
 		uint32_t host, depth;
+		bool asked, answered;
 	} known[WORLD_KNOWN_MAX];
 };
 
@@ -107,10 +108,10 @@ struct world_figures {
 struct hostile;
 struct world {
 	struct world_config cfg;
-	struct swarm *swarm; /* owned */
-	struct dice dice;    /* of what people do */
-	uint32_t *alive;     /* owned: hosts; where each stands: */
-	uint32_t *place;     /* owned */
+	struct mesh *mesh; /* owned */
+	struct dice dice;  /* of what people do */
+	uint32_t *alive;   /* owned: hosts; where each stands: */
+	uint32_t *place;   /* owned */
 	uint32_t n_alive;
 	uint32_t n_started;       /* nodes so far */
 	struct world_cell *cells; /* owned, n_cells */
@@ -130,21 +131,23 @@ void world_figures_print(
     const struct world_config *cfg, const struct world_figures *f);
 /* The p-th of 1000 parts of n times, sorted here. */
 uint32_t world_quantile(uint32_t *ms, uint64_t n, uint32_t p);
+/* Prints who holds the cell of an operation, and whom it asked. */
+void world_trace(const struct world *w, const struct world_op *op);
 /* Keeps the first reason. */
 void world_broken(struct world *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* For the files of the world only. */
-struct swarm_host *world_any(struct world *w, bool is_public);
-void world_enter(struct world *w, struct swarm_host *h);
+struct mesh_host *world_any(struct world *w, bool is_public);
+void world_enter(struct world *w, struct mesh_host *h);
 void cells_begin(struct world *w);
 void cells_step(struct world *w);
 void
-cells_event(struct world *w, struct swarm_host *h, const struct dht_event *e);
-void cells_sent(struct world *w, struct swarm_host *h,
-    const struct endpoint *to, struct span data);
+cells_event(struct world *w, struct mesh_host *h, const struct dht_event *e);
+void cells_sent(struct world *w, struct mesh_host *h, const struct endpoint *to,
+    struct span data);
 void cells_arrived(
-    struct world *w, struct swarm_host *h, const struct swarm_packet *p);
+    struct world *w, struct mesh_host *h, const struct mesh_packet *p);
 /* The item of a cell under a seq, signed. */
 void cells_item(const struct world_cell *c, int64_t seq, struct dht_item *ret);
 

@@ -1,5 +1,5 @@
 /* Hosts, their addresses and NATs, the wire, the clock. */
-#include "tests/sim/dht/swarm.h"
+#include "tests/sim/dht/mesh.h"
 
 #include "proto/dht/krpc.h"
 
@@ -27,7 +27,7 @@ hash_of(const struct endpoint *at)
 
 /* The place of an address: where it is, or where it belongs. */
 static uint32_t
-place_of(const struct swarm *s, const struct endpoint *at)
+place_of(const struct mesh *s, const struct endpoint *at)
 {
 	uint32_t i = hash_of(at) & s->map_mask;
 
@@ -37,15 +37,15 @@ place_of(const struct swarm *s, const struct endpoint *at)
 }
 
 uint32_t
-swarm_find(const struct swarm *s, const struct endpoint *at)
+mesh_find(const struct mesh *s, const struct endpoint *at)
 {
 	uint32_t i = s->map[place_of(s, at)];
 
-	return i ? i - 1 : SWARM_NO_HOST;
+	return i ? i - 1 : MESH_NO_HOST;
 }
 
 static struct endpoint
-draw_address(struct swarm *s)
+draw_address(struct mesh *s)
 {
 	uint16_t port = (uint16_t)dice_range(&s->dice, 1024, 65535);
 	uint8_t v4[4];
@@ -53,7 +53,7 @@ draw_address(struct swarm *s)
 	memcpy(v4, s->net[dice_below(&s->dice, s->cfg.n_nets)], 2);
 	v4[2] = (uint8_t)dice_below(&s->dice, 256);
 	v4[3] = (uint8_t)dice_range(&s->dice, 1, 254);
-	if (s->n_hosts > 0 && dice_chance(&s->dice, SWARM_NEIGHBOURS)) {
+	if (s->n_hosts > 0 && dice_chance(&s->dice, MESH_NEIGHBOURS)) {
 		uint32_t i = dice_below(&s->dice, s->n_hosts);
 
 		memcpy(v4, s->host[i].at.addr + 12, 3);
@@ -62,7 +62,7 @@ draw_address(struct swarm *s)
 }
 
 static void
-draw_nets(struct swarm *s)
+draw_nets(struct mesh *s)
 {
 	for (uint32_t i = 0; i < s->cfg.n_nets;) {
 		uint8_t v4[4] = { 0, 0, 1, 1 };
@@ -78,10 +78,10 @@ draw_nets(struct swarm *s)
 
 /* ---- life ---- */
 
-struct swarm *
-swarm_new(const struct swarm_config *cfg)
+struct mesh *
+mesh_new(const struct mesh_config *cfg)
 {
-	struct swarm *s = (struct swarm *)calloc(1, sizeof(*s));
+	struct mesh *s = (struct mesh *)calloc(1, sizeof(*s));
 	uint32_t cap = 1024;
 
 	assert(s && cfg->max_hosts > 0 && cfg->n_nets > 0);
@@ -95,7 +95,7 @@ swarm_new(const struct swarm_config *cfg)
 		cap *= 2;
 	s->map_mask = cap - 1;
 	s->map = (uint32_t *)calloc(cap, sizeof(*s->map));
-	s->host = (struct swarm_host *)calloc(cfg->max_hosts, sizeof(*s->host));
+	s->host = (struct mesh_host *)calloc(cfg->max_hosts, sizeof(*s->host));
 	s->net = (uint8_t(*)[2])calloc(cfg->n_nets, 2);
 	assert(s->map && s->host && s->net);
 	draw_nets(s);
@@ -103,21 +103,21 @@ swarm_new(const struct swarm_config *cfg)
 }
 
 static bool
-is_packet(const struct swarm *s, const struct wheel_item *item)
+is_packet(const struct mesh *s, const struct wheel_item *item)
 {
-	const struct swarm_host *h = (const struct swarm_host *)item;
+	const struct mesh_host *h = (const struct mesh_host *)item;
 
 	return h < s->host || h >= s->host + s->cfg.max_hosts;
 }
 
 void
-swarm_free(struct swarm *s)
+mesh_free(struct mesh *s)
 {
 	struct wheel_item *item;
 
 	for (uint32_t i = 0; i < s->n_hosts; i++)
 		if (s->host[i].alive)
-			swarm_kill(s, &s->host[i]);
+			mesh_kill(s, &s->host[i]);
 	for (uint32_t i = 0; i < WHEEL_SLOTS; i++) {
 		while ((item = wheel_take(&s->wheel)))
 			if (is_packet(s, item))
@@ -133,15 +133,15 @@ swarm_free(struct swarm *s)
 }
 
 struct now
-swarm_now(const struct swarm *s)
+mesh_now(const struct mesh *s)
 {
 	return (struct now){ s->wheel.now_ms, WALL0_MS + s->wheel.now_ms };
 }
 
-struct swarm_host *
-swarm_host_at(struct swarm *s, const struct endpoint *at, bool nat)
+struct mesh_host *
+mesh_host_at(struct mesh *s, const struct endpoint *at, bool nat)
 {
-	struct swarm_host *h = &s->host[s->n_hosts];
+	struct mesh_host *h = &s->host[s->n_hosts];
 	uint32_t place = place_of(s, at);
 
 	assert(s->n_hosts < s->cfg.max_hosts);
@@ -153,42 +153,42 @@ swarm_host_at(struct swarm *s, const struct endpoint *at, bool nat)
 	h->alive = true;
 	h->nat = nat;
 	h->joined_ms = s->wheel.now_ms;
-	h->delay_ms = (uint8_t)dice_range(
-	    &s->dice, SWARM_DELAY_MIN_MS, SWARM_DELAY_MAX_MS);
+	h->delay_ms =
+	    (uint8_t)dice_range(&s->dice, MESH_DELAY_MIN_MS, MESH_DELAY_MAX_MS);
 	if (nat) {
-		h->flow = (struct swarm_flow *)calloc(
-		    SWARM_NAT_FLOWS, sizeof(*h->flow));
+		h->flow = (struct mesh_flow *)calloc(
+		    MESH_NAT_FLOWS, sizeof(*h->flow));
 		assert(h->flow);
 	}
 	return h;
 }
 
-struct swarm_host *
-swarm_host_new(struct swarm *s, bool nat)
+struct mesh_host *
+mesh_host_new(struct mesh *s, bool nat)
 {
-	struct swarm_host *h = NULL;
+	struct mesh_host *h = NULL;
 
 	while (!h) {
 		struct endpoint at = draw_address(s);
 
-		h = swarm_host_at(s, &at, nat);
+		h = mesh_host_at(s, &at, nat);
 	}
 	return h;
 }
 
 void
-swarm_start(struct swarm *s, struct swarm_host *h)
+mesh_start(struct mesh *s, struct mesh_host *h)
 {
 	struct dht_config cfg = { .family = FAMILY_V4, .rng = &s->dice.rng };
 
 	assert(h->alive && !h->dht);
-	h->dht = dht_new(&cfg, swarm_now(s));
+	h->dht = dht_new(&cfg, mesh_now(s));
 	assert(h->dht);
-	swarm_settle(s, h);
+	mesh_settle(s, h);
 }
 
 void
-swarm_kill(struct swarm *s, struct swarm_host *h)
+mesh_kill(struct mesh *s, struct mesh_host *h)
 {
 	assert(h->alive);
 	h->alive = false;
@@ -203,7 +203,7 @@ swarm_kill(struct swarm *s, struct swarm_host *h)
 /* ---- who answered whom ---- */
 
 static size_t
-pair_place(const struct swarm_pairs *p, uint64_t key)
+pair_place(const struct mesh_pairs *p, uint64_t key)
 {
 	size_t i = (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 20);
 
@@ -213,11 +213,11 @@ pair_place(const struct swarm_pairs *p, uint64_t key)
 }
 
 static void
-pair_add(struct swarm_pairs *p, uint64_t key)
+pair_add(struct mesh_pairs *p, uint64_t key)
 {
 	assert(key);
 	if (2 * p->n >= p->cap) {
-		struct swarm_pairs big = { NULL, p->n,
+		struct mesh_pairs big = { NULL, p->n,
 			p->cap ? 2 * p->cap : 4096 };
 
 		big.key = (uint64_t *)calloc(big.cap, sizeof(*big.key));
@@ -240,7 +240,7 @@ pair_key(uint32_t asker, uint32_t by)
 }
 
 bool
-swarm_answered(const struct swarm *s, uint32_t asker, uint32_t by)
+mesh_answered(const struct mesh *s, uint32_t asker, uint32_t by)
 {
 	uint64_t key = pair_key(asker, by);
 
@@ -252,21 +252,21 @@ swarm_answered(const struct swarm *s, uint32_t asker, uint32_t by)
 /* ---- NATs ---- */
 
 /* The set of flows that a peer's may stand in. */
-static struct swarm_flow *
-flows_of(const struct swarm_host *h, uint32_t peer)
+static struct mesh_flow *
+flows_of(const struct mesh_host *h, uint32_t peer)
 {
-	uint32_t n_sets = SWARM_NAT_FLOWS / SWARM_NAT_WAYS;
+	uint32_t n_sets = MESH_NAT_FLOWS / MESH_NAT_WAYS;
 
-	return &h->flow[peer * 2654435761U % n_sets * SWARM_NAT_WAYS];
+	return &h->flow[peer * 2654435761U % n_sets * MESH_NAT_WAYS];
 }
 
 static void
-nat_opens(struct swarm_host *h, uint32_t peer, uint64_t now_ms)
+nat_opens(struct mesh_host *h, uint32_t peer, uint64_t now_ms)
 {
-	struct swarm_flow *set = flows_of(h, peer);
-	struct swarm_flow *use = set;
+	struct mesh_flow *set = flows_of(h, peer);
+	struct mesh_flow *use = set;
 
-	for (uint32_t i = 0; i < SWARM_NAT_WAYS; i++) {
+	for (uint32_t i = 0; i < MESH_NAT_WAYS; i++) {
 		if (set[i].host == peer + 1) {
 			use = &set[i];
 			break;
@@ -275,16 +275,16 @@ nat_opens(struct swarm_host *h, uint32_t peer, uint64_t now_ms)
 			use = &set[i];
 	}
 	use->host = peer + 1;
-	use->until_s = (uint32_t)((now_ms + SWARM_NAT_MS) / 1000);
+	use->until_s = (uint32_t)((now_ms + MESH_NAT_MS) / 1000);
 }
 
 /* It lets in who was sent to, and nobody else. */
 static bool
-nat_admits(const struct swarm_host *h, uint32_t peer, uint64_t now_ms)
+nat_admits(const struct mesh_host *h, uint32_t peer, uint64_t now_ms)
 {
-	const struct swarm_flow *set = flows_of(h, peer);
+	const struct mesh_flow *set = flows_of(h, peer);
 
-	for (uint32_t i = 0; i < SWARM_NAT_WAYS; i++)
+	for (uint32_t i = 0; i < MESH_NAT_WAYS; i++)
 		if (set[i].host == peer + 1)
 			return now_ms / 1000 < set[i].until_s;
 	return false;
@@ -301,19 +301,19 @@ ends_with(struct span krpc, const char *end)
 }
 
 bool
-swarm_is_answer(struct span krpc)
+mesh_is_answer(struct span krpc)
 {
 	return ends_with(krpc, "1:y1:re");
 }
 
 bool
-swarm_is_query(struct span krpc)
+mesh_is_query(struct span krpc)
 {
 	return ends_with(krpc, "1:y1:qe");
 }
 
 static void
-chain(struct swarm *s, const struct swarm_packet *p)
+chain(struct mesh *s, const struct mesh_packet *p)
 {
 	uint8_t h[crypto_shorthash_BYTES];
 
@@ -327,7 +327,7 @@ chain(struct swarm *s, const struct swarm_packet *p)
 }
 
 static void
-check_sent(const struct swarm *s, const struct swarm_host *h,
+check_sent(const struct mesh *s, const struct mesh_host *h,
     const struct endpoint *to, struct span data)
 {
 	static struct bencode scratch;
@@ -335,9 +335,9 @@ check_sent(const struct swarm *s, const struct swarm_host *h,
 
 	assert(endpoint_scope(to) == SCOPE_GLOBAL && to->port != 0);
 	assert(!endpoint_eq(to, &h->at) || !h->placed_ms ||
-	       s->wheel.now_ms < h->placed_ms + SWARM_SELF_MS);
+	       s->wheel.now_ms < h->placed_ms + MESH_SELF_MS);
 	assert(data.n > 0 && data.p[0] == 'd' && data.p[data.n - 1] == 'e');
-	if (s->n_packets % SWARM_LOOK != 0)
+	if (s->n_packets % MESH_LOOK != 0)
 		return;
 	assert(krpc_decode(data, &scratch, &m) == ERR_OK && !m.fault);
 	assert(data.n <= 1024 || m.v.p);
@@ -345,33 +345,33 @@ check_sent(const struct swarm *s, const struct swarm_host *h,
 
 /* All that fails to arrive at all is decided here. */
 void
-swarm_send(struct swarm *s, struct swarm_host *h, const struct endpoint *from,
+mesh_send(struct mesh *s, struct mesh_host *h, const struct endpoint *from,
     const struct endpoint *to, struct span data)
 {
-	uint32_t dest = swarm_find(s, to);
+	uint32_t dest = mesh_find(s, to);
 	bool lost = dice_chance(&s->dice, s->cfg.loss);
-	struct swarm_packet *p;
+	struct mesh_packet *p;
 	uint64_t delay_ms;
 
 	h->n_out++;
 	h->bytes_out += data.n;
 	s->n_packets++;
 	s->n_bytes += data.n;
-	if (h->nat && dest != SWARM_NO_HOST)
+	if (h->nat && dest != MESH_NO_HOST)
 		nat_opens(h, dest, s->wheel.now_ms);
-	p = (struct swarm_packet *)malloc(sizeof(*p) + data.n);
+	p = (struct mesh_packet *)malloc(sizeof(*p) + data.n);
 	assert(p);
-	*p = (struct swarm_packet){ .to = dest, .dest = *to };
+	*p = (struct mesh_packet){ .to = dest, .dest = *to };
 	p->from = *from;
-	p->source = endpoint_eq(from, &h->at) ? h->index : swarm_find(s, from);
+	p->source = endpoint_eq(from, &h->at) ? h->index : mesh_find(s, from);
 	p->n = data.n;
 	memcpy(p->data, data.p, data.n);
 	p->item.at_ms = s->wheel.now_ms;
 	chain(s, p);
 	p->item.at_ms = 0;
 	s->n_lost += lost;
-	s->n_nowhere += dest == SWARM_NO_HOST || !s->host[dest].alive;
-	if (lost || dest == SWARM_NO_HOST) {
+	s->n_nowhere += dest == MESH_NO_HOST || !s->host[dest].alive;
+	if (lost || dest == MESH_NO_HOST) {
 		free(p);
 		return;
 	}
@@ -381,7 +381,7 @@ swarm_send(struct swarm *s, struct swarm_host *h, const struct endpoint *from,
 }
 
 static void
-plan_tick(struct swarm *s, struct swarm_host *h)
+plan_tick(struct mesh *s, struct mesh_host *h)
 {
 	uint64_t now_ms = s->wheel.now_ms;
 	uint64_t at_ms = dht_deadline_ms(h->dht);
@@ -398,7 +398,7 @@ plan_tick(struct swarm *s, struct swarm_host *h)
 }
 
 void
-swarm_settle(struct swarm *s, struct swarm_host *h)
+mesh_settle(struct mesh *s, struct mesh_host *h)
 {
 	struct dht_event e;
 	struct dht_send out;
@@ -414,15 +414,15 @@ swarm_settle(struct swarm *s, struct swarm_host *h)
 		check_sent(s, h, &out.to, out.data);
 		if (s->on_sent)
 			s->on_sent(s, h, &out.to, out.data);
-		swarm_send(s, h, &h->at, &out.to, out.data);
+		mesh_send(s, h, &h->at, &out.to, out.data);
 	}
 	plan_tick(s, h);
 }
 
 static void
-deliver(struct swarm *s, const struct swarm_packet *p)
+deliver(struct mesh *s, const struct mesh_packet *p)
 {
-	struct swarm_host *h = &s->host[p->to];
+	struct mesh_host *h = &s->host[p->to];
 	struct span data = span_of(p->data, p->n);
 
 	if (!h->alive)
@@ -437,37 +437,36 @@ deliver(struct swarm *s, const struct swarm_packet *p)
 		s->on_hostile(s, h, p);
 		return;
 	}
-	if (s->cfg.answers && p->source != SWARM_NO_HOST &&
-	    swarm_is_answer(data))
+	if (s->cfg.answers && p->source != MESH_NO_HOST && mesh_is_answer(data))
 		pair_add(&s->answered, pair_key(h->index, p->source));
 	if (s->on_arrived)
 		s->on_arrived(s, h, p);
-	dht_receive(h->dht, &p->from, data, swarm_now(s));
-	swarm_settle(s, h);
+	dht_receive(h->dht, &p->from, data, mesh_now(s));
+	mesh_settle(s, h);
 }
 
 /* The contract of deadlines: a tick moves them, or nobody sleeps. */
 static void
-tick(struct swarm *s, struct swarm_host *h)
+tick(struct mesh *s, struct mesh_host *h)
 {
 	h->n_spins = h->ticked_ms == s->wheel.now_ms ? h->n_spins + 1 : 0;
 	h->ticked_ms = s->wheel.now_ms;
-	assert(h->n_spins < SWARM_SPIN_MAX);
-	dht_tick(h->dht, swarm_now(s));
-	swarm_settle(s, h);
+	assert(h->n_spins < MESH_SPIN_MAX);
+	dht_tick(h->dht, mesh_now(s));
+	mesh_settle(s, h);
 }
 
 void
-swarm_step(struct swarm *s)
+mesh_step(struct mesh *s)
 {
 	struct wheel_item *item;
 
 	while ((item = wheel_take(&s->wheel))) {
 		if (is_packet(s, item)) {
-			deliver(s, (struct swarm_packet *)item);
+			deliver(s, (struct mesh_packet *)item);
 			free(item);
 		} else {
-			tick(s, (struct swarm_host *)item);
+			tick(s, (struct mesh_host *)item);
 		}
 	}
 	wheel_turn(&s->wheel);

@@ -5,30 +5,30 @@
  * seed. Knows no cells and no churn: world.h does.
  *
  * Laws of every datagram of a node: to a public address with a port, not to
- * itself once it knows its address for SWARM_SELF_MS, proper KRPC of an allowed
- * size (one in SWARM_LOOK is decoded).
+ * itself once it knows its address for MESH_SELF_MS, proper KRPC of an allowed
+ * size (one in MESH_LOOK is decoded).
  */
-#ifndef TESTS_SIM_DHT_SWARM_H
-#define TESTS_SIM_DHT_SWARM_H
+#ifndef TESTS_SIM_DHT_MESH_H
+#define TESTS_SIM_DHT_MESH_H
 
 #include "proto/dht/dht.h"
 #include "tests/sim/dht/wheel.h"
 #include "tests/sim/dice.h"
 
 enum {
-	SWARM_NAT_FLOWS = 256, /* a NAT remembers; the oldest of a set goes */
-	SWARM_NAT_WAYS = 4,
-	SWARM_NAT_MS = 120 * 1000, /* an idle mapping */
-	SWARM_DELAY_MIN_MS = 5,    /* host to backbone; a round trip crosses */
-	SWARM_DELAY_MAX_MS = 50,   /* four: 20..200 ms */
-	SWARM_LOOK = 64,
-	SWARM_SELF_MS = 10 * 1000, /* a lookup that began before may go on */
-	SWARM_SPIN_MAX = 1000,     /* ticks of a host in one millisecond */
-	SWARM_NEIGHBOURS = 100,    /* of 1000 hosts: in somebody's /24 */
-	SWARM_NO_HOST = 0x7fffffff,
+	MESH_NAT_FLOWS = 256, /* a NAT remembers; the oldest of a set goes */
+	MESH_NAT_WAYS = 4,
+	MESH_NAT_MS = 120 * 1000, /* an idle mapping */
+	MESH_DELAY_MIN_MS = 5,    /* host to backbone; a round trip crosses */
+	MESH_DELAY_MAX_MS = 50,   /* four: 20..200 ms */
+	MESH_LOOK = 64,
+	MESH_SELF_MS = 10 * 1000, /* a lookup that began before may go on */
+	MESH_SPIN_MAX = 1000,     /* ticks of a host in one millisecond */
+	MESH_NEIGHBOURS = 100,    /* of 1000 hosts: in somebody's /24 */
+	MESH_NO_HOST = 0x7fffffff,
 };
 
-struct swarm_config {
+struct mesh_config {
 	uint64_t seed;
 	uint32_t max_hosts; /* that ever are */
 	uint32_t n_nets;    /* /16s that hosts live in */
@@ -36,12 +36,12 @@ struct swarm_config {
 	bool answers;       /* remember who answered whom */
 };
 
-struct swarm_flow {
+struct mesh_flow {
 	uint32_t host; /* +1; 0: none */
 	uint32_t until_s;
 };
 
-struct swarm_host {
+struct mesh_host {
 	struct wheel_item tick; /* first: an item is its host */
 	uint32_t index;
 	bool alive, nat, pinned; /* pinned: does not churn */
@@ -49,9 +49,9 @@ struct swarm_host {
 	uint8_t delay_ms;
 	uint8_t role; /* of a hostile one, else 0 */
 	struct endpoint at;
-	struct target id;        /* of a hostile one */
-	struct dht *dht;         /* owned; NULL: dead or hostile */
-	struct swarm_flow *flow; /* owned, of a NAT */
+	struct target id;       /* of a hostile one */
+	struct dht *dht;        /* owned; NULL: dead or hostile */
+	struct mesh_flow *flow; /* owned, of a NAT */
 	uint64_t joined_ms, ticked_ms;
 	uint64_t placed_ms; /* since when it knows its address; 0: no */
 	uint32_t n_spins;
@@ -59,10 +59,10 @@ struct swarm_host {
 	void *user; /* of who runs the world: what it is doing; borrowed */
 };
 
-struct swarm_packet {
+struct mesh_packet {
 	struct wheel_item item; /* first */
 	uint32_t to;            /* host */
-	uint32_t source;        /* host at `from`, or SWARM_NO_HOST */
+	uint32_t source;        /* host at `from`, or MESH_NO_HOST */
 	struct endpoint from;   /* as the packet says */
 	struct endpoint dest;
 	size_t n;
@@ -70,58 +70,58 @@ struct swarm_packet {
 };
 
 /* A growing set of pairs, for the law of tables. */
-struct swarm_pairs {
+struct mesh_pairs {
 	uint64_t *key; /* owned; 0: free */
 	size_t n, cap;
 };
 
-struct swarm {
-	struct swarm_config cfg;
+struct mesh {
+	struct mesh_config cfg;
 	struct dice dice; /* of the nodes and the wire */
 	struct wheel wheel;
-	struct swarm_host *host; /* owned, max_hosts */
+	struct mesh_host *host; /* owned, max_hosts */
 	uint32_t n_hosts;
 	uint32_t *map; /* owned: host + 1 by address, open addressing */
 	uint32_t map_mask;
 	uint8_t (*net)[2]; /* owned: the /16s */
-	struct swarm_pairs answered;
+	struct mesh_pairs answered;
 	uint8_t digest[16]; /* of all datagrams sent: a chain */
 	uint64_t n_packets, n_bytes, n_lost, n_nowhere, n_filtered;
 	/* Called for each event of a node, for each datagram at a hostile
 	 * host, each datagram of a node when it is sent, each that arrives at
 	 * one. The last two may be NULL. */
 	void (*on_event)(
-	    struct swarm *s, struct swarm_host *h, const struct dht_event *e);
-	void (*on_hostile)(struct swarm *s, struct swarm_host *h,
-	    const struct swarm_packet *p);
-	void (*on_sent)(struct swarm *s, struct swarm_host *h,
+	    struct mesh *s, struct mesh_host *h, const struct dht_event *e);
+	void (*on_hostile)(
+	    struct mesh *s, struct mesh_host *h, const struct mesh_packet *p);
+	void (*on_sent)(struct mesh *s, struct mesh_host *h,
 	    const struct endpoint *to, struct span data);
-	void (*on_arrived)(struct swarm *s, struct swarm_host *h,
-	    const struct swarm_packet *p);
+	void (*on_arrived)(
+	    struct mesh *s, struct mesh_host *h, const struct mesh_packet *p);
 	void *user; /* borrowed */
 };
 
-struct swarm *swarm_new(const struct swarm_config *cfg);
-void swarm_free(struct swarm *s);
-struct now swarm_now(const struct swarm *s);
+struct mesh *mesh_new(const struct mesh_config *cfg);
+void mesh_free(struct mesh *s);
+struct now mesh_now(const struct mesh *s);
 /* A host at a new address, without a node so far. */
-struct swarm_host *swarm_host_new(struct swarm *s, bool nat);
+struct mesh_host *mesh_host_new(struct mesh *s, bool nat);
 /* The same at an address of the caller's choice, not in use; or NULL. */
-struct swarm_host *
-swarm_host_at(struct swarm *s, const struct endpoint *at, bool nat);
-void swarm_start(struct swarm *s, struct swarm_host *h); /* gets a node */
-void swarm_kill(struct swarm *s, struct swarm_host *h);
-uint32_t swarm_find(const struct swarm *s, const struct endpoint *at);
+struct mesh_host *
+mesh_host_at(struct mesh *s, const struct endpoint *at, bool nat);
+void mesh_start(struct mesh *s, struct mesh_host *h); /* gets a node */
+void mesh_kill(struct mesh *s, struct mesh_host *h);
+uint32_t mesh_find(const struct mesh *s, const struct endpoint *at);
 /* After a call on h->dht: carries out what it wants. */
-void swarm_settle(struct swarm *s, struct swarm_host *h);
+void mesh_settle(struct mesh *s, struct mesh_host *h);
 /* A datagram of `h` that says it is `from`. */
-void swarm_send(struct swarm *s, struct swarm_host *h,
-    const struct endpoint *from, const struct endpoint *to, struct span data);
+void mesh_send(struct mesh *s, struct mesh_host *h, const struct endpoint *from,
+    const struct endpoint *to, struct span data);
 /* Everything of this millisecond, then the next begins. */
-void swarm_step(struct swarm *s);
+void mesh_step(struct mesh *s);
 
-bool swarm_is_answer(struct span krpc); /* y=r, by its end */
-bool swarm_is_query(struct span krpc);
-bool swarm_answered(const struct swarm *s, uint32_t asker, uint32_t by);
+bool mesh_is_answer(struct span krpc); /* y=r, by its end */
+bool mesh_is_query(struct span krpc);
+bool mesh_answered(const struct mesh *s, uint32_t asker, uint32_t by);
 
-#endif /* TESTS_SIM_DHT_SWARM_H */
+#endif /* TESTS_SIM_DHT_MESH_H */
