@@ -52,7 +52,7 @@ dht_new(const struct dht_config *cfg, struct now now)
 	token_init(&d->tokens, cfg->rng, now.mono_ms);
 	guard_init(&d->guard, cfg->loopback, cfg->rng, now.mono_ms);
 	address_init(&d->address, cfg->loopback, now.mono_ms);
-	d->rpc_due_ms = NEVER;
+	d->rpc_due_ms = d->later_due_ms = NEVER;
 	d->own_ms = NEVER; /* until there is somebody to ask */
 	d->fill = TABLE_BUCKETS_MAX;
 	d->check_ms = now.mono_ms + CARE_IDLE_MS;
@@ -175,16 +175,10 @@ dht_may_ask(struct dht *d, const struct endpoint *from)
 
 void
 dht_on_query(struct dht *d, const struct endpoint *from, const struct krpc *m,
-    size_t n_query)
+    struct span datagram)
 {
-	struct krpc_node node = { m->id, *from, m->n };
-
 	assert(m->kind == KRPC_QUERY);
-	serve_query(d, from, m, n_query, d->now_ms);
-	if (!m->has_id || m->read_only || nodeid_eq(&m->id, &d->id))
-		return;
-	if (!table_queried(&d->table, &node, d->now_ms))
-		care_newcomer(d, &node, d->now_ms);
+	serve_query(d, from, m, datagram, d->now_ms);
 }
 
 void
@@ -209,7 +203,7 @@ take_plain(struct dht *d, const struct endpoint *from, struct span datagram)
 	if (m.kind == KRPC_QUERY) {
 		if (!dht_may_ask(d, from))
 			return false;
-		dht_on_query(d, from, &m, datagram.n);
+		dht_on_query(d, from, &m, datagram);
 		return true;
 	}
 	if (!rpc_take(d, from, m.t, &rpc))

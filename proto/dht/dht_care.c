@@ -93,20 +93,25 @@ care_introduce(struct dht *d, const struct endpoint *to, uint64_t now_ms)
 		(void)rpc_send(d, &r, &m, now_ms);
 }
 
-/* Somebody says that there is a node: it counts when it has answered. */
-void
-care_newcomer(struct dht *d, const struct krpc_node *node, uint64_t now_ms)
+bool
+care_wants(const struct dht *d, const struct krpc_node *node, uint64_t now_ms)
 {
 	bool local = endpoint_scope(&node->at) != SCOPE_GLOBAL;
 
 	if (!care_allowed(d, &node->at) || !overlay_honest(d, node) ||
 	    (!d->carrier && care_is_seed(d, &node->at) && !local))
-		return;
+		return false;
 	/* Known under another id: it says itself which one is right. */
-	if (!table_find(&d->table, &node->at) &&
-	    !table_wants(&d->table, node, now_ms))
-		return;
-	if (guard_ping(&d->guard, &node->at, now_ms))
+	return table_find(&d->table, &node->at) ||
+	       table_wants(&d->table, node, now_ms);
+}
+
+/* Somebody says that there is a node: it counts when it has answered. */
+void
+care_newcomer(struct dht *d, const struct krpc_node *node, uint64_t now_ms)
+{
+	if (care_wants(d, node, now_ms) &&
+	    guard_ping(&d->guard, &node->at, now_ms))
 		care_ping(d, &node->at, &node->n, now_ms);
 }
 
@@ -309,6 +314,7 @@ care_tick(struct dht *d, uint64_t now_ms)
 {
 	items_expire(&d->items, now_ms);
 	peers_expire(&d->peers, now_ms);
+	serve_tick(d, now_ms);
 	look_around(d, now_ms);
 	if (now_ms >= d->check_ms)
 		check(d, now_ms);
@@ -323,6 +329,8 @@ care_deadline_ms(const struct dht *d)
 		at_ms = d->own_ms;
 	if (d->items.expire_ms < at_ms)
 		at_ms = d->items.expire_ms;
+	if (d->later_due_ms < at_ms)
+		at_ms = d->later_due_ms;
 	if (d->peers.sweep_ms < at_ms)
 		at_ms = d->peers.sweep_ms;
 	return at_ms;
@@ -456,6 +464,7 @@ care_answered(
 	assert(m->kind != KRPC_QUERY && now_ms >= rpc->sent_ms);
 	learn_rtt(d, now_ms - rpc->sent_ms);
 	guard_proven(&d->guard, &rpc->to, now_ms);
+	serve_proven(d, &rpc->to, now_ms);
 	/* Who refuses our id tells which address it has to fit. [BEP 42] */
 	learn_address(d, rpc, m, now_ms);
 	if (m->kind != KRPC_RESPONSE)

@@ -155,7 +155,7 @@ take_query(struct dht *d, const struct endpoint *from, struct span datagram)
 	if (call.introduction || !m.has_n)
 		m.n = (struct node_key){ { 0 } };
 	d->call = &call;
-	dht_on_query(d, from, &m, datagram.n);
+	dht_on_query(d, from, &m, datagram);
 	d->call = NULL;
 	carrier_call_wipe(&call);
 	return true;

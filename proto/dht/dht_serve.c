@@ -8,13 +8,18 @@
 struct call {
 	const struct endpoint *from;
 	const struct krpc *query;
-	size_t n_query; /* its bytes */
+	struct span datagram; /* the query */
 	uint64_t now_ms;
+	size_t room;  /* bytes that it may draw */
+	size_t spent; /* of these, before the answer */
+	bool waited;  /* in vain, for the asker to be proven */
+	bool kept;    /* until he is */
 };
 
 enum {
 	ANSWER_MAX = 1024, /* bytes, unless there is a value in it */
 	PEERS_FEW = 8,     /* that many peers are worth more than nodes */
+	PING_BYTES = 64,   /* of a ping, at most */
 };
 
 /* An answer with what it borrows. */
@@ -231,7 +236,9 @@ write_answer(struct dht *d, struct answer *a, struct writer *w)
 static bool
 reduce(struct answer *a)
 {
-	if (a->n_peers > PEERS_FEW)
+	if (a->m.port)
+		a->m.port = 0; /* it is in `ip` too */
+	else if (a->n_peers > PEERS_FEW)
 		a->n_peers -= (a->n_peers + 7) / 8;
 	else if (a->n_nodes > 0)
 		a->n_nodes--;
@@ -280,45 +287,173 @@ seal_answer(struct dht *d, struct answer *a, struct writer *w)
 	return overlay_answer(d, w);
 }
 
-/* The same for a plain one. */
+/* ---- whose address may be forged ---- */
+
 static bool
-fit_plain(
-    struct dht *d, const struct call *c, struct answer *a, struct writer *w)
+has_load(const struct answer *a)
+{
+	return a->m.v.p || a->n_peers > 0 || a->m.samples.n > 0;
+}
+
+/* Asks whether the asker is there, unless that is done already. */
+static bool
+ping_back(struct dht *d, struct call *c)
+{
+	if (rpc_pending(d, c->from))
+		return true;
+	if (!guard_upload(&d->guard, c->from, PING_BYTES, c->now_ms))
+		return false;
+	care_ping(d, c->from, &c->query->n, c->now_ms);
+	c->spent = PING_BYTES;
+	return rpc_pending(d, c->from);
+}
+
+/* A free place, or that of the query which waits for longest: it counts as
+ * lost. */
+static struct later *
+later_place(struct dht *d)
+{
+	struct later *first = d->later;
+
+	for (unsigned i = 0; i < LATER_MAX; i++) {
+		if (d->later[i].n == 0)
+			return &d->later[i];
+		if (d->later[i].due_ms < first->due_ms)
+			first = &d->later[i];
+	}
+	d->stats.n_dropped++;
+	return first;
+}
+
+/* Keeps the query until its asker is proven; false: answer it now. */
+static bool
+keep_for_later(struct dht *d, struct call *c)
+{
+	struct later *l;
+
+	if (c->waited || c->query->read_only || c->datagram.n > LATER_BYTES ||
+	    !ping_back(d, c))
+		return false;
+	l = later_place(d);
+	l->from = *c->from;
+	l->n = (uint16_t)c->datagram.n;
+	l->spent = (uint16_t)c->spent;
+	l->due_ms = c->now_ms + LATER_MS;
+	memcpy(l->data, c->datagram.p, c->datagram.n);
+	c->kept = true;
+	if (l->due_ms < d->later_due_ms)
+		d->later_due_ms = l->due_ms;
+	return true;
+}
+
+/* Brings the answer to a plain query to what it may draw. False: nothing goes,
+ * or not yet. */
+static bool
+fit_plain(struct dht *d, struct call *c, struct answer *a, struct writer *w)
 {
 	if (!fit(d, a, w, a->m.v.p ? KRPC_SIZE_MAX : ANSWER_MAX))
 		return false;
-	if (guard_excess(&d->guard, c->from, c->n_query, w->n, c->now_ms))
+	if (w->n <= c->room - c->spent)
 		return true;
+	if (has_load(a) && keep_for_later(d, c))
+		return false;
 	leave_out_value(a);
-	return fit(d, a, w, GUARD_FACTOR * c->n_query);
+	return c->spent < c->room && out_begin(d, w) &&
+	       fit(d, a, w, c->room - c->spent);
 }
 
-void
-serve_query(struct dht *d, const struct endpoint *from, const struct krpc *m,
-    size_t n_query, uint64_t now_ms)
+static void
+answer_call(struct dht *d, struct call *c)
 {
-	struct call c = { from, m, n_query, now_ms };
+	const struct krpc *m = c->query;
 	struct answer a = { .m = { .kind = KRPC_RESPONSE, .t = m->t } };
 	struct writer w;
 
-	assert(m->kind == KRPC_QUERY);
 	a.m.has_id = true;
 	a.m.id = d->id;
 	a.m.has_ip = true;
-	a.m.ip = *from;
+	a.m.ip = *c->from;
 	if (!d->call)
-		a.m.port = from->port;
+		a.m.port = c->from->port;
 	else if (d->call->introduction)
 		a.m.has_n = true;
 	dht_key(d, &a.m.n);
 	if (m->fault)
 		answer_error(&a, KRPC_PROTOCOL, m->fault);
 	else
-		fill_answer(d, &c, &a);
+		fill_answer(d, c, &a);
 	if (out_begin(d, &w) &&
-	    (d->call ? seal_answer(d, &a, &w) : fit_plain(d, &c, &a, &w)) &&
-	    guard_upload(&d->guard, from, w.n, now_ms))
-		out_commit(d, &w, from);
-	else
+	    (d->call ? seal_answer(d, &a, &w) : fit_plain(d, c, &a, &w)) &&
+	    guard_upload(&d->guard, c->from, w.n, c->now_ms))
+		out_commit(d, &w, c->from);
+	else if (!c->kept)
 		d->stats.n_dropped++;
+}
+
+void
+serve_query(struct dht *d, const struct endpoint *from, const struct krpc *m,
+    struct span datagram, uint64_t now_ms)
+{
+	struct call c = { from, m, datagram, now_ms, 0, 0, false, false };
+	struct krpc_node node = { m->id, *from, m->n };
+	bool wanted = false;
+
+	assert(m->kind == KRPC_QUERY);
+	if (m->has_id && !m->read_only && !nodeid_eq(&m->id, &d->id))
+		wanted = !table_queried(&d->table, &node, now_ms) &&
+		         care_wants(d, &node, now_ms);
+	/* The ping that follows is out of what this query may draw. */
+	c.spent = wanted ? PING_BYTES : 0;
+	c.room = guard_room(&d->guard, from, datagram.n, now_ms);
+	if (c.spent >= c.room) {
+		d->stats.n_dropped++;
+		return;
+	}
+	answer_call(d, &c);
+	if (wanted)
+		care_newcomer(d, &node, now_ms);
+}
+
+/* Once more, as if it had come just now. */
+static void
+serve_later(struct dht *d, struct later *l, uint64_t now_ms)
+{
+	struct later kept = *l;
+	struct span datagram = span_of(kept.data, kept.n);
+	struct krpc m;
+	struct call c = { &kept.from, &m, datagram, now_ms, 0, kept.spent, true,
+		false };
+
+	assert(kept.n > 0 && kept.n <= LATER_BYTES);
+	l->n = 0;
+	c.room = guard_room(&d->guard, c.from, kept.n, now_ms);
+	if (krpc_decode(datagram, &d->scratch, &m) || c.spent >= c.room)
+		return;
+	answer_call(d, &c);
+}
+
+void
+serve_proven(struct dht *d, const struct endpoint *at, uint64_t now_ms)
+{
+	for (unsigned i = 0; i < LATER_MAX && d->later_due_ms < NEVER; i++)
+		if (d->later[i].n > 0 && endpoint_eq(&d->later[i].from, at))
+			serve_later(d, &d->later[i], now_ms);
+}
+
+void
+serve_tick(struct dht *d, uint64_t now_ms)
+{
+	uint64_t next_ms = NEVER;
+
+	if (now_ms < d->later_due_ms)
+		return;
+	for (unsigned i = 0; i < LATER_MAX; i++) {
+		struct later *l = &d->later[i];
+
+		if (l->n > 0 && l->due_ms <= now_ms)
+			serve_later(d, l, now_ms);
+		if (l->n > 0 && l->due_ms < next_ms)
+			next_ms = l->due_ms;
+	}
+	d->later_due_ms = next_ms;
 }

@@ -35,9 +35,12 @@ enum {
 	CARE_IDLE_MS = 60 * 1000,
 	OWN_FIRST_MS = 100, /* first pause between lookups of our own id */
 	OWN_LAST_MS = 10 * 60 * 1000,
-	OWN_ROUNDS = 6,   /* that also fill buckets, in a small network */
-	TABLE_SMALL = 64, /* nodes; below that the network may be small */
-	WIDE_NODES = 32,  /* nodes; below that a get asks more than eight */
+	OWN_ROUNDS = 6,    /* that also fill buckets, in a small network */
+	TABLE_SMALL = 64,  /* nodes; below that the network may be small */
+	WIDE_NODES = 32,   /* nodes; below that a get asks more than eight */
+	LATER_MAX = 32,    /* queries kept until their asker is proven */
+	LATER_BYTES = 192, /* of one; more is answered at once, as it fits */
+	LATER_MS = 1000,   /* for the asker's answer to our ping */
 };
 
 _Static_assert((RPC_MAX & (RPC_MAX - 1)) == 0 && RPC_MAX % RPC_MIN == 0,
@@ -109,6 +112,16 @@ struct found {
 	struct endpoint peer[KRPC_PEERS_MAX];
 };
 
+/* A query whose answer is too large for an address that may be forged. It
+ * waits for the ping that proves it. [SPEC §8.5] */
+struct later {
+	struct endpoint from;
+	uint16_t n;     /* bytes; 0: a free place */
+	uint16_t spent; /* bytes that it has drawn already */
+	uint64_t due_ms;
+	uint8_t data[LATER_BYTES];
+};
+
 struct out {
 	struct endpoint to;
 	uint16_t n;
@@ -143,6 +156,8 @@ struct dht {
 	uint32_t serial;
 	unsigned n_ops; /* of kind other than NONE */
 	struct found found;
+	struct later later[LATER_MAX];
+	uint64_t later_due_ms; /* not later than the first due_ms */
 
 	struct seed seed[SEEDS_MAX];
 	unsigned n_seeds;
@@ -203,9 +218,9 @@ form_of(const struct dht *d)
 
 /* May this address ask us anything now? Counts it. */
 bool dht_may_ask(struct dht *d, const struct endpoint *from);
-/* A query that may be answered, in a datagram of n_query bytes. */
+/* A query that may be answered, in that datagram. */
 void dht_on_query(struct dht *d, const struct endpoint *from,
-    const struct krpc *m, size_t n_query);
+    const struct krpc *m, struct span datagram);
 void dht_on_answer(struct dht *d, const struct rpc *rpc, const struct krpc *m);
 
 /* ---- dht_overlay.c ---- */
@@ -226,8 +241,13 @@ overlay_take(struct dht *d, const struct endpoint *from, struct span datagram);
 
 /* ---- dht_serve.c ---- */
 
+/* m is what datagram says, once it is open. */
 void serve_query(struct dht *d, const struct endpoint *from,
-    const struct krpc *m, size_t n_query, uint64_t now_ms);
+    const struct krpc *m, struct span datagram, uint64_t now_ms);
+/* `at` is proven: it gets what it waits for. */
+void serve_proven(struct dht *d, const struct endpoint *at, uint64_t now_ms);
+/* Who has not answered in time gets what fits. */
+void serve_tick(struct dht *d, uint64_t now_ms);
 
 /* ---- dht_op.c ---- */
 
@@ -258,7 +278,10 @@ void care_ping(struct dht *d, const struct endpoint *to,
     const struct node_key *n, uint64_t now_ms);
 /* Asks for the N of who is there, under the key of the day. */
 void care_introduce(struct dht *d, const struct endpoint *to, uint64_t now_ms);
-/* Somebody queried us whom we do not know. */
+/* Is a node that we hear of worth a ping? */
+bool
+care_wants(const struct dht *d, const struct krpc_node *node, uint64_t now_ms);
+/* Pings it if so. */
 void
 care_newcomer(struct dht *d, const struct krpc_node *node, uint64_t now_ms);
 /* Any answer at all to a query of ours. */

@@ -1,4 +1,4 @@
-/* Token buckets: per source, for all answers, for excess, for pings. */
+/* Token buckets per source, for all answers and for pings; who is proven. */
 #include "proto/dht/guard.h"
 
 #include <assert.h>
@@ -6,6 +6,7 @@
 #include <string.h>
 
 _Static_assert(GUARD_SOURCES % GUARD_WAYS == 0, "sets are whole");
+_Static_assert(GUARD_PROVEN % GUARD_WAYS == 0, "sets are whole");
 
 static void
 bucket_fill(struct guard_bucket *b, uint64_t rate_per_s, uint64_t burst,
@@ -109,11 +110,10 @@ source_of(struct guard *g, const struct endpoint *at, uint64_t now_ms)
 	oldest->local = is_local(g, at);
 	oldest->seen_ms = now_ms;
 	oldest->queries.at_ms = now_ms;
-	oldest->excess.at_ms = oldest->asks.at_ms = now_ms;
+	oldest->asks.at_ms = now_ms;
 	oldest->asks.milli = UINT64_C(1000) * GUARD_ASKS_BURST;
 	oldest->queries.milli =
 	    UINT64_C(1000) * GUARD_BURST * (oldest->local ? GUARD_LOCAL : 1);
-	oldest->excess.milli = UINT64_C(1000) * GUARD_EXCESS_BURST;
 	return oldest;
 }
 
@@ -143,31 +143,67 @@ guard_query(struct guard *g, const struct endpoint *from, uint64_t now_ms)
 	return false;
 }
 
+/* An address of IPv4; of IPv6 its /64, which is one subscriber's. */
+static uint64_t
+address_hash(const struct guard *g, const struct endpoint *at)
+{
+	size_t n = endpoint_family(at) == FAMILY_V4 ? 16 : 8;
+	uint8_t hash[crypto_shorthash_BYTES];
+	uint64_t ret;
+
+	_Static_assert(sizeof(ret) == sizeof(hash), "a hash is 64 bits");
+	(void)crypto_shorthash(hash, at->addr, n, g->secret);
+	memcpy(&ret, hash, sizeof(ret));
+	return ret;
+}
+
+static size_t
+set_of(uint64_t hash)
+{
+	return hash % (GUARD_PROVEN / GUARD_WAYS) * GUARD_WAYS;
+}
+
 void
 guard_proven(struct guard *g, const struct endpoint *from, uint64_t now_ms)
 {
-	source_of(g, from, now_ms)->proven_ms = now_ms + GUARD_PROVEN_MS;
+	uint64_t hash = address_hash(g, from);
+	struct guard_address *set = &g->proven[set_of(hash)];
+	struct guard_address *oldest = set;
+
+	for (size_t i = 0; i < GUARD_WAYS; i++) {
+		if (set[i].hash == hash) {
+			oldest = &set[i];
+			break;
+		}
+		if (set[i].until_ms < oldest->until_ms)
+			oldest = &set[i];
+	}
+	assert(oldest < g->proven + GUARD_PROVEN);
+	oldest->hash = hash;
+	oldest->until_ms = now_ms + GUARD_PROVEN_MS;
 }
 
 bool
-guard_is_proven(struct guard *g, const struct endpoint *from, uint64_t now_ms)
+guard_is_proven(
+    const struct guard *g, const struct endpoint *at, uint64_t now_ms)
 {
-	const struct guard_source *s = source_of(g, from, now_ms);
+	uint64_t hash = address_hash(g, at);
+	const struct guard_address *set = &g->proven[set_of(hash)];
 
-	return s->local || now_ms < s->proven_ms;
+	for (size_t i = 0; i < GUARD_WAYS; i++)
+		if (set[i].hash == hash && now_ms < set[i].until_ms)
+			return true;
+	return is_local(g, at);
 }
 
-bool
-guard_excess(struct guard *g, const struct endpoint *to, size_t n_query,
-    size_t n, uint64_t now_ms)
+size_t
+guard_room(const struct guard *g, const struct endpoint *to, size_t n_query,
+    uint64_t now_ms)
 {
-	struct guard_source *s = source_of(g, to, now_ms);
-
-	assert(n_query > 0 && n > 0);
-	if (s->local || now_ms < s->proven_ms || n <= GUARD_FACTOR * n_query)
-		return true;
-	bucket_fill(&s->excess, GUARD_EXCESS, GUARD_EXCESS_BURST, now_ms);
-	return bucket_take(&s->excess, n - GUARD_FACTOR * n_query);
+	assert(n_query > 0 && n_query <= SIZE_MAX / GUARD_FACTOR);
+	if (guard_is_proven(g, to, now_ms))
+		return SIZE_MAX;
+	return GUARD_FACTOR * n_query;
 }
 
 bool

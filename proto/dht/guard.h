@@ -1,6 +1,19 @@
 /*
  * How much we do for whom: queries per source, bytes sent in total, and
- * bytes sent to addresses that may be forged. [SPEC §8]
+ * bytes sent to addresses that may be forged. [SPEC §8.5]
+ *
+ * An address is proven when something from there shows that our packets
+ * arrive: an answer to a query of ours (32 random bits of t), or a token.
+ * To any other address a query draws at most three times its own bytes, a
+ * ping of ours included, so nobody gains by writing another's address into
+ * his packets. Readers of libtorrent never return a token, and a get of 95
+ * bytes asks for a value that takes 970: were it simply left out, the rest of
+ * the network could not read what we store. So whoever asks for more than
+ * his packet pays for is pinged first, and gets all of it as soon as he
+ * answers: one round trip later, once in two hours. A read-only asker answers
+ * no ping by definition [BEP 43]; he gets what fits, nodes without the value,
+ * and has seven other holders to turn to. A budget of free bytes per source,
+ * the other way, is what a reflector spends at every node of the network.
  */
 #ifndef PROTO_DHT_GUARD_H
 #define PROTO_DHT_GUARD_H
@@ -18,12 +31,9 @@ enum {
 	GUARD_BLOCK_MS = 5 * 60 * 1000, /* not heard that long */
 	GUARD_UPLOAD = 8000,            /* bytes/s of answers, to all */
 	GUARD_UPLOAD_BURST = 3 * GUARD_UPLOAD,
-	/* An answer may be three times the query, as in QUIC. What exceeds
-	 * that comes out of these, until the address proved that it reads. */
-	GUARD_FACTOR = 3,
-	GUARD_EXCESS = 400,        /* bytes/s to one source */
-	GUARD_EXCESS_BURST = 8000, /* eight large values */
-	GUARD_PROVEN_MS = 15 * 60 * 1000,
+	GUARD_FACTOR = 3,   /* bytes for a byte of one not proven, as in QUIC */
+	GUARD_PROVEN = 512, /* addresses remembered; the oldest one goes */
+	GUARD_PROVEN_MS = 2 * 60 * 60 * 1000, /* since it last was */
 	GUARD_ASKS = 2, /* queries/s of ours to one network; libtorrent is */
 	GUARD_ASKS_BURST = 25, /* deaf for 5 min to 50 in 10 s */
 	GUARD_PINGS = 4,       /* pings/s at addresses we only heard of */
@@ -42,8 +52,12 @@ struct guard_source {
 	uint64_t seen_ms;
 	uint64_t over_ms; /* since when it exceeds the rate; 0: it does not */
 	uint64_t blocked_ms; /* until then */
-	uint64_t proven_ms;  /* until then it is known to read answers */
-	struct guard_bucket queries, excess, asks;
+	struct guard_bucket queries, asks;
+};
+
+struct guard_address {
+	uint64_t hash;     /* of the address, or of the /64 */
+	uint64_t until_ms; /* it is proven; 0: nobody is here */
 };
 
 struct guard {
@@ -51,14 +65,12 @@ struct guard {
 	bool loopback;      /* loopback addresses are peers */
 	struct guard_bucket upload, pings;
 	struct guard_source source[GUARD_SOURCES];
+	struct guard_address proven[GUARD_PROVEN];
 };
 
 /* Takes one out of a bucket that is filled by rate_per_s up to burst. */
 bool guard_take(struct guard_bucket *b, uint64_t rate_per_s, uint64_t burst,
     uint64_t now_ms);
-/* Has it shown lately that it gets our packets? */
-bool
-guard_is_proven(struct guard *g, const struct endpoint *from, uint64_t now_ms);
 void guard_init(
     struct guard *g, bool loopback, const struct rng *rng, uint64_t now_ms);
 /* May this query be looked at? Counts it. */
@@ -66,10 +78,11 @@ bool guard_query(struct guard *g, const struct endpoint *from, uint64_t now_ms);
 /* The address has shown that it gets our packets. */
 void
 guard_proven(struct guard *g, const struct endpoint *from, uint64_t now_ms);
-/* May an answer of n bytes to a query of n_query go as it is? Charges what it
- * exceeds; false: send at most GUARD_FACTOR times the query. */
-bool guard_excess(struct guard *g, const struct endpoint *to, size_t n_query,
-    size_t n, uint64_t now_ms);
+bool guard_is_proven(
+    const struct guard *g, const struct endpoint *at, uint64_t now_ms);
+/* How many bytes a query of n_query may draw; SIZE_MAX for a proven address. */
+size_t guard_room(const struct guard *g, const struct endpoint *to,
+    size_t n_query, uint64_t now_ms);
 /* May n bytes of an answer go out at all? Charges them. */
 bool guard_upload(
     struct guard *g, const struct endpoint *to, size_t n, uint64_t now_ms);

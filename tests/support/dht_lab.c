@@ -175,6 +175,17 @@ lab_sent_to(const struct endpoint *at)
 	return LAB_SENT_MAX;
 }
 
+size_t
+lab_n_to(const struct endpoint *at)
+{
+	size_t n = 0;
+
+	assert_true(lab.n_sent <= LAB_SENT_MAX);
+	for (size_t i = 0; i < lab.n_sent; i++)
+		n += endpoint_eq(&lab.sent[i].to, at);
+	return n;
+}
+
 int64_t
 lab_put_code(const struct endpoint *from, struct krpc *m, bool good_token)
 {

@@ -51,6 +51,8 @@ void lab_reply(size_t i, const struct krpc_node *node, struct krpc *m);
 void lab_meet(struct krpc_node *nodes, unsigned n);
 /* Which sent query went to `at`; LAB_SENT_MAX: none. */
 size_t lab_sent_to(const struct endpoint *at);
+/* How many datagrams went there. */
+size_t lab_n_to(const struct endpoint *at);
 /* The code that a put of m draws; 0 if it was stored. */
 int64_t
 lab_put_code(const struct endpoint *from, struct krpc *m, bool good_token);

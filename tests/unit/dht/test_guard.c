@@ -106,22 +106,53 @@ all_answers_together_stay_under_the_cap(void **state)
 }
 
 static void
-excess_is_bounded_until_the_address_is_proven(void **state)
+three_bytes_for_one_until_the_address_is_proven(void **state)
 {
 	struct endpoint to = test_addr(1, 2, 3, 4);
-	uint64_t sent = 0;
+	struct endpoint beside = test_addr(1, 2, 3, 5);
+	struct endpoint v6 = { .addr = { 0x2a, 1 }, .port = 7 };
 
 	(void)state;
 	begin(false);
-	assert_true(guard_excess(&g, &to, 100, 300, 0)); /* three times */
-	for (unsigned i = 0; i < 100; i++)
-		if (guard_excess(&g, &to, 100, 1300, 0))
-			sent += 1000;
-	assert_int_equal(sent, GUARD_EXCESS_BURST);
-	assert_true(guard_excess(&g, &to, 100, 300, 0));
-	guard_proven(&g, &to, 0);
-	assert_true(guard_excess(&g, &to, 100, 1300, 0));
-	assert_true(guard_excess(&g, &to, 100, 1300, GUARD_PROVEN_MS - 1));
+	assert_int_equal(guard_room(&g, &to, 100, 0), 300);
+	guard_proven(&g, &to, 1000);
+	to.port++; /* of the same machine */
+	assert_true(guard_room(&g, &to, 100, 1000) == SIZE_MAX);
+	assert_int_equal(guard_room(&g, &beside, 100, 1000), 300);
+	assert_true(
+	    guard_room(&g, &to, 100, 999 + GUARD_PROVEN_MS) == SIZE_MAX);
+	assert_int_equal(guard_room(&g, &to, 100, 1000 + GUARD_PROVEN_MS), 300);
+	guard_proven(&g, &v6, 0);
+	v6.addr[15] = 9; /* of the same subscriber */
+	assert_true(guard_room(&g, &v6, 10, 0) == SIZE_MAX);
+	v6.addr[7] = 9;
+	assert_int_equal(guard_room(&g, &v6, 10, 0), 30);
+	/* On loopback, where it counts, nobody is somebody else. */
+	to = test_addr(127, 0, 0, 1);
+	assert_int_equal(guard_room(&g, &to, 100, 0), 300);
+	begin(true);
+	assert_true(guard_room(&g, &to, 100, 0) == SIZE_MAX);
+}
+
+static void
+of_many_proven_addresses_the_oldest_are_forgotten(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	begin(false);
+	for (unsigned i = 0; i < 10 * GUARD_PROVEN; i++) {
+		struct endpoint at = test_addr(20 + i / 250, i % 250, 1, 1);
+
+		guard_proven(&g, &at, i);
+		assert_true(guard_room(&g, &at, 1, i) == SIZE_MAX);
+	}
+	for (unsigned i = 0; i < 10 * GUARD_PROVEN; i++) {
+		struct endpoint at = test_addr(20 + i / 250, i % 250, 1, 1);
+
+		n += guard_room(&g, &at, 1, i) == SIZE_MAX;
+	}
+	assert_in_range(n, GUARD_PROVEN / 2, GUARD_PROVEN);
 }
 
 static void
@@ -179,7 +210,10 @@ main(void)
 		cmocka_unit_test(
 		    loopback_is_generous_only_where_it_counts_as_peers),
 		cmocka_unit_test(all_answers_together_stay_under_the_cap),
-		cmocka_unit_test(excess_is_bounded_until_the_address_is_proven),
+		cmocka_unit_test(
+		    three_bytes_for_one_until_the_address_is_proven),
+		cmocka_unit_test(
+		    of_many_proven_addresses_the_oldest_are_forgotten),
 		cmocka_unit_test(pings_and_questions_of_ours_are_paced),
 		cmocka_unit_test(many_sources_only_push_out_the_silent),
 		cmocka_unit_test(time_that_stands_or_jumps_does_no_harm),

@@ -397,6 +397,106 @@ test_hostile_37_a_flood_of_forged_queries(void **state)
 	assert_true(lab.bytes_sent < 30 * GUARD_RATE * 400);
 }
 
+enum { VICTIMS = 200 };
+
+/* What was sent to whom since the last call. */
+static void
+tally(uint64_t out[VICTIMS])
+{
+	assert_true(lab.n_sent <= LAB_SENT_MAX);
+	for (size_t i = 0; i < lab.n_sent; i++) {
+		struct span addr = endpoint_addr(&lab.sent[i].to);
+
+		if (addr.p[0] == 100)
+			out[addr.p[1]] += lab.sent[i].n;
+	}
+	lab_clear();
+}
+
+/* A query of any kind for what is stored here; some ask for other families,
+ * are read-only, or have a fault. */
+static struct krpc
+any_query(const struct krpc *put)
+{
+	uint32_t dice = rng_u32(&lab.rng.rng);
+	struct krpc m =
+	    lab_query((enum krpc_method)(1 + dice % (KRPC_METHODS - 1)));
+
+	nodeid_random(&lab.rng.rng, &m.id);
+	if (m.method == KRPC_PUT) {
+		m = *put;
+		m.t = span_str("t");
+		m.id = put->target;
+	}
+	if (m.method == KRPC_GET)
+		items_target(put, &m.target);
+	m.t = span_of(m.t.p, 1 + (dice >> 8) % m.t.n);
+	m.token = span_str("87654321");
+	m.port = 1;
+	m.read_only = (dice >> 16) % 8 == 0;
+	m.has_id = (dice >> 20) % 8 != 0;
+	m.has_want = (dice >> 24) % 4 == 0;
+	m.want[FAMILY_V4] = m.want[FAMILY_V6] = true;
+	return m;
+}
+
+static void
+test_hostile_37_a_reflector_gains_nothing(void **state)
+{
+	uint64_t in[VICTIMS] = { 0 }, out[VICTIMS] = { 0 };
+	static uint8_t buf[TEST_BUF];
+	struct krpc_node nodes[32];
+	struct endpoint at;
+	struct krpc m, put;
+	static char text[996];
+	struct dht_item item;
+	double worst = 0;
+
+	(void)state;
+	lab_meet(nodes, 32);
+	memset(text, 'x', sizeof(text) - 1);
+	test_item(1, span_str(""), span_str(text), 5, &item);
+	put = test_put(&item);
+	assert_int_equal(
+	    items_put(&lab.d->items, &put, &nodes[0].at, lab.now.mono_ms), 0);
+	m = lab_query(KRPC_GET_PEERS);
+	for (unsigned i = 0; i < 300; i++) {
+		struct target hash = { { (uint8_t)i } };
+
+		at = test_addr(30 + i / 250, i % 250, 1, 1);
+		assert_int_equal(peers_put(&lab.d->peers, &m.target, &at, false,
+		                     lab.now.mono_ms),
+		    0);
+		if (i < 100)
+			assert_int_equal(peers_put(&lab.d->peers, &hash, &at,
+			                     false, lab.now.mono_ms),
+			    0);
+	}
+	/* Slowly enough that no other budget ends it before. */
+	for (unsigned i = 0; i < test_rounds(4000); i++) {
+		unsigned victim = i % VICTIMS;
+		struct span query;
+
+		at = test_addr(100, victim, 1, 1);
+		m = any_query(&put);
+		query = test_encode(&m, buf);
+		in[victim] += query.n;
+		lab_inject(&at, query);
+		tally(out);
+		lab_pass(100);
+		tally(out);
+		assert_true(out[victim] <= 3 * in[victim]);
+	}
+	lab_pass(10000);
+	tally(out);
+	for (unsigned v = 0; v < VICTIMS; v++) {
+		assert_true(out[v] > 0 && out[v] <= 3 * in[v]);
+		if ((double)out[v] / (double)in[v] > worst)
+			worst = (double)out[v] / (double)in[v];
+	}
+	print_message("37: %.2f bytes out for one in, at worst\n", worst);
+}
+
 static void
 test_hostile_38_answers_nobody_asked_for(void **state)
 {
@@ -544,6 +644,7 @@ main(void)
 		TEST(test_hostile_35_node_lists_that_lie),
 		TEST(test_hostile_36_a_thousand_sybils_round_one_target),
 		TEST(test_hostile_37_a_flood_of_forged_queries),
+		TEST(test_hostile_37_a_reflector_gains_nothing),
 		TEST(test_hostile_38_answers_nobody_asked_for),
 		TEST(test_hostile_39_errors_of_strange_shape),
 		TEST(random_and_nearly_good_datagrams_draw_only_krpc),

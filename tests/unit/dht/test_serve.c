@@ -56,7 +56,8 @@ peers_are_kept_with_a_token_and_named(void **state)
 	(void)lab_sent(0);
 	assert_int_equal(lab.got.kind, KRPC_RESPONSE);
 	assert_int_equal(lab.got.token.n, TOKEN_SIZE);
-	assert_int_equal(lab.got.nodes[FAMILY_V4].n, 8 * 26);
+	/* As many nodes as three times the query hold. */
+	assert_int_equal(lab.got.nodes[FAMILY_V4].n, 7 * 26);
 	assert_true(lab.got.has_ip && endpoint_eq(&lab.got.ip, &node.at));
 	assert_null(lab.got.values.p);
 	memcpy(token, lab.got.token.p, sizeof(token));
@@ -145,6 +146,131 @@ infohashes_are_sampled(void **state)
 	assert_int_equal(lab.got.interval, PEERS_SAMPLE_MS / 1000);
 }
 
+/* Stores the largest value that travels; returns its target. */
+static struct target
+store_large(const struct endpoint *from)
+{
+	static char text[996];
+	struct dht_item item;
+	struct target target;
+	struct krpc m;
+
+	memset(text, 'x', sizeof(text) - 1);
+	test_item(1, span_str(""), span_str(text), 5, &item);
+	m = test_put(&item);
+	assert_int_equal(
+	    items_put(&lab.d->items, &m, from, lab.now.mono_ms), KRPC_OK);
+	items_target(&m, &target);
+	return target;
+}
+
+static void
+a_stranger_gets_a_large_value_when_he_answers_a_ping(void **state)
+{
+	struct krpc_node nodes[8], reader = lab_peer(50);
+	struct krpc m = lab_query(KRPC_GET), pong = { .kind = KRPC_RESPONSE };
+
+	(void)state;
+	lab_meet(nodes, 8);
+	m.target = store_large(&nodes[0].at);
+	lab_krpc(&reader.at, &m);
+	assert_int_equal(lab.n_sent, 1);
+	assert_int_equal(lab_sent(0)->method, KRPC_PING);
+	lab_reply(0, &reader, &pong);
+	assert_int_equal(lab.n_sent, 2);
+	(void)lab_sent(1);
+	assert_true(endpoint_eq(&lab.sent[1].to, &reader.at));
+	assert_true(span_eq(lab.got.t, m.t));
+	assert_int_equal(lab.got.v.n, 999);
+	assert_int_equal(lab.got.nodes[FAMILY_V4].n, 8 * 26);
+	/* From then on at once. */
+	lab_clear();
+	lab_krpc(&reader.at, &m);
+	assert_int_equal(lab_sent(0)->v.n, 999);
+	lab_clear();
+	lab_pass(5000);
+	for (size_t i = 0; i < lab.n_sent; i++) /* and only once */
+		assert_null(lab_sent(i)->v.p);
+}
+
+static void
+a_stranger_who_does_not_answer_gets_what_he_paid_for(void **state)
+{
+	struct krpc_node nodes[8], reader = lab_peer(50);
+	struct krpc m = lab_query(KRPC_GET);
+	static uint8_t buf[TEST_BUF];
+	size_t n_ping;
+
+	(void)state;
+	lab_meet(nodes, 8);
+	m.target = store_large(&nodes[0].at);
+	m.read_only = true; /* no ping would be answered */
+	lab_krpc(&reader.at, &m);
+	assert_int_equal(lab.n_sent, 1);
+	assert_null(lab_sent(0)->v.p);
+	assert_int_equal(lab.got.token.n, TOKEN_SIZE);
+	assert_in_range(lab.got.nodes[FAMILY_V4].n, 7 * 26, 8 * 26);
+	lab_clear();
+	m.read_only = false;
+	lab_krpc(&reader.at, &m);
+	assert_int_equal(lab.n_sent, 1);
+	n_ping = lab.sent[0].n;
+	lab_pass(LATER_MS - 1);
+	assert_int_equal(lab_n_to(&reader.at), 1);
+	lab_clear();
+	lab_pass(1);
+	(void)lab_sent(lab_sent_to(&reader.at));
+	assert_null(lab.got.v.p);
+	assert_int_equal(lab.got.token.n, TOKEN_SIZE);
+	assert_true(lab.sent[lab_sent_to(&reader.at)].n + n_ping <=
+	            GUARD_FACTOR * test_encode(&m, buf).n);
+	lab_pass(5000);
+	assert_int_equal(lab_n_to(&reader.at), 1);
+}
+
+static void
+who_returns_a_token_is_proven(void **state)
+{
+	struct krpc_node nodes[8];
+	struct endpoint reader = lab_peer(50).at;
+	struct krpc m = lab_query(KRPC_GET), put;
+	struct dht_item item;
+
+	(void)state;
+	lab_meet(nodes, 8);
+	m.target = store_large(&nodes[0].at);
+	test_item(2, span_str(""), span_str("mine"), 1, &item);
+	put = test_put(&item);
+	assert_int_equal(lab_put_code(&reader, &put, true), 0);
+	lab_clear();
+	lab_krpc(&reader, &m);
+	assert_int_equal(lab_sent(0)->v.n, 999);
+}
+
+static void
+waiting_readers_are_bounded_and_the_first_one_goes(void **state)
+{
+	struct krpc_node nodes[8];
+	struct krpc m = lab_query(KRPC_GET);
+	struct krpc pong = { .kind = KRPC_RESPONSE };
+	struct krpc_node reader[LATER_MAX + 1];
+
+	(void)state;
+	lab_meet(nodes, 8);
+	m.target = store_large(&nodes[0].at);
+	lab_clear();
+	for (unsigned i = 0; i <= LATER_MAX; i++) {
+		reader[i] = lab_peer(50 + i);
+		lab_krpc(&reader[i].at, &m);
+		assert_int_equal(lab.n_sent, i + 1);
+	}
+	lab_reply(0, &reader[0], &pong);
+	assert_int_equal(lab.n_sent, LATER_MAX + 1);
+	lab_reply(1, &reader[1], &pong);
+	assert_int_equal(lab.n_sent, LATER_MAX + 2);
+	assert_int_equal(lab_sent(LATER_MAX + 1)->v.n, 999);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
 
 int
@@ -156,6 +282,10 @@ main(void)
 		TEST(peers_are_kept_with_a_token_and_named),
 		TEST(many_peers_are_named_as_far_as_they_fit),
 		TEST(infohashes_are_sampled),
+		TEST(a_stranger_gets_a_large_value_when_he_answers_a_ping),
+		TEST(a_stranger_who_does_not_answer_gets_what_he_paid_for),
+		TEST(who_returns_a_token_is_proven),
+		TEST(waiting_readers_are_bounded_and_the_first_one_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
