@@ -1,5 +1,6 @@
 #include "tests/support/store_world.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,4 +91,33 @@ store_world_message(unsigned from, unsigned n, const char *text)
 	m.m.text = span_str(text);
 	m.state_ms = STORE_WORLD_MS + n + 1;
 	return m;
+}
+
+void
+store_world_add(struct store *s, unsigned n, const char *record)
+{
+	struct change c = { .kind = CHANGE_CONTACT, .has_contact = true };
+	bool is_new = false;
+
+	c.contact = store_world_contact(n);
+	c.contact_state = CONTACT_WAITING;
+	c.id_pk.b[0] = (uint8_t)n;
+	memcpy(c.id_pk.b + 8, "IDENTITY-OF-SOMEBODY", 20);
+	c.record = span_str(record);
+	if (store_contact_put(s, &c, STORE_WORLD_MS + n, &is_new) || !is_new)
+		die("a contact");
+}
+
+bool
+store_rows_take(void *ctx, const struct store_message *m)
+{
+	struct store_rows *r = ctx;
+	size_t n = m->m.text.n < sizeof(r->text) - 1 ? m->m.text.n
+	                                             : sizeof(r->text) - 1;
+
+	assert(r->count < sizeof(r->n) / sizeof(r->n[0]));
+	r->n[r->count++] = (unsigned)m->m.seq;
+	memset(r->text, 0, sizeof(r->text));
+	memcpy(r->text, m->m.text.p, n);
+	return r->count != r->stop_at;
 }

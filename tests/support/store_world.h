@@ -26,5 +26,16 @@ struct contact_id store_world_contact(unsigned n);
 /* Received from contact `from`; its id and seq are n. */
 struct store_message
 store_world_message(unsigned from, unsigned n, const char *text);
+/* Stores contact n, under a key that can be looked for in the file. */
+void store_world_add(struct store *s, unsigned n, const char *record);
+
+/* Rows as they come: their numbers, until there are stop_at. */
+struct store_rows {
+	unsigned n[64];
+	size_t count, stop_at;
+	char text[64]; /* of the last message, cut */
+};
+/* For the walks over messages; ctx is a struct store_rows. */
+bool store_rows_take(void *ctx, const struct store_message *m);
 
 #endif /* TESTS_SUPPORT_STORE_WORLD_H */

@@ -13,63 +13,10 @@
 
 static const uint64_t t0 = STORE_WORLD_MS;
 
-static void
-id_of(uint8_t id[16], unsigned n)
-{
-	store_world_id(id, n);
-}
-
-static struct contact_id
-contact(unsigned n)
-{
-	return store_world_contact(n);
-}
-
-static struct store_message
-message(unsigned from, unsigned n, const char *text)
-{
-	return store_world_message(from, n, text);
-}
-
-static void
-add_contact(struct store *s, unsigned n, const char *record)
-{
-	struct change c = { .kind = CHANGE_CONTACT, .has_contact = true };
-	bool is_new = false;
-
-	c.contact = contact(n);
-	c.contact_state = CONTACT_WAITING;
-	c.id_pk.b[0] = (uint8_t)n;
-	memcpy(c.id_pk.b + 8, "IDENTITY-OF-SOMEBODY", 20);
-	c.record = span_str(record);
-	assert_int_equal(store_contact_put(s, &c, t0 + n, &is_new), ERR_OK);
-	assert_true(is_new);
-}
-
-/* ---- collecting rows ---- */
-
-struct rows {
-	unsigned n[64];
-	size_t count, stop_at;
-	char text[64];
-};
-
-static bool
-take_message(void *ctx, const struct store_message *m)
-{
-	struct rows *r = ctx;
-
-	r->n[r->count++] = (unsigned)m->m.seq;
-	memset(r->text, 0, sizeof(r->text));
-	memcpy(
-	    r->text, m->m.text.p, m->m.text.n < 63 ? m->m.text.n : (size_t)63);
-	return r->count != r->stop_at;
-}
-
 static bool
 take_contact(void *ctx, const struct store_contact *c)
 {
-	struct rows *r = ctx;
+	struct store_rows *r = ctx;
 
 	r->n[r->count++] = (unsigned)(c->id.b[0] << 8 | c->id.b[1]);
 	return r->count != r->stop_at;
@@ -81,7 +28,7 @@ static void
 a_message_comes_back_as_it_was_after_a_restart(void **state)
 {
 	struct store_world *w = *state;
-	struct store_message m = message(1, 7, "hello");
+	struct store_message m = store_world_message(1, 7, "hello");
 	struct store_message got;
 
 	m.m.flags = MESSAGE_FLAG_CLOCK;
@@ -107,11 +54,11 @@ static void
 the_first_message_of_an_id_is_kept(void **state)
 {
 	struct store_world *w = *state;
-	struct store_message m = message(1, 7, "first");
-	struct store_message again = message(1, 7, "first");
-	struct store_message other = message(1, 7, "other text");
-	struct store_message seq = message(1, 7, "first");
-	struct store_message elsewhere = message(2, 7, "first");
+	struct store_message m = store_world_message(1, 7, "first");
+	struct store_message again = store_world_message(1, 7, "first");
+	struct store_message other = store_world_message(1, 7, "other text");
+	struct store_message seq = store_world_message(1, 7, "first");
+	struct store_message elsewhere = store_world_message(2, 7, "first");
 	struct store_message got;
 
 	seq.m.seq = 8;
@@ -132,7 +79,7 @@ text_is_stored_as_bytes(void **state)
 {
 	static const char text[] = "a\0b\x1b[31m\xe2\x80\xae\xff\xfe";
 	struct store_world *w = *state;
-	struct store_message m = message(1, 1, "");
+	struct store_message m = store_world_message(1, 1, "");
 	struct store_message got;
 
 	m.m.text = span_of(text, sizeof(text));
@@ -146,7 +93,7 @@ static void
 the_longest_text_fits(void **state)
 {
 	struct store_world *w = *state;
-	struct store_message m = message(1, 1, "");
+	struct store_message m = store_world_message(1, 1, "");
 	struct store_message got;
 	char *text = malloc(NODE_TEXT_MAX);
 
@@ -162,33 +109,37 @@ static void
 history_pages_without_gap_or_overlap(void **state)
 {
 	struct store_world *w = *state;
-	struct store_history h = { .contact = contact(1), .limit = 4 };
-	struct rows all = { .count = 0 };
+	struct store_history h = { .contact = store_world_contact(1),
+		.limit = 4 };
+	struct store_rows all = { .count = 0 };
 	struct store_message got;
 	struct message_id id;
 
 	for (unsigned n = 1; n <= 10; n++) {
-		struct store_message m = message(1, n, "x");
-		struct store_message noise = message(2, 100 + n, "y");
+		struct store_message m = store_world_message(1, n, "x");
+		struct store_message noise =
+		    store_world_message(2, 100 + n, "y");
 
 		assert_int_equal(store_message_add(w->s, &m), ERR_OK);
 		assert_int_equal(store_message_add(w->s, &noise), ERR_OK);
 	}
 	for (unsigned left = 10; left > 0;) {
-		struct rows r = { .count = 0 };
+		struct store_rows r = { .count = 0 };
 
 		assert_int_equal(
-		    store_history(w->s, &h, take_message, &r), ERR_OK);
+		    store_history(w->s, &h, store_rows_take, &r), ERR_OK);
 		for (size_t i = 0; i < r.count; i++)
 			assert_int_equal(r.n[i], left--);
-		id_of(id.b, r.n[r.count - 1]);
+		store_world_id(id.b, r.n[r.count - 1]);
 		assert_int_equal(
 		    store_message_get(w->s, &h.contact, &id, &got), ERR_OK);
 		h.before = got.row;
 	}
-	h = (struct store_history){ .contact = contact(1), .limit = 50 };
+	h = (struct store_history){ .contact = store_world_contact(1),
+		.limit = 50 };
 	h.after = got.row; /* the oldest one */
-	assert_int_equal(store_history(w->s, &h, take_message, &all), ERR_OK);
+	assert_int_equal(
+	    store_history(w->s, &h, store_rows_take, &all), ERR_OK);
 	assert_int_equal(all.count, 9);
 	assert_int_equal(all.n[0], 2);
 	assert_int_equal(all.n[8], 10);
@@ -198,11 +149,11 @@ static void
 final_states_stay(void **state)
 {
 	struct store_world *w = *state;
-	struct store_message m = message(1, 1, "mine");
+	struct store_message m = store_world_message(1, 1, "mine");
 	struct store_message got;
 	struct message_id none;
 
-	id_of(none.b, 99);
+	store_world_id(none.b, 99);
 	m.m.state = MESSAGE_QUEUED;
 	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
 	assert_int_equal(store_message_move(w->s, &m.m.contact, &m.m.id,
@@ -226,16 +177,17 @@ static void
 the_outbox_holds_what_is_not_delivered_in_order_of_seq(void **state)
 {
 	struct store_world *w = *state;
-	struct rows r = { .count = 0 };
+	struct store_rows r = { .count = 0 };
 	static const unsigned order[] = { 3, 1, 2, 4 };
 
 	for (size_t i = 0; i < 4; i++) {
-		struct store_message m = message(1, order[i], "mine");
+		struct store_message m =
+		    store_world_message(1, order[i], "mine");
 
 		m.m.state = order[i] == 4 ? MESSAGE_DELIVERED : MESSAGE_QUEUED;
 		assert_int_equal(store_message_add(w->s, &m), ERR_OK);
 	}
-	assert_int_equal(store_outbox(w->s, take_message, &r), ERR_OK);
+	assert_int_equal(store_outbox(w->s, store_rows_take, &r), ERR_OK);
 	assert_int_equal(r.count, 3);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(r.n[i], i + 1);
@@ -251,8 +203,8 @@ a_contact_keeps_its_name_when_its_record_changes(void **state)
 	struct store_contact got;
 	bool is_new = true;
 
-	add_contact(w->s, 1, "record one");
-	c.contact = contact(1);
+	store_world_add(w->s, 1, "record one");
+	c.contact = store_world_contact(1);
 	assert_int_equal(
 	    store_contact_rename(w->s, &c.contact, span_str("Bob")), ERR_OK);
 	c.contact_state = CONTACT_READY;
@@ -275,15 +227,15 @@ static void
 unread_counts_what_came_after_the_last_read(void **state)
 {
 	struct store_world *w = *state;
-	struct contact_id c = contact(1);
+	struct contact_id c = store_world_contact(1);
 	struct store_counts counts;
 	int64_t third = 0;
 	uint64_t unread = 99;
 
-	add_contact(w->s, 1, "r");
+	store_world_add(w->s, 1, "r");
 	for (unsigned n = 1; n <= 5; n++) {
-		struct store_message m = message(1, n, "x");
-		struct store_message mine = message(1, 50 + n, "y");
+		struct store_message m = store_world_message(1, n, "x");
+		struct store_message mine = store_world_message(1, 50 + n, "y");
 
 		mine.m.state = MESSAGE_QUEUED;
 		assert_int_equal(store_message_add(w->s, &m), ERR_OK);
@@ -310,14 +262,14 @@ conversations_page_by_newest_message(void **state)
 	struct store_world *w = *state;
 	struct store_conv_query q = { .limit = 2 };
 	struct store_place next;
-	struct rows r = { .count = 0 };
+	struct store_rows r = { .count = 0 };
 	static const unsigned want[] = { 3, 1, 2, 5, 4 };
 
 	for (unsigned n = 1; n <= 5; n++)
-		add_contact(w->s, n, "r");
+		store_world_add(w->s, n, "r");
 	for (unsigned i = 0; i < 3; i++) { /* 2 oldest, then 1, then 3 */
-		struct store_message m =
-		    message((const unsigned[]){ 2, 1, 3 }[i], 10 + i, "x");
+		struct store_message m = store_world_message(
+		    (const unsigned[]){ 2, 1, 3 }[i], 10 + i, "x");
 
 		assert_int_equal(store_message_add(w->s, &m), ERR_OK);
 	}
@@ -342,10 +294,10 @@ contacts_page_by_age(void **state)
 {
 	struct store_world *w = *state;
 	struct store_place at = { .set = false };
-	struct rows r = { .count = 0 };
+	struct store_rows r = { .count = 0 };
 
 	for (unsigned n = 1; n <= 7; n++)
-		add_contact(w->s, 8 - n, "r");
+		store_world_add(w->s, 8 - n, "r");
 	do
 		assert_int_equal(
 		    store_contacts(w->s, at, 3, take_contact, &r, &at), ERR_OK);
@@ -359,12 +311,12 @@ static void
 a_removed_contact_leaves_what_was_asked_for(void **state)
 {
 	struct store_world *w = *state;
-	struct contact_id c = contact(1);
-	struct store_message m = message(1, 1, "theirs");
-	struct store_message mine = message(1, 2, "mine");
+	struct contact_id c = store_world_contact(1);
+	struct store_message m = store_world_message(1, 1, "theirs");
+	struct store_message mine = store_world_message(1, 2, "mine");
 	struct store_message got;
 
-	add_contact(w->s, 1, "r");
+	store_world_add(w->s, 1, "r");
 	mine.m.state = MESSAGE_QUEUED;
 	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
 	assert_int_equal(store_message_add(w->s, &mine), ERR_OK);
@@ -372,7 +324,7 @@ a_removed_contact_leaves_what_was_asked_for(void **state)
 	assert_int_equal(store_message_get(w->s, &c, &mine.m.id, &got), ERR_OK);
 	assert_int_equal(got.m.state, MESSAGE_FAILED);
 	assert_int_equal(store_contact_remove(w->s, &c, false), ERR_NOT_FOUND);
-	add_contact(w->s, 1, "r");
+	store_world_add(w->s, 1, "r");
 	assert_int_equal(store_contact_remove(w->s, &c, true), ERR_OK);
 	assert_int_equal(
 	    store_message_get(w->s, &c, &m.m.id, &got), ERR_NOT_FOUND);
@@ -388,7 +340,7 @@ a_used_invitation_forgets_its_secret(void **state)
 	struct store_invite got;
 	bool is_new = false;
 
-	id_of(c.invite.b, 4);
+	store_world_id(c.invite.b, 4);
 	c.expires_s = 1795000600;
 	c.record = span_str("SECRET-OF-INVITATION");
 	assert_int_equal(store_invite_put(w->s, &c, t0, &is_new), ERR_OK);
@@ -401,7 +353,7 @@ a_used_invitation_forgets_its_secret(void **state)
 	assert_int_equal(got.state, STORE_INVITE_LIVE);
 	assert_int_equal(got.expires_ms, 1795000600000);
 	c.has_contact = true;
-	c.contact = contact(3);
+	c.contact = store_world_contact(3);
 	assert_int_equal(store_invite_gone(w->s, &c, t0 + 1), ERR_OK);
 	assert_int_equal(store_invite_get(w->s, &c.invite, &got), ERR_OK);
 	assert_int_equal(got.state, STORE_INVITE_USED);

@@ -20,57 +20,6 @@
 
 static const uint64_t t0 = STORE_WORLD_MS;
 
-static void
-id_of(uint8_t id[16], unsigned n)
-{
-	store_world_id(id, n);
-}
-
-static struct contact_id
-contact(unsigned n)
-{
-	return store_world_contact(n);
-}
-
-static struct store_message
-message(unsigned from, unsigned n, const char *text)
-{
-	return store_world_message(from, n, text);
-}
-
-static void
-add_contact(struct store *s, unsigned n, const char *record)
-{
-	struct change c = { .kind = CHANGE_CONTACT, .has_contact = true };
-	bool is_new = false;
-
-	c.contact = contact(n);
-	c.contact_state = CONTACT_WAITING;
-	c.id_pk.b[0] = (uint8_t)n;
-	memcpy(c.id_pk.b + 8, "IDENTITY-OF-SOMEBODY", 20);
-	c.record = span_str(record);
-	assert_int_equal(store_contact_put(s, &c, t0 + n, &is_new), ERR_OK);
-	assert_true(is_new);
-}
-
-struct rows {
-	unsigned n[64];
-	size_t count, stop_at;
-	char text[64];
-};
-
-static bool
-take_message(void *ctx, const struct store_message *m)
-{
-	struct rows *r = ctx;
-
-	r->n[r->count++] = (unsigned)m->m.seq;
-	memset(r->text, 0, sizeof(r->text));
-	memcpy(
-	    r->text, m->m.text.p, m->m.text.n < 63 ? m->m.text.n : (size_t)63);
-	return r->count != r->stop_at;
-}
-
 static bool
 count_event(void *ctx, const struct event_row *e)
 {
@@ -103,13 +52,13 @@ nothing_personal_is_on_the_disk_in_the_clear(void **state)
 		"IDENTITY-OF-SOMEBODY", "RECORD-OF-CONTACT", "SELF-RECORD",
 		"CLIENT-ID-1", "EVENT-BODY", "LABEL-OF-IT", "INVITE-RECORD" };
 	struct store_world *w = *state;
-	struct store_message m = message(1, 1, "MY-SECRET-TEXT");
+	struct store_message m = store_world_message(1, 1, "MY-SECRET-TEXT");
 	struct event_row e = { .ts_ms = t0, .type = EVENT_MESSAGE_NEW };
 	struct change i = { .kind = CHANGE_INVITE };
 	uint8_t digest[32] = { 0 };
 	bool is_new;
 
-	add_contact(w->s, 1, "RECORD-OF-CONTACT");
+	store_world_add(w->s, 1, "RECORD-OF-CONTACT");
 	memcpy(m.client_id, "CLIENT-ID-1", 12);
 	e.body = span_str("{\"text\":\"EVENT-BODY\"}");
 	i.record = span_str("INVITE-RECORD");
@@ -166,20 +115,21 @@ a_tampered_row_is_left_out_and_the_others_are_readable(void **state)
 		"UPDATE message SET id = zeroblob(16) WHERE seq = 3",
 	};
 	struct store_world *w = *state;
-	struct store_history h = { .contact = contact(1), .limit = 50 };
+	struct store_history h = { .contact = store_world_contact(1),
+		.limit = 50 };
 
 	for (unsigned n = 1; n <= 5; n++) {
-		struct store_message m = message(1, n, "text");
+		struct store_message m = store_world_message(1, n, "text");
 
 		assert_int_equal(store_message_add(w->s, &m), ERR_OK);
 	}
 	assert_int_equal(store_commit(w->s), ERR_OK);
 	for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
-		struct rows r = { .count = 0 };
+		struct store_rows r = { .count = 0 };
 
 		tamper(w, edits[i]);
 		assert_int_equal(
-		    store_history(w->s, &h, take_message, &r), ERR_OK);
+		    store_history(w->s, &h, store_rows_take, &r), ERR_OK);
 		assert_int_equal(r.count, 4);
 		assert_int_equal(store_tampered(w->s), 1);
 	}
@@ -258,8 +208,8 @@ static void
 what_is_not_committed_is_not_there(void **state)
 {
 	struct store_world *w = *state;
-	struct store_message a = message(1, 1, "a");
-	struct store_message b = message(1, 2, "b");
+	struct store_message a = store_world_message(1, 1, "a");
+	struct store_message b = store_world_message(1, 2, "b");
 	struct store_message got;
 	struct event_row e = { .ts_ms = t0, .type = EVENT_MESSAGE_NEW };
 	struct events_log log;
@@ -291,7 +241,7 @@ write_until_killed(const char *dir, unsigned from, int fd)
 	struct store *s = store_world_open(dir);
 
 	for (unsigned n = from;; n++) {
-		struct store_message m = message(1, n, "torture");
+		struct store_message m = store_world_message(1, n, "torture");
 		struct event_row e = { .ts_ms = t0, .type = EVENT_MESSAGE_NEW };
 
 		e.body = span_str("{}");
@@ -348,14 +298,14 @@ kill_nine_loses_nothing_that_was_acknowledged(void **state)
 		for (unsigned k = 1; k <= acked; k++) {
 			struct message_id id;
 
-			id_of(id.b, k);
+			store_world_id(id.b, k);
 			assert_int_equal(
 			    store_message_get(w->s, NULL, &id, &got), ERR_OK);
 		}
 		for (unsigned k = acked + 1;; k++) { /* durable, not told */
 			struct message_id id;
 
-			id_of(id.b, k);
+			store_world_id(id.b, k);
 			if (store_message_get(w->s, NULL, &id, &got))
 				break;
 			acked = k;
@@ -437,7 +387,8 @@ a_full_disk_undoes_the_turn_and_recovers(void **state)
 	}
 	(void)fclose(f);
 	for (;; n++) {
-		struct store_message m = message(1, n, "until it is full");
+		struct store_message m =
+		    store_world_message(1, n, "until it is full");
 
 		assert_true(n < 100000);
 		if (store_message_add(s, &m) || store_commit(s))
@@ -447,16 +398,17 @@ a_full_disk_undoes_the_turn_and_recovers(void **state)
 	assert_int_equal(store_error(s), API_STORAGE_FULL);
 	store_rollback(s);
 	assert_int_not_equal(store_probe(s), ERR_OK);
-	id_of(id.b, n);
+	store_world_id(id.b, n);
 	assert_int_equal(store_message_get(s, NULL, &id, &got), ERR_NOT_FOUND);
 	assert_int_equal(unlink(tempdir_file(&small, "filler")), 0);
 	assert_int_equal(store_probe(s), ERR_OK);
 	for (unsigned k = 1; k <= committed; k++) {
-		id_of(id.b, k);
+		store_world_id(id.b, k);
 		assert_int_equal(store_message_get(s, NULL, &id, &got), ERR_OK);
 	}
 	{
-		struct store_message m = message(1, n, "room again");
+		struct store_message m =
+		    store_world_message(1, n, "room again");
 
 		assert_int_equal(store_message_add(s, &m), ERR_OK);
 		assert_int_equal(store_commit(s), ERR_OK);
@@ -471,7 +423,8 @@ static unsigned
 write_until_full(struct store *s, unsigned from)
 {
 	for (unsigned n = from;; n++) {
-		struct store_message m = message(1, n, "until it is full");
+		struct store_message m =
+		    store_world_message(1, n, "until it is full");
 
 		assert_true(n < 100000);
 		if (store_message_add(s, &m) || store_commit(s)) {
@@ -584,7 +537,8 @@ inserting_is_fast(void **state)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &a);
 	for (unsigned n = 1; n <= N; n++) {
-		struct store_message m = message(1 + n % 50, n, "how are you?");
+		struct store_message m =
+		    store_world_message(1 + n % 50, n, "how are you?");
 
 		randombytes_buf(m.m.id.b, 16);
 		assert_int_equal(store_message_add(w->s, &m), ERR_OK);
