@@ -181,7 +181,7 @@ def fill(d, bob, count):
 
 
 def slow_reader(d, bob):
-    count = 100000 if LONG else 10000
+    count = 60000 if LONG else 10000  # an outbox holds 65536
     with d.rpc() as stuck:
         stuck.send("events.subscribe", {"since": "oldest",
                                         "ephemeral": False}, "sub")
