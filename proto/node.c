@@ -11,18 +11,6 @@
 
 /* ---- life ---- */
 
-static bool
-new_dht(struct node *n, const struct node_config *cfg, enum family f)
-{
-	struct dht_config c = { .family = f, .rng = &n->rng };
-
-	if (!cfg->family[f])
-		return true;
-	c.loopback = cfg->loopback;
-	n->dht[f] = dht_new(&c, n->now);
-	return n->dht[f] != NULL;
-}
-
 struct node *
 node_new(const struct node_config *cfg, struct now now)
 {
@@ -40,8 +28,7 @@ node_new(const struct node_config *cfg, struct now now)
 	map_init(&n->by_pk, sizeof(struct id_pk), &n->rng);
 	n->links = links_new(&n->rng, now);
 	n->scratch = malloc(RECORD_HEAD + RECORD_MAX);
-	if (n->links == NULL || n->scratch == NULL ||
-	    !new_dht(n, cfg, FAMILY_V4) || !new_dht(n, cfg, FAMILY_V6)) {
+	if (n->links == NULL || n->scratch == NULL || !nets_new(n, cfg)) {
 		node_free(n);
 		return NULL;
 	}
@@ -61,8 +48,7 @@ node_free(struct node *n)
 	map_clear(&n->by_pk);
 	heap_clear(&n->timers);
 	links_free(n->links);
-	for (int f = 0; f < FAMILY_COUNT; f++)
-		dht_free(n->dht[f]);
+	nets_free(n);
 	effects_clear(n);
 	free(n->scratch);
 	sodium_memzero(n, sizeof(*n));
@@ -144,32 +130,7 @@ node_load_outbox(struct node *n, const struct node_message *m, struct now now)
 	return ERR_OK;
 }
 
-void
-node_load_dht(struct node *n, const struct node_saved *nodes, size_t count,
-    struct now now)
-{
-	n->now = now;
-	for (size_t i = 0; i < count; i++) {
-		struct dht *d = n->dht[endpoint_family(&nodes[i].at)];
-
-		if (d != NULL)
-			dht_candidate(d, &nodes[i].at, now);
-	}
-	n->unsettled = true;
-}
-
 /* ---- network ---- */
-
-void
-node_bootstrap(struct node *n, const struct endpoint *to, struct now now)
-{
-	struct dht *d = n->dht[endpoint_family(to)];
-
-	n->now = now;
-	if (d != NULL)
-		dht_bootstrap(d, to, now);
-	n->unsettled = true;
-}
 
 void
 node_set_local(
@@ -193,39 +154,12 @@ void
 node_receive(struct node *n, const struct endpoint *from, struct span datagram,
     struct now now)
 {
-	struct dht *d = n->dht[endpoint_family(from)];
-
 	n->now = now;
 	n->udp_in++;
 	n->udp_bytes_in += datagram.n;
-	if (datagram.n >= 2 && datagram.p[0] == 'd' &&
-	    datagram.p[datagram.n - 1] == 'e') {
-		if (d != NULL)
-			dht_receive(d, from, datagram, now);
-	} else {
+	if (!nets_receive(n, from, datagram))
 		links_receive(n->links, from, datagram, now);
-	}
 	n->unsettled = true;
-}
-
-static void
-save_dht(struct node *n)
-{
-	struct change c = { .kind = CHANGE_DHT };
-	struct dht_node node[NODE_SAVED_NODES_MAX];
-	size_t count = 0;
-
-	for (int f = 0; f < FAMILY_COUNT; f++)
-		if (n->dht[f] != NULL)
-			count += dht_nodes(n->dht[f], node + count,
-			    NODE_SAVED_NODES_MAX - count);
-	for (size_t i = 0; i < count; i++)
-		n->saved[i] = (struct node_saved){ node[i].at, node[i].n };
-	if (count == 0)
-		return; /* an empty table is no better than the saved one */
-	c.nodes = n->saved;
-	c.n_nodes = count;
-	effect_change(n, &c);
 }
 
 void
@@ -235,7 +169,7 @@ node_stop(struct node *n, struct now now)
 	for (size_t i = 0; i < n->peers_cap; i++)
 		if (n->peers[i] != NULL && n->peers[i]->online)
 			links_remove_peer(n->links, n->peers[i]->slot, now);
-	save_dht(n);
+	nets_save(n);
 	n->unsettled = true;
 }
 
@@ -274,15 +208,13 @@ node_tick(struct node *n, struct now now)
 {
 	n->now = now;
 	watch_clock(n);
-	for (int f = 0; f < FAMILY_COUNT; f++)
-		if (n->dht[f] != NULL &&
-		    dht_deadline_ms(n->dht[f]) <= now.mono_ms)
-			dht_tick(n->dht[f], now);
+	nets_tick(n);
+	discovery_tick(n);
 	if (links_deadline_ms(n->links) <= now.mono_ms)
 		links_tick(n->links, now);
 	if (n->save_dht_ms <= now.mono_ms) {
 		n->save_dht_ms = now.mono_ms + NODE_SAVE_DHT_MS;
-		save_dht(n);
+		nets_save(n);
 	}
 	if (n->refresh_ms <= now.mono_ms) {
 		n->refresh_ms = now.mono_ms + NODE_REFRESH_MS;
@@ -305,9 +237,8 @@ node_deadline_ms(const struct node *n)
 
 	if (n->unsettled)
 		return n->now.mono_ms;
-	for (int f = 0; f < FAMILY_COUNT; f++)
-		if (n->dht[f] != NULL)
-			at = min_ms(at, dht_deadline_ms(n->dht[f]));
+	at = min_ms(at, nets_deadline_ms(n));
+	at = min_ms(at, discovery_deadline_ms(n));
 	at = min_ms(at, links_deadline_ms(n->links));
 	return min_ms(at, meet_deadline_ms(n));
 }
@@ -342,26 +273,6 @@ settle_links(struct node *n)
 	return any;
 }
 
-static bool
-settle_dht(struct node *n, enum family f)
-{
-	struct dht_event e;
-	struct dht_send s;
-	bool any = false;
-
-	if (n->dht[f] == NULL)
-		return false;
-	while (dht_next_event(n->dht[f], &e)) {
-		any = true;
-		meet_on_dht(n, f, &e);
-	}
-	while (dht_next_send(n->dht[f], &s)) {
-		any = true;
-		effect_send(n, &s.to, s.data);
-	}
-	return any;
-}
-
 /*
  * Until nothing more comes out: what is written in one round leaves the links
  * in the next.
@@ -376,8 +287,7 @@ node_settle(struct node *n)
 	for (int i = 0; more && i < NODE_SETTLE_ROUNDS; i++) {
 		more = i == 0;
 		more |= settle_links(n);
-		more |= settle_dht(n, FAMILY_V4);
-		more |= settle_dht(n, FAMILY_V6);
+		more |= nets_settle(n);
 		if (!more)
 			break;
 		meet_run(n);
@@ -394,30 +304,6 @@ node_failed(const struct node *n)
 }
 
 /* ---- looking ---- */
-
-static void
-dht_stats_of(const struct node *n, enum family f, struct node_stats *ret)
-{
-	struct node_dht_stats *to = &ret->dht[f];
-	struct dht_stats s;
-
-	if (n->dht[f] == NULL)
-		return;
-	dht_get_stats(n->dht[f], &s);
-	*to = (struct node_dht_stats){
-		.on = true,
-		.nodes = s.nodes,
-		.nodes_good = s.nodes_good,
-		.buckets = s.buckets,
-		.items = s.items,
-		.ops = s.ops,
-		.rtt_ms = s.rtt_ms,
-		.network_size = s.network_size,
-		.has_address = n->has_address[f],
-		.address = n->address[f],
-	};
-	ret->udp_dropped += s.n_dropped;
-}
 
 void
 node_get_stats(const struct node *n, struct node_stats *ret)
@@ -439,8 +325,7 @@ node_get_stats(const struct node *n, struct node_stats *ret)
 	ret->udp_out = n->udp_out;
 	ret->udp_bytes_in = n->udp_bytes_in;
 	ret->udp_bytes_out = n->udp_bytes_out;
-	dht_stats_of(n, FAMILY_V4, ret);
-	dht_stats_of(n, FAMILY_V6, ret);
+	nets_stats(n, ret);
 }
 
 bool

@@ -30,12 +30,25 @@ enum {
 	NODE_LOCAL_MAX = 8,
 	NODE_INVITE_TTL_MAX_S = 90 * 86400,
 	NODE_INVITE_TEXT_SIZE = 320, /* invitation text with NUL */
+	/* MIXED: with an overlay that large cells are written to it alone. */
+	NODE_OVERLAY_ALONE = 50,
+};
+
+/* Which DHTs are taken part in. [SPEC §8.4] */
+enum node_policy {
+	NODE_MAINLINE = 0, /* the public one alone */
+	NODE_MIXED,        /* both; cells as NODE_OVERLAY_ALONE says */
+	NODE_OVERLAY,      /* the encrypted one alone: no plain packet */
 };
 
 struct node_config {
 	const struct rng *rng;     /* borrowed for life */
 	bool family[FAMILY_COUNT]; /* which sockets there are */
 	bool loopback; /* loopback peers count (listening on loopback) */
+	enum node_policy policy;
+	/* Announce the overlay node on Mainline, and tell N to who asks: others
+	 * find it, and a crawler its address. */
+	bool overlay_announce;
 };
 
 struct node;
@@ -68,7 +81,16 @@ void node_stop(struct node *n, struct now now);
 
 /* ---- network ---- */
 
+/* A configured node of either carrier. OVERLAY: it is asked for its N, or has
+ * this one. */
 void node_bootstrap(struct node *n, const struct endpoint *to, struct now now);
+void node_bootstrap_key(struct node *n, const struct endpoint *to,
+    const struct node_key *key, struct now now);
+/* A router of the public DHT: Mainline only. */
+void node_bootstrap_public(
+    struct node *n, const struct endpoint *to, struct now now);
+/* Our N of the overlay, new in every life; zero: we take no part in it. */
+void node_key(const struct node *n, enum family f, struct node_key *ret);
 /* Own addresses of all sockets (port included). Replaces the list. */
 void node_set_local(
     struct node *n, const struct endpoint *local, size_t count, struct now now);
@@ -250,7 +272,7 @@ struct node_stats {
 		uint64_t rtt_ms, network_size;
 		bool has_address; /* ours, seen from outside */
 		struct endpoint address;
-	} dht[FAMILY_COUNT];
+	} dht[FAMILY_COUNT], overlay[FAMILY_COUNT];
 };
 void node_get_stats(const struct node *n, struct node_stats *ret);
 bool node_id(const struct node *n, struct id_pk *ret); /* false: none yet */

@@ -126,6 +126,8 @@ self_to_links(struct node *n)
 	}
 	l.has_reach_prev = s->reach_prev_until_s != 0;
 	l.reach_prev = s->reach_prev;
+	node_key(n, FAMILY_V4, &l.node[FAMILY_V4]);
+	node_key(n, FAMILY_V6, &l.node[FAMILY_V6]);
 	links_set_self(n->links, &l);
 	sodium_memzero(&l, sizeof(l));
 }
@@ -248,6 +250,7 @@ on_up(struct node *n, struct peer *p, const struct link_out *out)
 		effect_event(n, NODE_CONTACT_READY, p, NULL, ERR_OK);
 	}
 	effect_event(n, NODE_ONLINE, p, &out->endpoint, ERR_OK);
+	nets_met(n, &out->endpoint, h->node);
 	if (h->time_ms > n->now.wall_ms + day_ms ||
 	    n->now.wall_ms > h->time_ms + day_ms)
 		effect_event(n, NODE_CLOCK, p, NULL, ERR_OK);

@@ -98,21 +98,54 @@ enum op_kind { OP_NONE = 0, OP_LOOK, OP_PUBLISH, OP_SERVE };
 struct op {
 	enum op_kind kind;
 	uint32_t serial; /* high half of its name */
-	enum family family;
-	uint32_t slot; /* of the contact, or of the invitation (OP_SERVE) */
-	uint8_t step;  /* LOOK: see next_look */
+	unsigned net;    /* of node.dht */
+	uint32_t slot;   /* of the contact, or of the invitation (OP_SERVE) */
+	uint8_t step;    /* LOOK: see next_look */
 	uint64_t began_ms;
 	bool seen;   /* LOOK: there was a value, whoever made it */
 	bool opened; /* LOOK: a cell of theirs was read */
 	struct cell_key key;
 };
 
+enum {
+	NODE_NETS = DHT_CARRIERS * FAMILY_COUNT,
+	DISCOVERY_PEERS_MAX = 16, /* asked for their N after one lookup */
+};
+
+static inline unsigned
+net_of(enum dht_carrier carrier, enum family f)
+{
+	return (unsigned)carrier * FAMILY_COUNT + (unsigned)f;
+}
+
+static inline enum family
+net_family(unsigned net)
+{
+	return net % FAMILY_COUNT ? FAMILY_V6 : FAMILY_V4;
+}
+
+static inline enum dht_carrier
+net_carrier(unsigned net)
+{
+	return net < FAMILY_COUNT ? DHT_MAINLINE : DHT_OVERLAY;
+}
+
+/* Of one family; times are monotonic, NEVER: not yet. */
+struct discovery {
+	uint64_t look_ms, announce_ms;
+	uint32_t n_looks; /* in vain, more or less */
+	uint32_t n_asked; /* peers, since the last lookup began */
+};
+
 struct node {
 	struct rng rng;
 	struct now now; /* of the last call */
 	bool loopback;
-	struct dht *dht[FAMILY_COUNT]; /* owned; NULL: no such family */
-	struct links *links;           /* owned */
+	enum node_policy policy;
+	bool announces;
+	struct dht *dht[NODE_NETS]; /* owned; NULL: none; see net_of */
+	struct discovery discovery[FAMILY_COUNT];
+	struct links *links; /* owned */
 	bool has_self;
 	struct self self;
 	bool self_dirty;
@@ -131,9 +164,9 @@ struct node {
 	struct endpoint address[FAMILY_COUNT]; /* ours, as seen by others */
 	uint64_t save_dht_ms, refresh_ms;
 	uint64_t clock_ms; /* wall clock at mono 0, modulo 2^64 */
-	/* Whether nodes answered the last lookup, in each family. With none at
+	/* Whether nodes answered the last lookup, in each DHT. With none at
 	 * all the network is away; one contact goes on looking quickly. */
-	bool heard[FAMILY_COUNT];
+	bool heard[NODE_NETS];
 	bool away;
 	uint64_t heard_ms; /* the last answer */
 	uint32_t prober;   /* its slot */
@@ -156,6 +189,31 @@ struct node {
 
 /* node.c: carries everything on that follows from the last calls. */
 void node_settle(struct node *n);
+
+/* node_nets.c */
+MUST_USE bool nets_new(struct node *n, const struct node_config *cfg);
+void nets_free(struct node *n);
+void nets_save(struct node *n);
+/* A contact is there, and his overlay node with him. */
+void nets_met(struct node *n, const struct endpoint *at,
+    const struct node_key keys[FAMILY_COUNT]);
+/* False: it belongs to no DHT. */
+bool
+nets_receive(struct node *n, const struct endpoint *from, struct span datagram);
+void nets_tick(struct node *n);
+uint64_t nets_deadline_ms(const struct node *n);
+bool nets_settle(struct node *n); /* true: there was something */
+/* Estimate, 0: nobody is known there. */
+size_t nets_size(const struct node *n, unsigned net);
+/* Do cells go there, and are they looked for there first? */
+bool nets_carry(const struct node *n, unsigned net);
+void nets_stats(const struct node *n, struct node_stats *ret);
+
+/* node_discovery.c */
+void discovery_init(struct node *n);
+void discovery_on_dht(struct node *n, unsigned net, const struct dht_event *e);
+void discovery_tick(struct node *n);
+uint64_t discovery_deadline_ms(const struct node *n);
 
 /* node_effects.c: the three queues. */
 void effects_clear(struct node *n);
@@ -208,7 +266,7 @@ void meet_changed(struct node *n); /* own addresses or keys */
 void meet_all(struct node *n);     /* look and publish for all, soon */
 void meet_retime(struct node *n, struct peer *p);
 void meet_run(struct node *n); /* begins what is due and free */
-void meet_on_dht(struct node *n, enum family f, const struct dht_event *e);
+void meet_on_dht(struct node *n, unsigned net, const struct dht_event *e);
 void meet_forget(struct node *n, const struct peer *p); /* its lookups */
 void meet_forget_host(struct node *n, const struct host *h);
 uint64_t meet_deadline_ms(const struct node *n);

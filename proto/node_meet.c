@@ -22,14 +22,14 @@ op_name(const struct node *n, const struct op *op)
 }
 
 static struct op *
-op_new(struct node *n, enum op_kind kind, enum family f, uint32_t slot)
+op_new(struct node *n, enum op_kind kind, unsigned net, uint32_t slot)
 {
 	for (size_t i = 0; i < NODE_OPS_MAX; i++) {
 		struct op *op = &n->ops[i];
 
 		if (op->kind != OP_NONE)
 			continue;
-		*op = (struct op){ .kind = kind, .family = f, .slot = slot };
+		*op = (struct op){ .kind = kind, .net = net, .slot = slot };
 		op->serial = ++n->op_serial;
 		op->began_ms = n->now.mono_ms;
 		n->n_ops++;
@@ -58,11 +58,11 @@ op_by_name(struct node *n, uint64_t name)
 	return &n->ops[at];
 }
 
-/* What one contact may need at once: two epochs in each family. */
+/* What one contact may need at once: two epochs in each DHT. */
 static bool
 ops_free(const struct node *n)
 {
-	return n->n_ops + 2 * FAMILY_COUNT <= NODE_OPS_MAX;
+	return n->n_ops + 2 * NODE_NETS <= NODE_OPS_MAX;
 }
 
 static void
@@ -74,7 +74,7 @@ forget(struct node *n, uint32_t slot, bool host)
 		if (op->kind == OP_NONE || op->slot != slot ||
 		    (op->kind == OP_SERVE) != host)
 			continue;
-		dht_cancel(n->dht[op->family], op_name(n, op));
+		dht_cancel(n->dht[op->net], op_name(n, op));
 		op_free(n, op);
 	}
 }
@@ -210,7 +210,7 @@ struct publication {
 	bool salted;   /* under the second salt */
 };
 
-/* Seals our cell for `epoch` and begins to put it in one family. */
+/* Seals our cell for `epoch` and begins to put it in one DHT. */
 static bool
 put_cell(struct node *n, struct op *op, const struct publication *what)
 {
@@ -232,13 +232,12 @@ put_cell(struct node *n, struct op *op, const struct publication *what)
 	item.v_n = VALUE_HEAD + CELL_VALUE_SIZE;
 	cell_seal(&op->key, item.seq, &cell, nonce, item.v + VALUE_HEAD);
 	dht_item_sign(&item, op->key.sk);
-	ok = dht_put(n->dht[op->family], op_name(n, op), &item, n->now) ==
-	     ERR_OK;
+	ok = dht_put(n->dht[op->net], op_name(n, op), &item, n->now) == ERR_OK;
 	sodium_memzero(&cell, sizeof(cell));
 	return ok;
 }
 
-/* Puts our cell in every family and every epoch of now. */
+/* Puts our cell in every DHT that carries them, and every epoch of now. */
 static void
 publish(struct node *n, const struct publication *what, struct putting *put)
 {
@@ -249,17 +248,16 @@ publish(struct node *n, const struct publication *what, struct putting *put)
 	put->n = 0;
 	put->best = 0;
 	put->beaten = false;
-	for (unsigned i = 0; i < count * FAMILY_COUNT; i++) {
-		enum family f = i % FAMILY_COUNT ? FAMILY_V6 : FAMILY_V4;
+	for (unsigned i = 0; i < count * NODE_NETS; i++) {
 		struct op *op;
 
-		if (n->dht[f] == NULL)
+		if (!nets_carry(n, i % NODE_NETS))
 			continue;
-		op = op_new(n, what->kind, f, what->slot);
+		op = op_new(n, what->kind, i % NODE_NETS, what->slot);
 		if (op == NULL)
 			break;
 		cell_key_derive(
-		    what->disc, what->dir, epochs[i / FAMILY_COUNT], &op->key);
+		    what->disc, what->dir, epochs[i / NODE_NETS], &op->key);
 		if (put_cell(n, op, what))
 			put->n++;
 		else
@@ -331,7 +329,7 @@ get_cell(struct node *n, const struct peer *p, struct op *op)
 	cell_epochs_read(&p->c.disc, n->now.wall_ms / 1000, epochs);
 	assert(op->step <= 2);
 	cell_key_derive(&p->c.disc, dir, epochs[op->step % 2], &op->key);
-	return dht_get(n->dht[op->family], op_name(n, op), op->key.pk, salt,
+	return dht_get(n->dht[op->net], op_name(n, op), op->key.pk, salt,
 	           n->now) == ERR_OK;
 }
 
@@ -349,18 +347,33 @@ next_look(struct op *op)
 	return true;
 }
 
+/* The overlay was asked alone and had nothing: the writer may not think it as
+ * large as we do, or take no part in it. */
+static bool
+look_outside(const struct node *n, struct op *op)
+{
+	unsigned plain = net_of(DHT_MAINLINE, net_family(op->net));
+
+	if (net_carrier(op->net) != DHT_OVERLAY || n->dht[plain] == NULL ||
+	    nets_carry(n, plain))
+		return false;
+	op->net = plain;
+	op->step = 0;
+	op->seen = false;
+	return true;
+}
+
 static void
 look_for(struct node *n, struct peer *p)
 {
 	rendezvous_looking(&p->meet, &n->rng, n->now);
 	peer_connect(n, p);
-	for (int i = 0; i < FAMILY_COUNT; i++) {
-		enum family f = i ? FAMILY_V6 : FAMILY_V4;
+	for (unsigned i = 0; i < NODE_NETS; i++) {
 		struct op *op;
 
-		if (n->dht[f] == NULL)
+		if (!nets_carry(n, i))
 			continue;
-		op = op_new(n, OP_LOOK, f, p->slot);
+		op = op_new(n, OP_LOOK, i, p->slot);
 		if (op != NULL && !get_cell(n, p, op))
 			op_free(n, op);
 	}
@@ -421,7 +434,7 @@ on_value(struct node *n, struct op *op, const struct dht_item *item)
 	sodium_memzero(&cell, sizeof(cell));
 }
 
-/* No node answered, in no family: the network is away. One contact finds out
+/* No node answered, in no DHT: the network is away. One contact finds out
  * when it is back; the others look as rarely as ever. */
 static void
 note_silence(struct node *n, struct peer *p)
@@ -429,8 +442,8 @@ note_silence(struct node *n, struct peer *p)
 	const struct peer *prober = peer_by_slot(n, n->prober);
 	uint64_t soon = n->now.mono_ms + NODE_AWAY_MS;
 
-	for (int f = 0; f < FAMILY_COUNT; f++)
-		if (n->heard[f])
+	for (unsigned i = 0; i < NODE_NETS; i++)
+		if (n->heard[i])
 			return;
 	if (!n->away || prober == NULL || prober->online)
 		n->prober = p->slot;
@@ -461,7 +474,7 @@ note_network(struct node *n, const struct op *op, size_t answers)
 {
 	struct peer *p = peer_by_slot(n, op->slot);
 
-	n->heard[op->family] = answers > 0;
+	n->heard[op->net] = answers > 0;
 	if (answers > 0)
 		note_answers(n);
 	else if (p != NULL && !p->online)
@@ -476,7 +489,7 @@ note_step(struct node *n, struct peer *p, const struct op *op,
 	struct why_step step = {
 		.kind = op->kind == OP_LOOK ? WHY_LOOK : WHY_PUT,
 		.at_ms = n->now.mono_ms,
-		.family = op->family,
+		.family = net_family(op->net),
 		.took_ms = (uint32_t)(n->now.mono_ms - op->began_ms),
 		.rival = op->seen && !op->opened,
 	};
@@ -497,7 +510,8 @@ on_get_done(struct node *n, struct op *op, const struct dht_event *e)
 	struct peer *p = peer_by_slot(n, op->slot);
 
 	note_network(n, op, e->n);
-	if (p != NULL && !op->opened && !p->online && next_look(op)) {
+	if (p != NULL && !op->opened && !p->online &&
+	    (next_look(op) || look_outside(n, op))) {
 		op->serial = ++n->op_serial;
 		if (get_cell(n, p, op))
 			return;
@@ -552,10 +566,11 @@ on_address(struct node *n, enum family f, const struct endpoint *e)
 }
 
 void
-meet_on_dht(struct node *n, enum family f, const struct dht_event *e)
+meet_on_dht(struct node *n, unsigned net, const struct dht_event *e)
 {
 	struct op *op = op_by_name(n, e->op);
 
+	discovery_on_dht(n, net, e);
 	switch (e->kind) {
 	case DHT_VALUE:
 		if (op != NULL && op->kind == OP_LOOK)
@@ -572,13 +587,13 @@ meet_on_dht(struct node *n, enum family f, const struct dht_event *e)
 			on_put_done(n, op, e);
 		break;
 	case DHT_ADDRESS:
-		on_address(n, f, &e->address);
+		on_address(n, net_family(net), &e->address);
 		break;
 	case DHT_READY:
 		effect_event(n, NODE_DHT_READY, NULL, NULL, ERR_OK);
 		meet_all(n);
 		break;
-	case DHT_PEERS: /* we look for none */
+	case DHT_PEERS: /* discovery's */
 		break;
 	}
 }

@@ -91,6 +91,7 @@ put_hello(struct links *l, struct peer *p, struct packet *k, struct now now)
 	h.id = l->self.id;
 	h.cert = l->self.s[i].cert;
 	h.reach = l->self.reach;
+	memcpy(h.node, l->self.node, sizeof(h.node));
 	memcpy(h.db_epoch, p->cfg.db_epoch, sizeof(h.db_epoch));
 	hello_encode(&h, p->instance, body);
 	assert(k->w.n == 0); /* it stands first */

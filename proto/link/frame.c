@@ -103,7 +103,7 @@ decode_hello(struct reader *r, struct frame *f)
 {
 	uint64_t n = rd_short(r);
 
-	if (n < FRAME_HELLO_SIZE || n > r->n)
+	if (n < FRAME_HELLO_MIN || n > r->n)
 		return ERR_MALFORMED;
 	f->data = rd_span(r, (size_t)n);
 	return ERR_OK;

@@ -11,7 +11,8 @@
 #include "proto/link/ranges.h"
 
 enum {
-	FRAME_HELLO_SIZE = 236, /* of the body we know; longer ones are taken */
+	FRAME_HELLO_MIN = 236,  /* of a body that is taken */
+	FRAME_HELLO_SIZE = 300, /* of the body we know; longer ones are taken */
 	FRAME_PACKET_MAX = 64,  /* frames of a packet other than PADDING */
 	FRAME_PATH_SIZE = 8,
 	FRAME_STREAM_OVERHEAD = 1 + 1 + 8 + 2, /* before data < 16384 bytes */

@@ -20,7 +20,12 @@ hello_decode(struct span body, struct link_hello *ret,
 	rd_bytes(&r, h.db_epoch, sizeof(h.db_epoch));
 	if (r.bad)
 		return ERR_MALFORMED;
-	assert(body.n - r.n == FRAME_HELLO_SIZE);
+	assert(body.n - r.n == FRAME_HELLO_MIN);
+	/* Later than the rest: who does not say it has no overlay node. */
+	if (r.n >= FRAME_HELLO_SIZE - FRAME_HELLO_MIN)
+		for (int f = 0; f < FAMILY_COUNT; f++)
+			rd_bytes(&r, h.node[f].b, sizeof(h.node[f].b));
+	assert(!r.bad);
 	for (size_t i = 0; i < sizeof(theirs); i++)
 		instance[i] = theirs[i];
 	*ret = h;
@@ -40,5 +45,7 @@ hello_encode(const struct link_hello *in,
 	wr_u32le(&w, in->capabilities);
 	wr_bytes(&w, instance, HELLO_INSTANCE_SIZE);
 	wr_bytes(&w, in->db_epoch, sizeof(in->db_epoch));
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		wr_bytes(&w, in->node[f].b, sizeof(in->node[f].b));
 	assert(!w.bad && w.n == FRAME_HELLO_SIZE);
 }

@@ -352,6 +352,15 @@ known(const struct links *l, const struct index_entry *first)
 	return k;
 }
 
+bool
+links_claim(const struct links *l, struct span datagram)
+{
+	uint32_t index;
+
+	return packet_index(datagram, &index) &&
+	       known(l, index_get(l, index)).index_is_session;
+}
+
 void
 links_receive(struct links *l, const struct endpoint *from,
     struct span datagram, struct now now)

@@ -40,6 +40,7 @@ struct link_self {
 	struct reach_key reach; /* R, told in HELLO */
 	struct reach_key reach_prev;
 	bool has_reach_prev;
+	struct node_key node[FAMILY_COUNT]; /* N of our overlay nodes, or 0 */
 };
 
 enum link_role {
@@ -105,6 +106,8 @@ void links_answered(struct links *l, uint32_t peer, const struct endpoint *from,
  * reached nobody and does not count against the budget of an address. */
 void links_network_back(struct links *l, uint64_t since_ms, struct now now);
 
+/* Does it begin with the index of a live session? [SPEC §5.2] */
+bool links_claim(const struct links *l, struct span datagram);
 /* Takes any datagram that is not KRPC. */
 void links_receive(struct links *l, const struct endpoint *from,
     struct span datagram, struct now now);
@@ -153,6 +156,7 @@ struct link_hello {
 	uint8_t db_epoch[8];
 	uint64_t time_ms;      /* the peer's clock */
 	uint32_t capabilities; /* bits, none defined yet; unknown are ignored */
+	struct node_key node[FAMILY_COUNT]; /* N of his overlay nodes, or 0 */
 };
 
 struct link_out {

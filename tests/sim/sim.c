@@ -123,6 +123,8 @@ sim_new(const struct sim_config *cfg)
 	    &s->net, cfg->seed, s->cfg.latency_min_ms, s->cfg.latency_max_ms);
 	crypto_generichash_init(&s->digest, NULL, 0, 16);
 	s->wall0_ms = (WALL_START_S + dice_below(&s->dice, WALL_SPAN_S)) * 1000;
+	s->wire.sealed = cfg->policy != NODE_MAINLINE;
+	s->wire.no_plain = cfg->policy == NODE_OVERLAY;
 	s->n_nodes = cfg->n_people + cfg->n_crowd;
 	for (uint32_t i = 0; i < s->n_nodes; i++)
 		add_node(s, i);
@@ -267,7 +269,9 @@ sim_start(struct sim *s, uint32_t who)
 {
 	struct sim_node *n = &s->nodes[who];
 	struct node_config cfg = { .rng = &n->dice.rng,
-		.family = { true, s->cfg.v6 } };
+		.family = { true, s->cfg.v6 },
+		.policy = s->cfg.policy,
+		.overlay_announce = true };
 
 	if (n->node)
 		return;

@@ -27,6 +27,7 @@ struct sim_config {
 	uint64_t seed;
 	uint32_t n_people, n_crowd;
 	bool v6;                                 /* both families */
+	enum node_policy policy;                 /* of everybody */
 	uint32_t latency_min_ms, latency_max_ms; /* 0, 0: 5..120 */
 	bool trace;
 };

@@ -19,6 +19,8 @@ enum {
 	PATIENCE_MS = 15 * 60 * 1000,
 };
 
+static enum node_policy policy; /* of the worlds to come */
+
 /* One run: what is waited for, and what came of it. */
 struct meeting {
 	struct sim *s;
@@ -49,6 +51,7 @@ begin_world(struct meeting *m, uint64_t seed)
 	struct sim_config cfg = { .seed = seed,
 		.n_people = 2,
 		.n_crowd = CROWD,
+		.policy = policy,
 		.trace = getenv("SIM_TRACE") != NULL };
 
 	m->s = sim_new(&cfg);
@@ -167,6 +170,21 @@ two_fresh_nodes_meet(void **state)
 	}
 	print("two fresh nodes, from their start", &f);
 	assert_true(f.ms[f.n - 1] <= 60000);
+}
+
+static void
+they_meet_in_the_overlay_too(void **state)
+{
+	(void)state;
+	policy = NODE_OVERLAY;
+	meet_after(0, 60000, "overlay: both add at the same moment");
+	meet_after(30000, 60000, "overlay: the second adds 30 s later");
+	two_fresh_nodes_meet(state);
+	policy = NODE_MIXED;
+	meet_after(0, 60000, "mixed: both add at the same moment");
+	meet_after(30000, 60000, "mixed: the second adds 30 s later");
+	two_fresh_nodes_meet(state);
+	policy = NODE_MAINLINE;
 }
 
 static void
@@ -374,6 +392,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_who_add_each_other_meet),
 		cmocka_unit_test(two_fresh_nodes_meet),
+		cmocka_unit_test(they_meet_in_the_overlay_too),
 		cmocka_unit_test(an_invitation_makes_contacts),
 		cmocka_unit_test(a_text_takes_a_round_trip),
 		cmocka_unit_test(a_crash_is_healed),

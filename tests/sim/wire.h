@@ -7,6 +7,8 @@
 
 #include "proto/base/bencode.h"
 
+#include <stdbool.h>
+
 enum {
 	WIRE_PATTERN_MAX = 32,
 	WIRE_PATTERNS_MAX = 8192,
@@ -24,6 +26,8 @@ struct wire {
 	size_t n;
 	uint8_t filter[WIRE_FILTER / 8]; /* of the first 8 bytes */
 	struct bencode doc;              /* scratch */
+	bool sealed;   /* there is an overlay: its sizes are allowed */
+	bool no_plain; /* and nothing else: no KRPC [SPEC §8.4] */
 };
 
 /* The bytes (of a longer string: the first) must never be seen. */

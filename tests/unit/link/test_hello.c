@@ -37,7 +37,7 @@ fields_stand_where_the_page_says(void **state)
 	assert_true(id_eq(&in.id, &out.id));
 	assert_int_equal(out.time_ms, in.time_ms);
 	assert_int_equal(
-	    hello_decode(span_of(b, FRAME_HELLO_SIZE - 1), &out, back),
+	    hello_decode(span_of(b, FRAME_HELLO_MIN - 1), &out, back),
 	    ERR_MALFORMED);
 }
 
