@@ -22,6 +22,8 @@ test  pc:cmocka           libcmocka-dev
 test  cmd:/usr/bin/python3 python3
 demo  cmd:/usr/bin/python3 python3
 test  py:libtorrent       python3-libtorrent
+test  cmd:aria2c          aria2
+test  cmd:transmission-daemon transmission-daemon
 test  cmd:ip              iproute2
 test  cmd:nsenter         util-linux
 lint  cmd:clang           clang
@@ -84,6 +86,11 @@ if [ -n "$sudo" ] && ! command -v sudo >/dev/null 2>&1; then
 	exit 1
 fi
 echo "installing: $missing" >&2
+# Of Transmission only the program is wanted, not the service of the package.
+case " $missing" in *" transmission-daemon "*)
+	[ ! -d /run/systemd/system ] ||
+	    $sudo systemctl -q mask transmission-daemon.service || true ;;
+esac
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # Word splitting of $missing is meant.

@@ -6,7 +6,7 @@
             ...
         subprocess.Popen(a.command("ping", "62.5.6.7"))
 
-All hosts hang on one bridge in a namespace of its own, which has no way out:
+All hosts hang on one router in a namespace of its own, which has no way out:
 no packet leaves. The namespaces have no names; nothing but descriptors of
 this process and the processes inside hold them, so the kernel takes them
 away with their last user, whatever happens to a test.
@@ -20,6 +20,7 @@ import sys
 
 CLONE_NEWNET = 0x40000000
 HERE = "/proc/thread-self/ns/net"
+ROUTER = "192.88.99.1"
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -56,9 +57,7 @@ class Space:
             must(libc.unshare(CLONE_NEWNET))
             self.fd = os.open(HERE, os.O_RDONLY | os.O_CLOEXEC)
             with contextlib.suppress(OSError):
-                with open("/proc/sys/net/ipv6/conf/all/disable_ipv6",
-                          "w") as f:
-                    f.write("1")
+                self.set("ipv6/conf/all/disable_ipv6", 1)
         self.path = "/proc/%d/fd/%d" % (os.getpid(), self.fd)
 
     @contextlib.contextmanager
@@ -71,6 +70,10 @@ class Space:
     def command(self, *words):
         """The words of a command that runs here, as the same process."""
         return ["nsenter", "--net=" + self.path, "--", *words]
+
+    def set(self, name, value):
+        with open("/proc/sys/net/" + name, "w") as f:
+            f.write(str(value))
 
     def ip(self, *lines):
         with self.inside():
@@ -102,19 +105,24 @@ class Internet:
     def __init__(self):
         self.hosts = []
         self.hub = Space()
-        self.hub.ip("link set lo up", "link add core type bridge",
-                    "link set core up")
+        # Neighbours are few per machine, over all namespaces: a router has
+        # one for each host, where a bridge would have one for each pair.
+        with self.hub.inside():
+            self.hub.set("ipv4/ip_forward", 1)
+        self.hub.ip("link set lo up", "addr add %s/32 dev lo" % ROUTER)
 
     def host(self, addr):
-        """A new host. All others are on its link."""
+        """A new host, one hop from all others."""
         host = Host(addr)
         self.hosts.append(host)
         plug = "p%d" % len(self.hosts)
         self.hub.ip("link add %s type veth peer name eth0 netns %s" % (
                         plug, host.path),
-                    "link set %s master core up" % plug)
+                    "link set %s up" % plug,
+                    "route add %s dev %s" % (addr, plug))
         host.ip("link set lo up", "addr add %s/32 dev eth0" % addr,
-                "link set eth0 up", "route add default dev eth0 src " + addr)
+                "link set eth0 up",
+                "route add default via %s dev eth0 onlink" % ROUTER)
         return host
 
     def close(self):
@@ -132,12 +140,18 @@ class Internet:
 FIRST = (45, 46, 62, 77, 81, 91, 93, 109, 176, 188, 193, 212)
 
 
-def addresses(rng):
-    """Public ones from a random.Random, each in a /16 of its own."""
-    seen = set()
+def all_addresses(rng):
+    """Public ones from a random.Random."""
     while True:
-        head = (rng.choice(FIRST), rng.randrange(256))
+        yield "%d.%d.%d.%d" % (rng.choice(FIRST), rng.randrange(256),
+                               rng.randrange(256), rng.randrange(1, 255))
+
+
+def addresses(rng):
+    """The same, each in a /16 of its own."""
+    seen = []
+    for addr in all_addresses(rng):
+        head = addr.split(".")[:2]
         if head not in seen:
-            seen.add(head)
-            yield "%d.%d.%d.%d" % (*head, rng.randrange(256),
-                                   rng.randrange(1, 255))
+            seen.append(head)
+            yield addr
