@@ -1,0 +1,211 @@
+#!/usr/bin/python3
+"""A cell eclipsed on real software. Among 24 libtorrent nodes as they come sit
+8 hostile ones, each in a network of its own, with ids that BEP 42 finds in
+order, all nearer to one cell than anybody honest. They take every put, and
+then give nothing, what they had first, or a forgery.
+
+libtorrent itself says that its put went well, and loses the value. Ours has
+to leave copies with the honest and to read the newest one.
+
+BTCHAT_SEED chooses addresses and keys.
+"""
+import ctypes
+import hashlib
+import os
+import random
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "../e2e")]
+import internet  # noqa: E402
+import krpc  # noqa: E402
+import lt  # noqa: E402
+import report  # noqa: E402
+from check import check, finish, skip  # noqa: E402
+from dhtnode import DhtNode, EXE  # noqa: E402
+
+SEED = int(os.environ.get("BTCHAT_SEED", "1"), 0)
+N_HONEST = 24
+N_HOSTILE = 8
+NEAR_BITS = 14  # of the cell's target, in the id of each hostile node
+COPIES = 4  # with the honest, that a put of ours has to leave
+DEFENCE = bool(os.environ.get("BTCHAT_ECLIPSE"))
+MODES = ("nothing", "stale", "forged")
+
+
+class Hostile(krpc.Node):
+    """Answers all like an honest node, but for the cell. Near it there is
+    nobody but its gang."""
+
+    def __init__(self, host, node_id, gang):
+        self.gang, self.honest, self.held = gang, [], None
+        super().__init__(host, node_id)
+
+    def answer(self, method, args, sender):
+        if method == b"put":
+            return self.take_put(args)
+        target = args.get(b"target") or args.get(b"info_hash")
+        if target is None:
+            return {}
+        near = krpc.distance(target, self.gang.target) >> 152 == 0
+        known = self.gang.nodes if near else self.honest
+        r = {"token": b"take", "nodes": b"".join(
+            node_id + krpc.pack(*at) for node_id, at in known[:8])}
+        if method == b"get" and target == self.gang.target:
+            r.update(self.lie())
+        return r
+
+    def take_put(self, args):
+        if self.held is None:
+            self.held = {name: args[name] for name in (
+                b"v", b"k", b"sig", b"seq")}
+        self.gang.newest = max(self.gang.newest, args[b"seq"])
+        self.gang.armed = True
+        return {}
+
+    def lie(self):
+        if self.gang.mode == "stale" and self.held:
+            return self.held
+        if self.gang.mode == "forged" and self.gang.armed:
+            return dict(self.held, **{b"seq": self.gang.newest + 1,
+                                      b"v": b"forged"})
+        return {}
+
+
+class Gang:
+    """What the hostile nodes agree on."""
+
+    def __init__(self, net, target, rng):
+        self.target, self.mode, self.newest = target, MODES[0], 0
+        self.armed = False
+        self.nodes = []
+        self.member = [Hostile(net.host(addr), node_id, self)
+                       for addr, node_id in ids_near(target, rng)]
+        self.nodes = [(m.id, m.at) for m in self.member]
+
+    def turn(self, mode):
+        """From now on; to forge, they wait until a put is taken."""
+        self.mode, self.armed = mode, False
+
+
+def ids_near(target, rng):
+    """Addresses whose ids may be that near, and such ids."""
+    found = []
+    head = int.from_bytes(target[:4], "big")
+    for addr in internet.all_addresses(rng):
+        salt = next((salt for salt in range(8) if (
+            krpc.prefix(addr, salt) ^ head) >> 32 - NEAR_BITS == 0), None)
+        if salt is not None:
+            found.append((addr, krpc.id_for(
+                addr, salt, target[:10] + os.urandom(10))))
+        if len(found) == N_HOSTILE:
+            return found
+
+
+class Lab:
+    def __init__(self, net):
+        rng = random.Random(SEED)
+        hosts = map(net.host, internet.addresses(rng))
+        self.seed = hashlib.sha256(b"eclipse %d" % SEED).digest()
+        sodium = ctypes.CDLL("libsodium.so.23")
+        pk, sk = (ctypes.create_string_buffer(n) for n in (32, 64))
+        sodium.crypto_sign_seed_keypair(pk, sk, self.seed)
+        self.pk, self.sk = pk.raw, lt.expand(self.seed)
+        self.target = krpc.target_of(self.pk)
+        self.honest = [lt.Node(host=next(hosts)) for _ in range(N_HONEST)]
+        self.gang = Gang(net, self.target, rng)
+        self.ours = [DhtNode(krpc.PORT, next(hosts)) for _ in range(2)]
+        self.probe = krpc.Node(next(hosts), read_only=True)
+        self.join(rng)
+
+    def join(self, rng):
+        ats = [n.at for n in self.honest]
+        for node in self.honest:
+            for at in ats + [m.at for m in self.gang.member]:
+                if at != node.at:
+                    node.add_node(at)
+        for node in self.ours:
+            for at in rng.sample(ats, 4):
+                node.join(at)
+        known = set(ats) | {m.at for m in self.gang.member}
+        check("libtorrent's nodes know one another and the hostile ones", all(
+            n.wait_for_table(lambda table, n=n: len(
+                known - {n.at} - table) < 8) for n in self.honest),
+            [len(n.table()) for n in self.honest])
+        honest = [(self.id_at(at), at) for at in ats]
+        for member in self.gang.member:
+            member.honest = rng.sample(honest, 8)
+        check("all ids fit their addresses", all(krpc.verifies(i, at[0])
+              for i, at in honest + self.gang.nodes))
+        nearest = min(krpc.distance(i, self.target) for i, _ in honest)
+        check("no honest node is as near as any hostile one",
+              all(krpc.distance(i, self.target) < nearest
+                  for i, _ in self.gang.nodes))
+        check("ours know enough of them", all(n.wait_for(
+            lambda n=n: len(n.table()) >= 8, 20) for n in self.ours))
+
+    def id_at(self, at):
+        return self.probe.ask(at, "ping")[b"r"][b"id"]
+
+    def copies(self, seq):
+        found = [self.probe.value(n.at, self.target) for n in self.honest]
+        return sum(f is not None and f[0] == seq for f in found)
+
+
+def stock(lab, mode):
+    """libtorrent's own put and get; the seq that it wrote."""
+    lab.gang.turn(mode)
+    writer, reader = lab.honest[:2]
+    n = writer.put_mutable(lab.sk, lab.pk, mode.encode())
+    check("%s: libtorrent says that its put went well" % mode,
+          n is not None and n >= N_HOSTILE, n)
+    copies = lab.copies(lab.gang.newest)
+    check("%s: no honest node has it" % mode, copies == 0, copies)
+    found = reader.get_mutable(lab.pk)
+    check("%s: and libtorrent does not read it" % mode,
+          found is None or lt.octets(found[0]) != mode.encode(), found)
+    report.row("%s: libtorrent alone" % mode, "says %d, honest copies %d"
+               % (n or 0, copies), "nothing" if found is None else
+               "seq %d, %d was put" % (found[1], lab.gang.newest))
+
+
+def ours(lab, mode, seq):
+    lab.gang.turn(mode)
+    done = lab.ours[0].put(lab.seed, seq, mode)
+    copies = lab.copies(seq)
+    check("%s: our put leaves copies with the honest" % mode,
+          done and copies >= COPIES, done, copies)
+    for name, node in zip(("another", "the same"), reversed(lab.ours)):
+        found = node.get(lab.pk)
+        check("%s: %s node of ours reads the newest" % (mode, name),
+              found and found["seq"] == seq and
+              found["v"] == krpc.encode(mode).hex(), found)
+    report.row("%s: ours" % mode, "says %d, honest copies %d" % (
+        done["n"] if done else 0, copies),
+        "seq %d, %d was put" % (found["seq"], seq) if found else "nothing")
+
+
+def main():
+    why = internet.missing() or lt.missing()
+    if why:
+        skip(why)
+    if not os.path.exists(EXE):
+        skip("%s is not built" % EXE)
+    print("# BTCHAT_SEED=%d, libtorrent %s" % (SEED, lt.libtorrent.__version__))
+    with internet.Internet() as net:
+        lab = Lab(net)
+        for mode in MODES:
+            stock(lab, mode)
+        for i, mode in enumerate(MODES if DEFENCE else ()):
+            ours(lab, mode, 100 + i)
+        for node in lab.honest:
+            node.close()
+        check("our nodes end cleanly", all(n.close() == 0 for n in lab.ours))
+    if not DEFENCE:
+        print("ok our put and get # SKIP BTCHAT_ECLIPSE is not set")
+    report.show("", "put%s", "get%s")
+    finish()
+
+
+if __name__ == "__main__":
+    main()
