@@ -18,6 +18,7 @@ needs.tests := build test
 needs.check := build test
 needs.check-long := build test fuzz
 needs.vectors := build test
+needs.dht-scale := build test
 needs.fuzz-replay := build test
 needs.demo := build demo
 needs.lint := build test lint
@@ -62,7 +63,7 @@ pc = $(shell pkg-config --libs $(1))
 # What is being made; V=1 shows the command instead.
 say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
 
-.PHONY: all tests check check-long demo bench bench-dht vectors lint lint-quick tidy \
+.PHONY: all tests check check-long demo bench bench-dht dht-scale vectors lint lint-quick tidy \
   format fuzz fuzz-run fuzz-replay install dist stats clean help
 .DELETE_ON_ERROR:
 all: $(PROGS)
@@ -98,7 +99,7 @@ $(FUZZ): LIBS = $(call pc,$(PKGS) cmocka) -fsanitize=fuzzer
 $(REPLAY): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o \
   $(B)/tests/fuzz/replay.o $(ALLIBS)
 $(REPLAY): LIBS = $(call pc,$(PKGS) cmocka)
-$(TOOLS): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libproto.a
+$(TOOLS): $(B)/%: $(B)/%.o $(B)/libsim.a $(B)/libtest.a $(B)/libproto.a
 $(TOOLS): LIBS = $(call pc,libsodium libcjson cmocka)
 $(B)/tests/bench/tox: $(B)/tests/bench/tox.o
 $(B)/tests/bench/tox: LIBS = $(call pc,toxcore)
@@ -162,6 +163,11 @@ bench: all $(BENCH)
 # A private DHT with distance, loss and dead nodes, beside libtorrent's.
 bench-dht: $(BENCH)
 	@$(PYTHON) tests/bench/dht.py --build $(B)
+
+# What a get and a put cost in a DHT of N nodes: one row for each.
+N ?= 100 1000 10000
+dht-scale: $(B)/tests/tools/dhtscale
+	@$(B)/tests/tools/dhtscale $(N)
 
 # ---- lint ----
 
