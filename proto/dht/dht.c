@@ -30,13 +30,11 @@ dht_new(const struct dht_config *cfg, struct now now)
 	if (!d)
 		return NULL;
 	d->cfg = *cfg;
-	d->op = calloc(OPS_ALL, sizeof(*d->op));
 	d->out = calloc(OUT_MAX, sizeof(*d->out));
-	if (!d->op || !d->out || rpc_init(d) || !new_carrier(d) ||
+	if (!d->out || rpc_init(d) || !new_carrier(d) ||
 	    items_init(&d->items, cfg->rng)) {
 		carrier_free(d->carrier);
 		free(d->rpc);
-		free(d->op);
 		free(d->out);
 		free(d);
 		return NULL;
@@ -68,7 +66,8 @@ dht_free(struct dht *d)
 	peers_clear(&d->peers);
 	free(d->rpc);
 	carrier_free(d->carrier);
-	free(d->op);
+	for (unsigned i = 0; i < OPS_ALL; i++)
+		free(d->op[i]);
 	free(d->out);
 	free(d);
 }
@@ -235,11 +234,12 @@ dht_tick(struct dht *d, struct now now)
 {
 	assert(d && d->n_rpc <= RPC_FULL && d->n_ops <= OPS_ALL);
 	touch(d, now);
+	op_sweep(d);
 	rpc_expire(d, now.mono_ms);
 	for (unsigned i = 0; i < OPS_ALL && d->n_ops > 0; i++) {
-		struct op *op = &d->op[i];
+		struct op *op = op_at(d, i);
 
-		if (op->kind != OP_NONE && op->state != OP_OVER &&
+		if (op && op->state != OP_OVER &&
 		    now.mono_ms >= op->deadline_ms)
 			op_step(d, op, now.mono_ms);
 	}
@@ -256,10 +256,9 @@ dht_deadline_ms(const struct dht *d)
 	if (d->rpc_due_ms < at_ms)
 		at_ms = d->rpc_due_ms;
 	for (unsigned i = 0; i < OPS_ALL && d->n_ops > 0; i++) {
-		const struct op *op = &d->op[i];
+		const struct op *op = op_at(d, i);
 
-		if (op->kind != OP_NONE && op->state != OP_OVER &&
-		    op->deadline_ms < at_ms)
+		if (op && op->state != OP_OVER && op->deadline_ms < at_ms)
 			at_ms = op->deadline_ms;
 	}
 	return at_ms;
@@ -347,8 +346,8 @@ void
 dht_cancel(struct dht *d, uint64_t name)
 {
 	for (unsigned i = 0; i < DHT_OPS_MAX; i++)
-		if (d->op[i].kind != OP_NONE && d->op[i].name == name)
-			op_free(d, &d->op[i]);
+		if (op_at(d, i) && d->op[i]->name == name)
+			op_free(d, d->op[i]);
 }
 
 bool
@@ -414,7 +413,7 @@ dht_next_event(struct dht *d, struct dht_event *ret)
 		return true;
 	}
 	for (unsigned i = 0; i < DHT_OPS_MAX && d->n_ops > 0; i++)
-		if (d->op[i].kind != OP_NONE && op_event(d, &d->op[i], ret))
+		if (op_at(d, i) && op_event(d, d->op[i], ret))
 			return true;
 	return false;
 }

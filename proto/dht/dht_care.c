@@ -189,7 +189,7 @@ static bool
 inner_busy(const struct dht *d)
 {
 	for (unsigned i = DHT_OPS_MAX; i < OPS_ALL; i++)
-		if (d->op[i].kind != OP_NONE)
+		if (op_at(d, i))
 			return true;
 	return false;
 }
@@ -241,7 +241,8 @@ start_own(struct dht *d, uint64_t now_ms)
 	if (d->carrier)
 		introduce_seeds(d, now_ms);
 	op = op_new(d, OP_OWN);
-	assert(op);
+	if (!op) /* no memory: another time */
+		return;
 	d->own_ms = NEVER; /* until it is over */
 	op_start(d, op, &d->id, now_ms);
 }
@@ -261,7 +262,8 @@ start_fill(struct dht *d, uint64_t now_ms)
 	nodeid_in_bucket(&d->id, d->fill, d->cfg.rng, &goal);
 	d->fill++;
 	op = op_new(d, OP_FILL);
-	assert(op);
+	if (!op)
+		return false;
 	d->own_ms = NEVER;
 	op_start(d, op, &goal, now_ms);
 	return true;

@@ -2,6 +2,7 @@
 #include "proto/dht/dht_state.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool
@@ -32,10 +33,16 @@ op_new(struct dht *d, enum op_kind kind)
 
 	assert(kind != OP_NONE);
 	for (unsigned i = first; i < end; i++) {
-		struct op *op = &d->op[i];
+		struct op *op = d->op[i];
 
-		if (op->kind != OP_NONE)
+		if (op && op->kind != OP_NONE)
 			continue;
+		d->n_over -= op != NULL;
+		if (!op)
+			op = d->op[i] = calloc(1, sizeof(*op));
+		if (!op)
+			return NULL;
+		op->place = (uint16_t)i;
 		op->kind = kind;
 		op->state = OP_LOOKING;
 		op->serial = ++d->serial;
@@ -54,6 +61,30 @@ op_free(struct dht *d, struct op *op)
 	assert(op->kind != OP_NONE && d->n_ops > 0);
 	op->kind = OP_NONE;
 	d->n_ops--;
+	d->n_over++;
+}
+
+void
+op_sweep(struct dht *d)
+{
+	for (unsigned i = 0; i < OPS_ALL && d->n_over > 0; i++) {
+		if (!d->op[i] || d->op[i]->kind != OP_NONE)
+			continue;
+		free(d->op[i]);
+		d->op[i] = NULL;
+		d->n_over--;
+	}
+	assert(d->n_over == 0);
+}
+
+struct op *
+op_at(const struct dht *d, unsigned i)
+{
+	struct op *op;
+
+	assert(i < OPS_ALL);
+	op = d->op[i];
+	return op && op->kind != OP_NONE ? op : NULL;
 }
 
 struct op *
@@ -63,8 +94,8 @@ op_of(struct dht *d, const struct rpc *rpc)
 
 	if (rpc->op >= OPS_ALL)
 		return NULL;
-	op = &d->op[rpc->op];
-	return op->kind != OP_NONE && op->serial == rpc->serial ? op : NULL;
+	op = op_at(d, rpc->op);
+	return op && op->serial == rpc->serial ? op : NULL;
 }
 
 static void
@@ -571,10 +602,9 @@ op_feed(struct dht *d, const struct krpc_node *node, enum lookup_origin origin,
     uint64_t sent_ms, uint64_t now_ms)
 {
 	for (unsigned i = 0; i < OPS_ALL && d->n_ops > 0; i++) {
-		struct op *op = &d->op[i];
+		struct op *op = op_at(d, i);
 
-		if (op->kind == OP_NONE || op->state != OP_LOOKING ||
-		    op->look.n >= LOOKUP_K)
+		if (!op || op->state != OP_LOOKING || op->look.n >= LOOKUP_K)
 			continue;
 		feed(op, node, origin, sent_ms);
 		op_step(d, op, now_ms);

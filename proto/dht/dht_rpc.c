@@ -130,7 +130,7 @@ rpc_send(
 	rpc->to = *r->to;
 	rpc->sent_ms = now_ms;
 	rpc->due_ms = now_ms + r->wait_ms;
-	rpc->op = r->op ? (uint16_t)(r->op - d->op) : OPS_ALL;
+	rpc->op = r->op ? r->op->place : OPS_ALL;
 	rpc->serial = r->op ? r->op->serial : 0;
 	d->n_rpc++;
 	if (rpc->due_ms < d->rpc_due_ms)

@@ -91,7 +91,8 @@ struct put_target {
 struct op {
 	enum op_kind kind;
 	enum op_state state;
-	uint64_t name; /* the caller's */
+	uint16_t place; /* in struct dht */
+	uint64_t name;  /* the caller's */
 	uint32_t serial;
 	uint64_t deadline_ms;
 	struct lookup look;
@@ -152,9 +153,11 @@ struct dht {
 	size_t n_rpc, cap_rpc;
 	uint64_t rpc_due_ms; /* not later than the first due_ms */
 
-	struct op *op; /* owned, OPS_ALL; the inner ones last */
+	/* Owned; the inner ones last. NULL or of kind NONE: a free place. */
+	struct op *op[OPS_ALL];
 	uint32_t serial;
-	unsigned n_ops; /* of kind other than NONE */
+	unsigned n_ops;  /* of kind other than NONE */
+	unsigned n_over; /* of kind NONE, whose memory waits for a tick */
 	struct found found;
 	struct later later[LATER_MAX];
 	uint64_t later_due_ms; /* not later than the first due_ms */
@@ -251,8 +254,13 @@ void serve_tick(struct dht *d, uint64_t now_ms);
 
 /* ---- dht_op.c ---- */
 
+/* NULL: too many, or no memory. */
 struct op *op_new(struct dht *d, enum op_kind kind);
+/* Its bytes stay where they are until op_sweep. */
 void op_free(struct dht *d, struct op *op);
+void op_sweep(struct dht *d);
+/* The one at a place, or NULL. */
+struct op *op_at(const struct dht *d, unsigned i);
 void op_start(
     struct dht *d, struct op *op, const struct target *goal, uint64_t now_ms);
 void op_step(struct dht *d, struct op *op, uint64_t now_ms);
