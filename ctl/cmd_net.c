@@ -50,8 +50,10 @@ add_member(struct table *t, const cJSON *o, const char *key)
 int
 cmd_net_dht(struct ctl *ctl)
 {
+	static const char *const lists[] = { "families", "overlay" };
 	static const char *const heads[] = { "FAMILY", "ON", "NODES", "GOOD",
-		"BUCKETS", "ITEMS", "BUSY", "RTT ms", "NETWORK", "ADDRESS" };
+		"BUCKETS", "ITEMS", "BUSY", "RTT ms", "NETWORK", "ADDRESS",
+		"CARRIER" };
 	static const char *const keys[] = { "family", "on", "nodes",
 		"nodes_good", "buckets", "items", "ops", "rtt_ms",
 		"network_size", "address" };
@@ -65,11 +67,14 @@ cmd_net_dht(struct ctl *ctl)
 		return status;
 	if (print_as_json(ctl, dht))
 		goto out;
-	table_init(&t, ctl, heads, COLUMNS);
-	cJSON_ArrayForEach(family, value_get(dht, "families"))
-	{
-		for (size_t i = 0; i < COLUMNS; i++)
-			add_member(&t, family, keys[i]);
+	table_init(&t, ctl, heads, COLUMNS + 1);
+	for (size_t k = 0; k < 2; k++) {
+		cJSON_ArrayForEach(family, value_get(dht, lists[k]))
+		{
+			for (size_t i = 0; i < COLUMNS; i++)
+				add_member(&t, family, keys[i]);
+			table_add(&t, k ? "overlay" : "mainline");
+		}
 	}
 	table_print(&t);
 out:

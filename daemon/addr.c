@@ -1,5 +1,7 @@
 #include "daemon/addr.h"
 
+#include "proto/base/text.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <netinet/in.h>
@@ -101,6 +103,25 @@ addr_split(const char *text, char host[ADDR_HOST_MAX + 1], uint16_t *port)
 			return ERR_MALFORMED;
 	memcpy(host, h, strlen(h) + 1);
 	*port = p;
+	return ERR_OK;
+}
+
+enum err
+addr_key(const char **text, struct node_key *ret)
+{
+	const char *at = strchr(*text, '@');
+	struct node_key key = { { 0 } };
+	struct writer w = wr_init(key.b, sizeof(key.b));
+
+	if (!at) {
+		*ret = key;
+		return ERR_OK;
+	}
+	if (hex_decode(span_of(*text, (size_t)(at - *text)), &w) ||
+	    w.n != sizeof(key.b))
+		return ERR_MALFORMED;
+	*ret = key;
+	*text = at + 1;
 	return ERR_OK;
 }
 

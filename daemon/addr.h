@@ -4,6 +4,7 @@
 
 #include "proto/base/endpoint.h"
 #include "proto/base/err.h"
+#include "proto/node.h"
 
 #include <sys/socket.h>
 
@@ -25,5 +26,9 @@ addr_to_sockaddr(const struct endpoint *e, struct sockaddr_storage *ret);
 /* ERR_UNSUPPORTED: not an internet address. */
 MUST_USE enum err addr_from_sockaddr(
     const struct sockaddr *sa, socklen_t n, struct endpoint *ret);
+
+/* "64 hex digits@": takes them from the front of *text; without, *ret is zero.
+ * ERR_MALFORMED: an @ behind something else. */
+MUST_USE enum err addr_key(const char **text, struct node_key *ret);
 
 #endif /* DAEMON_ADDR_H */

@@ -39,6 +39,8 @@ static const char *const public_nodes[] = {
 struct lookup {
 	char host[ADDR_HOST_MAX + 1];
 	char port[8];
+	struct node_key key; /* of the overlay node there, or zero */
+	bool is_public;
 	int answer_fd;
 	struct resolver resolver;
 	struct endpoint answers[ANSWERS_MAX];
@@ -127,13 +129,23 @@ start_thread(struct lookup *l)
 static bool
 tell_numeric(struct daemon *d, const char *name)
 {
+	struct node_key key;
 	struct endpoint e;
 
-	if (addr_parse(name, &e))
+	if (addr_key(&name, &key) || addr_parse(name, &e))
 		return false;
 	if (d->node && e.port)
-		node_bootstrap(d->node, &e, d->now);
+		node_bootstrap_key(d->node, &e, &key, d->now);
 	return true;
+}
+
+static bool
+is_public(const char *name)
+{
+	for (size_t i = 0; i < PUBLIC_NODES; i++)
+		if (strcmp(public_nodes[i], name) == 0)
+			return true;
+	return false;
 }
 
 static void
@@ -141,6 +153,7 @@ start_next(struct daemon *d)
 {
 	struct bootstrap *b = d->bootstrap;
 	struct lookup *l;
+	const char *name;
 	uint16_t port = 0;
 	size_t i = 0;
 
@@ -152,10 +165,13 @@ start_next(struct daemon *d)
 		return;
 	b->wanted[i] = false;
 	l = calloc(1, sizeof(*l));
-	if (!l || addr_split(b->names[i], l->host, &port)) {
+	name = b->names[i];
+	if (!l || addr_key(&name, &l->key) ||
+	    addr_split(name, l->host, &port)) {
 		free(l);
 		return;
 	}
+	l->is_public = is_public(name);
 	(void)snprintf(l->port, sizeof(l->port), "%u", port);
 	l->answer_fd = b->pipe[1];
 	l->resolver = b->resolver;
@@ -181,8 +197,13 @@ on_answer(evutil_socket_t fd, short what, void *ctx)
 	if (l->error)
 		log_event(LOG_INFO, "bootstrap-name", "host=%s err=%s", l->host,
 		    gai_strerror(l->error));
-	for (size_t i = 0; i < l->n && d->node; i++)
-		node_bootstrap(d->node, &l->answers[i], d->now);
+	for (size_t i = 0; i < l->n && d->node; i++) {
+		if (l->is_public)
+			node_bootstrap_public(d->node, &l->answers[i], d->now);
+		else
+			node_bootstrap_key(
+			    d->node, &l->answers[i], &l->key, d->now);
+	}
 	free(l);
 	start_next(d);
 }
@@ -219,9 +240,14 @@ is_dry(const struct daemon *d)
 	struct node_stats s = { 0 };
 
 	node_get_stats(d->node, &s);
-	for (unsigned f = 0; f < FAMILY_COUNT; f++)
-		if (s.dht[f].on && s.dht[f].nodes_good == 0)
+	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
+		/* With Mainline the overlay is found through that. */
+		const struct node_dht_stats *dht =
+		    s.dht[f].on ? &s.dht[f] : &s.overlay[f];
+
+		if (dht->on && dht->nodes_good == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -240,7 +266,8 @@ on_check(evutil_socket_t fd, short what, void *ctx)
 		return;
 	}
 	/* What was saved and what was configured had their time. */
-	if (d->config.bootstrap_defaults && !udp_is_loopback(d->udp))
+	if (d->config.bootstrap_defaults && d->config.dht != NODE_OVERLAY &&
+	    !udp_is_loopback(d->udp))
 		for (size_t i = 0; i < PUBLIC_NODES; i++)
 			if (add_name(b, public_nodes[i]))
 				break;
@@ -318,11 +345,13 @@ enum err
 bootstrap_add(struct daemon *d, const char *host_port)
 {
 	struct bootstrap *b = d->bootstrap;
+	const char *name = host_port;
 	char host[ADDR_HOST_MAX + 1];
+	struct node_key key;
 	uint16_t port;
 	enum err err;
 
-	if (addr_split(host_port, host, &port))
+	if (addr_key(&name, &key) || addr_split(name, host, &port))
 		return ERR_MALFORMED;
 	if (tell_numeric(d, host_port))
 		return ERR_OK;

@@ -82,11 +82,16 @@ set_path(struct config *c, const char *value, char *to, size_t cap)
 static bool
 set_bootstrap(struct config *c, const char *value)
 {
+	const char *name = value;
 	char host[ADDR_HOST_MAX + 1];
+	struct node_key key;
 	uint16_t port;
 
-	if (addr_split(value, host, &port))
-		return refuse(c, "\"%s\" is not HOST:PORT", value);
+	if (addr_key(&name, &key) || addr_split(name, host, &port))
+		return refuse(
+		    c, "\"%s\" is not HOST:PORT or KEY@HOST:PORT", value);
+	if (strlen(value) >= CONFIG_HOST_SIZE)
+		return refuse(c, "\"%.64s...\" is too long", value);
 	if (c->n_bootstrap == CONFIG_BOOTSTRAP_MAX)
 		return refuse(
 		    c, "more than %d of them", (int)CONFIG_BOOTSTRAP_MAX);
@@ -128,21 +133,28 @@ get_bootstrap_defaults(const struct config *c, char *out, size_t cap)
 	yes_no(c->bootstrap_defaults, out, cap);
 }
 
+static const char *const policies[] = {
+	[NODE_MAINLINE] = "mainline",
+	[NODE_MIXED] = "mixed",
+	[NODE_OVERLAY] = "overlay",
+};
+
 static bool
 set_dht(struct config *c, const char *value)
 {
-	if (strcmp(value, "mainline") == 0)
+	for (int i = NODE_MAINLINE; i <= NODE_OVERLAY; i++) {
+		if (strcmp(value, policies[i]) != 0)
+			continue;
+		c->dht = (enum node_policy)i;
 		return true;
-	if (strcmp(value, "mixed") == 0 || strcmp(value, "overlay") == 0)
-		return refuse(c, "%s is not there yet: choose mainline", value);
+	}
 	return refuse(c, "\"%s\" is not mixed, overlay or mainline", value);
 }
 
 static void
 get_dht(const struct config *c, char *out, size_t cap)
 {
-	(void)c;
-	(void)snprintf(out, cap, "mainline");
+	(void)snprintf(out, cap, "%s", policies[c->dht]);
 }
 
 static bool
@@ -229,6 +241,18 @@ get_log_level(const struct config *c, char *out, size_t cap)
 }
 
 static bool
+set_overlay_announce(struct config *c, const char *value)
+{
+	return set_bool(c, value, &c->overlay_announce);
+}
+
+static void
+get_overlay_announce(const struct config *c, char *out, size_t cap)
+{
+	yes_no(c->overlay_announce, out, cap);
+}
+
+static bool
 set_socket(struct config *c, const char *value)
 {
 	return set_path(c, value, c->socket, sizeof(c->socket));
@@ -258,7 +282,7 @@ static const struct key keys[CONFIG_KEYS] = {
 	    true, true, set_bootstrap, get_bootstrap },
 	[CONFIG_KEY_BOOTSTRAP_DEFAULTS] = { "bootstrap-defaults", "bool", "yes",
 	    false, true, set_bootstrap_defaults, get_bootstrap_defaults },
-	[CONFIG_KEY_DHT] = { "dht", "enum", "mainline",
+	[CONFIG_KEY_DHT] = { "dht", "enum", "mixed",
 	    false, true, set_dht, get_dht },
 	[CONFIG_KEY_EVENT_DAYS] = { "event-days", "integer", "30",
 	    false, false, set_event_days, get_event_days },
@@ -270,6 +294,8 @@ static const struct key keys[CONFIG_KEYS] = {
 	    false, false, set_log_addresses, get_log_addresses },
 	[CONFIG_KEY_LOG_LEVEL] = { "log-level", "enum", "notice",
 	    false, false, set_log_level, get_log_level },
+	[CONFIG_KEY_OVERLAY_ANNOUNCE] = { "overlay-announce", "bool", "yes",
+	    false, true, set_overlay_announce, get_overlay_announce },
 	[CONFIG_KEY_SOCKET] = { "socket", "string", "",
 	    false, true, set_socket, get_socket },
 	[CONFIG_KEY_STATE] = { "state", "string", "",

@@ -8,6 +8,7 @@
 
 #include "proto/base/endpoint.h"
 #include "proto/base/err.h"
+#include "proto/node.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +21,7 @@ enum {
 	CONFIG_LISTEN_MAX = 4,
 	CONFIG_BOOTSTRAP_MAX = 32,
 	CONFIG_ERROR_SIZE = 1536,
-	CONFIG_HOST_SIZE = 264, /* "host:port" and NUL */
+	CONFIG_HOST_SIZE = 264, /* "[key@]host:port" and NUL */
 	CONFIG_EXIT = 78,       /* EX_CONFIG */
 };
 
@@ -46,10 +47,11 @@ enum config_key {
 	CONFIG_KEY_LISTEN,
 	CONFIG_KEY_LOG_ADDRESSES,
 	CONFIG_KEY_LOG_LEVEL,
+	CONFIG_KEY_OVERLAY_ANNOUNCE,
 	CONFIG_KEY_SOCKET,
 	CONFIG_KEY_STATE,
 };
-#define CONFIG_KEYS 10
+#define CONFIG_KEYS 11
 
 struct config {
 	char file[CONFIG_VALUE_MAX];   /* that was read; "": none */
@@ -60,6 +62,8 @@ struct config {
 	char bootstrap[CONFIG_BOOTSTRAP_MAX][CONFIG_HOST_SIZE];
 	size_t n_bootstrap;
 	bool bootstrap_defaults;
+	enum node_policy dht;
+	bool overlay_announce;
 	bool log_addresses;
 	int log_level;
 	uint64_t event_rows, event_days; /* kept at least */

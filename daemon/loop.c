@@ -126,7 +126,7 @@ write_status(struct daemon *d, char *text, size_t cap)
 	}
 	node_get_stats(d->node, &s);
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
-		nodes += s.dht[f].nodes_good;
+		nodes += s.dht[f].nodes_good + s.overlay[f].nodes_good;
 	if (store_count(d->store, &c))
 		memset(&c, 0, sizeof(c));
 	(void)snprintf(text, cap,

@@ -3,6 +3,8 @@
 
 #include "daemon/addr.h"
 
+#include "proto/base/text.h"
+
 #include <string.h>
 
 static void
@@ -45,8 +47,10 @@ put_seen(struct json_out *o, const struct node_stats *n)
 {
 	json_put_open(o, "endpoints", '[');
 	for (int f = 0; f < FAMILY_COUNT; f++)
-		if (n->dht[f].has_address)
-			put_endpoint(o, NULL, &n->dht[f].address);
+		if (n->dht[f].has_address || n->overlay[f].has_address)
+			put_endpoint(o, NULL,
+			    n->dht[f].has_address ? &n->dht[f].address
+			                          : &n->overlay[f].address);
 	json_close(o, ']');
 }
 
@@ -77,9 +81,20 @@ rpc_net_status(struct rpc_call *c)
 }
 
 static void
+put_key(struct json_out *o, const struct daemon *d, int family)
+{
+	struct node_key key = { { 0 } };
+	char hex[2 * sizeof(key.b) + 1];
+
+	if (d->node)
+		node_key(d->node, family ? FAMILY_V6 : FAMILY_V4, &key);
+	hex_encode(span_of(key.b, sizeof(key.b)), hex);
+	json_put_str(o, "key", hex);
+}
+
+static void
 put_dht(struct json_out *o, int family, const struct node_dht_stats *s)
 {
-	json_open(o, '{');
 	json_put_str(o, "family", family == FAMILY_V4 ? "v4" : "v6");
 	json_put_bool(o, "on", s->on);
 	json_put_uint(o, "nodes", s->nodes);
@@ -93,7 +108,6 @@ put_dht(struct json_out *o, int family, const struct node_dht_stats *s)
 		put_endpoint(o, "address", &s->address);
 	else
 		json_put_null(o, "address");
-	json_close(o, '}');
 }
 
 void
@@ -103,8 +117,19 @@ rpc_net_dht(struct rpc_call *c)
 	struct json_out *o = rpc_result(c);
 
 	json_put_open(o, "families", '[');
-	for (int f = 0; f < FAMILY_COUNT; f++)
+	for (int f = 0; f < FAMILY_COUNT; f++) {
+		json_open(o, '{');
 		put_dht(o, f, &n.dht[f]);
+		json_close(o, '}');
+	}
+	json_close(o, ']');
+	json_put_open(o, "overlay", '[');
+	for (int f = 0; f < FAMILY_COUNT; f++) {
+		json_open(o, '{');
+		put_dht(o, f, &n.overlay[f]);
+		put_key(o, c->d, f);
+		json_close(o, '}');
+	}
 	json_close(o, ']');
 }
 

@@ -106,8 +106,9 @@ dht_state(const struct node_stats *n)
 	bool on = false, good = false;
 
 	for (int f = 0; f < FAMILY_COUNT; f++) {
-		on = on || n->dht[f].on;
-		good = good || n->dht[f].nodes_good > 0;
+		on = on || n->dht[f].on || n->overlay[f].on;
+		good = good || n->dht[f].nodes_good > 0 ||
+		       n->overlay[f].nodes_good > 0;
 	}
 	return !on ? "off" : good ? "ready" : "searching";
 }
@@ -118,7 +119,7 @@ put_dht(struct json_out *o, const struct node_stats *n)
 	size_t nodes = 0;
 
 	for (int f = 0; f < FAMILY_COUNT; f++)
-		nodes += n->dht[f].nodes_good;
+		nodes += n->dht[f].nodes_good + n->overlay[f].nodes_good;
 	json_put_open(o, "dht", '{');
 	json_put_uint(o, "nodes", nodes);
 	json_put_str(o, "state", dht_state(n));

@@ -214,6 +214,8 @@ turn_start_node(struct daemon *d)
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		cfg.family[f] = udp_fd(d->udp, (enum family)f) >= 0;
 	cfg.loopback = udp_is_loopback(d->udp);
+	cfg.policy = d->config.dht;
+	cfg.overlay_announce = d->config.overlay_announce;
 	n = node_new(&cfg, d->now);
 	if (!n)
 		return ERR_NOMEM;

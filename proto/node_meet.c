@@ -490,6 +490,8 @@ note_step(struct node *n, struct peer *p, const struct op *op,
 		.kind = op->kind == OP_LOOK ? WHY_LOOK : WHY_PUT,
 		.at_ms = n->now.mono_ms,
 		.family = net_family(op->net),
+		.carrier = net_carrier(op->net) == DHT_OVERLAY ? WHY_OVERLAY
+		                                               : WHY_MAINLINE,
 		.took_ms = (uint32_t)(n->now.mono_ms - op->began_ms),
 		.rival = op->seen && !op->opened,
 	};

@@ -12,8 +12,9 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from check import BUILD, check, finish, skip  # noqa: E402
 from net import Net, need_build  # noqa: E402
-from wire import (HANDSHAKE, LARGEST_MAX, LARGEST_MIN, TRANSPORT,  # noqa: E402
-                  Malformed, Sniffer, address_id, forms, krpc, need_sniffer)
+from wire import (HANDSHAKE, LARGEST_MAX, LARGEST_MIN, OVERLAY,  # noqa: E402
+                  TRANSPORT, Malformed, Sniffer, address_id, forms, krpc,
+                  need_sniffer)
 
 NAMES = {"alice": "Wilhelmina Sekret", "bob": "Balthasar Schweiger",
          "carol": "Konstanze Leise"}
@@ -138,7 +139,7 @@ def check_sizes(packets):
                 b"announce_peer"):
             foreign.append(data[:80])
     odd = {n: c for n, c in sizes.items()
-           if n not in HANDSHAKE | TRANSPORT and
+           if n not in HANDSHAKE | TRANSPORT | OVERLAY and
            not LARGEST_MIN <= n <= LARGEST_MAX}
     check("only allowed sizes", not odd, odd, dict(sizes))
     large = [n for n in sizes if n >= LARGEST_MIN]

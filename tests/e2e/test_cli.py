@@ -116,7 +116,7 @@ def commands(alice, bob_id):
                      "message.new", "-n", "1")
     check("tail tells people names", "  to bob  hello" in done.out, done.out)
     three_forms(alice, ["net", "status"], pairs={"nat", "local", "udp.in"})
-    three_forms(alice, ["net", "dht"], columns=10)
+    three_forms(alice, ["net", "dht"], columns=11)
     three_forms(alice, ["net", "peers"], columns=8)
     why(alice)
     three_forms(alice, ["config", "ls"], columns=3, lines=5)

@@ -10,6 +10,7 @@ import threading
 # Sizes of btchat-protocol(7): messages 1 and 2, cookie reply, transport.
 HANDSHAKE = {168, 104, 56}
 TRANSPORT = {28 + n for n in (64, 128, 256, 512, 1024)}
+OVERLAY = {128, 256, 512, 1024, 1232}
 LARGEST_MIN, LARGEST_MAX = 1200, 1500  # "the path's largest"
 
 

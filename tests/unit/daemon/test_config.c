@@ -93,13 +93,16 @@ a_good_file_is_taken_over(void **state)
 	                              "log-level = debug\n"
 	                              "log-addresses = yes\n"
 	                              "event-rows = 5000\n"
-	                              "dht = mainline\n"
+	                              "dht = overlay\n"
+	                              "overlay-announce = no\n"
 	                              "state = /a = b"),
 	    ERR_OK);
 	assert_int_equal(w->c.n_listen, 2);
 	assert_int_equal(w->c.listen[1].port, 4000);
 	assert_int_equal(w->c.n_bootstrap, 2);
 	assert_string_equal(w->c.bootstrap[0], "router.example:6881");
+	assert_int_equal(w->c.dht, NODE_OVERLAY);
+	assert_false(w->c.overlay_announce);
 	assert_int_equal(w->c.log_level, LOG_DEBUG);
 	assert_true(w->c.log_addresses);
 	assert_int_equal(w->c.event_rows, 5000);
@@ -141,7 +144,8 @@ every_mistake_names_its_line(void **state)
 	    ":2: ", "one address a family");
 	expect_error(w, "bootstrap = nowhere\n", ":1: ", "HOST:PORT");
 	expect_error(w, "bootstrap = host:0\n", ":1: ", "HOST:PORT");
-	expect_error(w, "dht = mixed\n", ":1: ", "choose mainline");
+	expect_error(
+	    w, "dht = plain\n", ":1: ", "not mixed, overlay or mainline");
 	expect_error(w, "log-addresses = maybe\n", ":1: ", "yes nor no");
 	expect_error(w, "state =\n", ":1: ", "missing");
 	expect_error(
