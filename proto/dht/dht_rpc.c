@@ -85,13 +85,14 @@ static struct rpc *
 draw(struct dht *d)
 {
 	uint8_t t[4];
-	struct rpc *rpc;
 
 	if (d->n_rpc >= RPC_FULL)
 		return NULL;
 	if (4 * d->n_rpc >= 3 * d->cap_rpc && d->cap_rpc < RPC_MAX)
 		grow(d);
 	for (unsigned i = 0; i < 64; i++) {
+		struct rpc *rpc;
+
 		rng_fill(d->cfg.rng, t, sizeof(t));
 		rpc = &d->rpc[slot_of(d, t)];
 		if (rpc->use != RPC_NONE)

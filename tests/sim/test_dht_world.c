@@ -6,10 +6,12 @@
  *   DHT_SEED=n      DHT_NODES=n     DHT_MINUTES=n   DHT_READS=n
  *   DHT_TRACE=1     prints each read that did not find the newest value
  */
+#include "tests/sim/compare.h"
 #include "tests/sim/dht/world.h"
 
 #include <setjmp.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +24,9 @@
 struct size {
 	uint32_t nodes, minutes, reads;
 };
-static const struct size whole[2] = { { 1000, 25, 1500 },
+static const struct size whole[2] = { { 1000, 15, 1500 },
 	{ 10000, 90, 10000 } };
-static const struct size attacked[2] = { { 300, 15, 600 }, { 1000, 60, 3000 } };
+static const struct size attacked[2] = { { 300, 10, 600 }, { 1000, 60, 3000 } };
 
 static const char *program;
 static char replay[512]; /* the command for the case that runs */
@@ -150,12 +152,49 @@ nodes_that_change_their_ids_harm_nobody(void **state)
 	run(__func__, ATTACK_CHANGE, attacked, 990);
 }
 
+static void
+digest_of(uint64_t seed, enum world_attack attack, char ret[17])
+{
+	struct world_config cfg;
+	struct world_figures f;
+
+	world_defaults(&cfg, seed, 64);
+	cfg.attack = attack;
+	cfg.measure_ms = 2 * 60 * 1000;
+	cfg.n_reads = 100;
+	world_run(&cfg, &f);
+	sodium_bin2hex(ret, 17, f.digest, sizeof(f.digest));
+	world_figures_clear(&f);
+}
+
+static void
+a_seed_gives_the_same_packets_from_every_compiler(void **state)
+{
+	char text[WORLD_ATTACKS * 20] = "", hex[17], again[17];
+
+	(void)state;
+	for (int i = 0; i < WORLD_ATTACKS; i++) {
+		digest_of(1, (enum world_attack)i, hex);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+		    "%d %s\n", i, hex);
+	}
+	printf("%s", text);
+	digest_of(1, ATTACK_CHANGE, again);
+	assert_string_equal(hex, again);
+	digest_of(2, ATTACK_CHANGE, again);
+	assert_string_not_equal(hex, again);
+	assert_true(compare_keep(program, text));
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest held[] = {
+		cmocka_unit_test(
+		    a_seed_gives_the_same_packets_from_every_compiler),
 		cmocka_unit_test(of_a_hundred_cells_one_may_be_missed),
 		cmocka_unit_test(replayed_tokens_and_puts_change_nothing),
+		cmocka_unit_test(a_victim_gets_three_bytes_for_one_at_most),
 		cmocka_unit_test(lying_answers_lead_nobody_astray),
 		cmocka_unit_test(nodes_that_change_their_ids_harm_nobody),
 	};

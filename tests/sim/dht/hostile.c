@@ -20,7 +20,9 @@ hostile_new(struct world *w)
 	x->cap_bad = w->cfg.n_nodes + HOSTILE_ECLIPSE + HOSTILE_REPLAYERS;
 	x->bad = (struct bad *)calloc(x->cap_bad, sizeof(*x->bad));
 	x->tape = (struct tape *)calloc(HOSTILE_TAPE, sizeof(*x->tape));
-	assert(x->bad && x->tape);
+	x->reflected = (uint32_t(*)[2])calloc(
+	    w->mesh->cfg.max_hosts, sizeof(*x->reflected));
+	assert(x->bad && x->tape && x->reflected);
 	x->victim = MESH_NO_HOST;
 	return x;
 }
@@ -32,6 +34,7 @@ hostile_free(struct hostile *x)
 		return;
 	free(x->bad);
 	free(x->tape);
+	free(x->reflected);
 	free(x->secret);
 	free(x);
 }
@@ -302,6 +305,21 @@ hostile_receive(
 		replay_answered(w, h, p, &m);
 }
 
+/* The law: to an address that has not proven itself three times what came
+ * from there. */
+static void
+pay_out(struct world *w, const struct mesh_host *h, size_t n)
+{
+	struct hostile *x = w->hostile;
+	uint32_t *reflected = x->reflected[h->index];
+
+	x->victim_out += n;
+	reflected[1] += (uint32_t)n;
+	if (reflected[1] > 3 * reflected[0])
+		world_broken(w, "node %u reflects %u bytes for %u", h->index,
+		    reflected[1], reflected[0]);
+}
+
 /* Overhears puts, and what goes to the victim. */
 void
 hostile_tap(struct world *w, const struct mesh_host *h,
@@ -316,7 +334,7 @@ hostile_tap(struct world *w, const struct mesh_host *h,
 		return;
 	if (x->victim != MESH_NO_HOST &&
 	    endpoint_eq(to, &w->mesh->host[x->victim].at))
-		x->victim_out += data.n;
+		pay_out(w, h, data.n);
 	if (data.n < tail ||
 	    memcmp(data.p + data.n - tail, put, sizeof(put) - 1) != 0)
 		return;
@@ -331,9 +349,12 @@ hostile_tap(struct world *w, const struct mesh_host *h,
 void
 hostile_arrived(struct world *w, const struct mesh_packet *p)
 {
-	if (w->hostile && p->source == w->hostile->victim &&
-	    p->source != MESH_NO_HOST)
-		w->hostile->victim_in += p->n;
+	struct hostile *x = w->hostile;
+
+	if (!x || p->source == MESH_NO_HOST || p->source != x->victim)
+		return;
+	x->victim_in += p->n;
+	x->reflected[p->to][0] += (uint32_t)p->n;
 }
 
 void

@@ -50,6 +50,8 @@ struct hostile {
 	uint64_t n_tape;
 	uint32_t victim;                /* host, or MESH_NO_HOST */
 	uint64_t victim_in, victim_out; /* bytes in its name; to it */
+	/* Owned: the same of each host. */
+	uint32_t (*reflected)[2];
 	uint64_t replays, replays_taken;
 };
 
