@@ -53,7 +53,7 @@ UNIT   := $(call exe,tests/unit/*/test_*.c)
 SIM    := $(call exe,tests/sim/test_*.c)
 FUZZ   := $(call exe,tests/fuzz/fuzz_*.c)
 REPLAY := $(patsubst $(B)/tests/fuzz/fuzz_%,$(B)/tests/fuzz/replay_%,$(FUZZ))
-BENCH  := $(addprefix $(B)/tests/bench/,tox count.so wan crowd)
+BENCH  := $(addprefix $(B)/tests/bench/,tox count.so wan crowd day)
 TOOLS  := $(call exe,tests/tools/*.c)
 PROGS  := $(patsubst %/main.c,$(B)/btchat%,$(wildcard daemon/main.c \
   ctl/main.c))
@@ -105,7 +105,9 @@ $(B)/tests/bench/tox: $(B)/tests/bench/tox.o
 $(B)/tests/bench/tox: LIBS = $(call pc,toxcore)
 $(B)/tests/bench/wan: $(B)/tests/bench/wan.o
 $(B)/tests/bench/crowd: $(B)/tests/bench/crowd.o $(B)/libproto.a
-$(B)/tests/bench/crowd: LIBS = $(call pc,libsodium)
+$(B)/tests/bench/day: $(B)/tests/bench/day.o $(B)/libsim.a $(B)/libtest.a \
+  $(B)/libproto.a
+$(B)/tests/bench/crowd $(B)/tests/bench/day: LIBS = $(call pc,libsodium)
 $(B)/tests/bench/count.so: $(B)/tests/bench/count.o
 $(B)/tests/bench/count.so: LDFLAGS := -shared
 $(B)/tests/bench/count.o: HARD += -fPIC
