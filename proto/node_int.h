@@ -23,7 +23,8 @@ enum {
 	NODE_SETTLE_ROUNDS = 64, /* a settle ends by itself far earlier */
 	NODE_SAVE_DHT_MS = 10 * 60 * 1000,
 	NODE_REFRESH_MS = 3600 * 1000, /* own keys, expiries */
-	NODE_AWAY_MS = 5000, /* between looks while no DHT node answers */
+	NODE_AWAY_MIN_MS = 20000, /* without an answer: two whole lookups */
+	NODE_AWAY_MS = 5000,      /* between looks while no DHT node answers */
 	NODE_CLOCK_SET_MS = 5 * 60 * 1000, /* more: the wall clock was set */
 	NODE_SHUN_MS = 60 * 1000, /* no session with who broke a rule in one */
 };
@@ -59,6 +60,7 @@ struct putting {
 	/* Somebody who knows the cell's key wrote a seq that we cannot have
 	 * written: from now on ours is found under salt "1". */
 	bool beaten, salted;
+	uint64_t last_epoch; /* the newest that it was put to */
 };
 
 /* One contact, as long as it exists. */
@@ -104,6 +106,7 @@ struct op {
 	uint64_t began_ms;
 	bool seen;   /* LOOK: there was a value, whoever made it */
 	bool opened; /* LOOK: a cell of theirs was read */
+	bool glance; /* LOOK: see rendezvous_is_glance */
 	struct cell_key key;
 };
 

@@ -208,16 +208,18 @@ struct publication {
 	const struct reach_key *reach;
 	uint64_t at_s; /* Unix time */
 	bool salted;   /* under the second salt */
+	bool renewal;  /* nobody waits for it */
 };
 
 /* Seals our cell for `epoch` and begins to put it in one DHT. */
 static bool
-put_cell(struct node *n, struct op *op, const struct publication *what)
+put_cell(
+    struct node *n, struct op *op, const struct publication *what, bool renewal)
 {
 	uint8_t nonce[CELL_NONCE_SIZE];
 	struct dht_item item = { 0 };
 	struct cell cell = { .unix_min = what->at_s / 60 };
-	bool ok;
+	enum err err;
 
 	if (cell_seq(&op->key, what->at_s, &item.seq))
 		return false;
@@ -232,9 +234,10 @@ put_cell(struct node *n, struct op *op, const struct publication *what)
 	item.v_n = VALUE_HEAD + CELL_VALUE_SIZE;
 	cell_seal(&op->key, item.seq, &cell, nonce, item.v + VALUE_HEAD);
 	dht_item_sign(&item, op->key.sk);
-	ok = dht_put(n->dht[op->net], op_name(n, op), &item, n->now) == ERR_OK;
+	err = (renewal ? dht_refresh : dht_put)(
+	    n->dht[op->net], op_name(n, op), &item, n->now);
 	sodium_memzero(&cell, sizeof(cell));
-	return ok;
+	return err == ERR_OK;
 }
 
 /* Puts our cell in every DHT that carries them, and every epoch of now. */
@@ -249,6 +252,8 @@ publish(struct node *n, const struct publication *what, struct putting *put)
 	put->best = 0;
 	put->beaten = false;
 	for (unsigned i = 0; i < count * NODE_NETS; i++) {
+		uint64_t epoch = epochs[i / NODE_NETS];
+		bool renewal = what->renewal && epoch <= put->last_epoch;
 		struct op *op;
 
 		if (!nets_carry(n, i % NODE_NETS))
@@ -256,13 +261,14 @@ publish(struct node *n, const struct publication *what, struct putting *put)
 		op = op_new(n, what->kind, i % NODE_NETS, what->slot);
 		if (op == NULL)
 			break;
-		cell_key_derive(
-		    what->disc, what->dir, epochs[i / NODE_NETS], &op->key);
-		if (put_cell(n, op, what))
+		cell_key_derive(what->disc, what->dir, epoch, &op->key);
+		if (put_cell(n, op, what, renewal))
 			put->n++;
 		else
 			op_free(n, op);
 	}
+	put->last_epoch =
+	    epochs[count - 1] > epochs[0] ? epochs[count - 1] : epochs[0];
 }
 
 static bool
@@ -282,6 +288,7 @@ publish_to(struct node *n, struct peer *p)
 		.reach = &n->self.reach,
 		.at_s = rendezvous_claim_s(&p->meet, n->now.wall_ms / 1000),
 		.salted = p->put.salted,
+		.renewal = rendezvous_is_renewal(&p->meet),
 	};
 
 	assert(!p->c.invited);
@@ -304,6 +311,7 @@ serve(struct node *n, struct host *h)
 		.reach = &h->invite.reach,
 		.at_s = rendezvous_claim_s(&h->meet, n->now.wall_ms / 1000),
 		.salted = h->put.salted,
+		.renewal = rendezvous_is_renewal(&h->meet),
 	};
 
 	h->invite.put_s = what.at_s; /* durable before a node sees it */
@@ -329,20 +337,22 @@ get_cell(struct node *n, const struct peer *p, struct op *op)
 	cell_epochs_read(&p->c.disc, n->now.wall_ms / 1000, epochs);
 	assert(op->step <= 2);
 	cell_key_derive(&p->c.disc, dir, epochs[op->step % 2], &op->key);
-	return dht_get(n->dht[op->net], op_name(n, op), op->key.pk, salt,
-	           n->now) == ERR_OK;
+	return (op->glance ? dht_glance : dht_get)(n->dht[op->net],
+	           op_name(n, op), op->key.pk, salt, n->now) == ERR_OK;
 }
 
 /*
  * Where to look after a step that gave no cell: 0 the nearer epoch, 1 the
  * other one, 2 the nearer one under the second salt, if there was something
- * in the first place that is not theirs. False: that was all.
+ * in the first place that is not theirs. A glance that shows nothing goes no
+ * further. False: that was all.
  */
 static bool
 next_look(struct op *op)
 {
-	if (op->step == 2 || (op->step == 1 && !op->seen))
+	if (op->step == 2 || ((op->step == 1 || op->glance) && !op->seen))
 		return false;
+	op->glance = false;
 	op->step++;
 	return true;
 }
@@ -374,7 +384,10 @@ look_for(struct node *n, struct peer *p)
 		if (!nets_carry(n, i))
 			continue;
 		op = op_new(n, OP_LOOK, i, p->slot);
-		if (op != NULL && !get_cell(n, p, op))
+		if (op == NULL)
+			break;
+		op->glance = rendezvous_is_glance(&p->meet);
+		if (!get_cell(n, p, op))
 			op_free(n, op);
 	}
 }
@@ -434,8 +447,9 @@ on_value(struct node *n, struct op *op, const struct dht_item *item)
 	sodium_memzero(&cell, sizeof(cell));
 }
 
-/* No node answered, in no DHT: the network is away. One contact finds out
- * when it is back; the others look as rarely as ever. */
+/* No node answered, in no DHT, and none has for a while, for one lookup among
+ * many may starve: the network is away. One contact finds out when it is back;
+ * the others look as rarely as ever. */
 static void
 note_silence(struct node *n, struct peer *p)
 {
@@ -445,6 +459,8 @@ note_silence(struct node *n, struct peer *p)
 	for (unsigned i = 0; i < NODE_NETS; i++)
 		if (n->heard[i])
 			return;
+	if (n->heard_ms != 0 && n->now.mono_ms < n->heard_ms + NODE_AWAY_MIN_MS)
+		return;
 	if (!n->away || prober == NULL || prober->online)
 		n->prober = p->slot;
 	n->away = true;

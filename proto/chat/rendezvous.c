@@ -3,15 +3,16 @@
 
 #include <assert.h>
 
-/* first * 2^n, at most LOOK_MAX_MS. */
+/* first * 2^n, at most max. */
 static uint64_t
-backoff(uint64_t first_ms, uint32_t n)
+backoff(uint64_t first_ms, uint32_t n, uint64_t max_ms)
 {
 	uint64_t ms = first_ms;
 
-	while (n-- > 0 && ms < LOOK_MAX_MS)
+	assert(first_ms > 0 && first_ms <= max_ms);
+	while (n-- > 0 && ms < max_ms)
 		ms *= 2;
-	return ms < LOOK_MAX_MS ? ms : LOOK_MAX_MS;
+	return ms < max_ms ? ms : max_ms;
 }
 
 void
@@ -52,13 +53,26 @@ rendezvous_elsewhere(struct rendezvous *r, struct now now)
 void
 rendezvous_looking(struct rendezvous *r, const struct rng *rng, struct now now)
 {
-	uint64_t wait = backoff(LOOK_FIRST_MS, r->looks);
+	uint64_t max_ms = r->seen ? LOOK_MAX_MS : LOOK_ABSENT_MAX_MS;
+	uint64_t wait = backoff(LOOK_FIRST_MS, r->looks, max_ms);
 
 	r->looks++;
 	r->looked_ms = now.mono_ms;
 	r->look_at_ms =
 	    now.mono_ms + rng_jitter(rng, wait, LOOK_JITTER_PERCENT);
 	assert(r->look_at_ms > now.mono_ms);
+}
+
+bool
+rendezvous_is_glance(const struct rendezvous *r)
+{
+	return r->looks > LOOK_EAGER && r->looks % LOOK_WHOLE != 0;
+}
+
+bool
+rendezvous_is_renewal(const struct rendezvous *r)
+{
+	return r->stored > 0 && r->twice && !r->changed;
 }
 
 void
@@ -94,7 +108,8 @@ rendezvous_published(
 	if (r->publish_at_ms == NEVER)
 		return; /* a session came up meanwhile */
 	if (stored == 0) {
-		wait = rng_jitter(rng, backoff(PUBLISH_RETRY_MS, r->failures++),
+		wait = rng_jitter(rng,
+		    backoff(PUBLISH_RETRY_MS, r->failures++, LOOK_MAX_MS),
 		    LOOK_JITTER_PERCENT);
 	} else {
 		r->failures = 0;

@@ -12,12 +12,17 @@
 
 enum {
 	/* Two people who add each other meet at once, so the first minute of
-	 * looking is dense; then it doubles up to a quarter of an hour. */
+	 * looking is dense; then it doubles up to a quarter of an hour, and
+	 * to half an hour where there is no cell: nodes forget after 2 h, so
+	 * that one has been away for longer. Coming back, it finds our cell. */
 	LOOK_FIRST_MS = 250,
 	LOOK_MAX_MS = 15 * 60 * 1000,
+	LOOK_ABSENT_MAX_MS = 30 * 60 * 1000,
 	LOOK_JITTER_PERCENT = 20,
-	PUBLISH_EVERY_MS = 45 * 60 * 1000, /* nodes forget after 2 h */
-	PUBLISH_JITTER_MS = 300 * 1000,
+	LOOK_EAGER = 12, /* so many are whole; then only */
+	LOOK_WHOLE = 12, /* each so manieth, the others are glances */
+	PUBLISH_EVERY_MS = 55 * 60 * 1000, /* nodes forget after 2 h */
+	PUBLISH_JITTER_MS = 600 * 1000,
 	PUBLISH_GAP_MS = 61 * 1000, /* seq counts minutes: one put each */
 	PUBLISH_RETRY_MS = 1000,    /* nobody took it: doubles like a look */
 	/* A clock set back by less is not followed: seq must rise. */
@@ -48,6 +53,10 @@ void rendezvous_elsewhere(struct rendezvous *r, struct now now);
 /* A look begins or is put off for want of a free lookup. */
 void
 rendezvous_looking(struct rendezvous *r, const struct rng *rng, struct now now);
+/* May the look that has begun be a glance: the likeliest place only? */
+bool rendezvous_is_glance(const struct rendezvous *r);
+/* Is the put that is due only a renewal of what is there? */
+bool rendezvous_is_renewal(const struct rendezvous *r);
 void rendezvous_publishing(struct rendezvous *r, struct now now);
 /* The Unix time to put into a cell now: never one that nodes would take for
  * old, although the clock was set back. */

@@ -264,31 +264,60 @@ dht_deadline_ms(const struct dht *d)
 	return at_ms;
 }
 
-enum err
-dht_get(struct dht *d, uint64_t name, const uint8_t pk[32], struct span salt,
-    struct now now)
+static enum err
+start_get(struct dht *d, uint64_t name, const struct dht_item *wanted,
+    bool glance, struct now now)
 {
 	struct target goal;
 	struct op *op;
 
-	assert(salt.n <= DHT_SALT_MAX);
 	touch(d, now);
 	op = op_new(d, OP_GET);
 	if (!op)
 		return ERR_LIMIT;
 	op->name = name;
-	memcpy(op->item.pk, pk, sizeof(op->item.pk));
-	op->item.salt_n = (uint8_t)salt.n;
-	if (salt.n > 0)
-		memcpy(op->item.salt, salt.p, salt.n);
-	dht_item_target(pk, salt, &goal);
+	op->item = *wanted;
+	op->calm = op->glance = glance;
+	dht_item_target(
+	    wanted->pk, span_of(wanted->salt, wanted->salt_n), &goal);
 	op_start(d, op, &goal, now.mono_ms);
 	return ERR_OK;
 }
 
+/* Only its name: whose, and the salt. */
+static struct dht_item
+wanted(const uint8_t pk[32], struct span salt)
+{
+	struct dht_item item = { .salt_n = (uint8_t)salt.n };
+
+	assert(salt.n <= DHT_SALT_MAX);
+	memcpy(item.pk, pk, sizeof(item.pk));
+	if (salt.n > 0)
+		memcpy(item.salt, salt.p, salt.n);
+	return item;
+}
+
 enum err
-dht_put(
-    struct dht *d, uint64_t name, const struct dht_item *item, struct now now)
+dht_get(struct dht *d, uint64_t name, const uint8_t pk[32], struct span salt,
+    struct now now)
+{
+	struct dht_item item = wanted(pk, salt);
+
+	return start_get(d, name, &item, false, now);
+}
+
+enum err
+dht_glance(struct dht *d, uint64_t name, const uint8_t pk[32], struct span salt,
+    struct now now)
+{
+	struct dht_item item = wanted(pk, salt);
+
+	return start_get(d, name, &item, true, now);
+}
+
+static enum err
+start_put(struct dht *d, uint64_t name, const struct dht_item *item, bool calm,
+    struct now now)
 {
 	enum err err = dht_item_verify(item);
 	struct target goal;
@@ -303,16 +332,31 @@ dht_put(
 		return ERR_LIMIT;
 	op->name = name;
 	op->item = *item;
+	op->calm = calm;
 	dht_item_target(item->pk, span_of(item->salt, item->salt_n), &goal);
 	op_start(d, op, &goal, now.mono_ms);
 	return ERR_OK;
+}
+
+enum err
+dht_put(
+    struct dht *d, uint64_t name, const struct dht_item *item, struct now now)
+{
+	return start_put(d, name, item, false, now);
+}
+
+enum err
+dht_refresh(
+    struct dht *d, uint64_t name, const struct dht_item *item, struct now now)
+{
+	return start_put(d, name, item, true, now);
 }
 
 static enum err
 start_peers(struct dht *d, struct op *op, uint64_t name,
     const struct target *hash, struct now now)
 {
-	d->now_ms = now.mono_ms;
+	touch(d, now);
 	if (!op)
 		return ERR_LIMIT;
 	op->name = name;

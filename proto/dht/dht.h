@@ -85,6 +85,11 @@ uint64_t dht_deadline_ms(const struct dht *d); /* monotonic, or NEVER */
  * and comes back in the events. ERR_LIMIT. */
 MUST_USE enum err dht_get(struct dht *d, uint64_t name, const uint8_t pk[32],
     struct span salt, struct now now);
+/* The same in the background, for a look that is repeated: few queries at a
+ * time, and where the nearest four have nothing it is over. What they have is
+ * sought among eight, as by dht_get. */
+MUST_USE enum err dht_glance(struct dht *d, uint64_t name, const uint8_t pk[32],
+    struct span salt, struct now now);
 /* Looks up the closest nodes and stores there; DHT_PUT_DONE says at how many.
  * If one of them has a higher seq (then it refuses ours) there is a DHT_VALUE
  * before. Where we are among the closest it is kept here too, uncounted.
@@ -102,6 +107,9 @@ MUST_USE enum err dht_get_peers(
  * it; they keep it for half an hour or more. port >= 1. ERR_LIMIT. */
 MUST_USE enum err dht_announce(struct dht *d, uint64_t name,
     const struct target *hash, uint16_t port, bool implied, struct now now);
+/* The same in the background, for an item that was put before. */
+MUST_USE enum err dht_refresh(
+    struct dht *d, uint64_t name, const struct dht_item *item, struct now now);
 void dht_cancel(struct dht *d, uint64_t name); /* no event follows */
 
 struct dht_send {

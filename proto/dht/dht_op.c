@@ -47,6 +47,7 @@ op_new(struct dht *d, enum op_kind kind)
 		op->state = OP_LOOKING;
 		op->serial = ++d->serial;
 		op->has_seen = op->tell_seen = op->tell_over = false;
+		op->calm = op->glance = false;
 		op->n = 0;
 		op->n_targets = 0;
 		d->n_ops++;
@@ -153,6 +154,19 @@ look_for_item(struct dht *d, struct op *op, uint64_t now_ms)
 	see(op, &item);
 }
 
+/* In the background we begin where earlier lookups ended. */
+static void
+calm_down(struct dht *d, struct op *op)
+{
+	struct krpc_node near[LOOKUP_K];
+	size_t n;
+
+	op->look.alpha = LOOKUP_CALM;
+	n = recall_closest(&d->recall, &op->look.goal, near, LOOKUP_K);
+	for (size_t i = 0; i < n; i++)
+		(void)lookup_add(&op->look, &near[i], LOOKUP_ANSWER);
+}
+
 void
 op_start(
     struct dht *d, struct op *op, const struct target *goal, uint64_t now_ms)
@@ -174,6 +188,10 @@ op_start(
 		add_seeds(d, op);
 	if (!writes(op->kind) && table_count(&d->table) < WIDE_NODES)
 		op->look.want = LOOKUP_WIDE;
+	if (op->glance)
+		op->look.want = LOOKUP_GLANCE;
+	if (op->calm)
+		calm_down(d, op);
 	if (seeks_peers(op->kind))
 		look_for_peers(d, op, now_ms);
 	else if (!is_inner(op->kind))
@@ -212,6 +230,11 @@ ask(struct dht *d, struct op *op, struct lookup_node *n, uint64_t now_ms)
 	r.wait_ms = wait_ms(d, op, n);
 	lookup_ask(&op->look, n, d->cfg.rng, now_ms, &m.target);
 	m.method = method_of(op, n);
+	if (m.method == KRPC_GET && op->kind == OP_PUT) {
+		/* What is older than ours need not come back. [BEP 44] */
+		m.has_seq = true;
+		m.seq = op->item.seq - 1;
+	}
 	if (!rpc_send(d, &r, &m, now_ms))
 		n->state = LOOKUP_FAILED; /* as if it got lost */
 }
@@ -339,6 +362,17 @@ learn_size(struct dht *d, const struct op *op)
 	d->network_size = d->network_size ? (3 * d->network_size + n) / 4 : n;
 }
 
+static void
+remember(struct dht *d, const struct op *op, uint64_t now_ms)
+{
+	const struct lookup_node *near[LOOKUP_K];
+	size_t n = lookup_closest(&op->look, true, near, LOOKUP_K);
+
+	for (size_t i = 0; i < n; i++)
+		if (!near[i]->seed)
+			recall_keep(&d->recall, &near[i]->node, now_ms);
+}
+
 /* Nobody has answered, but somebody may: bootstrap is still being tried. */
 static bool
 hopes(const struct dht *d, const struct op *op, size_t n_answered,
@@ -378,6 +412,8 @@ op_step(struct dht *d, struct op *op, uint64_t now_ms)
 	if (hopes(d, op, n_answered, now_ms))
 		return;
 	learn_size(d, op);
+	if (!is_inner(op->kind))
+		remember(d, op, now_ms);
 	if (op->kind == OP_PUT)
 		keep(d, op, now_ms);
 	if (writes(op->kind) && n_answered > 0) {
@@ -574,8 +610,10 @@ op_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms)
 		return;
 	if (rpc->use == RPC_PUT && op->state == OP_PUTTING)
 		put_timeout(d, op, rpc, now_ms);
-	if (rpc->use == RPC_LOOKUP && op->state == OP_LOOKING)
+	if (rpc->use == RPC_LOOKUP && op->state == OP_LOOKING) {
 		lookup_failed(&op->look, &rpc->to);
+		recall_drop(&d->recall, &rpc->to);
+	}
 	op_step(d, op, now_ms);
 }
 

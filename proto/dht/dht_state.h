@@ -16,6 +16,7 @@
 #include "proto/dht/krpc.h"
 #include "proto/dht/lookup.h"
 #include "proto/dht/peers.h"
+#include "proto/dht/recall.h"
 #include "proto/dht/table.h"
 #include "proto/dht/token.h"
 
@@ -100,6 +101,7 @@ struct op {
 	struct dht_item seen; /* the highest seq */
 	uint16_t port;        /* ANNOUNCE */
 	bool implied;
+	bool calm, glance; /* in the background; GET: of the nearest few */
 	bool has_seen, tell_seen, tell_over;
 	size_t n; /* result: nodes that answered, or took it */
 	uint8_t n_targets;
@@ -143,6 +145,7 @@ struct dht {
 	struct carrier_call *call; /* the query at hand, or NULL */
 	bool bound;                /* OVERLAY: id fits an address */
 	struct table table;
+	struct recall recall;
 	struct items items;
 	struct peers peers;
 	struct token_keys tokens;

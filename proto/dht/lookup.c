@@ -19,6 +19,8 @@ lookup_init(struct lookup *l, const struct target *goal, unsigned depth,
 	l->depth = depth;
 	l->soft_ms = soft_ms;
 	l->want = LOOKUP_K;
+	/* A small net is one hop deep: all at once saves a round trip. */
+	l->alpha = depth < LOOKUP_BLUR_DEPTH ? LOOKUP_K : LOOKUP_ALPHA;
 	l->n = 0;
 	l->n_asked = 0;
 }
@@ -142,12 +144,11 @@ struct lookup_node *
 lookup_next(struct lookup *l, uint64_t now_ms)
 {
 	struct lookup_node *helped = NULL;
-	/* A small net is one hop deep: all at once saves a round trip. */
-	unsigned alpha = l->depth < LOOKUP_BLUR_DEPTH ? LOOKUP_K : LOOKUP_ALPHA;
 	unsigned in_flight = 0;
 	unsigned window = 0;
 
 	assert(l->want > 0 && l->want <= LOOKUP_NODES_MAX);
+	assert(l->alpha > 0);
 
 	for (unsigned i = 0; i < l->n; i++) {
 		struct lookup_node *n = &l->node[i];
@@ -157,7 +158,7 @@ lookup_next(struct lookup *l, uint64_t now_ms)
 			n->state = LOOKUP_SLOW;
 		in_flight += n->state == LOOKUP_ASKED;
 	}
-	if (in_flight >= alpha || l->n_asked >= LOOKUP_ASKED_MAX)
+	if (in_flight >= l->alpha || l->n_asked >= LOOKUP_ASKED_MAX)
 		return NULL;
 	for (unsigned i = 0; i < l->n && window < l->want; i++) {
 		struct lookup_node *n = &l->node[i];

@@ -19,7 +19,9 @@ enum {
 	LOOKUP_NODES_MAX = 64, /* candidates remembered */
 	LOOKUP_ASKED_MAX = 96, /* queries of one lookup: lies end it too */
 	LOOKUP_ALPHA = 5,      /* queries in flight, slow ones not counted */
+	LOOKUP_CALM = 2,       /* the same where nobody waits for the end */
 	LOOKUP_K = 8,          /* it ends when that many nearest answered */
+	LOOKUP_GLANCE = 4,     /* the same of a glance */
 	LOOKUP_WIDE = 20,      /* the same where the network may be small */
 	LOOKUP_SOFT_MS = 1000, /* from then on a node is slow, at the latest */
 	LOOKUP_SOFT_MIN_MS = 250,
@@ -65,7 +67,8 @@ struct lookup {
 	uint64_t started_ms;
 	uint64_t soft_ms;
 	unsigned depth; /* of our table: how far the network goes */
-	uint8_t want;   /* LOOKUP_K or LOOKUP_WIDE */
+	uint8_t want;   /* LOOKUP_K, _WIDE or _GLANCE */
+	uint8_t alpha;  /* queries in flight */
 	uint8_t n;
 	uint8_t n_asked;
 	/* By (tier, distance). Moves whenever a node is added. */

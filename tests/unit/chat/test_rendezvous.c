@@ -17,26 +17,61 @@ at(uint64_t ms)
 	return (struct now){ ms, ms };
 }
 
+/* A day of looks for somebody whose cell is there, or is not. */
 static void
-looks_are_dense_at_first_and_rare_later(void **state)
+look_for_a_day(bool seen, uint64_t longest_ms, uint64_t *ret_n)
 {
 	struct rendezvous r = { 0 };
-	uint64_t t = 1000, in_first_5s = 0, n = 0;
+	uint64_t t = 1000, in_first_5s = 0, n = 0, whole = 0;
 
-	(void)state;
 	test_rng_init(&dice, test_seed(1));
 	rendezvous_start(&r, at(t));
+	r.seen = seen;
 	assert_true(r.look_at_ms == t);
 	while (t < 1000 + 24 * 3600 * UINT64_C(1000)) {
 		rendezvous_looking(&r, &dice.rng, at(t));
 		assert_true(r.look_at_ms > t);
-		assert_true(r.look_at_ms <= t + LOOK_MAX_MS * 12 / 10);
+		assert_true(r.look_at_ms <= t + longest_ms * 12 / 10);
+		whole += !rendezvous_is_glance(&r);
 		t = r.look_at_ms;
 		in_first_5s += t <= 6000;
 		n++;
 	}
 	assert_in_range(in_first_5s, 3, 6);
+	assert_in_range(
+	    whole, LOOK_EAGER, LOOK_EAGER + 1 + (n - LOOK_EAGER) / LOOK_WHOLE);
+	*ret_n = n;
+}
+
+static void
+looks_are_dense_at_first_and_rare_later(void **state)
+{
+	uint64_t n;
+
+	(void)state;
+	look_for_a_day(true, LOOK_MAX_MS, &n);
 	assert_in_range(n, 24 * 3, 24 * 8); /* four an hour, and the start */
+	look_for_a_day(false, LOOK_ABSENT_MAX_MS, &n);
+	assert_in_range(n, 24 * 2, 24 * 3);
+}
+
+static void
+only_what_is_there_unchanged_is_renewed(void **state)
+{
+	struct rendezvous r = { 0 };
+	uint64_t t = 1000;
+
+	(void)state;
+	test_rng_init(&dice, test_seed(7));
+	rendezvous_start(&r, at(t));
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(rendezvous_is_renewal(&r), i > 0);
+		rendezvous_publishing(&r, at(t));
+		rendezvous_published(&r, &dice.rng, 8, at(t));
+		t = r.publish_at_ms;
+	}
+	rendezvous_changed(&r, at(t));
+	assert_false(rendezvous_is_renewal(&r));
 }
 
 static void
@@ -190,6 +225,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(looks_are_dense_at_first_and_rare_later),
+		cmocka_unit_test(only_what_is_there_unchanged_is_renewed),
 		cmocka_unit_test(a_put_follows_another_by_a_minute_at_least),
 		cmocka_unit_test(a_put_that_nobody_took_comes_again_soon),
 		cmocka_unit_test(a_change_during_a_put_is_not_forgotten),

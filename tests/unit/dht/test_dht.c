@@ -53,6 +53,58 @@ begin(uint64_t seed, bool loopback, bool v6, size_t n)
 		(void)dht_net_join(&net, 0);
 }
 
+/* Queries sent until the operation is over. */
+static uint64_t
+queries_for(enum dht_event_kind over)
+{
+	uint64_t before = net.n_sent;
+	size_t n = n_events[over];
+
+	dht_net_run(&net, 3000);
+	assert_int_equal(n_events[over], n + 1);
+	return (net.n_sent - before) / 2;
+}
+
+static void
+a_glance_and_a_renewal_ask_little(void **state)
+{
+	struct dht_item item;
+	uint64_t put, renewal, get, glance, empty;
+	uint8_t nobody[32] = { 0 };
+
+	(void)state;
+	begin(23, false, false, 60);
+	dht_net_run(&net, 60000);
+	test_item(5, span_str(""), span_str("value"), 3, &item);
+	assert_int_equal(
+	    dht_put(net.node[9], 1, &item, dht_net_now(&net)), ERR_OK);
+	put = queries_for(DHT_PUT_DONE);
+	test_item(5, span_str(""), span_str("later"), 4, &item);
+	assert_int_equal(
+	    dht_refresh(net.node[9], 2, &item, dht_net_now(&net)), ERR_OK);
+	renewal = queries_for(DHT_PUT_DONE);
+	assert_int_equal(last.n, 8);
+	assert_true(renewal <= put);
+	assert_int_equal(
+	    dht_get(net.node[20], 3, item.pk, span_str(""), dht_net_now(&net)),
+	    ERR_OK);
+	get = queries_for(DHT_GET_DONE);
+	assert_int_equal(dht_glance(net.node[21], 4, item.pk, span_str(""),
+	                     dht_net_now(&net)),
+	    ERR_OK);
+	glance = queries_for(DHT_GET_DONE);
+	assert_true(last.found);
+	assert_int_equal(last_item.seq, 4);
+	assert_true(glance <= get);
+	assert_int_equal(dht_glance(net.node[21], 5, nobody, span_str(""),
+	                     dht_net_now(&net)),
+	    ERR_OK);
+	empty = queries_for(DHT_GET_DONE);
+	assert_false(last.found);
+	assert_in_range(empty, 4, 8);
+	dht_net_clear(&net);
+}
+
 static void
 put_and_find(size_t writer, size_t reader, uint8_t key)
 {
@@ -408,6 +460,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_net_of_ipv6_works_alike),
 		cmocka_unit_test(who_announces_himself_is_found),
+		cmocka_unit_test(a_glance_and_a_renewal_ask_little),
 		cmocka_unit_test(addresses_of_the_other_family_are_ignored),
 		cmocka_unit_test(loopback_counts_only_where_it_is_allowed),
 		cmocka_unit_test(operations_are_bounded_and_can_be_cancelled),
