@@ -14,6 +14,7 @@ struct open {
 
 struct parser {
 	struct bencode *b;
+	struct span in; /* as in b: near at hand, for every byte is looked at */
 	uint32_t pos;
 	unsigned depth;
 	struct open open[BENCODE_DEPTH_MAX];
@@ -22,13 +23,13 @@ struct parser {
 static bool
 at_end(const struct parser *p)
 {
-	return p->pos >= p->b->in.n;
+	return p->pos >= p->in.n;
 }
 
 static uint8_t
 peek(const struct parser *p)
 {
-	return at_end(p) ? 0 : p->b->in.p[p->pos];
+	return p->pos < p->in.n ? p->in.p[p->pos] : 0;
 }
 
 static bool
@@ -41,21 +42,24 @@ is_digit(uint8_t c)
 static bool
 parse_number(struct parser *p, uint64_t max, uint64_t *ret)
 {
-	uint32_t first = p->pos;
+	const uint8_t *digits = p->in.p + p->pos;
+	size_t left = p->in.n - p->pos;
+	size_t n = 0;
 	uint64_t v = 0;
 
-	while (is_digit(peek(p))) {
-		uint64_t digit = (uint64_t)(peek(p) - '0');
+	assert(p->pos <= p->in.n);
+	for (; n < left && is_digit(digits[n]); n++) {
+		uint64_t digit = (uint64_t)(digits[n] - '0');
 
-		if (p->pos > first && v == 0)
+		if (n > 0 && v == 0)
 			return false;
 		if (v > max / 10 || digit > max - 10 * v)
 			return false;
 		v = 10 * v + digit;
-		p->pos++;
 	}
+	p->pos += (uint32_t)n;
 	*ret = v;
-	return p->pos > first;
+	return n > 0;
 }
 
 static bool
@@ -87,10 +91,10 @@ parse_str(struct parser *p, struct bencode_token *t)
 {
 	uint64_t n;
 
-	if (!parse_number(p, p->b->in.n, &n) || peek(p) != ':')
+	if (!parse_number(p, p->in.n, &n) || peek(p) != ':')
 		return false;
 	p->pos++;
-	if (n > p->b->in.n - p->pos)
+	if (n > p->in.n - p->pos)
 		return false;
 	t->type = BENCODE_STR;
 	t->body = p->pos;
@@ -218,7 +222,7 @@ parse_all(struct parser *p)
 enum err
 bencode_parse(struct span in, struct bencode *ret)
 {
-	struct parser p = { .b = ret };
+	struct parser p = { .b = ret, .in = in };
 	enum err err;
 
 	assert(in.p || in.n == 0);

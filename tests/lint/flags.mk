@@ -17,7 +17,7 @@ HARD := -fstack-protector-strong -fstack-clash-protection -fPIE -fno-common \
 SAN.none := -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 SAN.asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
   -fno-sanitize-recover=all
-SAN.fuzz := $(SAN.asan) -fsanitize=fuzzer-no-link
+SAN.fuzz := $(SAN.asan) -O2 -fsanitize=fuzzer-no-link
 ifeq ($(SAN.$(SAN)),)
 $(error SAN=$(SAN): choose none, asan or fuzz)
 endif
