@@ -2,9 +2,11 @@
  * One DHT node on a real socket, driven by lines. AT is an IPv4 address and a
  * port, "45.1.2.3:6881", or a port of loopback alone.
  *
- *   dhtnode AT              port 0 takes a free one
+ *   dhtnode AT [overlay]    port 0 takes a free one; overlay: the encrypted
+ *                           carrier, that tells its N to who asks
  *
- *   bootstrap AT            a node to begin with
+ *   bootstrap AT [KEY]      a node to begin with; KEY: its N, in hex
+ *   key                     our N
  *   put SEED SEQ TEXT [SALT]   TEXT as a bencoded string, signed by SEED (hex)
  *   get PK [SALT]           PK in hex
  *   announce HASH PORT      that we are a peer of a torrent, HASH in hex
@@ -300,6 +302,30 @@ torrent(struct tool *t, const char *hash_hex, const char *port_text)
 }
 
 static void
+bootstrap(struct tool *t, const char *where)
+{
+	const char *hex = strtok_r(NULL, " ", &t->rest);
+	struct endpoint to = parse_at(where);
+	struct node_key key = { { 0 } };
+	struct writer w = wr_init(key.b, sizeof(key.b));
+
+	if (hex && (hex_decode(span_str(hex), &w) || w.n != sizeof(key.b)))
+		die("key");
+	dht_bootstrap_key(t->dht, &to, &key, now());
+}
+
+static void
+print_key(const struct tool *t)
+{
+	struct node_key key;
+
+	dht_key(t->dht, &key);
+	printf("{\"event\":\"key\",\"line\":%" PRIu64, t->line);
+	print_hex("key", key.b, sizeof(key.b));
+	printf("}\n");
+}
+
+static void
 command(struct tool *t, char *line)
 {
 	const char *verb = strtok_r(line, " ", &t->rest);
@@ -309,9 +335,7 @@ command(struct tool *t, char *line)
 	if (!verb)
 		return;
 	if (strcmp(verb, "bootstrap") == 0 && a) {
-		struct endpoint to = parse_at(a);
-
-		dht_bootstrap(t->dht, &to, now());
+		bootstrap(t, a);
 	} else if (strcmp(verb, "put") == 0 && a) {
 		const char *seq = strtok_r(NULL, " ", &t->rest);
 		const char *text = strtok_r(NULL, " ", &t->rest);
@@ -330,6 +354,8 @@ command(struct tool *t, char *line)
 		print_stats(t);
 	} else if (strcmp(verb, "nodes") == 0) {
 		print_nodes(t);
+	} else if (strcmp(verb, "key") == 0) {
+		print_key(t);
 	} else {
 		exit(strcmp(verb, "quit") == 0 ? 0 : 2);
 	}
@@ -375,8 +401,11 @@ main(int argc, char **argv)
 	struct tool t = { .line = 0 };
 	struct endpoint at;
 
-	if (argc != 2 || sodium_init() < 0)
-		die("usage: dhtnode AT");
+	cfg.introduces = argc == 3 && strcmp(argv[2], "overlay") == 0;
+	cfg.carrier = cfg.introduces ? DHT_OVERLAY : DHT_MAINLINE;
+	if (argc < 2 || argc > 3 || (argc == 3 && !cfg.introduces) ||
+	    sodium_init() < 0)
+		die("usage: dhtnode AT [overlay]");
 	at = parse_at(argv[1]);
 	cfg.loopback = endpoint_scope(&at) == SCOPE_LOOPBACK;
 	t.fd = open_socket(&at);
