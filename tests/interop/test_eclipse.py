@@ -23,83 +23,11 @@ import lt  # noqa: E402
 import report  # noqa: E402
 from check import check, finish, skip  # noqa: E402
 from dhtnode import DhtNode, EXE  # noqa: E402
+from eclipse import DEFENCE, MODES, Gang, mesh  # noqa: E402
 
 SEED = int(os.environ.get("BTCHAT_SEED", "1"), 0)
 N_HONEST = 24
-N_HOSTILE = 8
-NEAR_BITS = 14  # of the cell's target, in the id of each hostile node
 COPIES = 4  # with the honest, that a put of ours has to leave
-DEFENCE = bool(os.environ.get("BTCHAT_ECLIPSE"))
-MODES = ("nothing", "stale", "forged")
-
-
-class Hostile(krpc.Node):
-    """Answers all like an honest node, but for the cell. Near it there is
-    nobody but its gang."""
-
-    def __init__(self, host, node_id, gang):
-        self.gang, self.honest, self.held = gang, [], None
-        super().__init__(host, node_id)
-
-    def answer(self, method, args, sender):
-        if method == b"put":
-            return self.take_put(args)
-        target = args.get(b"target") or args.get(b"info_hash")
-        if target is None:
-            return {}
-        near = krpc.distance(target, self.gang.target) >> 152 == 0
-        known = self.gang.nodes if near else self.honest
-        r = {"token": b"take", "nodes": b"".join(
-            node_id + krpc.pack(*at) for node_id, at in known[:8])}
-        if method == b"get" and target == self.gang.target:
-            r.update(self.lie())
-        return r
-
-    def take_put(self, args):
-        if self.held is None:
-            self.held = {name: args[name] for name in (
-                b"v", b"k", b"sig", b"seq")}
-        self.gang.newest = max(self.gang.newest, args[b"seq"])
-        self.gang.armed = True
-        return {}
-
-    def lie(self):
-        if self.gang.mode == "stale" and self.held:
-            return self.held
-        if self.gang.mode == "forged" and self.gang.armed:
-            return dict(self.held, **{b"seq": self.gang.newest + 1,
-                                      b"v": b"forged"})
-        return {}
-
-
-class Gang:
-    """What the hostile nodes agree on."""
-
-    def __init__(self, net, target, rng):
-        self.target, self.mode, self.newest = target, MODES[0], 0
-        self.armed = False
-        self.nodes = []
-        self.member = [Hostile(net.host(addr), node_id, self)
-                       for addr, node_id in ids_near(target, rng)]
-        self.nodes = [(m.id, m.at) for m in self.member]
-
-    def turn(self, mode):
-        """From now on; to forge, they wait until a put is taken."""
-        self.mode, self.armed = mode, False
-
-
-def ids_near(target, rng):
-    """Addresses whose ids may be that near, and such ids."""
-    found = []
-    head = int.from_bytes(target[:4], "big")
-    for addr in internet.all_addresses(rng):
-        salt = next((salt for salt in range(8) if (
-            krpc.prefix(addr, salt) ^ head) >> 32 - NEAR_BITS == 0), None)
-        if salt is not None:
-            found.append((addr, krpc.id_for(
-                addr, salt, target[:10] + os.urandom(10))))
-        if len(found) == N_HOSTILE:
-            return found
 
 
 class Lab:
@@ -119,33 +47,12 @@ class Lab:
         self.join(rng)
 
     def join(self, rng):
-        ats = [n.at for n in self.honest]
-        for node in self.honest:
-            for at in ats + [m.at for m in self.gang.member]:
-                if at != node.at:
-                    node.add_node(at)
+        mesh(self.honest, self.gang, self.probe, rng)
         for node in self.ours:
-            for at in rng.sample(ats, 4):
-                node.join(at)
-        known = set(ats) | {m.at for m in self.gang.member}
-        check("libtorrent's nodes know one another and the hostile ones", all(
-            n.wait_for_table(lambda table, n=n: len(
-                known - {n.at} - table) < 8) for n in self.honest),
-            [len(n.table()) for n in self.honest])
-        honest = [(self.id_at(at), at) for at in ats]
-        for member in self.gang.member:
-            member.honest = rng.sample(honest, 8)
-        check("all ids fit their addresses", all(krpc.verifies(i, at[0])
-              for i, at in honest + self.gang.nodes))
-        nearest = min(krpc.distance(i, self.target) for i, _ in honest)
-        check("no honest node is as near as any hostile one",
-              all(krpc.distance(i, self.target) < nearest
-                  for i, _ in self.gang.nodes))
+            for other in rng.sample(self.honest, 4):
+                node.join(other.at)
         check("ours know enough of them", all(n.wait_for(
             lambda n=n: len(n.table()) >= 8, 20) for n in self.ours))
-
-    def id_at(self, at):
-        return self.probe.ask(at, "ping")[b"r"][b"id"]
 
     def copies(self, seq):
         found = [self.probe.value(n.at, self.target) for n in self.honest]
@@ -158,7 +65,7 @@ def stock(lab, mode):
     writer, reader = lab.honest[:2]
     n = writer.put_mutable(lab.sk, lab.pk, mode.encode())
     check("%s: libtorrent says that its put went well" % mode,
-          n is not None and n >= N_HOSTILE, n)
+          n is not None and n >= len(lab.gang.member), n)
     copies = lab.copies(lab.gang.newest)
     check("%s: no honest node has it" % mode, copies == 0, copies)
     found = reader.get_mutable(lab.pk)
