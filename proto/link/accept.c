@@ -422,7 +422,8 @@ accept_confirmed(struct links *l, struct session *s, struct now now)
 	l->n_half--;
 	/* A longer one has probably a lost packet in it. */
 	if (fresh && now.mono_ms - s->born_ms < RECOVERY_INITIAL_RTT_US / 1000)
-		recovery_sample(&p->conn->recovery, now.mono_ms - s->born_ms);
+		recovery_sample(
+		    &p->conn->recovery, now.mono_ms - s->born_ms, now.mono_ms);
 	accept_commit(l, p, s, now);
 	return ERR_OK;
 }

@@ -512,7 +512,8 @@ accept(struct links *l, struct peer *p, struct try *t, struct session *s,
 	if (err && p->conn && p->conn->n_s == 0)
 		conn_down(l, p, err);
 	if (!err && fresh)
-		recovery_sample(&p->conn->recovery, now.mono_ms - t->at_ms);
+		recovery_sample(
+		    &p->conn->recovery, now.mono_ms - t->at_ms, now.mono_ms);
 	return err;
 }
 

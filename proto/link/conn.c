@@ -134,6 +134,7 @@ conn_new(const struct endpoint *path, struct now now)
 	c->heard_ms = now.mono_ms;
 	c->sent_ms = now.mono_ms;
 	c->waiting_ms = NEVER;
+	c->pace_ms = NEVER;
 	c->ping_after_ms = LINK_PING_MIN_MS;
 	return c;
 }
@@ -581,6 +582,7 @@ conn_deadline_ms(const struct links *l, const struct peer *p)
 	}
 	at = earlier(at, c->recovery.loss_ms);
 	at = earlier(at, recovery_pto_ms(&c->recovery));
+	at = earlier(at, c->pace_ms);
 	if (c->up)
 		at = earlier(at, up_deadline_ms(l, p));
 	return at;

@@ -310,19 +310,26 @@ flush_data(struct links *l, struct peer *p, struct now now)
 {
 	struct conn *c = p->conn;
 
+	c->pace_ms = NEVER;
 	while (c->up && may_send(c, c->cur)) {
-		bool due = control_due(c) || c->ping_due ||
-		           stream_send_due(&c->send, c->credit);
+		bool urgent = control_due(c) || c->ping_due ||
+		              stream_send_due(&c->send, c->credit);
 
-		if (!due)
+		if (!urgent) {
+			recovery_idle(&c->recovery);
 			break;
-		if (!recovery_may_send(&c->recovery) && c->force == 0)
-			break;
-		if (c->force > 0)
+		}
+		if (c->force > 0) {
 			c->force--;
+		} else if (!recovery_may_send(
+		               &c->recovery, urgent, now.mono_ms)) {
+			c->pace_ms = recovery_pace_ms(&c->recovery, urgent);
+			break;
+		}
 		send_full(l, p, c->cur, now);
 	}
 	c->force = 0;
+	assert(c->pace_ms > now.mono_ms);
 }
 
 void

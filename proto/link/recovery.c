@@ -15,11 +15,7 @@ enum sent_state {
 	LOST
 };
 
-enum {
-	WINDOW_DATAGRAMS_INITIAL = 10, /* [RFC 9002 §7.2] */
-	WINDOW_DATAGRAMS_MIN = 2,
-	PACKETS_MIN = 64, /* records at first; most links are idle */
-};
+enum { PACKETS_MIN = 64 }; /* records at first; most links are idle */
 
 _Static_assert(
     (RECOVERY_PACKETS_MAX & (RECOVERY_PACKETS_MAX - 1)) == 0, "a power of two");
@@ -45,7 +41,7 @@ check(const struct recovery *r)
 	assert(r->head < r->cap && r->n <= r->cap);
 	assert(r->in_flight_n + r->results <= r->n);
 	assert(r->in_flight_n > 0 || r->in_flight == 0);
-	assert(r->window >= (uint64_t)WINDOW_DATAGRAMS_MIN * r->datagram);
+	assert(r->result_at <= r->n && r->late_n <= r->n);
 	assert(!r->has_rtt || r->min_us <= r->latest_us);
 }
 
@@ -53,12 +49,9 @@ enum err
 recovery_init(struct recovery *r, uint32_t datagram)
 {
 	assert(datagram >= 1200);
-	*r = (struct recovery){
-		.datagram = datagram,
-		.window = (uint64_t)WINDOW_DATAGRAMS_INITIAL * datagram,
-		.threshold = UINT64_MAX,
-		.loss_ms = NEVER,
-	};
+	*r = (struct recovery){ .loss_ms = NEVER };
+	bbr_init(&r->bbr, datagram);
+	pacer_init(&r->pacer, datagram);
 	r->cap = PACKETS_MIN;
 	r->ring = calloc(r->cap, sizeof(r->ring[0]));
 	return r->ring ? ERR_OK : ERR_NOMEM;
@@ -75,10 +68,8 @@ void
 recovery_new_path(struct recovery *r)
 {
 	r->has_rtt = false;
-	r->window = (uint64_t)WINDOW_DATAGRAMS_INITIAL * r->datagram;
-	r->threshold = UINT64_MAX;
-	r->in_recovery_ever = false;
 	r->pto_count = 0;
+	bbr_restart(&r->bbr);
 }
 
 void
@@ -87,18 +78,17 @@ recovery_reset(struct recovery *r)
 	struct recovery fresh = {
 		.ring = r->ring,
 		.cap = r->cap,
-		.datagram = r->datagram,
 		.has_rtt = r->has_rtt,
 		.latest_us = r->latest_us,
 		.smoothed_us = r->smoothed_us,
 		.var_us = r->var_us,
 		.min_us = r->min_us,
-		.window = (uint64_t)WINDOW_DATAGRAMS_INITIAL * r->datagram,
-		.threshold = UINT64_MAX,
+		.pacer = r->pacer,
 		.loss_ms = NEVER,
 	};
 
 	assert(r->ring);
+	bbr_init(&fresh.bbr, r->bbr.datagram);
 	*r = fresh;
 }
 
@@ -131,10 +121,11 @@ sample(struct recovery *r, uint64_t latest_us, uint64_t delay_us)
 }
 
 void
-recovery_sample(struct recovery *r, uint64_t rtt_ms)
+recovery_sample(struct recovery *r, uint64_t rtt_ms, uint64_t now_ms)
 {
 	assert(rtt_ms < UINT64_MAX / 1000);
 	sample(r, rtt_ms * 1000, 0);
+	bbr_guess(&r->bbr, r->latest_us, now_ms);
 }
 
 /* How long a packet may lag behind a later one, in ms rounded up. */
@@ -180,39 +171,7 @@ recovery_pto_ms(const struct recovery *r)
 	return r->last_sent_ms + wait;
 }
 
-/* ---- window: NewReno [RFC 9002 §7] ---- */
-
-static uint64_t
-window_min(const struct recovery *r)
-{
-	return (uint64_t)WINDOW_DATAGRAMS_MIN * r->datagram;
-}
-
-static void
-window_grow(struct recovery *r, const struct sent *s)
-{
-	if (r->in_recovery_ever && s->at_ms <= r->recovery_ms)
-		return;
-	if (!r->limited || r->window >= RECOVERY_WINDOW_MAX)
-		return;
-	if (r->window < r->threshold)
-		r->window += s->bytes;
-	else
-		r->window += (uint64_t)r->datagram * s->bytes / r->window;
-}
-
-/* Packets sent up to sent_ms were lost. */
-static void
-window_shrink(struct recovery *r, uint64_t sent_ms, uint64_t now_ms)
-{
-	if (r->in_recovery_ever && sent_ms <= r->recovery_ms)
-		return;
-	r->in_recovery_ever = true;
-	r->recovery_ms = now_ms;
-	assert(sent_ms <= now_ms);
-	r->threshold = r->window / 2;
-	r->window = r->threshold > window_min(r) ? r->threshold : window_min(r);
-}
+/* ---- sending ---- */
 
 bool
 recovery_has_room(struct recovery *r)
@@ -236,13 +195,42 @@ recovery_has_room(struct recovery *r)
 	return true;
 }
 
-bool
-recovery_may_send(struct recovery *r)
+/* True if it fits the window. */
+static bool
+fits(const struct recovery *r, bool urgent)
 {
-	/* Half of the window in use is use enough to let it grow. */
-	if (r->in_flight + r->datagram > r->window / 2)
-		r->limited = true;
-	return recovery_has_room(r) && r->in_flight + r->datagram <= r->window;
+	uint64_t full = r->bbr.datagram;
+	uint64_t ahead = urgent ? RECOVERY_URGENT * full : 0;
+
+	return r->in_flight + full <= r->bbr.window + ahead;
+}
+
+bool
+recovery_may_send(struct recovery *r, bool urgent, uint64_t now_ms)
+{
+	const struct bbr *b = &r->bbr;
+
+	if (!recovery_has_room(r) || !fits(r, urgent))
+		return false;
+	pacer_fill(&r->pacer, bbr_rate(b), b->datagram, now_ms);
+	return pacer_ready(&r->pacer, b->datagram, urgent);
+}
+
+uint64_t
+recovery_pace_ms(const struct recovery *r, bool urgent)
+{
+	const struct bbr *b = &r->bbr;
+
+	if (r->n == r->cap || !fits(r, urgent))
+		return NEVER;
+	return pacer_ready_ms(&r->pacer, bbr_rate(b), b->datagram, urgent);
+}
+
+void
+recovery_idle(struct recovery *r)
+{
+	if (fits(r, false)) /* else it is the path that limits */
+		bbr_app_limited(&r->bbr, r->in_flight);
 }
 
 void
@@ -257,6 +245,8 @@ recovery_sent(struct recovery *r, const struct sent *s)
 	to = record(r, r->n - 1);
 	*to = *s;
 	to->state = IN_FLIGHT;
+	bbr_sent(&r->bbr, r->in_flight, s->bytes, s->at_ms, &to->stamp);
+	pacer_take(&r->pacer, s->bytes);
 	r->in_flight += s->bytes;
 	r->in_flight_n++;
 	r->last_sent_ms = s->at_ms;
@@ -265,16 +255,18 @@ recovery_sent(struct recovery *r, const struct sent *s)
 /* ---- what became of the packets ---- */
 
 static void
-settle(struct recovery *r, struct sent *s, enum sent_state to)
+settle(struct recovery *r, uint32_t i, enum sent_state to)
 {
+	struct sent *s = record(r, i);
+
 	assert(flying(s) && (to == ACKED || to == LOST));
 	assert(r->in_flight >= s->bytes && r->in_flight_n > 0);
 	s->state = (uint8_t)to;
 	r->in_flight -= s->bytes;
 	r->in_flight_n--;
 	r->results++;
-	if (r->in_flight_n == 0)
-		r->limited = false;
+	if (i < r->result_at)
+		r->result_at = i;
 }
 
 /* Marks what is lost by now and finds when the next one will be. A run of
@@ -283,19 +275,18 @@ settle(struct recovery *r, struct sent *s, enum sent_state to)
 static void
 detect(struct recovery *r, uint64_t now_ms)
 {
-	uint64_t delay = loss_delay_ms(r), latest = 0, run = NEVER;
+	uint64_t delay = loss_delay_ms(r), run = NEVER;
 	uint64_t span = RECOVERY_PERSISTENT * recovery_pto_base_ms(r);
-	bool any = false, persistent = false;
+	bool persistent = false;
 
 	r->loss_ms = NEVER;
-	for (uint32_t i = 0; i < r->n; i++) {
+	for (uint32_t i = 0; i < r->late_n; i++) {
 		struct sent *s = record(r, i);
 
 		if (s->state == HOPELESS ||
 		    (s->state == OVERTAKEN && s->at_ms + delay <= now_ms)) {
-			settle(r, s, LOST);
-			any = true;
-			latest = s->at_ms;
+			settle(r, i, LOST);
+			bbr_lost(&r->bbr, &s->stamp, s->bytes);
 			if (run == NEVER && s->at_ms > r->acked_sent_ms)
 				run = s->at_ms;
 			if (run != NEVER && s->at_ms - run > span)
@@ -307,12 +298,15 @@ detect(struct recovery *r, uint64_t now_ms)
 			run = NEVER;
 		}
 	}
-	if (any)
-		window_shrink(r, latest, now_ms);
-	if (persistent) {
-		r->window = window_min(r);
-		r->in_recovery_ever = false;
-	}
+	if (persistent)
+		bbr_collapse(&r->bbr);
+}
+
+static void
+late(struct recovery *r, uint32_t i)
+{
+	if (r->late_n <= i)
+		r->late_n = i + 1;
 }
 
 /* A later one of its key came first; three of them, and it will not come. */
@@ -345,7 +339,7 @@ void
 recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
     uint64_t delay_us, uint64_t now_ms)
 {
-	uint64_t largest, newest_ms = 0;
+	uint64_t largest, newest_ms = 0, rtt_us = 0;
 	uint32_t newest = UINT32_MAX;
 
 	assert(ack->n > 0 && ack->n <= RANGES_MAX);
@@ -354,17 +348,25 @@ recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
 	for (uint32_t i = 0; i < r->n; i++) {
 		struct sent *s = record(r, i);
 
-		if (s->key != key || !flying(s))
+		if (s->key != key)
+			continue;
+		if (s->number > largest)
+			break; /* and so are all that follow */
+		if (!flying(s))
 			continue;
 		assert(s->at_ms <= now_ms);
 		if (!ranges_has(ack, s->number)) {
 			overtake(s, largest);
+			late(r, i);
 			continue;
 		}
-		if (s->number == largest)
+		if (s->number == largest) {
 			sample(r, (now_ms - s->at_ms) * 1000, delay_us);
-		window_grow(r, s);
-		settle(r, s, ACKED);
+			rtt_us = r->latest_us;
+		}
+		late(r, i);
+		bbr_acked(&r->bbr, &s->stamp, s->at_ms, s->bytes, now_ms);
+		settle(r, i, ACKED);
 		newest_ms = s->at_ms;
 		newest = i;
 	}
@@ -375,6 +377,7 @@ recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
 	detect(r, now_ms);
 	if (newest_ms > r->acked_sent_ms)
 		r->acked_sent_ms = newest_ms;
+	bbr_update(&r->bbr, r->in_flight, rtt_us, now_ms);
 	check(r);
 }
 
@@ -383,6 +386,7 @@ recovery_on_loss_timer(struct recovery *r, uint64_t now_ms)
 {
 	check(r);
 	detect(r, now_ms);
+	bbr_update(&r->bbr, r->in_flight, 0, now_ms);
 	assert(r->loss_ms > now_ms);
 }
 
@@ -393,7 +397,7 @@ recovery_drop_key(struct recovery *r, uint32_t key)
 		struct sent *s = record(r, i);
 
 		if (s->key == key && flying(s))
-			settle(r, s, LOST);
+			settle(r, i, LOST);
 	}
 	check(r);
 }
@@ -405,14 +409,18 @@ trim(struct recovery *r)
 	while (r->n > 0 && record(r, 0)->state == DONE) {
 		r->head = (r->head + 1) & (r->cap - 1);
 		r->n--;
+		if (r->result_at > 0)
+			r->result_at--;
+		if (r->late_n > 0)
+			r->late_n--;
 	}
 }
 
 bool
 recovery_result(struct recovery *r, struct sent *ret, bool *acked)
 {
-	for (uint32_t i = 0; r->results > 0 && i < r->n; i++) {
-		struct sent *s = record(r, i);
+	while (r->results > 0 && r->result_at < r->n) {
+		struct sent *s = record(r, r->result_at++);
 
 		if (s->state != ACKED && s->state != LOST)
 			continue;

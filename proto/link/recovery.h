@@ -1,6 +1,7 @@
 /*
- * Which packets are in flight, when they count as lost, how long a round trip
- * takes and how much may be under way. [RFC 9002] [SPEC §7.4]
+ * Which packets are in flight, when they count as lost and how long a round
+ * trip takes. [RFC 9002] [SPEC §7.4] How much may be under way is for bbr.h
+ * to say, when it leaves for pacer.h.
  *
  * Packet numbers are the counters of one key. After a renewal two keys are in
  * use for a while, so every record carries the number of its key. Three later
@@ -12,6 +13,8 @@
 
 #include "proto/base/env.h"
 #include "proto/base/err.h"
+#include "proto/link/bbr.h"
+#include "proto/link/pacer.h"
 #include "proto/link/ranges.h"
 
 #include <stdbool.h>
@@ -19,12 +22,12 @@
 #include <stdint.h>
 
 enum {
-	RECOVERY_PACKETS_MAX = 1024, /* records; more wait for an answer */
+	RECOVERY_PACKETS_MAX = 4096, /* records; more wait for an answer */
 	RECOVERY_REORDER = 3,        /* packets [RFC 9002 §6.1.1] */
 	RECOVERY_GRANULARITY_US = 1000,
 	RECOVERY_INITIAL_RTT_US = 333000, /* [RFC 9002 §6.2.2] */
 	RECOVERY_ACK_DELAY_US = 25000,    /* bound of the peer's, at most */
-	RECOVERY_WINDOW_MAX = 1024 * 1024,
+	RECOVERY_URGENT = 10,       /* datagrams that may pass the window */
 	RECOVERY_PERSISTENT = 3,    /* PTOs without an ack [RFC 9002 §7.6.1] */
 	RECOVERY_PTO_MAX_MS = 2000, /* the backoff ends here */
 };
@@ -43,28 +46,28 @@ struct sent {
 	uint64_t number;
 	uint64_t at_ms;
 	uint64_t ack_hi;
-	struct range stream; /* empty if none */
-	uint16_t bytes;      /* of the datagram */
-	uint8_t carried;     /* SENT_x */
-	uint8_t state;       /* private */
+	struct range stream;    /* empty if none */
+	uint16_t bytes;         /* of the datagram */
+	uint8_t carried;        /* SENT_x */
+	uint8_t state;          /* private */
+	struct bbr_stamp stamp; /* private */
 };
 
 struct recovery {
-	struct sent *ring; /* owned; cap records, grows with need */
-	uint32_t cap;      /* a power of two, up to RECOVERY_PACKETS_MAX */
-	uint32_t head, n;  /* in the order of sending */
-	uint32_t results;  /* records that wait for recovery_result */
+	struct sent *ring;  /* owned; cap records, grows with need */
+	uint32_t cap;       /* a power of two, up to RECOVERY_PACKETS_MAX */
+	uint32_t head, n;   /* in the order of sending */
+	uint32_t results;   /* records that wait for recovery_result */
+	uint32_t result_at; /* none of them stands before this one */
+	uint32_t late_n;    /* those that were overtaken are among the first */
 	uint32_t in_flight_n;
 	/* Round trip, in us. */
 	bool has_rtt;
 	uint64_t latest_us, smoothed_us, var_us, min_us;
-	/* Window, in bytes of datagrams. */
-	uint64_t window, threshold, in_flight;
-	uint32_t datagram;    /* bytes of a full one */
-	uint64_t recovery_ms; /* begin of the last congestion event */
-	bool in_recovery_ever;
+	uint64_t in_flight; /* bytes of datagrams */
+	struct bbr bbr;
+	struct pacer pacer;
 	uint64_t acked_sent_ms; /* when the latest acknowledged one was sent */
-	bool limited;           /* the window kept us from sending */
 	uint64_t last_sent_ms;  /* last record, for the PTO */
 	uint64_t loss_ms;       /* when the time threshold runs out, or NEVER */
 	uint32_t pto_count;
@@ -78,10 +81,16 @@ void recovery_reset(struct recovery *r);
 /* Another path: round trip and window are not known there. */
 void recovery_new_path(struct recovery *r);
 /* A round trip measured by the handshake. */
-void recovery_sample(struct recovery *r, uint64_t rtt_ms);
+void recovery_sample(struct recovery *r, uint64_t rtt_ms, uint64_t now_ms);
 
-/* True if the window and the table have room for a full datagram. */
-bool recovery_may_send(struct recovery *r);
+/* True if window, pace and table have room for a full datagram. What is
+ * urgent may be a little ahead of both, so that no word waits for a file. */
+bool recovery_may_send(struct recovery *r, bool urgent, uint64_t now_ms);
+/* It may not, for the pace alone: when to ask again. NEVER: an
+ * acknowledgement has to come first. */
+uint64_t recovery_pace_ms(const struct recovery *r, bool urgent);
+/* Nothing waits to be sent although it might leave. */
+void recovery_idle(struct recovery *r);
 /* Room in the table alone: what a probe or an ACK of HELLO needs. */
 bool recovery_has_room(struct recovery *r);
 /* An ack-eliciting packet left; its record must fit (recovery_has_room). */

@@ -130,6 +130,7 @@ struct conn {
 	struct endpoint response_to;
 	uint8_t response[FRAME_PATH_SIZE];
 	size_t response_max; /* bytes of the packet that asked */
+	uint64_t pace_ms;    /* when more may leave, or NEVER */
 	uint8_t force;       /* packets that may pass the window */
 	bool rescue;         /* no answer; an attempt tries to revive it */
 	uint64_t up_ms, heard_ms, sent_ms;
