@@ -202,6 +202,14 @@ void
 hostile_ask(struct world *w, struct mesh_host *h, const struct endpoint *to,
     struct krpc *m, const char t[4])
 {
+	hostile_ask_as(w, h, &h->at, to, m, t);
+}
+
+void
+hostile_ask_as(struct world *w, struct mesh_host *h,
+    const struct endpoint *from, const struct endpoint *to, struct krpc *m,
+    const char t[4])
+{
 	uint8_t buf[KRPC_SIZE_MAX];
 	struct writer wr = wr_init(buf, sizeof(buf));
 
@@ -211,22 +219,38 @@ hostile_ask(struct world *w, struct mesh_host *h, const struct endpoint *to,
 	m->id = h->id;
 	krpc_encode(m, &wr);
 	assert(!wr.bad);
-	mesh_send(w->mesh, h, &h->at, to, span_of(buf, wr.n));
+	mesh_send(w->mesh, h, from, to, span_of(buf, wr.n));
 }
 
-/* A query, as of any node: so it is pinged, and stands in a table. */
+void
+hostile_ghost(struct world *w, struct endpoint *ret)
+{
+	uint8_t v4[4];
+
+	do {
+		dice_fill(&w->hostile->dice, v4, sizeof(v4));
+		*ret = endpoint_v4(v4, 6881);
+	} while (endpoint_scope(ret) != SCOPE_GLOBAL ||
+	         mesh_find(w->mesh, ret) != MESH_NO_HOST);
+}
+
+/* A query, as of any node: so it is pinged, and stands in a table. Liars
+ * ask in the name of ghosts too, who answer no ping. */
 static void
 call_somebody(struct world *w, struct mesh_host *h)
 {
 	struct hostile *x = w->hostile;
 	struct krpc m = { .method = KRPC_FIND_NODE, .has_target = true };
 	const struct mesh_host *to = world_any(w, false);
+	struct endpoint from = h->at;
 
 	if (x->n_crowd > 0 && dice_chance(&x->dice, 700))
 		to = &w->mesh->host[x->crowd[dice_below(&x->dice, x->n_crowd)]];
 	dice_fill(&x->dice, m.target.b, NODEID_SIZE);
+	if (w->cfg.attack == ATTACK_LIE && dice_chance(&x->dice, 500))
+		hostile_ghost(w, &from);
 	if (to->alive)
-		hostile_ask(w, h, &to->at, &m, "call");
+		hostile_ask_as(w, h, &from, &to->at, &m, "call");
 }
 
 static void

@@ -76,11 +76,8 @@ name_lies(struct world *w, const struct target *goal,
 {
 	static const uint8_t martian[4][4] = { { 127, 0, 0, 1 },
 		{ 224, 0, 0, 1 }, { 0, 0, 0, 0 }, { 192, 168, 0, 1 } };
-	struct hostile *x = w->hostile;
-
 	for (size_t i = 0; i < NODES; i++) {
 		struct krpc_node *n = &a->node[i];
-		uint8_t ghost[4];
 
 		n->id = *goal;
 		n->id.b[19] ^= (uint8_t)(i + 1);
@@ -94,10 +91,7 @@ name_lies(struct world *w, const struct target *goal,
 		}
 		if (i < 6)
 			continue;
-		do {
-			dice_fill(&x->dice, ghost, sizeof(ghost));
-			n->at = endpoint_v4(ghost, 6881);
-		} while (endpoint_scope(&n->at) != SCOPE_GLOBAL);
+		hostile_ghost(w, &n->at);
 		if (i == 7)
 			nodeid_bind(&n->id, &n->at, (uint8_t)i);
 	}

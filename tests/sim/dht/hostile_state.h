@@ -58,6 +58,12 @@ struct hostile {
 /* A query of h; t tells its answer. */
 void hostile_ask(struct world *w, struct mesh_host *h,
     const struct endpoint *to, struct krpc *m, const char t[4]);
+/* The same in the name of somebody else. */
+void hostile_ask_as(struct world *w, struct mesh_host *h,
+    const struct endpoint *from, const struct endpoint *to, struct krpc *m,
+    const char t[4]);
+/* A public address where nobody is. */
+void hostile_ghost(struct world *w, struct endpoint *ret);
 /* An answer to a query, in the manner of h's role. */
 void hostile_answer(struct world *w, struct mesh_host *h,
     const struct mesh_packet *p, const struct krpc *q);
