@@ -181,6 +181,15 @@ class Node:
             del self.waiting[(t, to)]
         return None
 
+    def prove(self, to):
+        """Brings a token back, for nodes that give no value to an address
+        that may be forged; true if it was taken."""
+        v = os.urandom(8)
+        target = hashlib.sha1(encode(v)).digest()
+        m = self.ask(to, "get", target=target)
+        m = m and self.ask(to, "put", v=v, token=m[b"r"][b"token"])
+        return bool(m) and m[b"y"] == b"r"
+
     def value(self, to, target):
         """(seq, v) of what a node keeps there, or None."""
         m = self.ask(to, "get", target=target)

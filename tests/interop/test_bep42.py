@@ -85,6 +85,8 @@ def known(s):
               for n in s.theirs), [n.table() for n in s.theirs], at)
     check("our ids fit our addresses",
           all(krpc.verifies(s.node_id(a), a[0]) for a in at))
+    check("who brings a token back has proven its address",
+          all(s.probe.prove(a) for a in at))
     check("none of them keeps a node whose id does not fit",
           not any(s.odd.at in n.table() for n in s.theirs))
     theirs = set(s.their_ats()[FIRST:])  # never those that one begins with
