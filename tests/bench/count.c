@@ -1,11 +1,14 @@
 /*
  * Preloaded under both sides of the comparison: counts the UDP datagrams that
- * a process sends, the same way for all. Two counters of 8 bytes, packets and
- * bytes, in the file named by BENCH_COUNT.
+ * a process sends, the same way for all. Counters of 8 bytes in the file named
+ * by BENCH_COUNT: packets and bytes of all, then of those that nobody asked
+ * for, then of received ones that somebody was asked for. Which ones answer is
+ * told from the bytes of KRPC, or with BENCH_TOX set from a Tox packet's first.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +18,15 @@
 
 struct counters {
 	uint64_t packets, bytes;
+	uint64_t own_packets, own_bytes;
+	uint64_t got_packets, got_bytes;
 };
 
 static struct counters *
 counters(void)
 {
 	static struct counters *map;
-	static struct counters nowhere = { 0, 0 };
+	static struct counters nowhere = { .packets = 0 };
 	const char *path = getenv("BENCH_COUNT");
 
 	if (map != NULL)
@@ -42,20 +47,62 @@ counters(void)
 	return map;
 }
 
-static void
-count(int fd, ssize_t bytes)
+static bool
+is_udp(int fd)
 {
-	struct counters *c = counters();
 	int type = 0, domain = 0;
 	socklen_t n = sizeof(type);
 
-	if (bytes < 0 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) != 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) != 0)
-		return;
-	if (type != SOCK_DGRAM || (domain != AF_INET && domain != AF_INET6))
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) == 0 &&
+	       type == SOCK_DGRAM && (domain == AF_INET || domain == AF_INET6);
+}
+
+/* Sent because somebody asked, or passed on for him? */
+static bool
+is_reply(const uint8_t *p, size_t n)
+{
+	if (n == 0)
+		return false;
+	if (getenv("BENCH_TOX") != NULL) /* a ping, a question, an onion */
+		return p[0] != 0x00 && p[0] != 0x02 && p[0] != 0x80;
+	return n > 7 && p[0] == 'd' &&
+	       (memcmp(p + n - 7, "1:y1:re", 7) == 0 ||
+	           memcmp(p + n - 7, "1:y1:ee", 7) == 0);
+}
+
+static bool
+is_krpc(const uint8_t *p, size_t n)
+{
+	return n > 2 && p[0] == 'd' && p[n - 1] == 'e';
+}
+
+static void
+count(int fd, const void *buf, ssize_t bytes)
+{
+	struct counters *c = counters();
+
+	if (bytes < 0 || !is_udp(fd))
 		return;
 	c->packets++;
 	c->bytes += (uint64_t)bytes;
+	if (is_reply(buf, (size_t)bytes))
+		return;
+	c->own_packets++;
+	c->own_bytes += (uint64_t)bytes;
+}
+
+static void
+count_got(int fd, const void *buf, ssize_t bytes)
+{
+	struct counters *c = counters();
+
+	if (bytes <= 0 || !is_udp(fd))
+		return;
+	if (is_krpc(buf, (size_t)bytes) && !is_reply(buf, (size_t)bytes))
+		return; /* a query */
+	c->got_packets++;
+	c->got_bytes += (uint64_t)bytes;
 }
 
 /* A function pointer out of dlsym, without the cast that ISO C forbids. */
@@ -80,7 +127,7 @@ sendto(int fd, const void *buf, size_t n, int flags, __CONST_SOCKADDR_ARG to,
 	if (next == NULL)
 		real("sendto", &next);
 	sent = next(fd, buf, n, flags, to.__sockaddr__, n_to);
-	count(fd, sent);
+	count(fd, buf, sent);
 	return sent;
 }
 
@@ -93,7 +140,7 @@ sendmsg(int fd, const struct msghdr *msg, int flags)
 	if (next == NULL)
 		real("sendmsg", &next);
 	sent = next(fd, msg, flags);
-	count(fd, sent);
+	count(fd, msg->msg_iov[0].iov_base, sent);
 	return sent;
 }
 
@@ -107,7 +154,25 @@ sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 		real("sendmmsg", &next);
 	sent = next(fd, msgs, n, flags);
 	for (int i = 0; i < sent; i++)
-		count(fd, (ssize_t)msgs[i].msg_len);
+		count(fd, msgs[i].msg_hdr.msg_iov[0].iov_base,
+		    (ssize_t)msgs[i].msg_len);
 	return sent;
+}
+
+int
+recvmmsg(
+    int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *tmo)
+{
+	static int (*next)(
+	    int, struct mmsghdr *, unsigned, int, struct timespec *);
+	int got;
+
+	if (next == NULL)
+		real("recvmmsg", &next);
+	got = next(fd, msgs, n, flags, tmo);
+	for (int i = 0; i < got; i++)
+		count_got(fd, msgs[i].msg_hdr.msg_iov[0].iov_base,
+		    (ssize_t)msgs[i].msg_len);
+	return got;
 }
 /* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

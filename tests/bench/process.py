@@ -7,9 +7,9 @@ import subprocess
 class Process:
     """Runs a command with the counter of UDP datagrams loaded into it."""
 
-    def __init__(self, build, place, name, command, **kwargs):
+    def __init__(self, build, place, name, command, env=(), **kwargs):
         self.count_path = os.path.join(place, name + ".count")
-        env = dict(os.environ)
+        env = dict(os.environ, **dict(env))
         env["LD_PRELOAD"] = os.path.join(build, "tests/bench/count.so")
         env["BENCH_COUNT"] = self.count_path
         self.child = subprocess.Popen(command, env=env, **kwargs)
@@ -24,6 +24,12 @@ class Process:
             fields = f.read().rsplit(")", 1)[1].split()
         ticks = int(fields[11]) + int(fields[12])
         return packets, size, 1000 * ticks / os.sysconf("SC_CLK_TCK")
+
+    def own(self):
+        """Datagrams and bytes sent that nobody asked for; received that
+        were asked for."""
+        with open(self.count_path, "rb") as f:
+            return struct.unpack("=6Q", f.read(48))[2:]
 
     def rss_kib(self):
         with open(f"/proc/{self.child.pid}/status") as f:

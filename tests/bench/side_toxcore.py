@@ -11,6 +11,7 @@ class Node(Process):
     def __init__(self, build, place, name):
         super().__init__(build, place, name,
                          [os.path.join(build, "tests/bench/tox")],
+                         env={"BENCH_TOX": "1"},
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.rest = b""
         _, self.port, self.dht_key, self.key = self.line(10).split()
