@@ -95,6 +95,7 @@ struct host {
 };
 
 enum op_kind { OP_NONE = 0, OP_LOOK, OP_PUBLISH, OP_SERVE };
+enum op_owner { OWNER_CONTACT = 1, OWNER_HOST };
 
 /* One get or put in one DHT. */
 struct op {
@@ -262,6 +263,43 @@ void chat_on_data(struct node *n, struct peer *p, struct span data);
 void chat_work(struct node *n, struct peer *p); /* put it on the list */
 void chat_run(struct node *n);                  /* writes what fits */
 
+/* node_cell.c: gets and puts of cells, in every DHT that carries them. */
+struct publication {
+	enum op_kind kind;
+	uint32_t slot; /* of the owner */
+	const struct disc_key *disc;
+	enum cell_dir dir;
+	const struct reach_key *reach;
+	uint64_t at_s; /* Unix time */
+	bool salted;   /* under the second salt */
+	bool renewal;  /* nobody waits for it */
+};
+/* Begins the puts, one a DHT and epoch; put->n says how many. */
+void cell_publish(
+    struct node *n, const struct publication *what, struct putting *put);
+struct search {
+	enum op_kind kind;
+	uint32_t slot;
+	const struct disc_key *disc;
+	enum cell_dir dir; /* of who writes it */
+};
+void cell_look(struct node *n, const struct search *what, bool glance);
+/* A lookup ended without a cell: goes on at the next likely place. False:
+ * that was all. */
+bool cell_look_on(struct node *n, struct op *op, const struct search *what);
+bool cell_read(const struct op *op, const struct dht_item *item,
+    const struct id_pk *writer, uint64_t now_s, struct cell *ret);
+/* Own addresses as others may use them; at most CELL_CANDIDATES_MAX. */
+uint8_t own_candidates(const struct node *n, struct endpoint *ret);
+struct op *
+cell_op_new(struct node *n, enum op_kind kind, unsigned net, uint32_t slot);
+void cell_op_free(struct node *n, struct op *op);
+struct op *
+cell_op_by_name(struct node *n, uint64_t name); /* or NULL: it is over */
+bool
+cell_ops_free(const struct node *n); /* for what one owner may need at once */
+void cell_ops_forget(struct node *n, enum op_owner owner, uint32_t slot);
+
 /* node_meet.c */
 void meet_start(struct node *n, struct peer *p);
 void meet_stop(struct node *n, struct peer *p);
@@ -273,7 +311,5 @@ void meet_on_dht(struct node *n, unsigned net, const struct dht_event *e);
 void meet_forget(struct node *n, const struct peer *p); /* its lookups */
 void meet_forget_host(struct node *n, const struct host *h);
 uint64_t meet_deadline_ms(const struct node *n);
-/* Own addresses as others may use them; at most CELL_CANDIDATES_MAX. */
-uint8_t own_candidates(const struct node *n, struct endpoint *ret);
 
 #endif /* PROTO_NODE_INT_H */

@@ -9,86 +9,16 @@
 #include <sodium.h>
 #include <string.h>
 
-enum { VALUE_HEAD = 4 }; /* "512:" */
-static const char value_head[] = "512:";
-static const uint8_t second_salt = '1'; /* [SPEC §4.2] */
-
-/* ---- operations ---- */
-
-static uint64_t
-op_name(const struct node *n, const struct op *op)
-{
-	return ((uint64_t)op->serial << 32) | (uint64_t)(op - n->ops);
-}
-
-static struct op *
-op_new(struct node *n, enum op_kind kind, unsigned net, uint32_t slot)
-{
-	for (size_t i = 0; i < NODE_OPS_MAX; i++) {
-		struct op *op = &n->ops[i];
-
-		if (op->kind != OP_NONE)
-			continue;
-		*op = (struct op){ .kind = kind, .net = net, .slot = slot };
-		op->serial = ++n->op_serial;
-		op->began_ms = n->now.mono_ms;
-		n->n_ops++;
-		return op;
-	}
-	return NULL;
-}
-
-static void
-op_free(struct node *n, struct op *op)
-{
-	assert(op->kind != OP_NONE && n->n_ops > 0);
-	cell_key_wipe(&op->key);
-	op->kind = OP_NONE;
-	n->n_ops--;
-}
-
-static struct op *
-op_by_name(struct node *n, uint64_t name)
-{
-	size_t at = name & UINT32_MAX;
-
-	if (at >= NODE_OPS_MAX || n->ops[at].kind == OP_NONE ||
-	    n->ops[at].serial != name >> 32)
-		return NULL;
-	return &n->ops[at];
-}
-
-/* What one contact may need at once: two epochs in each DHT. */
-static bool
-ops_free(const struct node *n)
-{
-	return n->n_ops + 2 * NODE_NETS <= NODE_OPS_MAX;
-}
-
-static void
-forget(struct node *n, uint32_t slot, bool host)
-{
-	for (size_t i = 0; i < NODE_OPS_MAX; i++) {
-		struct op *op = &n->ops[i];
-
-		if (op->kind == OP_NONE || op->slot != slot ||
-		    (op->kind == OP_SERVE) != host)
-			continue;
-		dht_cancel(n->dht[op->net], op_name(n, op));
-		op_free(n, op);
-	}
-}
-
 void
 meet_forget(struct node *n, const struct peer *p)
 {
-	forget(n, p->slot, false);
+	cell_ops_forget(n, OWNER_CONTACT, p->slot);
 }
 
 void
 meet_forget_host(struct node *n, const struct host *h)
 {
-	forget(n, (uint32_t)(h - n->hosts), true);
+	cell_ops_forget(n, OWNER_HOST, (uint32_t)(h - n->hosts));
 }
 
 /* ---- schedule ---- */
@@ -155,120 +85,12 @@ meet_deadline_ms(const struct node *n)
 	const struct heap_node *top = heap_top(&n->timers);
 	uint64_t at = top != NULL ? top->at_ms : NEVER;
 
-	if (!ops_free(n))
+	if (!cell_ops_free(n))
 		return NEVER; /* an end of a lookup brings us back */
 	for (size_t i = 0; i < NODE_INVITES_MAX; i++)
 		if (n->hosts[i].live && n->hosts[i].meet.publish_at_ms < at)
 			at = n->hosts[i].meet.publish_at_ms;
 	return at;
-}
-
-/* ---- own cell ---- */
-
-static bool
-usable(const struct node *n, const struct endpoint *e)
-{
-	enum endpoint_scope scope = endpoint_scope(e);
-
-	return e->port != 0 &&
-	       (scope == SCOPE_GLOBAL || scope == SCOPE_PRIVATE ||
-	           (scope == SCOPE_LOOPBACK && n->loopback));
-}
-
-static uint8_t
-add_candidate(const struct endpoint *e, struct endpoint *ret, uint8_t count)
-{
-	for (uint8_t i = 0; i < count; i++)
-		if (endpoint_eq(&ret[i], e))
-			return count;
-	if (count < CELL_CANDIDATES_MAX)
-		ret[count++] = *e;
-	return count;
-}
-
-uint8_t
-own_candidates(const struct node *n, struct endpoint *ret)
-{
-	uint8_t count = 0;
-
-	for (int f = 0; f < FAMILY_COUNT; f++)
-		if (n->has_address[f] && usable(n, &n->address[f]))
-			count = add_candidate(&n->address[f], ret, count);
-	for (uint8_t i = 0; i < n->n_local; i++)
-		if (usable(n, &n->local[i]))
-			count = add_candidate(&n->local[i], ret, count);
-	return count;
-}
-
-struct publication {
-	enum op_kind kind;
-	uint32_t slot;
-	const struct disc_key *disc;
-	enum cell_dir dir;
-	const struct reach_key *reach;
-	uint64_t at_s; /* Unix time */
-	bool salted;   /* under the second salt */
-	bool renewal;  /* nobody waits for it */
-};
-
-/* Seals our cell for `epoch` and begins to put it in one DHT. */
-static bool
-put_cell(
-    struct node *n, struct op *op, const struct publication *what, bool renewal)
-{
-	uint8_t nonce[CELL_NONCE_SIZE];
-	struct dht_item item = { 0 };
-	struct cell cell = { .unix_min = what->at_s / 60 };
-	enum err err;
-
-	if (cell_seq(&op->key, what->at_s, &item.seq))
-		return false;
-	cell.cert = n->self.s[0].cert;
-	cell.reach = *what->reach;
-	cell.n_candidates = own_candidates(n, cell.candidates);
-	rng_fill(&n->rng, nonce, sizeof(nonce));
-	memcpy(item.pk, op->key.pk, sizeof(item.pk));
-	if (what->salted)
-		item.salt[item.salt_n++] = second_salt;
-	memcpy(item.v, value_head, VALUE_HEAD);
-	item.v_n = VALUE_HEAD + CELL_VALUE_SIZE;
-	cell_seal(&op->key, item.seq, &cell, nonce, item.v + VALUE_HEAD);
-	dht_item_sign(&item, op->key.sk);
-	err = (renewal ? dht_refresh : dht_put)(
-	    n->dht[op->net], op_name(n, op), &item, n->now);
-	sodium_memzero(&cell, sizeof(cell));
-	return err == ERR_OK;
-}
-
-/* Puts our cell in every DHT that carries them, and every epoch of now. */
-static void
-publish(struct node *n, const struct publication *what, struct putting *put)
-{
-	uint64_t epochs[2];
-	unsigned count = cell_epochs_write(what->disc, what->at_s, epochs);
-
-	assert(count == 1 || count == 2);
-	put->n = 0;
-	put->best = 0;
-	put->beaten = false;
-	for (unsigned i = 0; i < count * NODE_NETS; i++) {
-		uint64_t epoch = epochs[i / NODE_NETS];
-		bool renewal = what->renewal && epoch <= put->last_epoch;
-		struct op *op;
-
-		if (!nets_carry(n, i % NODE_NETS))
-			continue;
-		op = op_new(n, what->kind, i % NODE_NETS, what->slot);
-		if (op == NULL)
-			break;
-		cell_key_derive(what->disc, what->dir, epoch, &op->key);
-		if (put_cell(n, op, what, renewal))
-			put->n++;
-		else
-			op_free(n, op);
-	}
-	put->last_epoch =
-	    epochs[count - 1] > epochs[0] ? epochs[count - 1] : epochs[0];
 }
 
 static bool
@@ -295,7 +117,7 @@ publish_to(struct node *n, struct peer *p)
 	p->c.put_s = what.at_s; /* durable before a node sees it */
 	peer_dirty(n, p);
 	rendezvous_publishing(&p->meet, n->now);
-	publish(n, &what, &p->put);
+	cell_publish(n, &what, &p->put);
 	if (p->put.n == 0)
 		rendezvous_published(&p->meet, &n->rng, 0, n->now);
 }
@@ -317,79 +139,34 @@ serve(struct node *n, struct host *h)
 	h->invite.put_s = what.at_s; /* durable before a node sees it */
 	invite_store(n, h);
 	rendezvous_publishing(&h->meet, n->now);
-	publish(n, &what, &h->put);
+	cell_publish(n, &what, &h->put);
 	if (h->put.n == 0)
 		rendezvous_published(&h->meet, &n->rng, 0, n->now);
 }
 
 /* ---- their cell ---- */
 
-/* Asks for the cell of the op's step; false: no such lookup now. */
-static bool
-get_cell(struct node *n, const struct peer *p, struct op *op)
+static struct search
+search_for(const struct node *n, const struct peer *p)
 {
-	struct span salt = span_of(&second_salt, op->step == 2 ? 1 : 0);
-	enum cell_dir dir = CELL_LOWER;
-	uint64_t epochs[2];
+	bool theirs_is_higher = !p->c.invited && we_are_lower(n, p);
 
-	if (!p->c.invited && we_are_lower(n, p))
-		dir = CELL_HIGHER;
-	cell_epochs_read(&p->c.disc, n->now.wall_ms / 1000, epochs);
-	assert(op->step <= 2);
-	cell_key_derive(&p->c.disc, dir, epochs[op->step % 2], &op->key);
-	return (op->glance ? dht_glance : dht_get)(n->dht[op->net],
-	           op_name(n, op), op->key.pk, salt, n->now) == ERR_OK;
-}
-
-/*
- * Where to look after a step that gave no cell: 0 the nearer epoch, 1 the
- * other one, 2 the nearer one under the second salt, if there was something
- * in the first place that is not theirs. A glance that shows nothing goes no
- * further. False: that was all.
- */
-static bool
-next_look(struct op *op)
-{
-	if (op->step == 2 || ((op->step == 1 || op->glance) && !op->seen))
-		return false;
-	op->glance = false;
-	op->step++;
-	return true;
-}
-
-/* The overlay was asked alone and had nothing: the writer may not think it as
- * large as we do, or take no part in it. */
-static bool
-look_outside(const struct node *n, struct op *op)
-{
-	unsigned plain = net_of(DHT_MAINLINE, net_family(op->net));
-
-	if (net_carrier(op->net) != DHT_OVERLAY || n->dht[plain] == NULL ||
-	    nets_carry(n, plain))
-		return false;
-	op->net = plain;
-	op->step = 0;
-	op->seen = false;
-	return true;
+	return (struct search){
+		.kind = OP_LOOK,
+		.slot = p->slot,
+		.disc = &p->c.disc,
+		.dir = theirs_is_higher ? CELL_HIGHER : CELL_LOWER,
+	};
 }
 
 static void
 look_for(struct node *n, struct peer *p)
 {
+	struct search what = search_for(n, p);
+
 	rendezvous_looking(&p->meet, &n->rng, n->now);
 	peer_connect(n, p);
-	for (unsigned i = 0; i < NODE_NETS; i++) {
-		struct op *op;
-
-		if (!nets_carry(n, i))
-			continue;
-		op = op_new(n, OP_LOOK, i, p->slot);
-		if (op == NULL)
-			break;
-		op->glance = rendezvous_is_glance(&p->meet);
-		if (!get_cell(n, p, op))
-			op_free(n, op);
-	}
+	cell_look(n, &what, rendezvous_is_glance(&p->meet));
 }
 
 static void
@@ -436,11 +213,7 @@ on_value(struct node *n, struct op *op, const struct dht_item *item)
 	struct cell cell;
 
 	op->seen |= op->step == 0;
-	if (p == NULL || item->v_n != VALUE_HEAD + CELL_VALUE_SIZE ||
-	    memcmp(item->v, value_head, VALUE_HEAD) != 0 ||
-	    cell_open(&op->key, item->seq,
-	        span_of(item->v + VALUE_HEAD, CELL_VALUE_SIZE), &p->c.pk, now_s,
-	        &cell))
+	if (p == NULL || !cell_read(op, item, &p->c.pk, now_s, &cell))
 		return;
 	op->opened = true;
 	take_cell(n, p, &cell);
@@ -528,17 +301,17 @@ on_get_done(struct node *n, struct op *op, const struct dht_event *e)
 	struct peer *p = peer_by_slot(n, op->slot);
 
 	note_network(n, op, e->n);
-	if (p != NULL && !op->opened && !p->online &&
-	    (next_look(op) || look_outside(n, op))) {
-		op->serial = ++n->op_serial;
-		if (get_cell(n, p, op))
+	if (p != NULL && !op->opened && !p->online) {
+		struct search what = search_for(n, p);
+
+		if (cell_look_on(n, op, &what))
 			return;
 	}
 	if (p != NULL) {
 		p->meet.seen = op->opened;
 		note_step(n, p, op, e);
 	}
-	op_free(n, op);
+	cell_op_free(n, op);
 }
 
 static void
@@ -551,7 +324,7 @@ on_put_done(struct node *n, struct op *op, const struct dht_event *e)
 
 	if (p != NULL)
 		note_step(n, p, op, e);
-	op_free(n, op);
+	cell_op_free(n, op);
 	if (p != NULL) {
 		meet = &p->meet;
 		put = &p->put;
@@ -586,7 +359,7 @@ on_address(struct node *n, enum family f, const struct endpoint *e)
 void
 meet_on_dht(struct node *n, unsigned net, const struct dht_event *e)
 {
-	struct op *op = op_by_name(n, e->op);
+	struct op *op = cell_op_by_name(n, e->op);
 
 	discovery_on_dht(n, net, e);
 	switch (e->kind) {
@@ -645,12 +418,13 @@ meet_run(struct node *n)
 {
 	struct heap_node *top = heap_top(&n->timers);
 
-	while (top != NULL && top->at_ms <= n->now.mono_ms && ops_free(n)) {
+	while (
+	    top != NULL && top->at_ms <= n->now.mono_ms && cell_ops_free(n)) {
 		run_peer(n, top->owner);
 		assert(heap_top(&n->timers) != NULL);
 		top = heap_top(&n->timers);
 	}
-	for (size_t i = 0; i < NODE_INVITES_MAX && ops_free(n); i++)
+	for (size_t i = 0; i < NODE_INVITES_MAX && cell_ops_free(n); i++)
 		if (n->hosts[i].live &&
 		    n->hosts[i].meet.publish_at_ms <= n->now.mono_ms)
 			serve(n, &n->hosts[i]);

@@ -1,0 +1,270 @@
+/*
+ * Cells in the DHTs: what it takes to put ours in all that carry them, and to
+ * look for one in all the places where it may be. Knows no schedule. [SPEC
+ * §4.2]
+ */
+#include "proto/node_int.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <string.h>
+
+enum { VALUE_HEAD = 4 }; /* "512:" */
+static const char value_head[] = "512:";
+static const uint8_t second_salt = '1'; /* [SPEC §4.2] */
+
+/* ---- operations ---- */
+
+static uint64_t
+op_name(const struct node *n, const struct op *op)
+{
+	return ((uint64_t)op->serial << 32) | (uint64_t)(op - n->ops);
+}
+
+struct op *
+cell_op_new(struct node *n, enum op_kind kind, unsigned net, uint32_t slot)
+{
+	for (size_t i = 0; i < NODE_OPS_MAX; i++) {
+		struct op *op = &n->ops[i];
+
+		if (op->kind != OP_NONE)
+			continue;
+		*op = (struct op){ .kind = kind, .net = net, .slot = slot };
+		op->serial = ++n->op_serial;
+		op->began_ms = n->now.mono_ms;
+		n->n_ops++;
+		return op;
+	}
+	return NULL;
+}
+
+void
+cell_op_free(struct node *n, struct op *op)
+{
+	assert(op->kind != OP_NONE && n->n_ops > 0);
+	cell_key_wipe(&op->key);
+	op->kind = OP_NONE;
+	n->n_ops--;
+}
+
+struct op *
+cell_op_by_name(struct node *n, uint64_t name)
+{
+	size_t at = name & UINT32_MAX;
+
+	if (at >= NODE_OPS_MAX || n->ops[at].kind == OP_NONE ||
+	    n->ops[at].serial != name >> 32)
+		return NULL;
+	return &n->ops[at];
+}
+
+/* What one contact may need at once: two epochs in each DHT. */
+bool
+cell_ops_free(const struct node *n)
+{
+	return n->n_ops + 2 * NODE_NETS <= NODE_OPS_MAX;
+}
+
+/* Whose it is: slots are counted for each of them. */
+static enum op_owner
+op_owner(enum op_kind kind)
+{
+	return kind == OP_SERVE ? OWNER_HOST : OWNER_CONTACT;
+}
+
+void
+cell_ops_forget(struct node *n, enum op_owner owner, uint32_t slot)
+{
+	for (size_t i = 0; i < NODE_OPS_MAX; i++) {
+		struct op *op = &n->ops[i];
+
+		if (op->kind == OP_NONE || op->slot != slot ||
+		    op_owner(op->kind) != owner)
+			continue;
+		dht_cancel(n->dht[op->net], op_name(n, op));
+		cell_op_free(n, op);
+	}
+}
+
+/* ---- own cell ---- */
+
+static bool
+usable(const struct node *n, const struct endpoint *e)
+{
+	enum endpoint_scope scope = endpoint_scope(e);
+
+	return e->port != 0 &&
+	       (scope == SCOPE_GLOBAL || scope == SCOPE_PRIVATE ||
+	           (scope == SCOPE_LOOPBACK && n->loopback));
+}
+
+static uint8_t
+add_candidate(const struct endpoint *e, struct endpoint *ret, uint8_t count)
+{
+	for (uint8_t i = 0; i < count; i++)
+		if (endpoint_eq(&ret[i], e))
+			return count;
+	if (count < CELL_CANDIDATES_MAX)
+		ret[count++] = *e;
+	return count;
+}
+
+uint8_t
+own_candidates(const struct node *n, struct endpoint *ret)
+{
+	uint8_t count = 0;
+
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		if (n->has_address[f] && usable(n, &n->address[f]))
+			count = add_candidate(&n->address[f], ret, count);
+	for (uint8_t i = 0; i < n->n_local; i++)
+		if (usable(n, &n->local[i]))
+			count = add_candidate(&n->local[i], ret, count);
+	return count;
+}
+
+/* Seals our cell for `epoch` and begins to put it in one DHT. */
+static bool
+put_cell(
+    struct node *n, struct op *op, const struct publication *what, bool renewal)
+{
+	uint8_t nonce[CELL_NONCE_SIZE];
+	struct dht_item item = { 0 };
+	struct cell cell = { .unix_min = what->at_s / 60 };
+	enum err err;
+
+	if (cell_seq(&op->key, what->at_s, &item.seq))
+		return false;
+	cell.cert = n->self.s[0].cert;
+	cell.reach = *what->reach;
+	cell.n_candidates = own_candidates(n, cell.candidates);
+	rng_fill(&n->rng, nonce, sizeof(nonce));
+	memcpy(item.pk, op->key.pk, sizeof(item.pk));
+	if (what->salted)
+		item.salt[item.salt_n++] = second_salt;
+	memcpy(item.v, value_head, VALUE_HEAD);
+	item.v_n = VALUE_HEAD + CELL_VALUE_SIZE;
+	cell_seal(&op->key, item.seq, &cell, nonce, item.v + VALUE_HEAD);
+	dht_item_sign(&item, op->key.sk);
+	err = (renewal ? dht_refresh : dht_put)(
+	    n->dht[op->net], op_name(n, op), &item, n->now);
+	sodium_memzero(&cell, sizeof(cell));
+	return err == ERR_OK;
+}
+
+/* Puts our cell in every DHT that carries them, and every epoch of now. */
+void
+cell_publish(
+    struct node *n, const struct publication *what, struct putting *put)
+{
+	uint64_t epochs[2];
+	unsigned count = cell_epochs_write(what->disc, what->at_s, epochs);
+
+	assert(count == 1 || count == 2);
+	put->n = 0;
+	put->best = 0;
+	put->beaten = false;
+	for (unsigned i = 0; i < count * NODE_NETS; i++) {
+		uint64_t epoch = epochs[i / NODE_NETS];
+		bool renewal = what->renewal && epoch <= put->last_epoch;
+		struct op *op;
+
+		if (!nets_carry(n, i % NODE_NETS))
+			continue;
+		op = cell_op_new(n, what->kind, i % NODE_NETS, what->slot);
+		if (op == NULL)
+			break;
+		cell_key_derive(what->disc, what->dir, epoch, &op->key);
+		if (put_cell(n, op, what, renewal))
+			put->n++;
+		else
+			cell_op_free(n, op);
+	}
+	put->last_epoch =
+	    epochs[count - 1] > epochs[0] ? epochs[count - 1] : epochs[0];
+}
+
+/* ---- their cell ---- */
+
+/* Asks for the cell of the op's step; false: no such lookup now. */
+static bool
+ask(struct node *n, struct op *op, const struct search *what)
+{
+	struct span salt = span_of(&second_salt, op->step == 2 ? 1 : 0);
+	uint64_t epochs[2];
+
+	cell_epochs_read(what->disc, n->now.wall_ms / 1000, epochs);
+	assert(op->step <= 2);
+	cell_key_derive(what->disc, what->dir, epochs[op->step % 2], &op->key);
+	return (op->glance ? dht_glance : dht_get)(n->dht[op->net],
+	           op_name(n, op), op->key.pk, salt, n->now) == ERR_OK;
+}
+
+/*
+ * Where to look after a step that gave no cell: 0 the nearer epoch, 1 the
+ * other one, 2 the nearer one under the second salt, if there was something
+ * in the first place that is not theirs. A glance that shows nothing goes no
+ * further. False: that was all.
+ */
+static bool
+next_look(struct op *op)
+{
+	if (op->step == 2 || ((op->step == 1 || op->glance) && !op->seen))
+		return false;
+	op->glance = false;
+	op->step++;
+	return true;
+}
+
+/* The overlay was asked alone and had nothing: the writer may not think it as
+ * large as we do, or take no part in it. */
+static bool
+look_outside(const struct node *n, struct op *op)
+{
+	unsigned plain = net_of(DHT_MAINLINE, net_family(op->net));
+
+	if (net_carrier(op->net) != DHT_OVERLAY || n->dht[plain] == NULL ||
+	    nets_carry(n, plain))
+		return false;
+	op->net = plain;
+	op->step = 0;
+	op->seen = false;
+	return true;
+}
+
+void
+cell_look(struct node *n, const struct search *what, bool glance)
+{
+	for (unsigned i = 0; i < NODE_NETS; i++) {
+		struct op *op;
+
+		if (!nets_carry(n, i))
+			continue;
+		op = cell_op_new(n, what->kind, i, what->slot);
+		if (op == NULL)
+			break;
+		op->glance = glance;
+		if (!ask(n, op, what))
+			cell_op_free(n, op);
+	}
+}
+
+bool
+cell_look_on(struct node *n, struct op *op, const struct search *what)
+{
+	if (!next_look(op) && !look_outside(n, op))
+		return false;
+	op->serial = ++n->op_serial;
+	return ask(n, op, what);
+}
+
+bool
+cell_read(const struct op *op, const struct dht_item *item,
+    const struct id_pk *writer, uint64_t now_s, struct cell *ret)
+{
+	return item->v_n == VALUE_HEAD + CELL_VALUE_SIZE &&
+	       memcmp(item->v, value_head, VALUE_HEAD) == 0 &&
+	       cell_open(&op->key, item->seq,
+	           span_of(item->v + VALUE_HEAD, CELL_VALUE_SIZE), writer,
+	           now_s, ret) == ERR_OK;
+}
