@@ -248,6 +248,17 @@ load(struct sim *s, uint32_t who)
 		    err_name(err));
 }
 
+static void
+tell_first(struct sim *s, uint32_t who, const struct endpoint *at)
+{
+	struct node *n = s->nodes[who].node;
+
+	if (s->cfg.only_mainline)
+		node_bootstrap_public(n, at, sim_now(s, who));
+	else
+		node_bootstrap(n, at, sim_now(s, who));
+}
+
 /* Three of the crowd are known to everybody. */
 static void
 bootstrap(struct sim *s, uint32_t who)
@@ -259,8 +270,7 @@ bootstrap(struct sim *s, uint32_t who)
 			continue;
 		for (size_t f = 0; f < FAMILY_COUNT; f++)
 			if (h->has[f])
-				node_bootstrap(s->nodes[who].node, &h->at[f],
-				    sim_now(s, who));
+				tell_first(s, who, &h->at[f]);
 	}
 }
 
@@ -271,7 +281,7 @@ sim_start(struct sim *s, uint32_t who)
 	struct node_config cfg = { .rng = &n->dice.rng,
 		.family = { true, s->cfg.v6 },
 		.policy = s->cfg.policy,
-		.overlay_announce = true };
+		.overlay_announce = !s->cfg.is_hidden };
 
 	if (n->node)
 		return;

@@ -26,8 +26,10 @@ enum {
 struct sim_config {
 	uint64_t seed;
 	uint32_t n_people, n_crowd;
-	bool v6;                                 /* both families */
-	enum node_policy policy;                 /* of everybody */
+	bool v6;                 /* both families */
+	enum node_policy policy; /* of who starts; may change meanwhile */
+	bool is_hidden;          /* who starts does not announce himself */
+	bool only_mainline;      /* the three are known as Mainline's */
 	uint32_t latency_min_ms, latency_max_ms; /* 0, 0: 5..120 */
 	bool trace;
 };
