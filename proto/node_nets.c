@@ -23,6 +23,20 @@ is_wanted(enum node_policy policy, enum dht_carrier carrier)
 	return carrier == DHT_OVERLAY;
 }
 
+/* The two nodes on Mainline help each other; in the overlay every byte of an
+ * answer is paid for by the query. */
+static void
+pair_families(struct node *n)
+{
+	struct dht *plain[FAMILY_COUNT] = { NULL };
+
+	for (unsigned i = 0; i < NODE_NETS; i++)
+		if (net_carrier(i) == DHT_MAINLINE)
+			plain[net_family(i)] = n->dht[i];
+	if (plain[FAMILY_V4] != NULL && plain[FAMILY_V6] != NULL)
+		dht_pair(plain[FAMILY_V4], plain[FAMILY_V6]);
+}
+
 bool
 nets_new(struct node *n, const struct node_config *cfg)
 {
@@ -41,6 +55,7 @@ nets_new(struct node *n, const struct node_config *cfg)
 		if (n->dht[i] == NULL)
 			return false;
 	}
+	pair_families(n);
 	discovery_init(n);
 	return true;
 }

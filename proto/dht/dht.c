@@ -62,6 +62,8 @@ dht_free(struct dht *d)
 {
 	if (!d)
 		return;
+	if (d->sibling)
+		d->sibling->sibling = NULL;
 	items_clear(&d->items);
 	peers_clear(&d->peers);
 	free(d->rpc);
@@ -70,6 +72,16 @@ dht_free(struct dht *d)
 		free(d->op[i]);
 	free(d->out);
 	free(d);
+}
+
+void
+dht_pair(struct dht *v4, struct dht *v6)
+{
+	assert(v4->cfg.family == FAMILY_V4 && v6->cfg.family == FAMILY_V6);
+	assert(!v4->carrier && !v6->carrier);
+	assert(!v4->sibling && !v6->sibling);
+	v4->sibling = v6;
+	v6->sibling = v4;
 }
 
 /* Finds it, or takes it up; NULL: there are enough. */

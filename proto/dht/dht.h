@@ -49,6 +49,12 @@ struct dht;
 struct dht *dht_new(const struct dht_config *cfg, struct now now); /* or NULL */
 void dht_free(struct dht *d);
 
+/* Two nodes of one process, one of each family, on Mainline: each hands out the
+ * other's nodes to who wants them, and brings it those that it hears of while
+ * the other knows few. What either has to send may then come from a call on
+ * the other. Until one of them is freed. [BEP 32] */
+void dht_pair(struct dht *v4, struct dht *v6);
+
 /* A bootstrap node: asked when the table is thin. It does not enter the table
  * by answering us, and is stored at only where fewer than eight other nodes
  * were found. Once other nodes name it, it is a node like them. A node at an

@@ -455,6 +455,32 @@ care_seed_lost(struct dht *d, const struct endpoint *at)
 	}
 }
 
+bool
+care_lacks_other(const struct dht *d)
+{
+	return d->sibling && table_count(&d->sibling->table) < WIDE_NODES;
+}
+
+/* Nodes of the other family are candidates of the node that runs there. */
+static void
+tell_sibling(struct dht *d, const struct endpoint *from, const struct krpc *m,
+    uint64_t now_ms)
+{
+	struct krpc_node node[KRPC_NODES_MAX];
+	struct dht *to = d->sibling;
+	size_t n;
+
+	if (!care_lacks_other(d))
+		return;
+	assert(to->cfg.family != d->cfg.family);
+	n = krpc_nodes_read(
+	    m->nodes[to->cfg.family], form_of(to), node, KRPC_NODES_MAX);
+	to->now_ms = now_ms;
+	for (size_t i = 0; i < n; i++)
+		if (care_usable(to, &node[i], from))
+			care_newcomer(to, &node[i], now_ms);
+}
+
 void
 care_answered(
     struct dht *d, const struct rpc *rpc, const struct krpc *m, uint64_t now_ms)
@@ -479,6 +505,7 @@ care_answered(
 		met(d, &node[0], rpc->sent_ms, now_ms);
 	else
 		op_feed(d, &node[0], LOOKUP_SEED, rpc->sent_ms, now_ms);
+	tell_sibling(d, &rpc->to, m, now_ms);
 	if (rpc->use != RPC_CHECK)
 		return;
 	n = krpc_nodes_read(

@@ -103,6 +103,20 @@ draw(struct dht *d)
 	return NULL;
 }
 
+/* Who also runs a node of the other family that knows few asks for both, as
+ * long as that is so. [BEP 32] */
+static void
+want_both(const struct dht *d, struct krpc *m)
+{
+	if (m->method != KRPC_FIND_NODE && m->method != KRPC_GET &&
+	    m->method != KRPC_GET_PEERS)
+		return;
+	if (!care_lacks_other(d))
+		return;
+	m->has_want = true;
+	m->want[FAMILY_V4] = m->want[FAMILY_V6] = true;
+}
+
 bool
 rpc_send(
     struct dht *d, const struct rpc_request *r, struct krpc *m, uint64_t now_ms)
@@ -119,6 +133,7 @@ rpc_send(
 	m->has_id = true;
 	m->id = d->id;
 	m->read_only = d->cfg.read_only;
+	want_both(d, m);
 	if (!d->carrier)
 		krpc_encode(m, &w);
 	else if (!overlay_ask(d, r, m, &w, &asked))

@@ -26,24 +26,39 @@ enum {
 struct answer {
 	struct krpc m;
 	uint8_t token[TOKEN_SIZE];
-	struct krpc_node node[TABLE_K];
-	size_t n_nodes;
-	bool has_nodes;
-	uint8_t nodes[TABLE_K * 70];
+	struct near {
+		bool given;
+		size_t n;
+		struct krpc_node node[TABLE_K];
+		uint8_t raw[TABLE_K * 70];
+	} near[FAMILY_COUNT]; /* our own family's and our sibling's */
 	struct endpoint peer[KRPC_PEERS_MAX];
 	size_t n_peers;
 	uint8_t values[KRPC_PEERS_MAX * 21 + 2];
 };
 
 static void
+near_nodes(const struct dht *of, const struct target *goal, struct answer *a)
+{
+	struct near *near = &a->near[of->cfg.family];
+
+	near->given = true;
+	near->n = table_closest(
+	    &of->table, goal, TABLE_HAND_OUT, near->node, TABLE_K);
+}
+
+/* Nodes of the families that are wanted, else of that of the packet.
+ * [BEP 32] */
+static void
 answer_nodes(struct dht *d, const struct call *c, struct answer *a)
 {
-	if (c->query->has_want && !c->query->want[d->cfg.family])
-		return;
-	assert(c->query->has_target);
-	a->has_nodes = true;
-	a->n_nodes = table_closest(
-	    &d->table, &c->query->target, TABLE_HAND_OUT, a->node, TABLE_K);
+	const struct krpc *q = c->query;
+
+	assert(q->has_target);
+	if (!q->has_want || q->want[d->cfg.family])
+		near_nodes(d, &q->target, a);
+	if (q->has_want && d->sibling && q->want[d->sibling->cfg.family])
+		near_nodes(d->sibling, &q->target, a);
 }
 
 static void
@@ -210,11 +225,24 @@ fill_answer(struct dht *d, const struct call *c, struct answer *a)
 	}
 }
 
-/* Writes a with its first n_nodes nodes and n_peers peers. */
+static void
+write_nodes(struct dht *d, struct answer *a, enum family family)
+{
+	struct krpc_form form = { family, d->carrier != NULL };
+	struct near *near = &a->near[family];
+	struct writer w = wr_init(near->raw, sizeof(near->raw));
+
+	if (!near->given)
+		return;
+	krpc_nodes_write(near->node, near->n, form, &w);
+	assert(!w.bad);
+	a->m.nodes[family] = span_of(near->raw, w.n);
+}
+
+/* Writes a with as many nodes and peers as it still has. */
 static void
 write_answer(struct dht *d, struct answer *a, struct writer *w)
 {
-	struct writer nodes = wr_init(a->nodes, sizeof(a->nodes));
 	struct writer values = wr_init(a->values, sizeof(a->values));
 
 	a->m.values = span_of(NULL, 0);
@@ -223,25 +251,27 @@ write_answer(struct dht *d, struct answer *a, struct writer *w)
 		assert(!values.bad);
 		a->m.values = wr_span_of(&values);
 	}
-	if (a->has_nodes) {
-		krpc_nodes_write(a->node, a->n_nodes, form_of(d), &nodes);
-		assert(!nodes.bad);
-		a->m.nodes[d->cfg.family] = span_of(a->nodes, nodes.n);
-	}
+	write_nodes(d, a, FAMILY_V4);
+	write_nodes(d, a, FAMILY_V6);
 	krpc_encode(&a->m, w);
 }
 
 /* Takes something out of an answer that is too long; false: nothing is left
  * to take. */
 static bool
-reduce(struct answer *a)
+reduce(const struct dht *d, struct answer *a)
 {
+	struct near *own = &a->near[d->cfg.family];
+	struct near *other = &a->near[!d->cfg.family];
+
 	if (a->m.port)
 		a->m.port = 0; /* it is in `ip` too */
 	else if (a->n_peers > PEERS_FEW)
 		a->n_peers -= (a->n_peers + 7) / 8;
-	else if (a->n_nodes > 0)
-		a->n_nodes--;
+	else if (other->n > 0)
+		other->n--;
+	else if (own->n > 0)
+		own->n--;
 	else if (a->n_peers > 0)
 		a->n_peers--;
 	else if (a->m.samples.n > 0)
@@ -262,11 +292,11 @@ leave_out_value(struct answer *a)
 static bool
 fit(struct dht *d, struct answer *a, struct writer *w, size_t max)
 {
-	assert(max > 0 && a->n_nodes <= TABLE_K);
+	assert(max > 0 && a->near[d->cfg.family].n <= TABLE_K);
 	do {
 		*w = wr_init(w->p, w->cap);
 		write_answer(d, a, w);
-	} while ((w->bad || w->n > max) && reduce(a));
+	} while ((w->bad || w->n > max) && reduce(d, a));
 	return !w->bad && w->n <= max;
 }
 

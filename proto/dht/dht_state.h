@@ -143,6 +143,7 @@ struct dht {
 	struct target id;
 	struct carrier *carrier;   /* owned; NULL on Mainline */
 	struct carrier_call *call; /* the query at hand, or NULL */
+	struct dht *sibling;       /* of the other family, borrowed, or NULL */
 	bool bound;                /* OVERLAY: id fits an address */
 	struct table table;
 	struct recall recall;
@@ -285,6 +286,8 @@ bool care_usable(const struct dht *d, const struct krpc_node *node,
 void care_bootstrap(struct dht *d, uint64_t now_ms);
 void care_tick(struct dht *d, uint64_t now_ms);
 uint64_t care_deadline_ms(const struct dht *d);
+/* Should a query ask for nodes of the other family too? */
+bool care_lacks_other(const struct dht *d);
 void care_ping(struct dht *d, const struct endpoint *to,
     const struct node_key *n, uint64_t now_ms);
 /* Asks for the N of who is there, under the key of the day. */

@@ -271,6 +271,120 @@ waiting_readers_are_bounded_and_the_first_one_goes(void **state)
 	assert_int_equal(lab_sent(LATER_MAX + 1)->v.n, 999);
 }
 
+static struct krpc_node
+v6_peer(unsigned i)
+{
+	struct krpc_node node = { .at = { .addr = { 0x2a, (uint8_t)i, 1 },
+		                      .port = 6881 } };
+
+	nodeid_make(&node.at, (uint8_t)i, &lab.rng.rng, &node.id);
+	return node;
+}
+
+/* A node of IPv6 beside that of the lab, which knows n others. */
+static struct dht *
+sibling(unsigned n)
+{
+	struct dht_config cfg = { .family = FAMILY_V6, .rng = &lab.rng.rng };
+	struct dht *d = dht_new(&cfg, lab.now);
+
+	assert_non_null(d);
+	for (unsigned i = 0; i < n; i++) {
+		struct krpc_node node = v6_peer(i);
+
+		(void)table_answered(&d->table, &node, 50, lab.now.mono_ms);
+	}
+	dht_pair(lab.d, d);
+	return d;
+}
+
+static void
+nodes_of_both_families_are_handed_out_if_wanted(void **state)
+{
+	struct krpc m = lab_query(KRPC_FIND_NODE);
+	struct krpc_node nodes[8];
+	struct dht *v6 = sibling(8);
+
+	(void)state;
+	lab_meet(nodes, 8);
+	lab_krpc(&nodes[0].at, &m);
+	assert_int_equal(lab_sent(0)->nodes[FAMILY_V4].n, 8 * 26);
+	assert_null(lab.got.nodes[FAMILY_V6].p); /* the packet's family */
+	lab_clear();
+	m.has_want = m.want[FAMILY_V4] = m.want[FAMILY_V6] = true;
+	lab_krpc(&nodes[0].at, &m);
+	assert_int_equal(lab_sent(0)->nodes[FAMILY_V4].n, 8 * 26);
+	assert_int_equal(lab.got.nodes[FAMILY_V6].n, 8 * 38);
+	lab_clear();
+	m.want[FAMILY_V4] = false;
+	lab_krpc(&nodes[0].at, &m);
+	assert_null(lab_sent(0)->nodes[FAMILY_V4].p);
+	assert_int_equal(lab.got.nodes[FAMILY_V6].n, 8 * 38);
+	dht_free(v6);
+	lab_clear();
+	lab_krpc(&nodes[0].at, &m); /* and nobody is there any more */
+	assert_null(lab_sent(0)->nodes[FAMILY_V6].p);
+}
+
+static void
+large_values_leave_the_other_familys_nodes_out_first(void **state)
+{
+	struct krpc m = lab_query(KRPC_GET);
+	struct krpc_node nodes[8];
+	struct dht *v6 = sibling(8);
+
+	(void)state;
+	lab_meet(nodes, 8);
+	m.target = store_large(&nodes[0].at);
+	m.has_want = m.want[FAMILY_V4] = m.want[FAMILY_V6] = true;
+	lab_krpc(&nodes[0].at, &m);
+	assert_int_equal(lab_sent(0)->v.n, 999);
+	assert_int_equal(lab.got.nodes[FAMILY_V4].n, 8 * 26);
+	assert_in_range(lab.got.nodes[FAMILY_V6].n, 0, 4 * 38);
+	assert_true(lab.sent[0].n <= KRPC_SIZE_MAX);
+	dht_free(v6);
+}
+
+static void
+nodes_of_the_other_family_are_wanted_while_few_are_known(void **state)
+{
+	static const uint8_t pk[32];
+	struct krpc_node nodes[1], named[2] = { v6_peer(50), v6_peer(51) };
+	struct krpc m = { .kind = KRPC_RESPONSE };
+	struct krpc_form form = { FAMILY_V6, false };
+	struct dht *v6 = sibling(0);
+	struct dht_send s;
+	uint8_t raw[2 * 38];
+	struct writer w = wr_init(raw, sizeof(raw));
+
+	(void)state;
+	lab_meet(nodes, 1);
+	krpc_nodes_write(named, 2, form, &w);
+	assert_int_equal(
+	    dht_get(lab.d, 1, pk, span_of(NULL, 0), lab.now), ERR_OK);
+	lab_drain();
+	assert_true(lab_sent(0)->has_want && lab.got.want[FAMILY_V6]);
+	m.nodes[FAMILY_V6] = wr_span_of(&w);
+	lab_reply(0, &nodes[0], &m);
+	for (unsigned i = 0; i < 2; i++) { /* the other one pings them */
+		assert_true(dht_next_send(v6, &s));
+		assert_true(endpoint_eq(&s.to, &named[i].at));
+	}
+	assert_false(dht_next_send(v6, &s));
+	for (unsigned i = 0; i < 200; i++) {
+		struct krpc_node node = v6_peer(i);
+
+		(void)table_answered(&v6->table, &node, 50, lab.now.mono_ms);
+	}
+	assert_true(table_count(&v6->table) >= WIDE_NODES);
+	lab_clear();
+	assert_int_equal(
+	    dht_get(lab.d, 2, pk, span_of(NULL, 0), lab.now), ERR_OK);
+	lab_drain();
+	assert_false(lab_sent(0)->has_want);
+	dht_free(v6);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
 
 int
@@ -285,6 +399,9 @@ main(void)
 		TEST(a_stranger_gets_a_large_value_when_he_answers_a_ping),
 		TEST(a_stranger_who_does_not_answer_gets_what_he_paid_for),
 		TEST(who_returns_a_token_is_proven),
+		TEST(nodes_of_both_families_are_handed_out_if_wanted),
+		TEST(large_values_leave_the_other_familys_nodes_out_first),
+		TEST(nodes_of_the_other_family_are_wanted_while_few_are_known),
 		TEST(waiting_readers_are_bounded_and_the_first_one_goes),
 	};
 
