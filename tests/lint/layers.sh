@@ -10,8 +10,9 @@ BEGIN {
 	may["proto/dht"]    = "proto/(base|crypto|dht)/"
 	may["proto/link"]   = "proto/(base|crypto|link)/"
 	may["proto/chat"]   = "proto/(base|crypto|chat)/"
+	may["proto/nat"]    = "proto/(base|nat)/"
 	may["proto"]        = "proto/"
-	may["daemon"]       = "(daemon/|proto/base/|proto/(node|api)[.]h$" \
+	may["daemon"]       = "(daemon/|proto/(base|nat)/|proto/(node|api)[.]h$" \
 	    "|proto/crypto/(types|identity|invitation)[.]h$)"
 	may["ctl"]          = "(ctl/|proto/base/|proto/api[.]h$)"
 	pure = "^(assert|inttypes|limits|sodium|stdbool|stddef|stdint" \
