@@ -258,7 +258,7 @@ seal_answer(
 	                             (HANDSHAKE_INVITE | HANDSHAKE_RECOVER));
 	if (k->adv)
 		in.payload.flags |= HANDSHAKE_ADV;
-	in.payload.udp_max = LINK_DATAGRAM_MAX;
+	in.payload.udp_max = LINK_UDP_MAX;
 	in.payload.index = index_draw(l);
 	in.payload.time_ms = rising_ms(l, k->now);
 	rng_fill(l->rng, e_sk, sizeof(e_sk));

@@ -202,7 +202,7 @@ make_try(struct links *l, struct attempt *a, const uint8_t *cookie,
 	in.payload.ts_ms = t->ts_ms;
 	in.payload.index = index_draw(l);
 	in.payload.flags = t->flags;
-	in.payload.udp_max = LINK_DATAGRAM_MAX;
+	in.payload.udp_max = LINK_UDP_MAX;
 	pair_rid(&t->cur, &in.payload.rid_cur);
 	pair_rid(&t->prev, &in.payload.rid_prev);
 	if (seal_try(l, t, &in, out))

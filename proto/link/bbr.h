@@ -26,8 +26,8 @@ enum {
 	BBR_WINDOW_INITIAL = 10,    /* datagrams [RFC 9002 §7.2] */
 	BBR_WINDOW_MIN = 4,         /* datagrams */
 	BBR_WINDOW_MAX = 8 << 20,   /* bytes; what buffers here ever need */
-	BBR_CRUISE_MS = 5,          /* of queue between probes */
-	BBR_PROBE_MS = 10,          /* of queue that a probe may add */
+	BBR_CRUISE_MS = 3,          /* of queue between probes */
+	BBR_PROBE_MS = 8,           /* of queue that a probe may add */
 	BBR_RTT_VALID_MS = 10000,   /* the shortest round trip is believed */
 	BBR_RTT_PROBE_MS = 200,     /* half a window for so long */
 	BBR_CYCLE_MS = 2000,        /* between probes, and up to ... */

@@ -125,12 +125,13 @@ conn_new(const struct endpoint *path, struct now now)
 
 	if (!c)
 		return NULL;
-	if (recovery_init(&c->recovery, LINK_DATAGRAM_MAX)) {
+	if (recovery_init(&c->recovery, MTU_BASE)) {
 		free(c);
 		return NULL;
 	}
 	streams_begin(c);
 	c->path = *path;
+	mtu_init(&c->mtu, path, MTU_BASE);
 	c->heard_ms = now.mono_ms;
 	c->sent_ms = now.mono_ms;
 	c->waiting_ms = NEVER;
@@ -259,6 +260,13 @@ conn_close(struct links *l, struct peer *p, struct session *s,
 
 /* ---- up ---- */
 
+static void
+new_mtu(struct conn *c, const struct endpoint *to)
+{
+	mtu_init(&c->mtu, to, c->cur->udp_max);
+	bbr_set_datagram(&c->recovery.bbr, c->mtu.size);
+}
+
 /* s carries the link from now on, unless a newer one does. */
 static void
 make_current(struct links *l, struct peer *p, struct session *s, struct now now)
@@ -278,6 +286,8 @@ make_current(struct links *l, struct peer *p, struct session *s, struct now now)
 		c->observed_due = true;
 		if (!endpoint_eq(&c->path, &s->from) && c->up)
 			(void)out_at(l, LINK_OUT_PATH, p->number, &s->from);
+		if (!endpoint_eq(&c->path, &s->from) || !old)
+			new_mtu(c, &s->from);
 		c->path = s->from;
 		address_answered(p, &s->from, now.mono_ms);
 	}
@@ -417,6 +427,7 @@ conn_moved(struct links *l, struct peer *p, const struct endpoint *to)
 
 	assert(c->up && c->cur);
 	c->path = *to;
+	new_mtu(c, to);
 	c->observed_due = true;
 	recovery_new_path(&c->recovery);
 	(void)out_at(l, LINK_OUT_PATH, p->number, to);
@@ -437,6 +448,8 @@ session_of_key(const struct conn *c, uint32_t key)
 static void
 on_acked(struct conn *c, struct session *s, const struct sent *sent)
 {
+	if (mtu_acked(&c->mtu, sent->bytes, sent->carried & SENT_MTU))
+		bbr_set_datagram(&c->recovery.bbr, c->mtu.size);
 	stream_send_acked(&c->send, sent->stream);
 	if (!s)
 		return;
@@ -473,10 +486,14 @@ conn_settle(struct links *l, struct peer *p)
 	while (recovery_result(&c->recovery, &sent, &acked)) {
 		struct session *s = session_of_key(c, sent.key);
 
-		if (acked)
+		if (acked) {
 			on_acked(c, s, &sent);
-		else
-			on_lost(c, s, &sent);
+			continue;
+		}
+		if (mtu_lost(&c->mtu, sent.bytes, sent.carried & SENT_MTU,
+		        l->now_ms))
+			bbr_set_datagram(&c->recovery.bbr, c->mtu.size);
+		on_lost(c, s, &sent);
 	}
 	if (c->up && c->room_low &&
 	    stream_send_room(&c->send) >= STREAM_WINDOW / 2) {

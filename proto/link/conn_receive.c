@@ -22,8 +22,9 @@ struct intake {
 	struct now now;
 	size_t n; /* bytes of the datagram */
 	bool eliciting;
-	bool drop; /* as if it had never come: not acknowledged */
-	bool gone; /* the link ended with it */
+	bool prompt; /* it asks for an ACK at once */
+	bool drop;   /* as if it had never come: not acknowledged */
+	bool gone;   /* the link ended with it */
 	bool breach;
 	enum frame_close code; /* breach: what to close with */
 	enum err err;          /* breach: what to tell the owner */
@@ -267,8 +268,10 @@ take_frame(struct intake *k, const struct frame *f)
 	struct conn *c = k->p->conn;
 
 	switch (f->type) {
+	case FRAME_PING: /* of a PTO, of a size: somebody waits */
+		k->prompt = true;
+		return;
 	case FRAME_PADDING:
-	case FRAME_PING:
 	case FRAME_MAX_STREAMS: /* one is enough for us */
 		return;
 	case FRAME_ACK:
@@ -407,6 +410,7 @@ finish(struct intake *k, uint64_t number)
 	if (k->drop)
 		return;
 	session_received(k->s, number, k->eliciting, k->now.mono_ms);
+	k->s->ack_now |= k->prompt;
 	/* The answer to HELLO in a pairing must not wait for a flush: what
 	 * PAIRED makes the owner do may end the session. */
 	if (c->paired)

@@ -13,6 +13,9 @@
 /* Below this it is not worth a piece of stream. */
 enum { PIECE_MIN = 16, CLOSE_SIZE_MAX = 16 };
 
+/* Unanswered probes after which full datagrams are of the base size. */
+enum { MTU_PTO = 2 };
+
 struct packet {
 	struct session *s; /* borrowed */
 	struct writer w;
@@ -23,16 +26,15 @@ struct packet {
 
 /* ---- one packet ---- */
 
+/* A datagram of at most `size` bytes. */
 static void
-packet_begin(struct packet *k, struct session *s)
+packet_begin(struct packet *k, struct session *s, size_t size)
 {
-	size_t max = LINK_PLAIN_MAX;
-
-	assert(s->udp_max >= HANDSHAKE_UDP_MIN);
-	if (max > (size_t)s->udp_max - PACKET_OVERHEAD)
-		max = (size_t)s->udp_max - PACKET_OVERHEAD;
+	assert(s->udp_max >= HANDSHAKE_UDP_MIN && size <= MTU_MAX);
+	if (size > s->udp_max)
+		size = s->udp_max;
 	k->s = s;
-	k->w = wr_init(k->bytes + PACKET_HEAD, max);
+	k->w = wr_init(k->bytes + PACKET_HEAD, size - PACKET_OVERHEAD);
 	k->sent = (struct sent){ .key = s->key };
 	k->eliciting = false;
 }
@@ -57,7 +59,7 @@ packet_end(struct links *l, struct peer *p, struct packet *k,
 	size_t n = bucket(k->w.n, k->w.cap);
 
 	assert(!k->w.bad && k->w.n > 0);
-	assert(n >= k->w.n && n + PACKET_OVERHEAD <= LINK_DATAGRAM_MAX);
+	assert(n >= k->w.n && n + PACKET_OVERHEAD <= MTU_MAX);
 	assert(!k->eliciting || recovery_has_room(&c->recovery));
 	wr_zeros(&k->w, n - k->w.n);
 	k->sent.number = session_seal(k->s, l->rng, n, k->bytes);
@@ -187,6 +189,14 @@ may_send(struct conn *c, const struct session *s)
 	return session_may_send(s) && recovery_has_room(&c->recovery);
 }
 
+/* When probes go unanswered it may be the size that does not come through.
+ * [RFC 8899 §4.3] */
+static size_t
+full_size(const struct conn *c)
+{
+	return c->recovery.pto_count < MTU_PTO ? c->mtu.size : MTU_BASE;
+}
+
 /* One packet with everything under s that fits; HELLO stands first until it
  * is acknowledged, so that any packet can be the first to arrive. */
 static void
@@ -195,7 +205,7 @@ send_full(struct links *l, struct peer *p, struct session *s, struct now now)
 	struct conn *c = p->conn;
 	struct packet k;
 
-	packet_begin(&k, s);
+	packet_begin(&k, s, full_size(c));
 	if (!s->hello_acked && (s->hello_due || s == c->cur))
 		put_hello(l, p, &k, now);
 	put_ack(&k, now);
@@ -217,7 +227,7 @@ send_ack(struct links *l, struct peer *p, struct session *s, struct now now)
 {
 	struct packet k;
 
-	packet_begin(&k, s);
+	packet_begin(&k, s, MTU_BASE);
 	put_ack(&k, now);
 	if (k.w.n > 0)
 		packet_end(l, p, &k, &p->conn->path, now);
@@ -230,7 +240,7 @@ send_hello(struct links *l, struct peer *p, struct session *s, struct now now)
 	struct conn *c = p->conn;
 	struct packet k;
 
-	packet_begin(&k, s);
+	packet_begin(&k, s, MTU_BASE);
 	put_hello(l, p, &k, now);
 	put_ack(&k, now);
 	if (!s->confirmed) {
@@ -271,7 +281,7 @@ send_response(struct links *l, struct peer *p, struct now now)
 	c->response_due = false;
 	if (!c->cur || !session_may_send(c->cur))
 		return;
-	packet_begin(&k, c->cur);
+	packet_begin(&k, c->cur, MTU_BASE);
 	frame_write_path(&k.w, FRAME_PATH_RESPONSE, c->response);
 	send_path(l, p, &c->response_to, c->response_max, &k, now);
 }
@@ -293,7 +303,7 @@ send_challenge(struct links *l, struct peer *p, struct now now)
 	}
 	b->n++;
 	b->next_ms = now.mono_ms + LINK_PROBE_MS;
-	packet_begin(&k, c->cur);
+	packet_begin(&k, c->cur, MTU_BASE);
 	frame_write_path(&k.w, FRAME_PATH_CHALLENGE, b->data);
 	c->cur->at_index = b->at_index;
 	send_path(
@@ -301,6 +311,25 @@ send_challenge(struct links *l, struct peer *p, struct now now)
 	c->cur->at_index = index;
 	b->out += c->bytes_out - before;
 	assert(b->out <= 3 * b->in);
+}
+
+/* One datagram of a size that the path may not take. */
+static void
+send_mtu_probe(struct links *l, struct peer *p, struct now now)
+{
+	struct conn *c = p->conn;
+	uint16_t size = mtu_due(&c->mtu, now.mono_ms);
+	struct packet k;
+
+	if (size == 0 || size > c->cur->udp_max || !may_send(c, c->cur))
+		return;
+	packet_begin(&k, c->cur, size);
+	wr_u8(&k.w, FRAME_PING);
+	wr_zeros(&k.w, k.w.cap - k.w.n);
+	k.eliciting = true;
+	k.sent.carried |= SENT_MTU;
+	mtu_probed(&c->mtu);
+	packet_end(l, p, &k, &c->path, now);
 }
 
 /* ---- all that is due ---- */
@@ -327,6 +356,7 @@ flush_data(struct links *l, struct peer *p, struct now now)
 			break;
 		}
 		send_full(l, p, c->cur, now);
+		send_mtu_probe(l, p, now);
 	}
 	c->force = 0;
 	assert(c->pace_ms > now.mono_ms);
@@ -374,7 +404,7 @@ conn_send_close(struct links *l, struct peer *p, struct session *s,
 	assert(c && s);
 	if (!session_may_send(s))
 		return;
-	packet_begin(&k, s);
+	packet_begin(&k, s, MTU_BASE);
 	frame_write_close(&k.w, code);
 	assert(k.w.n <= CLOSE_SIZE_MAX);
 	packet_end(l, p, &k, s == c->cur ? &c->path : &s->from, now);

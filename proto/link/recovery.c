@@ -286,7 +286,9 @@ detect(struct recovery *r, uint64_t now_ms)
 		if (s->state == HOPELESS ||
 		    (s->state == OVERTAKEN && s->at_ms + delay <= now_ms)) {
 			settle(r, i, LOST);
-			bbr_lost(&r->bbr, &s->stamp, s->bytes);
+			/* A probe's loss tells its size. [RFC 8899 §3] */
+			if (!(s->carried & SENT_MTU))
+				bbr_lost(&r->bbr, &s->stamp, s->bytes);
 			if (run == NEVER && s->at_ms > r->acked_sent_ms)
 				run = s->at_ms;
 			if (run != NEVER && s->at_ms - run > span)

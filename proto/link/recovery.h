@@ -39,6 +39,7 @@ enum {
 	SENT_MAX_STREAM = 4,
 	SENT_OBSERVED = 8,
 	SENT_ACK = 16, /* acknowledged everything up to ack_hi - 1 */
+	SENT_MTU = 32, /* a probe: its loss is none of congestion */
 };
 
 struct sent {

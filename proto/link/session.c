@@ -113,6 +113,8 @@ session_received(
 	if (!eliciting)
 		return;
 	s->unacked++;
+	if (s->n_eliciting < SESSION_ACK_QUICK)
+		s->n_eliciting++;
 	if (!in_order)
 		s->ack_now = true;
 	if (s->ack_ms == NEVER)
@@ -138,10 +140,12 @@ session_ack_honest(const struct session *s, const struct ranges *ack)
 bool
 session_ack_due(const struct session *s, uint64_t now_ms)
 {
+	uint32_t every = s->n_eliciting < SESSION_ACK_QUICK ? SESSION_ACK_EVERY
+	                                                    : SESSION_ACK_BULK;
+
 	if (s->unacked == 0)
 		return false;
-	return s->ack_now || s->unacked >= SESSION_ACK_EVERY ||
-	       now_ms >= s->ack_ms;
+	return s->ack_now || s->unacked >= every || now_ms >= s->ack_ms;
 }
 
 void

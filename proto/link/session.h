@@ -21,7 +21,9 @@ enum {
 	SESSION_SKIP_MAX = 512,
 	SESSION_SKIPS = 64,         /* left-out numbers that are remembered */
 	SESSION_ACK_DELAY_MS = 5,   /* a lonely packet waits for company */
-	SESSION_ACK_EVERY = 2,      /* this many are acknowledged at once */
+	SESSION_ACK_EVERY = 2,      /* this many are acknowledged at once ... */
+	SESSION_ACK_BULK = 5,       /* ... and so many of a long row */
+	SESSION_ACK_QUICK = 100,    /* which begins after so many packets */
 	SESSION_HALF_MS = 10000,    /* HALF, OPEN [SPEC §6.5] */
 	SESSION_OLD_MS = 60000,     /* a replaced key receives so long */
 	SESSION_DATA_MS = 120000,   /* renewed so long after data */
@@ -70,15 +72,16 @@ struct session {
 	/* Receiving. */
 	struct replay replay;
 	struct ranges received;
-	uint64_t largest_ms; /* when the highest number came */
-	uint32_t unacked;    /* ack-eliciting, since our last ACK */
-	bool ack_now;        /* something is out of order */
-	uint64_t ack_ms;     /* when the ACK is due, or NEVER */
-	uint64_t data_ms;    /* first data under this key, or NEVER */
-	bool confirmed;      /* a packet came under this key */
-	bool hello_seen;     /* the peer's */
-	bool hello_acked;    /* ours */
-	bool hello_due;      /* ours is to be sent (again) */
+	uint64_t largest_ms;  /* when the highest number came */
+	uint32_t unacked;     /* ack-eliciting, since our last ACK */
+	uint32_t n_eliciting; /* up to SESSION_ACK_QUICK */
+	bool ack_now;         /* something is out of order */
+	uint64_t ack_ms;      /* when the ACK is due, or NEVER */
+	uint64_t data_ms;     /* first data under this key, or NEVER */
+	bool confirmed;       /* a packet came under this key */
+	bool hello_seen;      /* the peer's */
+	bool hello_acked;     /* ours */
+	bool hello_due;       /* ours is to be sent (again) */
 };
 
 /* Takes over the keys; the caller fills what the handshake says. */

@@ -11,13 +11,14 @@
 #include "proto/link/hello.h"
 #include "proto/link/link.h"
 #include "proto/link/load.h"
+#include "proto/link/mtu.h"
 #include "proto/link/recovery.h"
 #include "proto/link/session.h"
 #include "proto/link/stream.h"
 
 enum {
-	LINK_DATAGRAM_MAX = 1232, /* sent unprobed: IPv6's least MTU */
-	LINK_PLAIN_MAX = LINK_DATAGRAM_MAX - PACKET_OVERHEAD,
+	LINK_UDP_MAX = MTU_MAX, /* taken: told in the handshake */
+	LINK_PLAIN_MAX = MTU_MAX - PACKET_OVERHEAD,
 	LINK_LOCAL_MAX = 16,
 	LINK_CREDIT = 1024 * 1024, /* of a session [SPEC §7.3] */
 	LINK_SESSIONS_MAX = 4,     /* of a link, at one time */
@@ -125,6 +126,7 @@ struct conn {
 	uint64_t credit;   /* the peer's MAX_DATA */
 	uint64_t max_data; /* ours */
 	struct recovery recovery;
+	struct mtu mtu;
 	bool max_data_due, max_stream_due, observed_due, ping_due;
 	bool response_due;
 	struct endpoint response_to;

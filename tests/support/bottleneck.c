@@ -185,7 +185,7 @@ take_packet(struct bottleneck *b)
 	}
 	if (b->ack_us == NEVER)
 		b->ack_us = b->now_us + SESSION_ACK_DELAY_MS * 1000;
-	if (gap || ++b->unacked >= SESSION_ACK_EVERY)
+	if (gap || ++b->unacked >= SESSION_ACK_BULK)
 		send_ack(b);
 }
 

@@ -390,7 +390,7 @@ hostile_17_counters_are_taken_once(void **state)
 static void
 hostile_18_a_hijacker_gets_a_challenge_only(void **state)
 {
-	static const uint8_t ping[] = { FRAME_PING };
+	static const uint8_t news[] = { FRAME_MAX_DATA, 1 };
 	struct link_info info;
 	struct frame f;
 	struct reader rd;
@@ -400,7 +400,7 @@ hostile_18_a_hijacker_gets_a_challenge_only(void **state)
 
 	(void)state;
 	start(&w, &r);
-	raw_send_as(&r, span_of(ping, 1), r.next++, &w.node[2].at);
+	raw_send_as(&r, span_of(news, 2), r.next++, &w.node[2].at);
 	assert_true(r.n_in >= 1 && endpoint_eq(&r.last_to, &w.node[2].at));
 	rd = rd_init(r.frames);
 	assert_int_equal(frame_decode(&rd, &f), ERR_OK);
@@ -432,14 +432,14 @@ path_after_response(struct raw *r, struct wire *w)
 static void
 a_proven_path_is_taken(void **state)
 {
-	static const uint8_t ping[] = { FRAME_PING };
+	static const uint8_t news[] = { FRAME_MAX_DATA, 1 };
 	struct link_info info;
 	struct wire w;
 	struct raw r;
 
 	(void)state;
 	start(&w, &r);
-	raw_send_as(&r, span_of(ping, 1), r.next++, &w.node[2].at);
+	raw_send_as(&r, span_of(news, 2), r.next++, &w.node[2].at);
 	path_after_response(&r, &w);
 	assert_true(links_info(w.node[VICTIM].links, ENEMY, &info));
 	assert_true(endpoint_eq(&info.path, &w.node[2].at));
