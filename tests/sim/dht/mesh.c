@@ -88,6 +88,7 @@ mesh_new(const struct mesh_config *cfg)
 	/* What a node leaves untouched, and what a dead one had, is no
 	 * memory: large parts are mapped on their own. */
 	(void)mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+	(void)mallopt(M_MMAP_MAX, INT32_MAX); /* 65536 by default */
 	s->cfg = *cfg;
 	dice_init(&s->dice, cfg->seed, 0, 0);
 	wheel_init(&s->wheel, 1000);
