@@ -9,7 +9,10 @@
 
 enum {
 	ADDRESS_VOTES_MAX = 50,
-	ADDRESS_VOTES_MIN = 3,             /* one or two may lie */
+	ADDRESS_VOTES_MIN = 3, /* one or two may lie */
+	/* To give up an address before the round ends: three liars who are the
+	 * first ones of a round would else move us. */
+	ADDRESS_VOTES_MOVE = 8,
 	ADDRESS_ROUND_MS = 10 * 60 * 1000, /* then everybody votes anew */
 };
 

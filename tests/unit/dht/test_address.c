@@ -68,16 +68,43 @@ a_move_is_noticed_in_the_next_round(void **state)
 	address_init(&a, false, 0);
 	for (unsigned i = 0; i < 40; i++)
 		(void)vote(i, old, 0);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < ADDRESS_VOTES_MOVE; i++)
 		changed |= vote(i, new, ADDRESS_ROUND_MS);
 	assert_true(changed && endpoint_eq(&a.own, &new));
 	/* Or as soon as enough have changed their mind. */
 	address_init(&a, false, 0);
-	for (unsigned i = 0; i < 10; i++)
+	for (unsigned i = 0; i < 14; i++)
 		(void)vote(i, old, 0);
-	for (unsigned i = 0; i < 6; i++)
+	for (unsigned i = 0; i < 8; i++)
 		(void)vote(i, new, 1);
 	assert_true(endpoint_eq(&a.own, &new));
+	/* Where there are few it takes the round. */
+	address_init(&a, false, 0);
+	for (unsigned i = 0; i < 4; i++)
+		(void)vote(i, old, 0);
+	for (unsigned i = 0; i < 4; i++)
+		(void)vote(i, new, ADDRESS_ROUND_MS);
+	assert_true(endpoint_eq(&a.own, &old));
+	assert_true(vote(1, new, 2 * ADDRESS_ROUND_MS));
+	assert_true(endpoint_eq(&a.own, &new));
+}
+
+static void
+liars_who_are_first_in_a_round_move_nobody(void **state)
+{
+	struct endpoint own = test_addr(1, 2, 3, 4);
+	struct endpoint lie = test_addr(6, 6, 6, 6);
+
+	(void)state;
+	address_init(&a, false, 0);
+	for (unsigned i = 0; i < 20; i++)
+		(void)vote(i, own, 0);
+	for (unsigned i = 0; i < ADDRESS_VOTES_MOVE - 1; i++)
+		assert_false(vote(100 + i, lie, ADDRESS_ROUND_MS));
+	for (unsigned i = 0; i < 20; i++)
+		assert_false(vote(i, own, ADDRESS_ROUND_MS));
+	assert_false(vote(1, own, 2 * ADDRESS_ROUND_MS));
+	assert_true(endpoint_eq(&a.own, &own));
 }
 
 static void
@@ -144,6 +171,7 @@ main(void)
 		cmocka_unit_test(a_voter_has_one_vote),
 		cmocka_unit_test(a_minority_of_liars_changes_nothing),
 		cmocka_unit_test(a_move_is_noticed_in_the_next_round),
+		cmocka_unit_test(liars_who_are_first_in_a_round_move_nobody),
 		cmocka_unit_test(differing_ports_are_told_as_no_port),
 		cmocka_unit_test(local_voters_and_local_answers_do_not_count),
 		cmocka_unit_test(on_loopback_each_port_is_a_voter),

@@ -397,6 +397,54 @@ test_hostile_37_a_flood_of_forged_queries(void **state)
 	assert_true(lab.bytes_sent < 30 * GUARD_RATE * 400);
 }
 
+/* BEP 42 where it counts: whoever chose his id near a cell without the address
+ * for it is served, but nothing is stored at him. */
+static void
+test_hostile_36_ids_of_free_choice_get_nothing_stored(void **state)
+{
+	struct krpc_node nodes[16];
+	struct krpc m = { .kind = KRPC_RESPONSE };
+	struct dht_item item;
+	struct target goal;
+	unsigned n_puts = 0;
+	uint8_t raw[8 * 26];
+	struct writer w = wr_init(raw, sizeof(raw));
+
+	(void)state;
+	test_item(1, span_str(""), span_str("ours"), 1, &item);
+	dht_item_target(item.pk, span_str(""), &goal);
+	lab_meet(nodes, 8);
+	for (unsigned i = 8; i < 16; i++) { /* as near as they like */
+		nodes[i] = lab_peer(i);
+		nodes[i].id = goal;
+		nodes[i].id.b[18] ^= (uint8_t)i;
+	}
+	krpc_nodes_write(nodes + 8, 8, plain_v4, &w);
+	m.nodes[FAMILY_V4] = wr_span_of(&w);
+	lab_clear();
+	assert_int_equal(dht_put(lab.d, 1, &item, lab.now), ERR_OK);
+	lab_drain();
+	play(nodes, 16, &m, 0);
+	assert_int_equal(lab.n_done, 1);
+	assert_int_equal(lab.done.n, 8);
+	for (size_t i = 0; i < lab.n_sent; i++) {
+		if (lab_sent(i)->method != KRPC_PUT)
+			continue;
+		n_puts++;
+		for (unsigned k = 8; k < 16; k++)
+			assert_false(
+			    endpoint_eq(&lab.sent[i].to, &nodes[k].at));
+	}
+	assert_int_equal(n_puts, 8);
+	/* But who asks is answered. */
+	m = lab_query(KRPC_FIND_NODE);
+	m.id = nodes[9].id;
+	lab_clear();
+	lab_krpc(&nodes[9].at, &m);
+	assert_int_equal(lab_sent(0)->kind, KRPC_RESPONSE);
+	assert_in_range(lab.got.nodes[FAMILY_V4].n, 5 * 26, 8 * 26);
+}
+
 enum { VICTIMS = 200 };
 
 /* What was sent to whom since the last call. */
@@ -643,6 +691,7 @@ main(void)
 		TEST(test_hostile_34_a_value_without_a_key),
 		TEST(test_hostile_35_node_lists_that_lie),
 		TEST(test_hostile_36_a_thousand_sybils_round_one_target),
+		TEST(test_hostile_36_ids_of_free_choice_get_nothing_stored),
 		TEST(test_hostile_37_a_flood_of_forged_queries),
 		TEST(test_hostile_37_a_reflector_gains_nothing),
 		TEST(test_hostile_38_answers_nobody_asked_for),
