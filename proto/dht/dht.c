@@ -54,6 +54,7 @@ dht_new(const struct dht_config *cfg, struct now now)
 	d->own_ms = NEVER; /* until there is somebody to ask */
 	d->fill = TABLE_BUCKETS_MAX;
 	d->check_ms = now.mono_ms + CARE_IDLE_MS;
+	d->probe_ms = now.mono_ms + DENSITY_HURRY_MS;
 	return d;
 }
 
@@ -447,8 +448,13 @@ op_event(struct dht *d, struct op *op, struct dht_event *ret)
 		return false;
 	assert(op->state == OP_OVER);
 	ret->kind = wrote ? DHT_PUT_DONE : DHT_GET_DONE;
-	ret->n = op->n;
-	ret->found = wrote ? op->n > 0 : op->has_seen;
+	ret->report = op->report;
+	ret->n = op->report.n_answered;
+	ret->found = op->has_seen;
+	if (wrote) {
+		ret->n = op->report.n_stored;
+		ret->found = ret->n > 0;
+	}
 	op_free(d, op);
 	return true;
 }
@@ -485,7 +491,7 @@ dht_get_stats(const struct dht *d, struct dht_stats *ret)
 	ret->items = d->items.index.n;
 	ret->ops = d->n_ops;
 	ret->id = d->id;
-	ret->network_size = d->network_size;
+	ret->network_size = density_size(&d->density, NULL);
 	/* Fewer than the lookups can tell by distance. */
 	if (!ret->network_size && ret->nodes > 0)
 		ret->network_size = ret->nodes + 1;

@@ -96,11 +96,11 @@ MUST_USE enum err dht_get(struct dht *d, uint64_t name, const uint8_t pk[32],
  * sought among eight, as by dht_get. */
 MUST_USE enum err dht_glance(struct dht *d, uint64_t name, const uint8_t pk[32],
     struct span salt, struct now now);
-/* Looks up the closest nodes and stores there; DHT_PUT_DONE says at how many.
- * If one of them has a higher seq (then it refuses ours) there is a DHT_VALUE
- * before. Where we are among the closest it is kept here too, uncounted.
- * seq >= 1. The item is copied. ERR_LIMIT, ERR_TOO_LONG, ERR_AUTH (bad
- * signature). */
+/* Looks up the closest nodes, stores there and reads it back by another path;
+ * DHT_PUT_DONE says at how many. If one of them has a higher seq (then it
+ * refuses ours) there is a DHT_VALUE before. Where we are among the closest it
+ * is kept here too, uncounted. seq >= 1. The item is copied. ERR_LIMIT,
+ * ERR_TOO_LONG, ERR_AUTH (bad signature). */
 MUST_USE enum err dht_put(
     struct dht *d, uint64_t name, const struct dht_item *item, struct now now);
 /* Looks for the peers of an infohash. Each answer that names some gives a
@@ -126,14 +126,33 @@ bool dht_next_send(struct dht *d, struct dht_send *ret);
 
 enum dht_event_kind {
 	DHT_VALUE = 1, /* item: verified against target and signature */
-	DHT_GET_DONE,  /* n: nodes that answered; found: a value was seen */
-	DHT_PUT_DONE,  /* n: nodes that took it; found: n > 0 */
+	/* n: nodes that answered; found: a value was seen; report */
+	DHT_GET_DONE,
+	DHT_PUT_DONE, /* n: nodes that took it; found: n > 0; report */
 	/* address: our own, as a majority of nodes sees it; port 0: they see
 	 * different ports (symmetric NAT) */
 	DHT_ADDRESS,
 	DHT_READY, /* nodes have answered, for the first time */
 	DHT_PEERS, /* n of them, as one node names them */
 };
+/* Was a value that we stored found by a second lookup, begun elsewhere? */
+enum dht_back {
+	/* Not a put, a renewal, nothing stored, or nobody answered. */
+	DHT_BACK_UNKNOWN = 0,
+	DHT_BACK_YES,
+	DHT_BACK_NO, /* who guards the place hides it: try another */
+};
+
+/* How a get or a put went, for who asks why. [SPEC §8.6] */
+struct dht_report {
+	uint16_t n_asked, n_answered; /* queries, nodes */
+	uint8_t n_stored;             /* PUT: nodes that took it */
+	uint8_t spread; /* PUT: networks (/16, IPv6 /32) among them */
+	bool alarm; /* the nearest were too many to be true: searched wide */
+	enum dht_back read_back;
+	uint64_t took_ms;
+};
+
 struct dht_event {
 	enum dht_event_kind kind;
 	uint64_t op;
@@ -142,6 +161,7 @@ struct dht_event {
 	struct endpoint address;
 	const struct dht_item *item;  /* borrowed until the next call on d */
 	const struct endpoint *peers; /* borrowed likewise; n of them */
+	struct dht_report report;
 };
 bool dht_next_event(struct dht *d, struct dht_event *ret);
 

@@ -281,29 +281,55 @@ tell_ready(struct dht *d)
 void
 care_op_over(struct dht *d, struct op *op, uint64_t now_ms)
 {
-	bool own = op->kind == OP_OWN;
+	enum op_kind kind = op->kind;
+	unsigned n_answered = op->report.n_answered;
 
 	assert(op->state == OP_OVER);
 	op_free(d, op);
-	if (op->n > 0)
+	if (n_answered > 0)
 		tell_ready(d);
+	if (kind == OP_PROBE && d->own_round > 0)
+		return;
 	d->own_ms = now_ms;
-	if (!own)
+	if (kind != OP_OWN)
 		return;
 	d->fill = FILL_NONE;
-	if (d->own_round < OWN_ROUNDS && op->n > 0)
+	if (d->own_round < OWN_ROUNDS && n_answered > 0)
 		d->fill = 0;
 	else
 		d->own_ms = now_ms + own_pause_ms(d);
 	d->own_round++;
 }
 
+/* Somewhere in the id space, to know how many nodes there are. */
+static void
+start_probe(struct dht *d, uint64_t now_ms)
+{
+	bool known = density_known(&d->density) > DENSITY_MIN;
+	uint64_t ms = known ? DENSITY_PAUSE_MS : DENSITY_HURRY_MS;
+	struct target goal;
+	struct op *op;
+
+	if (table_count(&d->table) < DENSITY_SMALL)
+		ms = CARE_IDLE_MS;
+	d->probe_ms = now_ms + rng_jitter(d->cfg.rng, ms, 20);
+	if (table_count(&d->table) < DENSITY_SMALL)
+		return;
+	density_gap(&d->density, d->cfg.rng, &goal);
+	op = op_new(d, OP_PROBE);
+	if (op)
+		op_start(d, op, &goal, now_ms);
+}
+
 static void
 look_around(struct dht *d, uint64_t now_ms)
 {
-	if (now_ms < d->own_ms || inner_busy(d))
+	if (inner_busy(d))
 		return;
-	if (d->fill == FILL_NONE) {
+	if (now_ms < d->own_ms) {
+		if (now_ms >= d->probe_ms)
+			start_probe(d, now_ms);
+	} else if (d->fill == FILL_NONE) {
 		start_own(d, now_ms);
 	} else if (!start_fill(d, now_ms)) {
 		d->fill = FILL_NONE;
@@ -327,8 +353,10 @@ care_deadline_ms(const struct dht *d)
 {
 	uint64_t at_ms = d->check_ms;
 
-	if (d->own_ms < at_ms)
+	if (d->own_ms < at_ms && !inner_busy(d))
 		at_ms = d->own_ms;
+	if (d->probe_ms < at_ms && !inner_busy(d))
+		at_ms = d->probe_ms;
 	if (d->items.expire_ms < at_ms)
 		at_ms = d->items.expire_ms;
 	if (d->later_due_ms < at_ms)

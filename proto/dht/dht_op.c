@@ -1,4 +1,4 @@
-/* Gets, puts and our own lookups: asking, judging answers, storing. */
+/* Gets, puts and our own lookups: asking and judging answers. */
 #include "proto/dht/dht_state.h"
 
 #include <assert.h>
@@ -8,7 +8,7 @@
 static bool
 is_inner(enum op_kind kind)
 {
-	return kind == OP_OWN || kind == OP_FILL;
+	return kind == OP_OWN || kind == OP_FILL || kind == OP_PROBE;
 }
 
 /* Does it end with storing something? */
@@ -48,8 +48,9 @@ op_new(struct dht *d, enum op_kind kind)
 		op->serial = ++d->serial;
 		op->has_seen = op->tell_seen = op->tell_over = false;
 		op->calm = op->glance = false;
-		op->n = 0;
-		op->n_targets = 0;
+		op->has_back = op->lied_to = false;
+		op->report =
+		    (struct dht_report){ .read_back = DHT_BACK_UNKNOWN };
 		d->n_ops++;
 		return op;
 	}
@@ -120,7 +121,10 @@ see(struct op *op, const struct dht_item *item)
 		return;
 	op->has_seen = true;
 	op->seen = *item;
-	op->look.want = LOOKUP_K;
+	if (op->look.glance) { /* worth a closer look */
+		op->look.glance = false;
+		op->look.want = LOOKUP_K;
+	}
 	if (op->kind == OP_GET || item->seq > op->item.seq)
 		op->tell_seen = true;
 }
@@ -167,6 +171,19 @@ calm_down(struct dht *d, struct op *op)
 		(void)lookup_add(&op->look, &near[i], LOOKUP_ANSWER);
 }
 
+/* How far the eight nearest should be; while that is unknown, and somebody may
+ * stand in front of them, more are asked. */
+static void
+expect(const struct dht *d, struct op *op)
+{
+	struct lookup *l = &op->look;
+
+	l->reach = density_reach(&d->density, &l->goal, LOOKUP_K);
+	if (l->reach == 0 && table_count(&d->table) >= DENSITY_SMALL &&
+	    density_size(&d->density, NULL) > DENSITY_SMALL)
+		l->want = LOOKUP_WIDE;
+}
+
 void
 op_start(
     struct dht *d, struct op *op, const struct target *goal, uint64_t now_ms)
@@ -176,6 +193,7 @@ op_start(
 	size_t n;
 
 	assert(op->kind != OP_NONE && op->state == OP_LOOKING);
+	op->began_ms = now_ms;
 	lookup_init(&op->look, goal, d->table.n_buckets,
 	    lookup_soft_ms(d->stats.rtt_ms, d->rtt_var_ms), now_ms);
 	n = table_closest(&d->table, goal, use, near, KRPC_NODES_MAX);
@@ -188,8 +206,11 @@ op_start(
 		add_seeds(d, op);
 	if (!writes(op->kind) && table_count(&d->table) < WIDE_NODES)
 		op->look.want = LOOKUP_WIDE;
+	if (!is_inner(op->kind))
+		expect(d, op);
 	if (op->glance)
 		op->look.want = LOOKUP_GLANCE;
+	op->look.glance = op->calm;
 	if (op->calm)
 		calm_down(d, op);
 	if (seeks_peers(op->kind))
@@ -226,7 +247,7 @@ ask(struct dht *d, struct op *op, struct lookup_node *n, uint64_t now_ms)
 	struct rpc_request r = { RPC_LOOKUP, op, &n->node.at, &n->node.n, 0 };
 	struct krpc m = { .has_target = true };
 
-	assert(op->state == OP_LOOKING);
+	assert(op->state == OP_LOOKING || op->state == OP_READING);
 	r.wait_ms = wait_ms(d, op, n);
 	lookup_ask(&op->look, n, d->cfg.rng, now_ms, &m.target);
 	m.method = method_of(op, n);
@@ -237,129 +258,6 @@ ask(struct dht *d, struct op *op, struct lookup_node *n, uint64_t now_ms)
 	}
 	if (!rpc_send(d, &r, &m, now_ms))
 		n->state = LOOKUP_FAILED; /* as if it got lost */
-}
-
-static struct krpc
-item_of(const struct op *op)
-{
-	struct krpc m = { .method = KRPC_PUT };
-
-	m.has_k = m.has_sig = m.has_seq = true;
-	memcpy(m.k, op->item.pk, sizeof(m.k));
-	memcpy(m.sig, op->item.sig, sizeof(m.sig));
-	m.seq = op->item.seq;
-	if (op->item.salt_n > 0)
-		m.salt = span_of(op->item.salt, op->item.salt_n);
-	m.v = span_of(op->item.v, op->item.v_n);
-	return m;
-}
-
-static struct krpc
-announcement_of(const struct op *op)
-{
-	struct krpc m = { .method = KRPC_ANNOUNCE_PEER, .has_target = true };
-
-	assert(op->port != 0);
-	m.target = op->look.goal;
-	m.port = op->port;
-	m.implied_port = op->implied;
-	return m;
-}
-
-static void
-store(struct dht *d, struct op *op, struct put_target *t, uint64_t now_ms)
-{
-	struct rpc_request r = { RPC_PUT, op, &t->at, &t->n, op->look.soft_ms };
-	struct krpc m = op->kind == OP_PUT ? item_of(op) : announcement_of(op);
-
-	assert(t->state == PUT_OPEN && t->n_sent < 2);
-	m.token = span_of(t->token, t->token_n);
-	t->n_sent++;
-	(void)guard_ask(&d->guard, &t->at, now_ms);
-	if (t->n_sent == 2)
-		r.wait_ms = PUT_LAST_MS;
-	if (!rpc_send(d, &r, &m, now_ms))
-		t->state = PUT_FAILED;
-}
-
-static void
-finish(struct dht *d, struct op *op, size_t n, uint64_t now_ms)
-{
-	assert(op->state != OP_OVER);
-	op->state = OP_OVER;
-	op->n = n;
-	op->deadline_ms = NEVER;
-	if (is_inner(op->kind))
-		care_op_over(d, op, now_ms);
-	else
-		op->tell_over = true;
-}
-
-/* We are a node too: where fewer than eight are nearer the item is kept here
- * as well. Nobody counts it. */
-static void
-keep(struct dht *d, const struct op *op, uint64_t now_ms)
-{
-	static const struct endpoint here;
-	const struct lookup_node *near[LOOKUP_K];
-	size_t n = lookup_closest(&op->look, false, near, LOOKUP_K);
-	struct krpc m = item_of(op);
-
-	if (d->cfg.read_only ||
-	    (n == LOOKUP_K && nodeid_compare(&op->look.goal,
-	                          &near[n - 1]->node.id, &d->id) < 0))
-		return;
-	(void)items_put(&d->items, &m, &here, now_ms);
-}
-
-static void
-begin_put(struct dht *d, struct op *op, uint64_t now_ms)
-{
-	const struct lookup_node *near[LOOKUP_K];
-	size_t n = lookup_closest(&op->look, true, near, LOOKUP_K);
-
-	assert(writes(op->kind) && op->state == OP_LOOKING);
-	op->state = OP_PUTTING;
-	assert(n <= LOOKUP_K);
-	op->n_targets = (uint8_t)n;
-	op->deadline_ms = NEVER; /* the transactions wake us */
-	for (size_t i = 0; i < n; i++) {
-		struct put_target *t = &op->target[i];
-
-		*t = (struct put_target){ .at = near[i]->node.at,
-			.n = near[i]->node.n,
-			.state = PUT_OPEN,
-			.token_n = near[i]->token_n };
-		memcpy(t->token, near[i]->token, near[i]->token_n);
-		t->had = op->kind == OP_PUT && near[i]->seq == op->item.seq;
-	}
-	for (size_t i = 0; i < n; i++)
-		store(d, op, &op->target[i], now_ms);
-}
-
-static void
-end_put(struct dht *d, struct op *op, uint64_t now_ms)
-{
-	size_t n_done = 0;
-
-	assert(op->state == OP_PUTTING);
-
-	for (unsigned i = 0; i < op->n_targets; i++) {
-		if (op->target[i].state == PUT_OPEN)
-			return;
-		n_done += op->target[i].state == PUT_DONE;
-	}
-	finish(d, op, n_done, now_ms);
-}
-
-static void
-learn_size(struct dht *d, const struct op *op)
-{
-	uint64_t n = lookup_network_size(&op->look);
-
-	if (n == 0)
-		return;
-	d->network_size = d->network_size ? (3 * d->network_size + n) / 4 : n;
 }
 
 static void
@@ -382,46 +280,200 @@ hopes(const struct dht *d, const struct op *op, size_t n_answered,
 	       now_ms < op->look.started_ms + LOOKUP_END_MS;
 }
 
-void
-op_step(struct dht *d, struct op *op, uint64_t now_ms)
+/* What this lookup saw of the network helps to judge others. */
+static void
+learn_size(struct dht *d, const struct op *op, uint64_t now_ms)
 {
-	const struct lookup_node *near[LOOKUP_NODES_MAX];
-	struct lookup_node *n;
-	size_t n_answered;
+	uint64_t n = lookup_network_size(&op->look);
 
-	if (op->state == OP_PUTTING)
-		end_put(d, op, now_ms);
-	if (op->state != OP_LOOKING)
-		return;
+	if (n > 0)
+		density_learn(&d->density, &op->look.goal, n,
+		    sweep_spread(&op->look), now_ms);
+}
+
+void
+op_count(struct op *op)
+{
+	const struct lookup *l = &op->look;
+
+	op->report.n_asked =
+	    (uint16_t)(op->report.n_asked + l->n_asked + l->n_swept);
+	for (unsigned i = 0; i < l->n; i++)
+		op->report.n_answered =
+		    (uint16_t)(op->report.n_answered +
+		               (l->node[i].state == LOOKUP_ANSWERED ||
+		                   l->node[i].state == LOOKUP_HELPED));
+	op->report.alarm |= l->alarm;
+}
+
+void
+op_finish(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	assert(op->state != OP_OVER && now_ms >= op->began_ms);
+	if (op->state != OP_PUTTING)
+		op_count(op);
+	op->state = OP_OVER;
+	op->report.took_ms = now_ms - op->began_ms;
+	op->deadline_ms = NEVER;
+	if (is_inner(op->kind))
+		care_op_over(d, op, now_ms);
+	else
+		op->tell_over = true;
+}
+
+bool
+op_has_room(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	if (d->n_rpc < RPC_FULL && out_room(d))
+		return true;
+	/* Room to send comes as soon as what is there is fetched. */
+	op->deadline_ms = now_ms + (d->n_rpc >= RPC_FULL ? ASK_FULL_MS : 0);
+	return false;
+}
+
+static bool
+ask_all(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	struct lookup_node *n;
+
 	while ((n = lookup_next(&op->look, now_ms))) {
-		if (d->n_rpc >= RPC_FULL || !out_room(d)) {
-			/* Room to send comes as soon as this is fetched. */
-			op->deadline_ms =
-			    now_ms + (d->n_rpc >= RPC_FULL ? ASK_FULL_MS : 0);
-			return;
-		}
+		if (!op_has_room(d, op, now_ms))
+			return false;
 		if (guard_ask(&d->guard, &n->node.at, now_ms))
 			ask(d, op, n, now_ms);
 		else
 			n->not_before_ms = now_ms + ASK_PAUSE_MS;
 	}
-	op->deadline_ms = lookup_deadline_ms(&op->look, now_ms);
-	if (!lookup_over(&op->look, now_ms))
+	return true;
+}
+
+static bool
+sweep(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	struct krpc m = { .method = KRPC_FIND_NODE, .has_target = true };
+	struct lookup_node *n;
+
+	while (op_has_room(d, op, now_ms)) {
+		struct rpc_request r = { RPC_SWEEP, op, NULL, NULL,
+			LOOKUP_HARD_MS };
+
+		n = sweep_next(&op->look, d->cfg.rng, now_ms, &m.target);
+		if (!n)
+			return true;
+		r.to = &n->node.at;
+		r.n = &n->node.n;
+		if (!guard_ask(&d->guard, r.to, now_ms) ||
+		    !rpc_send(d, &r, &m, now_ms))
+			sweep_came(&op->look);
+	}
+	return false;
+}
+
+/* The nearest are not who should be there: all that our own table knows of the
+ * region are asked too, whoever led us here. */
+static void
+raise_alarm(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	struct krpc_node near[KRPC_NODES_MAX];
+	struct target place;
+	size_t n;
+
+	op->look.alarm = true;
+	op->look.glance = false;
+	if (op->look.want < LOOKUP_K)
+		op->look.want = LOOKUP_K;
+	/* Or the network has grown: the next one will know. */
+	if (d->probe_ms > now_ms + DENSITY_HURRY_MS)
+		d->probe_ms = now_ms + DENSITY_HURRY_MS;
+	for (unsigned q = 0; q < SWEEP_QUARTERS; q++) {
+		nodeid_at_distance(&op->look.goal,
+		    op->look.reach / SWEEP_QUARTERS * q, d->cfg.rng, &place);
+		n = table_closest(&d->table, &place, TABLE_HAND_OUT, near,
+		    KRPC_NODES_MAX / 2);
+		for (size_t i = 0; i < n; i++)
+			(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE);
+	}
+}
+
+/* Few of the nearest have the newest value that was seen: others may have a
+ * newer one. */
+static bool
+disagree(const struct op *op)
+{
+	const struct lookup_node *near[LOOKUP_K];
+	size_t n = lookup_closest(&op->look, false, near, LOOKUP_K);
+	unsigned n_newest = 0;
+
+	for (size_t i = 0; i < n; i++)
+		n_newest += near[i]->seq == op->seen.seq;
+	return n == LOOKUP_K && n_newest < LOOKUP_K / 2;
+}
+
+/* Does somebody stand between us and who should be there? */
+static bool
+is_suspicious(const struct dht *d, const struct op *op)
+{
+	const struct lookup *l = &op->look;
+
+	if (is_inner(op->kind) || op->state == OP_READING || l->reach == 0 ||
+	    l->alarm)
+		return false;
+	return op->lied_to ||
+	       (op->kind == OP_GET && op->has_seen && disagree(op)) ||
+	       sweep_needed(l, density_spread(&d->density, &l->goal));
+}
+
+/* True: nothing is left to ask and nobody worth waiting for. */
+static bool
+look(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	struct lookup *l = &op->look;
+	bool early = op->state == OP_READING && op->has_back;
+
+	for (unsigned round = 0; round < 2 && !early; round++) {
+		if (!ask_all(d, op, now_ms) ||
+		    (!is_inner(op->kind) && !sweep(d, op, now_ms)))
+			return false;
+		op->deadline_ms = lookup_deadline_ms(l, now_ms);
+		if (!lookup_over(l, now_ms))
+			return false;
+		if (op->state == OP_READING && l->want < LOOKUP_K) {
+			l->want = LOOKUP_K; /* the nearest do not have it */
+			continue;
+		}
+		if (!is_suspicious(d, op))
+			return true;
+		raise_alarm(d, op, now_ms);
+	}
+	return true;
+}
+
+void
+op_step(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	const struct lookup_node *near[LOOKUP_K];
+	size_t n_answered;
+
+	if (op->state == OP_PUTTING)
+		put_step(d, op, now_ms); /* may begin to read back */
+	if ((op->state != OP_LOOKING && op->state != OP_READING) ||
+	    !look(d, op, now_ms))
 		return;
-	n_answered = lookup_closest(&op->look, false, near, LOOKUP_NODES_MAX);
-	if (hopes(d, op, n_answered, now_ms))
+	n_answered = lookup_closest(&op->look, false, near, LOOKUP_K);
+	if (op->state == OP_LOOKING && hopes(d, op, n_answered, now_ms))
 		return;
-	learn_size(d, op);
+	if (op->state == OP_READING) {
+		put_read_back(op, n_answered);
+		op_finish(d, op, now_ms);
+		return;
+	}
+	learn_size(d, op, now_ms);
 	if (!is_inner(op->kind))
 		remember(d, op, now_ms);
-	if (op->kind == OP_PUT)
-		keep(d, op, now_ms);
-	if (writes(op->kind) && n_answered > 0) {
-		begin_put(d, op, now_ms);
-		end_put(d, op, now_ms);
-	} else {
-		finish(d, op, n_answered, now_ms);
-	}
+	if (writes(op->kind))
+		put_begin(d, op, now_ms);
+	else
+		op_finish(d, op, now_ms);
 }
 
 /* True if the answer is honest: no value, or one that belongs here. */
@@ -448,6 +500,7 @@ take_value(struct op *op, const struct krpc *m, struct lookup_node *n)
 	if (dht_item_verify(&item) != ERR_OK)
 		return false;
 	n->seq = item.seq;
+	op->has_back |= op->state == OP_READING && item.seq >= op->item.seq;
 	see(op, &item);
 	return true;
 }
@@ -515,7 +568,7 @@ lookup_reply(struct dht *d, struct op *op, const struct rpc *rpc,
 {
 	struct lookup_node *n;
 
-	assert(rpc->use == RPC_LOOKUP && op->state == OP_LOOKING);
+	assert(rpc->use == RPC_LOOKUP);
 	if (m->kind == KRPC_ERROR) {
 		lookup_failed(&op->look, &rpc->to);
 		return;
@@ -530,6 +583,7 @@ lookup_reply(struct dht *d, struct op *op, const struct rpc *rpc,
 		return;
 	if (rpc->method == KRPC_GET) {
 		if (!take_value(op, m, n)) {
+			op->lied_to = true;
 			lookup_failed(&op->look, &rpc->to);
 			table_failed(&d->table, &rpc->to, true, now_ms);
 			return;
@@ -543,26 +597,12 @@ lookup_reply(struct dht *d, struct op *op, const struct rpc *rpc,
 	take_nodes(d, op, &rpc->to, m); /* n is not valid any more */
 }
 
-static struct put_target *
-put_target_of(struct op *op, const struct endpoint *at)
+/* Is it a query of the present lookup, not of the one before? */
+static bool
+is_asking(const struct op *op, const struct rpc *rpc)
 {
-	for (unsigned i = 0; i < op->n_targets; i++)
-		if (endpoint_eq(&op->target[i].at, at))
-			return &op->target[i];
-	return NULL;
-}
-
-/* Some nodes refuse what they have as too low, though it is equal. */
-static void
-put_reply(struct op *op, const struct rpc *rpc, const struct krpc *m)
-{
-	struct put_target *t = put_target_of(op, &rpc->to);
-	bool had =
-	    t && t->had && m->kind == KRPC_ERROR && m->code == KRPC_SEQ_TOO_LOW;
-
-	if (!t || t->state != PUT_OPEN)
-		return;
-	t->state = m->kind == KRPC_RESPONSE || had ? PUT_DONE : PUT_FAILED;
+	return (op->state == OP_LOOKING || op->state == OP_READING) &&
+	       rpc->sent_ms >= op->look.started_ms;
 }
 
 void
@@ -575,24 +615,13 @@ op_answered(
 		return;
 	if (rpc->use == RPC_PUT && op->state == OP_PUTTING)
 		put_reply(op, rpc, m);
-	if (rpc->use == RPC_LOOKUP && op->state == OP_LOOKING)
+	if (rpc->use == RPC_LOOKUP && is_asking(op, rpc))
 		lookup_reply(d, op, rpc, m, now_ms);
+	if (rpc->use == RPC_SWEEP && is_asking(op, rpc)) {
+		sweep_came(&op->look);
+		take_nodes(d, op, &rpc->to, m);
+	}
 	op_step(d, op, now_ms);
-}
-
-static void
-put_timeout(
-    struct dht *d, struct op *op, const struct rpc *rpc, uint64_t now_ms)
-{
-	struct put_target *t = put_target_of(op, &rpc->to);
-
-	assert(rpc->use == RPC_PUT && op->state == OP_PUTTING);
-	if (!t || t->state != PUT_OPEN)
-		return;
-	if (t->n_sent < 2)
-		store(d, op, t, now_ms);
-	else
-		t->state = PUT_FAILED;
 }
 
 void
@@ -603,17 +632,19 @@ op_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms)
 	/* Many nodes do not know get: that alone does not make them bad. */
 	if (rpc->method == KRPC_GET)
 		table_silent(&d->table, &rpc->to);
-	else if (rpc->use == RPC_LOOKUP)
+	else if (rpc->use == RPC_LOOKUP || rpc->use == RPC_SWEEP)
 		table_failed(&d->table, &rpc->to, false, now_ms);
 	care_hurry(d, now_ms);
 	if (!op)
 		return;
 	if (rpc->use == RPC_PUT && op->state == OP_PUTTING)
-		put_timeout(d, op, rpc, now_ms);
-	if (rpc->use == RPC_LOOKUP && op->state == OP_LOOKING) {
+		put_timeout(op, rpc);
+	if (rpc->use == RPC_LOOKUP && is_asking(op, rpc)) {
 		lookup_failed(&op->look, &rpc->to);
 		recall_drop(&d->recall, &rpc->to);
 	}
+	if (rpc->use == RPC_SWEEP && is_asking(op, rpc))
+		sweep_came(&op->look);
 	op_step(d, op, now_ms);
 }
 

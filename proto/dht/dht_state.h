@@ -2,14 +2,15 @@
  * The inside of struct dht, shared by the files dht*.c only: transactions,
  * operations, output. Each file has one job: dht.c the outside, dht_rpc.c
  * transactions and sending, dht_overlay.c what the encrypted carrier adds,
- * dht_serve.c other people's queries, dht_op.c gets, puts and lookups,
- * dht_care.c bootstrap and upkeep of the table.
+ * dht_serve.c other people's queries, dht_op.c gets and lookups, dht_put.c
+ * storing, dht_care.c bootstrap and upkeep of the table.
  */
 #ifndef PROTO_DHT_DHT_STATE_H
 #define PROTO_DHT_DHT_STATE_H
 
 #include "proto/dht/address.h"
 #include "proto/dht/carrier.h"
+#include "proto/dht/density.h"
 #include "proto/dht/dht.h"
 #include "proto/dht/guard.h"
 #include "proto/dht/items.h"
@@ -17,6 +18,7 @@
 #include "proto/dht/lookup.h"
 #include "proto/dht/peers.h"
 #include "proto/dht/recall.h"
+#include "proto/dht/sweep.h"
 #include "proto/dht/table.h"
 #include "proto/dht/token.h"
 
@@ -29,7 +31,6 @@ enum {
 	SEEDS_MAX = 16, /* bootstrap nodes */
 	OPS_INNER = 2,  /* our own lookups: one for our id, one for buckets */
 	OPS_ALL = DHT_OPS_MAX + OPS_INNER,
-	PUT_LAST_MS = 1000, /* a put is sent again once; then that long */
 	ASK_PAUSE_MS = 500, /* for a node that we ask too often */
 	ASK_FULL_MS = 100,  /* pause when RPC_FULL are in flight */
 	CARE_STEP_MS = 500, /* between two checks of nodes */
@@ -53,6 +54,7 @@ enum rpc_use {
 	RPC_INTRODUCE, /* what is your N? */
 	RPC_LOOKUP,    /* of op */
 	RPC_PUT,       /* of op */
+	RPC_SWEEP,     /* of op: for a place near its goal */
 };
 
 /* One query that waits for its answer from exactly there. */
@@ -75,19 +77,11 @@ enum op_kind {
 	OP_ANNOUNCE,
 	OP_OWN,
 	OP_FILL,
+	OP_PROBE,
 };
-enum op_state { OP_LOOKING = 1, OP_PUTTING, OP_OVER };
-
-enum put_state { PUT_OPEN = 1, PUT_DONE, PUT_FAILED };
-struct put_target {
-	struct endpoint at;
-	struct node_key n;
-	enum put_state state;
-	uint8_t n_sent;
-	uint8_t token_n;
-	uint8_t token[KRPC_TOKEN_MAX];
-	bool had; /* it showed us this very seq before */
-};
+/* PUT: looking, putting, reading back, over; ANNOUNCE: looking, putting, over;
+ * the others have no middle. */
+enum op_state { OP_LOOKING = 1, OP_PUTTING, OP_READING, OP_OVER };
 
 struct op {
 	enum op_kind kind;
@@ -95,7 +89,7 @@ struct op {
 	uint16_t place; /* in struct dht */
 	uint64_t name;  /* the caller's */
 	uint32_t serial;
-	uint64_t deadline_ms;
+	uint64_t began_ms, deadline_ms;
 	struct lookup look;
 	struct dht_item item; /* GET: only pk and salt */
 	struct dht_item seen; /* the highest seq */
@@ -103,9 +97,9 @@ struct op {
 	bool implied;
 	bool calm, glance; /* in the background; GET: of the nearest few */
 	bool has_seen, tell_seen, tell_over;
-	size_t n; /* result: nodes that answered, or took it */
-	uint8_t n_targets;
-	struct put_target target[LOOKUP_K];
+	bool lied_to;  /* somebody sent what the key did not sign */
+	bool has_back; /* READING: ours, or a higher one, was seen */
+	struct dht_report report;
 };
 
 /* The peers that the last answer named, until they are told. */
@@ -178,8 +172,9 @@ struct dht {
 
 	bool was_ready, tell_ready, tell_address;
 	struct dht_stats stats;
-	uint64_t rtt_var_ms;      /* smoothed distance from stats.rtt_ms */
-	uint64_t network_size;    /* smoothed, 0 = unknown */
+	uint64_t rtt_var_ms; /* smoothed distance from stats.rtt_ms */
+	struct density density;
+	uint64_t probe_ms;        /* when to learn about it on purpose */
 	uint64_t now_ms, wall_ms; /* of the last call */
 	struct bencode scratch;
 };
@@ -268,6 +263,12 @@ struct op *op_at(const struct dht *d, unsigned i);
 void op_start(
     struct dht *d, struct op *op, const struct target *goal, uint64_t now_ms);
 void op_step(struct dht *d, struct op *op, uint64_t now_ms);
+/* Adds what the present lookup did to the report. */
+void op_count(struct op *op);
+/* Room for another query; else the op waits for it. */
+bool op_has_room(struct dht *d, struct op *op, uint64_t now_ms);
+/* It is over: tells the owner. */
+void op_finish(struct dht *d, struct op *op, uint64_t now_ms);
 void op_answered(struct dht *d, const struct rpc *rpc, const struct krpc *m,
     uint64_t now_ms);
 void op_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms);
@@ -276,6 +277,17 @@ void op_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms);
 void op_feed(struct dht *d, const struct krpc_node *node,
     enum lookup_origin origin, uint64_t sent_ms, uint64_t now_ms);
 struct op *op_of(struct dht *d, const struct rpc *rpc); /* or NULL */
+
+/* ---- dht_put.c ---- */
+
+/* The lookup is over: stores at all whom it found. */
+void put_begin(struct dht *d, struct op *op, uint64_t now_ms);
+/* Sends what is due; goes on to reading back when all is said. */
+void put_step(struct dht *d, struct op *op, uint64_t now_ms);
+void put_reply(struct op *op, const struct rpc *rpc, const struct krpc *m);
+void put_timeout(struct op *op, const struct rpc *rpc);
+/* The second lookup is over, with so many answers. */
+void put_read_back(struct op *op, size_t n_answered);
 
 /* ---- dht_care.c ---- */
 

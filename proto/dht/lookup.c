@@ -21,8 +21,13 @@ lookup_init(struct lookup *l, const struct target *goal, unsigned depth,
 	l->want = LOOKUP_K;
 	/* A small net is one hop deep: all at once saves a round trip. */
 	l->alpha = depth < LOOKUP_BLUR_DEPTH ? LOOKUP_K : LOOKUP_ALPHA;
+	l->reach = 0;
+	l->alarm = l->glance = false;
 	l->n = 0;
 	l->n_asked = 0;
+	l->quarters = 0;
+	l->n_swept = l->n_sweeping = 0;
+	l->swept_ms = 0;
 }
 
 uint64_t
@@ -57,29 +62,60 @@ take_out(struct lookup *l, unsigned at)
 	l->n--;
 }
 
-/* Puts n where it belongs; a full list loses its last fresh node. */
+/* Whom a full list forgets: of the distances (each half as far as the last)
+ * at which most candidates are, the farthest that was not asked. So a crowd
+ * round the goal, real or invented, displaces its own. NULL: all were. */
+static struct lookup_node *
+spare(struct lookup *l)
+{
+	uint8_t n_at[NODEID_BITS + 1] = { 0 };
+	struct lookup_node *ret = NULL;
+	unsigned most = 0;
+
+	for (unsigned i = 0; i < l->n; i++)
+		n_at[nodeid_common(&l->node[i].node.id, &l->goal)]++;
+	for (unsigned i = 0; i < l->n; i++) {
+		struct lookup_node *n = &l->node[i];
+		unsigned at = nodeid_common(&n->node.id, &l->goal);
+
+		if (n->state != LOOKUP_FRESH || n_at[at] < most)
+			continue;
+		most = n_at[at];
+		ret = n;
+	}
+	return ret;
+}
+
 static struct lookup_node *
 put_in(struct lookup *l, const struct lookup_node *n)
 {
 	unsigned at = l->n;
 
+	assert(l->n < LOOKUP_NODES_MAX);
 	while (at > 0 && order(l, n, &l->node[at - 1]) < 0)
 		at--;
-	if (l->n == LOOKUP_NODES_MAX) {
-		unsigned last = l->n - 1U;
-
-		while (last > 0 && l->node[last].state != LOOKUP_FRESH)
-			last--;
-		if (l->node[last].state != LOOKUP_FRESH || last < at)
-			return NULL;
-		take_out(l, last);
-	}
-	assert(at <= l->n && l->n < LOOKUP_NODES_MAX);
 	memmove(&l->node[at + 1], &l->node[at],
 	    (size_t)(l->n - at) * sizeof(l->node[0]));
 	l->node[at] = *n;
 	l->n++;
 	return &l->node[at];
+}
+
+/* Makes room for n; false: it is n that has to stay out. */
+static bool
+make_room(struct lookup *l, const struct lookup_node *n)
+{
+	struct lookup_node *out;
+
+	if (l->n < LOOKUP_NODES_MAX)
+		return true;
+	out = spare(l);
+	if (!out || (order(l, n, out) > 0 &&
+	                nodeid_common(&n->node.id, &l->goal) ==
+	                    nodeid_common(&out->node.id, &l->goal)))
+		return false;
+	take_out(l, (unsigned)(out - l->node));
+	return true;
 }
 
 struct lookup_node *
@@ -91,12 +127,12 @@ lookup_find(struct lookup *l, const struct endpoint *at)
 	return NULL;
 }
 
-/* One node a /24 (IPv6: /64): neighbours in id space that are neighbours on
+/* One node a /24 (IPv6: /48): neighbours in id space that are neighbours on
  * the wire are one party. Local addresses are each its own. */
 static bool
 crowds(const struct lookup *l, const struct endpoint *at)
 {
-	unsigned bits = endpoint_family(at) == FAMILY_V4 ? 24 : 64;
+	unsigned bits = endpoint_family(at) == FAMILY_V4 ? 24 : 48;
 
 	if (endpoint_scope(at) != SCOPE_GLOBAL)
 		return false;
@@ -136,19 +172,46 @@ lookup_add(
 		n.state = LOOKUP_FRESH;
 	}
 	n.seed = origin == LOOKUP_SEED;
+	n.own |= origin == LOOKUP_TABLE;
 	n.tier = tier_of(node, n.seed);
-	return put_in(l, &n) != NULL;
+	if (!make_room(l, &n))
+		return false;
+	(void)put_in(l, &n);
+	return true;
 }
 
-struct lookup_node *
-lookup_next(struct lookup *l, uint64_t now_ms)
+uint64_t
+lookup_distance(const struct lookup *l, const struct lookup_node *n)
 {
-	struct lookup_node *helped = NULL;
-	unsigned in_flight = 0;
-	unsigned window = 0;
+	return nodeid_distance64(&n->node.id, &l->goal);
+}
 
-	assert(l->want > 0 && l->want <= LOOKUP_NODES_MAX);
-	assert(l->alpha > 0);
+/* Does it have to answer, after so many nearer ones? */
+static bool
+counts(const struct lookup *l, const struct lookup_node *n, unsigned nearer)
+{
+	return nearer < l->want ||
+	       (!l->glance && n->tier == 0 && lookup_distance(l, n) < l->reach);
+}
+
+static unsigned
+alpha(const struct lookup *l)
+{
+	if (l->alarm)
+		return LOOKUP_ALPHA_ALARM;
+	return l->alpha;
+}
+
+static bool
+spent(const struct lookup *l)
+{
+	return l->n_asked >= (l->alarm ? LOOKUP_ASKED_ALARM : LOOKUP_ASKED_MAX);
+}
+
+static unsigned
+count_in_flight(struct lookup *l, uint64_t now_ms)
+{
+	unsigned n_asked = 0;
 
 	for (unsigned i = 0; i < l->n; i++) {
 		struct lookup_node *n = &l->node[i];
@@ -156,13 +219,27 @@ lookup_next(struct lookup *l, uint64_t now_ms)
 		if (n->state == LOOKUP_ASKED &&
 		    now_ms >= n->asked_ms + l->soft_ms)
 			n->state = LOOKUP_SLOW;
-		in_flight += n->state == LOOKUP_ASKED;
+		n_asked += n->state == LOOKUP_ASKED;
 	}
-	if (in_flight >= l->alpha || l->n_asked >= LOOKUP_ASKED_MAX)
+	return n_asked;
+}
+
+struct lookup_node *
+lookup_next(struct lookup *l, uint64_t now_ms)
+{
+	struct lookup_node *helped = NULL;
+	unsigned in_flight = count_in_flight(l, now_ms);
+	unsigned window = 0;
+
+	assert(l->want > 0 && l->want <= LOOKUP_NODES_MAX);
+	assert(l->alpha > 0);
+	if (in_flight >= alpha(l) || spent(l))
 		return NULL;
-	for (unsigned i = 0; i < l->n && window < l->want; i++) {
+	for (unsigned i = 0; i < l->n; i++) {
 		struct lookup_node *n = &l->node[i];
 
+		if (!counts(l, n, window))
+			break;
 		if (n->state == LOOKUP_FRESH && now_ms >= n->not_before_ms)
 			return n;
 		if (n->state == LOOKUP_HELPED && !helped)
@@ -188,7 +265,7 @@ lookup_ask(struct lookup *l, struct lookup_node *n, const struct rng *rng,
 	assert(n->state == LOOKUP_FRESH || n->state == LOOKUP_HELPED);
 	n->blurred = n->state == LOOKUP_FRESH && !n->seed &&
 	             l->depth >= LOOKUP_BLUR_DEPTH && common + 2 < l->depth;
-	assert(l->n_asked < LOOKUP_ASKED_MAX);
+	assert(!spent(l));
 	n->state = LOOKUP_ASKED;
 	n->asked_ms = now_ms;
 	l->n_asked++;
@@ -234,13 +311,16 @@ lookup_over(struct lookup *l, uint64_t now_ms)
 	unsigned n_answered = 0;
 	uint64_t asked_ms = 0; /* the last of the slow ones */
 	bool slow = false, slow_seed = false;
-	bool spent = l->n_asked >= LOOKUP_ASKED_MAX;
 
 	if (now_ms >= l->started_ms + LOOKUP_END_MS)
 		return true;
+	if (l->n_sweeping > 0 && now_ms < l->swept_ms + l->soft_ms)
+		return false;
 	for (unsigned i = 0; i < l->n; i++) {
 		const struct lookup_node *n = &l->node[i];
 
+		if (!counts(l, n, n_answered))
+			return true;
 		switch (n->state) {
 		case LOOKUP_FAILED:
 			break;
@@ -251,12 +331,11 @@ lookup_over(struct lookup *l, uint64_t now_ms)
 				asked_ms = n->asked_ms;
 			break;
 		case LOOKUP_ANSWERED:
-			if (++n_answered == l->want)
-				return true;
+			n_answered++;
 			break;
 		case LOOKUP_FRESH:
 		case LOOKUP_HELPED:
-			if (!spent)
+			if (!spent(l))
 				return false;
 			break;
 		case LOOKUP_ASKED:
@@ -265,6 +344,8 @@ lookup_over(struct lookup *l, uint64_t now_ms)
 	}
 	/* Fewer than wanted: what is slow is still worth waiting for, a
 	 * bootstrap node only if there is nobody else. */
+	if (n_answered >= l->want)
+		return true;
 	if (slow && n_answered >= LOOKUP_ENOUGH)
 		return now_ms >= asked_ms + 2 * l->soft_ms;
 	return !slow && !(slow_seed && n_answered == 0);
@@ -291,6 +372,9 @@ lookup_deadline_ms(const struct lookup *l, uint64_t now_ms)
 {
 	uint64_t at_ms = l->started_ms + LOOKUP_END_MS;
 
+	if (l->n_sweeping > 0 && l->swept_ms + l->soft_ms > now_ms &&
+	    l->swept_ms + l->soft_ms < at_ms)
+		at_ms = l->swept_ms + l->soft_ms;
 	for (unsigned i = 0; i < l->n; i++) {
 		uint64_t next_ms = wake_ms(l, &l->node[i], now_ms);
 

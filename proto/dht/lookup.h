@@ -4,9 +4,10 @@
  *
  * Time is lost on the dead, so a silent node is passed over after a time that
  * follows the round trip. With 64 nodes, 85 ms there and back, 2 % loss each
- * way and 25 % dead (tests/unit/dht/test_wan.c), median and p99: a put 543 and
- * 1584 ms, an authoritative get 334 and 709 ms, a miss 336 and 834 ms; with
- * 4 * rtt + 100 and no patience limit 738 and 1956, 520 and 956, 504 and 3252.
+ * way and 25 % dead (tests/unit/dht/test_wan.c), median and p99: a put with its
+ * reading back 670 and 1252 ms, an authoritative get 502 and 877, a certain
+ * miss 336 and 752; with 4 * rtt + 100 ms and all slow nodes waited for up to
+ * the hard limit 738 and 1956 (not read back), 520 and 956, 504 and 3252.
  */
 #ifndef PROTO_DHT_LOOKUP_H
 #define PROTO_DHT_LOOKUP_H
@@ -16,9 +17,11 @@
 #include "proto/dht/nodeid.h"
 
 enum {
-	LOOKUP_NODES_MAX = 64, /* candidates remembered */
-	LOOKUP_ASKED_MAX = 96, /* queries of one lookup: lies end it too */
-	LOOKUP_ALPHA = 5,      /* queries in flight, slow ones not counted */
+	LOOKUP_NODES_MAX = 192,   /* candidates remembered */
+	LOOKUP_ASKED_MAX = 96,    /* queries of one lookup: lies end it too */
+	LOOKUP_ASKED_ALARM = 160, /* the same after an alarm */
+	LOOKUP_ALPHA = 5,         /* queries in flight, slow ones not counted */
+	LOOKUP_ALPHA_ALARM = 16,
 	LOOKUP_CALM = 2,       /* the same where nobody waits for the end */
 	LOOKUP_K = 8,          /* it ends when that many nearest answered */
 	LOOKUP_GLANCE = 4,     /* the same of a glance */
@@ -49,12 +52,20 @@ enum lookup_origin {
 	LOOKUP_SEED,      /* bootstrap node, id unknown: comes last */
 };
 
+/* What becomes of a value at a node. */
+enum put_state { PUT_NONE = 0, PUT_WANTED, PUT_OPEN, PUT_DONE, PUT_FAILED };
+
 struct lookup_node {
 	struct krpc_node node;
 	enum lookup_state state;
 	uint8_t tier; /* 0 verified id, 1 not, 2 seed: sorts before distance */
 	bool seed;
-	bool blurred; /* its present query was */
+	bool blurred;    /* its present query was */
+	bool own;        /* it stood in our own table */
+	uint8_t n_swept; /* queries for places near the goal (sweep.h) */
+	/* The owner's, once the lookup is over. */
+	enum put_state put;
+	uint8_t n_puts;
 	uint8_t token_n;
 	uint8_t token[KRPC_TOKEN_MAX];
 	int64_t seq; /* that it said to store, -1 = none */
@@ -69,8 +80,17 @@ struct lookup {
 	unsigned depth; /* of our table: how far the network goes */
 	uint8_t want;   /* LOOKUP_K, _WIDE or _GLANCE */
 	uint8_t alpha;  /* queries in flight */
+	/* All out to here are asked, not only the nearest: that many are
+	 * expected there. Set by the owner, from density.h; 0 = unknown. */
+	uint64_t reach;
+	bool glance; /* until alarm not out to the reach: the nearest do */
+	bool alarm;  /* set by the owner: the nearest are too many to be true */
 	uint8_t n;
 	uint8_t n_asked;
+	/* sweep.h */
+	uint8_t quarters; /* of the reach that were swept: bits */
+	uint8_t n_swept, n_sweeping;
+	uint64_t swept_ms; /* the last such query */
 	/* By (tier, distance). Moves whenever a node is added. */
 	struct lookup_node node[LOOKUP_NODES_MAX];
 };
@@ -100,6 +120,8 @@ uint64_t lookup_deadline_ms(const struct lookup *l, uint64_t now_ms);
  * returns how many. Borrowed. */
 size_t lookup_closest(const struct lookup *l, bool with_token,
     const struct lookup_node **ret, size_t max);
+/* How far a candidate is from the goal, in 2^-64 of the space. */
+uint64_t lookup_distance(const struct lookup *l, const struct lookup_node *n);
 /* From the nearest that answered, 0 = unknown. */
 uint64_t lookup_network_size(const struct lookup *l);
 

@@ -59,6 +59,21 @@ nodeid_distance64(const struct target *a, const struct target *b)
 }
 
 void
+nodeid_at_distance(const struct target *goal, uint64_t distance,
+    const struct rng *rng, struct target *ret)
+{
+	struct target id;
+
+	assert(goal && rng && ret);
+	nodeid_random(rng, &id);
+	for (unsigned i = 0; i < 8; i++)
+		id.b[i] =
+		    (uint8_t)(goal->b[i] ^ (uint8_t)(distance >> (56 - 8 * i)));
+	assert(nodeid_distance64(goal, &id) == distance);
+	*ret = id;
+}
+
+void
 nodeid_random(const struct rng *rng, struct target *ret)
 {
 	rng_fill(rng, ret->b, NODEID_SIZE);

@@ -23,6 +23,9 @@ int nodeid_compare(
 /* The first 64 bits of the distance, for estimates. */
 uint64_t nodeid_distance64(const struct target *a, const struct target *b);
 
+/* A random id at that distance from goal in its first 64 bits. */
+void nodeid_at_distance(const struct target *goal, uint64_t distance,
+    const struct rng *rng, struct target *ret);
 void nodeid_random(const struct rng *rng, struct target *ret);
 /* The first `keep` bits of goal, the rest random. */
 void nodeid_blur(const struct target *goal, unsigned keep,

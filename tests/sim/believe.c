@@ -5,5 +5,6 @@
 void
 believe(struct dht *d, uint64_t network_size)
 {
-	d->network_size = network_size;
+	for (unsigned i = 0; i < DENSITY_AREAS; i++)
+		d->density.area[i].size = network_size;
 }

@@ -193,6 +193,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(
 		    a_seed_gives_the_same_packets_from_every_compiler),
 		cmocka_unit_test(of_a_hundred_cells_one_may_be_missed),
+		cmocka_unit_test(sybils_with_a_third_of_the_ids_hide_nothing),
+		cmocka_unit_test(an_eclipse_of_64_nodes_hides_no_cell),
 		cmocka_unit_test(replayed_tokens_and_puts_change_nothing),
 		cmocka_unit_test(a_victim_gets_three_bytes_for_one_at_most),
 		cmocka_unit_test(lying_answers_lead_nobody_astray),

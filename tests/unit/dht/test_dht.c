@@ -116,6 +116,13 @@ put_and_find(size_t writer, size_t reader, uint8_t key)
 	dht_net_run(&net, 2000);
 	assert_int_equal(n_events[DHT_PUT_DONE], 1);
 	assert_true(last.found && last.n > 0);
+	assert_int_equal(last.report.n_stored, last.n);
+	assert_in_range(last.report.spread, 1, last.n);
+	assert_int_equal(last.report.read_back, DHT_BACK_YES);
+	assert_false(last.report.alarm);
+	assert_true(last.report.n_answered >= last.n);
+	assert_true(last.report.n_asked >= last.report.n_answered);
+	assert_true(last.report.took_ms > 0);
 	assert_int_equal(dht_get(net.node[reader], 2, item.pk, span_str("s"),
 	                     dht_net_now(&net)),
 	    ERR_OK);
@@ -170,7 +177,7 @@ who_announces_himself_is_found(void **state)
 		    ERR_OK);
 		dht_net_run(&net, 5000);
 		assert_int_equal(n_events[DHT_PUT_DONE], 2);
-		assert_true(last.found && last.n == 8);
+		assert_true(last.found && last.n >= 8);
 		n_peers = 0;
 		for (size_t i = 0; i < 24; i++) {
 			assert_int_equal(dht_get_peers(net.node[i], 3, &hash,

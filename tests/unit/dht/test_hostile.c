@@ -179,6 +179,10 @@ test_hostile_33_the_highest_seq_at_our_own_cell(void **state)
 	play(nodes, 8, NULL, 0);
 	assert_int_equal(lab.n_done, 2);
 	assert_int_equal(lab.done.n, 8);
+	/* They took it and do not give it back: that is said. */
+	assert_int_equal(lab.done.report.n_stored, 8);
+	assert_int_equal(lab.done.report.spread, 8);
+	assert_int_equal(lab.done.report.read_back, DHT_BACK_NO);
 }
 
 /* One get among one liar: no value, and the liar is bad. */

@@ -205,7 +205,7 @@ puts_and_gets_take_few_round_trips_on_loopback(void **state)
 		put(w, i % 16, i);
 		dht_net_run(&w->net, 300);
 		assert_true(w->put[i].done);
-		assert_int_equal(w->put[i].n, 8);
+		assert_in_range(w->put[i].n, 8, 15);
 	}
 	for (size_t i = 0; i < ITEMS; i++) {
 		get(w, (i + 5) % 16, i);
