@@ -164,12 +164,13 @@ cell_publish(
 	put->n = 0;
 	put->best = 0;
 	put->beaten = false;
+	put->turn = what->renewal ? put->turn + 1 : 0;
 	for (unsigned i = 0; i < count * NODE_NETS; i++) {
 		uint64_t epoch = epochs[i / NODE_NETS];
 		bool renewal = what->renewal && epoch <= put->last_epoch;
 		struct op *op;
 
-		if (!nets_carry(n, i % NODE_NETS))
+		if (!nets_carry(n, i % NODE_NETS, put->turn))
 			continue;
 		op = cell_op_new(n, what->kind, i % NODE_NETS, what->slot);
 		if (op == NULL)
@@ -224,7 +225,7 @@ look_outside(const struct node *n, struct op *op)
 	unsigned plain = net_of(DHT_MAINLINE, net_family(op->net));
 
 	if (net_carrier(op->net) != DHT_OVERLAY || n->dht[plain] == NULL ||
-	    nets_carry(n, plain))
+	    nets_size(n, op->net) < NODE_OVERLAY_ALONE)
 		return false;
 	op->net = plain;
 	op->step = 0;
@@ -233,12 +234,12 @@ look_outside(const struct node *n, struct op *op)
 }
 
 void
-cell_look(struct node *n, const struct search *what, bool glance)
+cell_look(struct node *n, const struct search *what, bool glance, uint32_t turn)
 {
 	for (unsigned i = 0; i < NODE_NETS; i++) {
 		struct op *op;
 
-		if (!nets_carry(n, i))
+		if (!nets_carry(n, i, turn))
 			continue;
 		op = cell_op_new(n, what->kind, i, what->slot);
 		if (op == NULL)

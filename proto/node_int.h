@@ -55,8 +55,9 @@ struct queued_send {
 
 /* The puts of one publication: one a family and epoch. */
 struct putting {
-	uint8_t n;   /* under way */
-	size_t best; /* nodes that took one of them */
+	uint8_t n;     /* under way */
+	uint32_t turn; /* puts since something changed */
+	size_t best;   /* nodes that took one of them */
 	/* Somebody who knows the cell's key wrote a seq that we cannot have
 	 * written: from now on ours is found under salt "1". */
 	bool beaten, salted;
@@ -113,6 +114,7 @@ struct op {
 
 enum {
 	NODE_NETS = DHT_CARRIERS * FAMILY_COUNT,
+	NODE_BOTH_TURNS = 2,      /* that go to both carriers of MIXED */
 	DISCOVERY_PEERS_MAX = 16, /* asked for their N after one lookup */
 };
 
@@ -209,8 +211,9 @@ uint64_t nets_deadline_ms(const struct node *n);
 bool nets_settle(struct node *n); /* true: there was something */
 /* Estimate, 0: nobody is known there. */
 size_t nets_size(const struct node *n, unsigned net);
-/* Do cells go there, and are they looked for there first? */
-bool nets_carry(const struct node *n, unsigned net);
+/* Do cells go there, and are they looked for there first? turn: how often that
+ * was done before, since something changed. */
+bool nets_carry(const struct node *n, unsigned net, uint32_t turn);
 void nets_stats(const struct node *n, struct node_stats *ret);
 
 /* node_discovery.c */
@@ -283,7 +286,8 @@ struct search {
 	const struct disc_key *disc;
 	enum cell_dir dir; /* of who writes it */
 };
-void cell_look(struct node *n, const struct search *what, bool glance);
+void cell_look(
+    struct node *n, const struct search *what, bool glance, uint32_t turn);
 /* A lookup ended without a cell: goes on at the next likely place. False:
  * that was all. */
 bool cell_look_on(struct node *n, struct op *op, const struct search *what);

@@ -163,10 +163,13 @@ static void
 look_for(struct node *n, struct peer *p)
 {
 	struct search what = search_for(n, p);
+	bool glance;
 
 	rendezvous_looking(&p->meet, &n->rng, n->now);
 	peer_connect(n, p);
-	cell_look(n, &what, rendezvous_is_glance(&p->meet));
+	/* While nobody is about both carriers are asked in turn. */
+	glance = rendezvous_is_glance(&p->meet);
+	cell_look(n, &what, glance, glance ? p->meet.looks : 0);
 }
 
 static void

@@ -241,7 +241,7 @@ nets_size(const struct node *n, unsigned net)
 }
 
 bool
-nets_carry(const struct node *n, unsigned net)
+nets_carry(const struct node *n, unsigned net, uint32_t turn)
 {
 	enum family f = net_family(net);
 	size_t overlay = nets_size(n, net_of(DHT_OVERLAY, f));
@@ -250,9 +250,12 @@ nets_carry(const struct node *n, unsigned net)
 		return false;
 	if (n->policy != NODE_MIXED)
 		return true;
-	if (net_carrier(net) == DHT_OVERLAY)
-		return overlay > 0;
-	return overlay < NODE_OVERLAY_ALONE;
+	if (overlay == 0 || overlay >= NODE_OVERLAY_ALONE)
+		return (net_carrier(net) == DHT_OVERLAY) == (overlay > 0);
+	/* Both; what is put every 45 minutes lasts for two hours, so it is in
+	 * both although each is asked every other time only. */
+	return turn < NODE_BOTH_TURNS ||
+	       (net_carrier(net) == DHT_OVERLAY) == (turn % 2 == 1);
 }
 
 void

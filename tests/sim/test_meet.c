@@ -424,6 +424,14 @@ waiting_for_many_is_cheap(void **state)
 	sim_free(m.s);
 }
 
+static void
+waiting_in_both_carriers_is_cheap_too(void **state)
+{
+	policy = NODE_MIXED;
+	waiting_for_many_is_cheap(state);
+	policy = NODE_MAINLINE;
+}
+
 int
 main(void)
 {
@@ -439,6 +447,7 @@ main(void)
 		cmocka_unit_test(routers_do_not_keep_people_apart),
 		cmocka_unit_test(idling_is_cheap),
 		cmocka_unit_test(waiting_for_many_is_cheap),
+		cmocka_unit_test(waiting_in_both_carriers_is_cheap_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
