@@ -24,9 +24,9 @@
 struct size {
 	uint32_t nodes, minutes, reads;
 };
-static const struct size whole[2] = { { 1000, 15, 1500 },
+static const struct size whole[2] = { { 1000, 10, 1200 },
 	{ 10000, 90, 10000 } };
-static const struct size attacked[2] = { { 300, 10, 600 }, { 1000, 60, 3000 } };
+static const struct size attacked[2] = { { 300, 8, 500 }, { 1000, 60, 3000 } };
 
 static const char *program;
 static char replay[512]; /* the command for the case that runs */
@@ -202,6 +202,7 @@ main(int argc, char **argv)
 	};
 	const struct CMUnitTest all[] = {
 		cmocka_unit_test(every_cell_is_found_under_churn_and_loss),
+		cmocka_unit_test(of_a_hundred_cells_one_may_be_missed),
 		cmocka_unit_test(sybils_with_a_third_of_the_ids_hide_nothing),
 		cmocka_unit_test(an_eclipse_of_64_nodes_hides_no_cell),
 		cmocka_unit_test(replayed_tokens_and_puts_change_nothing),
