@@ -330,6 +330,8 @@ contact_on_link(struct node *n, const struct link_out *out)
 	case LINK_OUT_CALLER:
 	case LINK_OUT_TS:
 	case LINK_OUT_PAIRED:
+	case LINK_OUT_BULK: /* nothing opens it yet */
+	case LINK_OUT_BULK_WRITABLE:
 		break;
 	}
 }

@@ -16,6 +16,7 @@ enum {
 	GROWS = 125,        /* Startup goes on */
 	UP_GROWS = 105,     /* a probe goes on */
 	STARTUP_ROUNDS = 3, /* without growth */
+	DRAIN_ROUNDS = 4,   /* after which it is no queue */
 	UP_ROUNDS = 2,      /* before a probe can tell */
 	LUMP_ROUNDS = 5,    /* that one half of the filter remembers */
 	INITIAL_RTT_MS = 1, /* nothing known: do not pace */
@@ -290,6 +291,7 @@ static void
 enter(struct bbr *b, enum bbr_state state)
 {
 	b->state = state;
+	b->rounds = 0;
 	b->round_end = b->delivered; /* count from here */
 }
 
@@ -389,7 +391,8 @@ judge_loss(struct bbr *b, uint64_t now_ms)
 }
 
 /* Cruising makes no queue. If there is one and less comes through, the path
- * has become slower; once a cycle, since it may also be somebody else's. */
+ * has become slower, or longer; once a cycle, since it may also be somebody
+ * else's. */
 static void
 judge_queue(struct bbr *b)
 {
@@ -402,15 +405,15 @@ judge_queue(struct bbr *b)
 	b->rate[0] = b->round_rate;
 	b->rate[1] = b->round_rate;
 	b->queue_seen = true;
+	enter_rtt(b);
 }
 
 static void
 up_round(struct bbr *b, uint64_t now_ms)
 {
-	b->up_rounds++;
 	if (b->event.newest.app_limited) {
 		enter_down(b, now_ms);
-	} else if (b->up_rounds >= UP_ROUNDS) {
+	} else if (b->rounds >= UP_ROUNDS) {
 		if (best_rate(b) < percent(b->up_rate, UP_GROWS))
 			enter_down(b, now_ms);
 		b->up_rate = best_rate(b);
@@ -440,6 +443,7 @@ step(struct bbr *b, uint64_t in_flight, bool round, uint64_t now_ms)
 {
 	uint64_t path = product(b, model_rate(b));
 
+	b->rounds += round;
 	switch (b->state) {
 	case BBR_STARTUP:
 		if (round)
@@ -450,10 +454,14 @@ step(struct bbr *b, uint64_t in_flight, bool round, uint64_t now_ms)
 	case BBR_DRAIN:
 		if (in_flight <= path)
 			enter_down(b, now_ms);
+		else if (b->rounds >= DRAIN_ROUNDS)
+			enter_rtt(b); /* it is the path that is longer */
 		break;
 	case BBR_DOWN:
 		if (in_flight <= path)
 			enter(b, BBR_CRUISE);
+		else if (b->rounds >= DRAIN_ROUNDS)
+			enter_rtt(b);
 		break;
 	case BBR_CRUISE:
 		if (now_ms < b->cycle_end_ms || b->event.newest.app_limited)
@@ -465,7 +473,6 @@ step(struct bbr *b, uint64_t in_flight, bool round, uint64_t now_ms)
 	case BBR_REFILL:
 		if (!round)
 			break;
-		b->up_rounds = 0;
 		b->up_rate = best_rate(b);
 		enter(b, BBR_UP);
 		break;

@@ -95,7 +95,7 @@ struct bbr {
 	uint64_t full_rate;
 	uint32_t full_rounds;
 	uint64_t cycle_ms, cycle_end_ms;
-	uint32_t up_rounds;
+	uint32_t rounds; /* of this phase */
 	uint64_t up_rate;
 	uint64_t probe_end_ms, probe_rtt_us, probe_window;
 };

@@ -48,8 +48,11 @@ conn_check(const struct peer *p)
 	assert(!c->paired || p->cfg.role != LINK_CONTACT);
 	assert(c->up || (!c->rescue && !c->probe.active));
 	assert(c->up || (c->send.end == 0 && c->receive.highest == 0));
-	assert(c->max_data >= c->receive.limit);
-	assert(c->credit >= LINK_CREDIT && c->send.next <= c->credit);
+	assert(c->up || (c->bulk_send.end == 0 && !c->bulk_open));
+	assert(c->max_data >= c->receive.limit + c->bulk_receive.limit);
+	assert(c->bulk_open || c->bulk_receive.limit == 0);
+	assert(c->credit >= LINK_CREDIT);
+	assert(c->send.next + c->bulk_send.next <= c->credit);
 	assert(!c->probe.active || c->probe.out <= 3 * c->probe.in);
 	assert(c->ping_after_ms >= LINK_PING_MIN_MS);
 	assert(c->ping_after_ms <= LINK_PING_MAX_MS);
@@ -107,15 +110,30 @@ conn_half_free(struct links *l, struct peer *p)
 /* ---- life ---- */
 
 static void
-streams_begin(struct conn *c)
+streams_end(struct conn *c)
 {
 	stream_send_clear(&c->send);
 	stream_receive_clear(&c->receive);
+	stream_send_clear(&c->bulk_send);
+	stream_receive_clear(&c->bulk_receive);
+}
+
+static void
+streams_begin(struct conn *c)
+{
+	streams_end(c);
+	stream_send_init(&c->send, STREAM_WINDOW, STREAM_WINDOW);
+	stream_receive_init(&c->receive, STREAM_WINDOW, STREAM_WINDOW);
+	stream_send_init(&c->bulk_send, STREAM_BULK_WINDOW, 0);
+	stream_receive_init(&c->bulk_receive, STREAM_BULK_WINDOW, 0);
+	c->bulk_open = false;
 	c->credit = LINK_CREDIT;
 	c->max_data = LINK_CREDIT;
 	c->max_data_due = false;
 	c->max_stream_due = false;
+	c->max_bulk_due = false;
 	c->room_low = false;
+	c->bulk_room_low = false;
 }
 
 static struct conn *
@@ -206,14 +224,14 @@ conn_free(struct links *l, struct peer *p)
 
 	for (uint8_t i = 0; i < c->n_s; i++)
 		conn_session_free(l, c->s[i]);
-	stream_send_clear(&c->send);
-	stream_receive_clear(&c->receive);
+	streams_end(c);
 	recovery_clear(&c->recovery);
 	free(c->out_down);
 	sodium_memzero(c, sizeof(*c));
 	free(c);
 	p->conn = NULL;
 	p->writable = false;
+	p->bulk_writable = false;
 	if (l->data_lent == p)
 		l->data_lent = NULL;
 	peer_touch(l, p);
@@ -315,6 +333,7 @@ start_over(struct links *l, struct peer *p, struct session *s)
 	c->probe.active = false;
 	c->response_due = false;
 	p->writable = false;
+	p->bulk_writable = false;
 	c->rekeys = 0;
 	c->bytes_in = 0;
 	c->bytes_out = 0;
@@ -451,6 +470,7 @@ on_acked(struct conn *c, struct session *s, const struct sent *sent)
 	if (mtu_acked(&c->mtu, sent->bytes, sent->carried & SENT_MTU))
 		bbr_set_datagram(&c->recovery.bbr, c->mtu.size);
 	stream_send_acked(&c->send, sent->stream);
+	stream_send_acked(&c->bulk_send, sent->bulk);
 	if (!s)
 		return;
 	if (sent->carried & SENT_HELLO) {
@@ -466,10 +486,13 @@ static void
 on_lost(struct conn *c, struct session *s, const struct sent *sent)
 {
 	stream_send_lost(&c->send, sent->stream);
+	stream_send_lost(&c->bulk_send, sent->bulk);
 	if (sent->carried & SENT_MAX_DATA)
 		c->max_data_due = true;
 	if (sent->carried & SENT_MAX_STREAM)
 		c->max_stream_due = true;
+	if (sent->carried & SENT_MAX_BULK)
+		c->max_bulk_due = true;
 	if (sent->carried & SENT_OBSERVED)
 		c->observed_due = true;
 	if (s && (sent->carried & SENT_HELLO) && !s->hello_acked)
@@ -501,7 +524,15 @@ conn_settle(struct links *l, struct peer *p)
 		p->writable = true;
 		peer_ready(l, p);
 	}
+	if (c->up && c->bulk_room_low &&
+	    stream_send_room(&c->bulk_send) >= STREAM_BULK_WINDOW / 2) {
+		c->bulk_room_low = false;
+		p->bulk_writable = true;
+		peer_ready(l, p);
+	}
 }
+
+/* ---- streams ---- */
 
 uint64_t
 conn_stream_out(const struct links *l, const struct peer *p)
@@ -513,6 +544,71 @@ uint64_t
 conn_stream_in(const struct links *l, const struct peer *p)
 {
 	return 5 - conn_stream_out(l, p);
+}
+
+uint64_t
+conn_bulk_out(const struct links *l, const struct peer *p)
+{
+	return conn_stream_out(l, p) + 4;
+}
+
+uint64_t
+conn_bulk_in(const struct links *l, const struct peer *p)
+{
+	return conn_stream_in(l, p) + 4;
+}
+
+uint64_t
+conn_chat_credit(const struct conn *c)
+{
+	assert(c->bulk_send.next <= c->credit);
+	return c->credit - c->bulk_send.next;
+}
+
+uint64_t
+conn_bulk_credit(const struct conn *c)
+{
+	assert(c->send.next <= c->credit);
+	return c->credit - c->send.next;
+}
+
+static void
+allow(struct links *l, struct peer *p)
+{
+	struct conn *c = p->conn;
+
+	c->max_data = c->receive.limit + c->bulk_receive.limit + LINK_CREDIT;
+	c->max_data_due = true;
+	peer_touch(l, p);
+}
+
+void
+conn_read(struct links *l, struct peer *p, size_t n, bool bulk)
+{
+	struct conn *c = p->conn;
+	struct stream_receive *s = bulk ? &c->bulk_receive : &c->receive;
+
+	stream_receive_read(s, n);
+	if (!stream_receive_widen(s))
+		return;
+	if (bulk)
+		c->max_bulk_due = true;
+	else
+		c->max_stream_due = true;
+	allow(l, p);
+}
+
+void
+conn_bulk_open(struct links *l, struct peer *p)
+{
+	struct conn *c = p->conn;
+
+	if (c->bulk_open)
+		return;
+	c->bulk_open = true;
+	c->max_bulk_due = stream_receive_widen(&c->bulk_receive);
+	assert(c->max_bulk_due);
+	allow(l, p);
 }
 
 /* ---- time ---- */

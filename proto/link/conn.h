@@ -42,9 +42,19 @@ uint64_t conn_deadline_ms(const struct links *l, const struct peer *p);
 void conn_check(const struct peer *p);
 /* Takes what recovery decided over packets. */
 void conn_settle(struct links *l, struct peer *p);
-/* Numbers of the chat streams. [SPEC §7.3] */
+/* Numbers of the chat streams, of the bulk streams. [SPEC §7.3] */
 uint64_t conn_stream_out(const struct links *l, const struct peer *p);
 uint64_t conn_stream_in(const struct links *l, const struct peer *p);
+uint64_t conn_bulk_out(const struct links *l, const struct peer *p);
+uint64_t conn_bulk_in(const struct links *l, const struct peer *p);
+/* The peer's MAX_DATA is for both streams together: what is left of it for
+ * chat (bulk), as an offset. */
+uint64_t conn_chat_credit(const struct conn *c);
+uint64_t conn_bulk_credit(const struct conn *c);
+/* The reader took n bytes of it: perhaps the peer may send more. */
+void conn_read(struct links *l, struct peer *p, size_t n, bool bulk);
+/* From now on the peer may send bulk. */
+void conn_bulk_open(struct links *l, struct peer *p);
 
 /* ---- conn_send.c ---- */
 

@@ -128,32 +128,54 @@ take_ack(struct intake *k, const struct frame *f)
 	conn_settle(k->l, k->p);
 }
 
-/* Each side has one stream and may only send on its own. */
-static bool
-stream_is(struct intake *k, uint64_t stream, uint64_t wanted)
+/* Each side has one stream for chat and one for bulk, and may only send on its
+ * own. */
+static void
+wrong_stream(struct intake *k, uint64_t stream)
 {
-	if (stream == wanted)
-		return true;
-	if (stream == conn_stream_in(k->l, k->p) ||
-	    stream == conn_stream_out(k->l, k->p))
+	uint64_t lower = stream < 4 ? stream : stream - 4;
+
+	if (lower == 2 || lower == 3)
 		refuse(k, CLOSE_STREAM_STATE, ERR_STATE);
 	else
 		refuse(k, CLOSE_STREAM_LIMIT, ERR_LIMIT);
-	return false;
+}
+
+/* NULL: refused. */
+static struct stream_receive *
+stream_in(struct intake *k, uint64_t stream)
+{
+	if (stream == conn_stream_in(k->l, k->p))
+		return &k->p->conn->receive;
+	if (stream == conn_bulk_in(k->l, k->p))
+		return &k->p->conn->bulk_receive;
+	wrong_stream(k, stream);
+	return NULL;
+}
+
+static struct stream_send *
+stream_out(struct intake *k, uint64_t stream)
+{
+	if (stream == conn_stream_out(k->l, k->p))
+		return &k->p->conn->send;
+	if (stream == conn_bulk_out(k->l, k->p))
+		return &k->p->conn->bulk_send;
+	wrong_stream(k, stream);
+	return NULL;
 }
 
 static void
 take_stream(struct intake *k, const struct frame *f)
 {
-	struct conn *c = k->p->conn;
+	struct stream_receive *s = stream_in(k, f->stream);
 
-	if (!stream_is(k, f->stream, conn_stream_in(k->l, k->p)))
+	if (!s)
 		return;
-	switch (stream_receive_push(&c->receive, f->offset, f->data, f->fin)) {
+	switch (stream_receive_push(s, f->offset, f->data, f->fin)) {
 	case ERR_OK:
 		if (k->s->data_ms == NEVER)
 			k->s->data_ms = k->now.mono_ms;
-		if (stream_receive_peek(&c->receive).n > 0)
+		if (stream_receive_peek(s).n > 0)
 			peer_ready(k->l, k->p);
 		return;
 	case ERR_NOMEM:
@@ -181,18 +203,18 @@ take_stream(struct intake *k, const struct frame *f)
 	}
 }
 
-/* Chat is never cut off in the middle of a link, so a reset closes it; but
+/* No stream is ever cut off in the middle of a link, so a reset closes it; but
  * first it must not lie about its size. */
 static void
 take_reset(struct intake *k, const struct frame *f)
 {
-	struct conn *c = k->p->conn;
+	struct stream_receive *s = stream_in(k, f->stream);
 
-	if (!stream_is(k, f->stream, conn_stream_in(k->l, k->p)))
+	if (!s)
 		return;
-	if (f->offset > c->receive.limit)
+	if (f->offset > s->limit)
 		refuse(k, CLOSE_FLOW_CONTROL, ERR_LIMIT);
-	else if (stream_receive_final(&c->receive, f->offset))
+	else if (stream_receive_final(s, f->offset))
 		refuse(k, CLOSE_FINAL_SIZE, ERR_STATE);
 	else
 		refuse(k, CLOSE_PROTOCOL, ERR_STATE);
@@ -201,18 +223,16 @@ take_reset(struct intake *k, const struct frame *f)
 static void
 take_stop(struct intake *k, const struct frame *f)
 {
-	if (stream_is(k, f->stream, conn_stream_out(k->l, k->p)))
+	if (stream_out(k, f->stream))
 		refuse(k, CLOSE_PROTOCOL, ERR_STATE);
 }
 
 static void
 take_max_stream(struct intake *k, const struct frame *f)
 {
-	struct stream_send *s = &k->p->conn->send;
+	struct stream_send *s = stream_out(k, f->stream);
 
-	if (!stream_is(k, f->stream, conn_stream_out(k->l, k->p)))
-		return;
-	if (f->value > s->limit)
+	if (s && f->value > s->limit)
 		s->limit = f->value;
 }
 

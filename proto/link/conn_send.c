@@ -127,6 +127,13 @@ put_control(struct links *l, struct peer *p, struct packet *k)
 {
 	struct conn *c = p->conn;
 
+	if (c->max_bulk_due) {
+		frame_write_max_stream_data(
+		    &k->w, conn_bulk_in(l, p), c->bulk_receive.limit);
+		k->sent.carried |= SENT_MAX_BULK;
+		c->max_bulk_due = false;
+		k->eliciting = true;
+	}
 	if (c->max_stream_due) {
 		frame_write_max_stream_data(
 		    &k->w, conn_stream_in(l, p), c->receive.limit);
@@ -149,30 +156,49 @@ put_control(struct links *l, struct peer *p, struct packet *k)
 	assert(!k->w.bad);
 }
 
-static void
-put_stream(struct links *l, struct peer *p, struct packet *k, struct now now)
+/* Takes what fits of a stream; `credit` as an offset of it. */
+static struct range
+put_piece(
+    struct packet *k, struct stream_send *s, uint64_t stream, uint64_t credit)
 {
-	struct conn *c = p->conn;
 	uint8_t piece[LINK_PLAIN_MAX];
 	size_t room = k->w.cap - k->w.n;
+	struct range r = { 0, 0 };
 
 	if (room < FRAME_STREAM_OVERHEAD + PIECE_MIN)
-		return;
-	k->sent.stream =
-	    stream_send_take(&c->send, c->credit, room - FRAME_STREAM_OVERHEAD);
-	room = (size_t)(k->sent.stream.hi - k->sent.stream.lo);
+		return r;
+	r = stream_send_take(s, credit, room - FRAME_STREAM_OVERHEAD);
+	room = (size_t)(r.hi - r.lo);
 	if (room == 0)
-		return;
-	assert(c->up && k->s == c->cur && room <= sizeof(piece));
-	stream_send_copy(&c->send, k->sent.stream, piece);
-	frame_write_stream(
-	    &k->w, conn_stream_out(l, p), k->sent.stream.lo, room);
+		return r;
+	assert(room <= sizeof(piece));
+	stream_send_copy(s, r, piece);
+	frame_write_stream(&k->w, stream, r.lo, room);
 	wr_bytes(&k->w, piece, room);
 	assert(!k->w.bad);
 	sodium_memzero(piece, room);
 	k->eliciting = true;
-	if (k->s->data_ms == NEVER)
+	return r;
+}
+
+/* Words first; what room they leave is for bulk. */
+static void
+put_streams(struct links *l, struct peer *p, struct packet *k, bool bulk,
+    struct now now)
+{
+	struct conn *c = p->conn;
+	bool before = k->eliciting;
+
+	assert(c->up && k->s == c->cur);
+	k->eliciting = false;
+	k->sent.stream =
+	    put_piece(k, &c->send, conn_stream_out(l, p), conn_chat_credit(c));
+	if (bulk)
+		k->sent.bulk = put_piece(
+		    k, &c->bulk_send, conn_bulk_out(l, p), conn_bulk_credit(c));
+	if (k->eliciting && k->s->data_ms == NEVER)
 		k->s->data_ms = now.mono_ms;
+	k->eliciting |= before;
 }
 
 /* ---- what is due ---- */
@@ -180,7 +206,8 @@ put_stream(struct links *l, struct peer *p, struct packet *k, struct now now)
 static bool
 control_due(const struct conn *c)
 {
-	return c->max_data_due || c->max_stream_due || c->observed_due;
+	return c->max_data_due || c->max_stream_due || c->max_bulk_due ||
+	       c->observed_due;
 }
 
 static bool
@@ -200,7 +227,8 @@ full_size(const struct conn *c)
 /* One packet with everything under s that fits; HELLO stands first until it
  * is acknowledged, so that any packet can be the first to arrive. */
 static void
-send_full(struct links *l, struct peer *p, struct session *s, struct now now)
+send_full(struct links *l, struct peer *p, struct session *s, bool bulk,
+    struct now now)
 {
 	struct conn *c = p->conn;
 	struct packet k;
@@ -211,7 +239,7 @@ send_full(struct links *l, struct peer *p, struct session *s, struct now now)
 	put_ack(&k, now);
 	if (c->up && s == c->cur) {
 		put_control(l, p, &k);
-		put_stream(l, p, &k, now);
+		put_streams(l, p, &k, bulk, now);
 	}
 	if (c->ping_due || (s->initiator && !s->confirmed)) {
 		wr_u8(&k.w, FRAME_PING);
@@ -334,28 +362,44 @@ send_mtu_probe(struct links *l, struct peer *p, struct now now)
 
 /* ---- all that is due ---- */
 
+/* Words, and what keeps the link going. */
+static bool
+urgent_due(const struct conn *c)
+{
+	return control_due(c) || c->ping_due ||
+	       stream_send_due(&c->send, conn_chat_credit(c));
+}
+
+static bool
+bulk_due(const struct conn *c)
+{
+	return stream_send_due(&c->bulk_send, conn_bulk_credit(c));
+}
+
 static void
 flush_data(struct links *l, struct peer *p, struct now now)
 {
 	struct conn *c = p->conn;
+	struct recovery *r = &c->recovery;
 
 	c->pace_ms = NEVER;
 	while (c->up && may_send(c, c->cur)) {
-		bool urgent = control_due(c) || c->ping_due ||
-		              stream_send_due(&c->send, c->credit);
+		bool urgent = urgent_due(c), bulk = true;
 
-		if (!urgent) {
-			recovery_idle(&c->recovery);
+		if (!urgent && !bulk_due(c)) {
+			recovery_idle(r);
 			break;
 		}
-		if (c->force > 0) {
+		if (c->force > 0)
 			c->force--;
-		} else if (!recovery_may_send(
-		               &c->recovery, urgent, now.mono_ms)) {
-			c->pace_ms = recovery_pace_ms(&c->recovery, urgent);
+		else
+			bulk = recovery_may_send(r, false, now.mono_ms);
+		if (!bulk &&
+		    (!urgent || !recovery_may_send(r, true, now.mono_ms))) {
+			c->pace_ms = recovery_pace_ms(r, urgent);
 			break;
 		}
-		send_full(l, p, c->cur, now);
+		send_full(l, p, c->cur, bulk, now);
 		send_mtu_probe(l, p, now);
 	}
 	c->force = 0;
@@ -382,7 +426,7 @@ conn_flush(struct links *l, struct peer *p, struct now now)
 	}
 	flush_data(l, p, now);
 	if (c->cur && c->cur->hello_due && may_send(c, c->cur))
-		send_full(l, p, c->cur, now);
+		send_full(l, p, c->cur, false, now);
 	for (uint8_t i = 0; i < c->n_s; i++) {
 		struct session *s = c->s[i];
 

@@ -119,13 +119,7 @@ enter(struct links *l, const struct now *now)
 	if (!p)
 		return;
 	assert(p->conn && p->conn->up);
-	stream_receive_read(&p->conn->receive, l->data_lent_n);
-	if (stream_receive_widen(&p->conn->receive)) {
-		p->conn->max_stream_due = true;
-		p->conn->max_data = p->conn->receive.read + LINK_CREDIT;
-		p->conn->max_data_due = true;
-		peer_touch(l, p);
-	}
+	conn_read(l, p, l->data_lent_n, l->data_lent_bulk);
 }
 
 /* ---- configuration ---- */
@@ -491,12 +485,68 @@ links_write(struct links *l, uint32_t peer, struct span data)
 	return err;
 }
 
-/* What a ready peer has to say; false: nothing (any more). */
+size_t
+links_bulk_room(const struct links *l, uint32_t peer)
+{
+	const struct peer *p = peer_get(l, peer);
+
+	if (!p || !p->conn || !p->conn->up)
+		return 0;
+	return stream_send_room(&p->conn->bulk_send);
+}
+
+enum err
+links_bulk_write(struct links *l, uint32_t peer, struct span data)
+{
+	struct peer *p = peer_get(l, peer);
+	enum err err;
+
+	enter(l, NULL);
+	if (!p || !p->conn || !p->conn->up)
+		return ERR_STATE;
+	err = stream_send_write(&p->conn->bulk_send, data);
+	if (stream_send_room(&p->conn->bulk_send) < STREAM_BULK_WINDOW / 2)
+		p->conn->bulk_room_low = true;
+	if (!err)
+		peer_touch(l, p);
+	return err;
+}
+
+enum err
+links_bulk_open(struct links *l, uint32_t peer)
+{
+	struct peer *p = peer_get(l, peer);
+
+	enter(l, NULL);
+	if (!p || !p->conn || !p->conn->up)
+		return ERR_STATE;
+	conn_bulk_open(l, p);
+	return ERR_OK;
+}
+
+/* Lends the next bytes of one stream. */
+static bool
+lend(struct links *l, struct peer *p, bool bulk, struct link_out *ret)
+{
+	const struct conn *c = p->conn;
+	struct span data =
+	    stream_receive_peek(bulk ? &c->bulk_receive : &c->receive);
+
+	assert(!l->data_lent && !l->out_lent);
+	if (data.n == 0)
+		return false;
+	ret->kind = bulk ? LINK_OUT_BULK : LINK_OUT_DATA;
+	ret->data = data;
+	l->data_lent = p;
+	l->data_lent_n = data.n;
+	l->data_lent_bulk = bulk;
+	return true;
+}
+
+/* What a ready peer has to say, words first; false: nothing (any more). */
 static bool
 ready_next(struct links *l, struct peer *p, struct link_out *ret)
 {
-	struct span data;
-
 	*ret = (struct link_out){ .peer = p->number };
 	if (!p->conn || !p->conn->up)
 		return false;
@@ -505,15 +555,14 @@ ready_next(struct links *l, struct peer *p, struct link_out *ret)
 		ret->kind = LINK_OUT_WRITABLE;
 		return true;
 	}
-	data = stream_receive_peek(&p->conn->receive);
-	if (data.n == 0)
-		return false;
-	assert(!l->data_lent && !l->out_lent);
-	ret->kind = LINK_OUT_DATA;
-	ret->data = data;
-	l->data_lent = p;
-	l->data_lent_n = data.n;
-	return true;
+	if (lend(l, p, false, ret))
+		return true;
+	if (p->bulk_writable) {
+		p->bulk_writable = false;
+		ret->kind = LINK_OUT_BULK_WRITABLE;
+		return true;
+	}
+	return lend(l, p, true, ret);
 }
 
 bool

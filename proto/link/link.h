@@ -1,6 +1,7 @@
 /*
- * Peer sessions: handshakes, keys, packets, one ordered stream of bytes each
- * way for every peer. Joins the rooms of link/. Sans-I/O. [SPEC §5-§7]
+ * Peer sessions: handshakes, keys, packets; two ordered streams of bytes each
+ * way for every peer, one of chat and one of bulk. Joins the rooms of link/.
+ * Sans-I/O. [SPEC §5-§7]
  *
  * A *peer* is named by a number its owner (node) chooses. A *link* is what
  * two running processes have together: it outlives rekeys and moves, and ends
@@ -25,7 +26,8 @@ enum {
 	LINK_CANDIDATES_MAX = 8,
 	LINK_PEERS_MAX = 16384, /* contacts and live invitations */
 	LINK_INVITES_MAX = 16, /* live at once: each costs hashes a message 1 */
-	LINK_STREAM_WINDOW = 256 * 1024, /* bytes of a stream in flight */
+	LINK_STREAM_WINDOW = 256 * 1024, /* bytes of chat in flight */
+	LINK_BULK_WINDOW = 2048 * 1024,  /* bytes of bulk in flight */
 };
 
 /* What this node is; replaced as a whole when a key is renewed. */
@@ -119,6 +121,14 @@ size_t links_room(const struct links *l, uint32_t peer);
 /* Appends to the stream; whole or ERR_LIMIT. ERR_STATE: no session. Packets
  * leave at the next links_flush. */
 MUST_USE enum err links_write(struct links *l, uint32_t peer, struct span data);
+/* The same for the stream of bulk, which goes when no word waits. Nothing
+ * leaves before the peer has called links_bulk_open. */
+size_t links_bulk_room(const struct links *l, uint32_t peer);
+MUST_USE enum err
+links_bulk_write(struct links *l, uint32_t peer, struct span data);
+/* Lets the peer send bulk on the link that is up, to its end; before, a byte
+ * of it closes the link. ERR_STATE: no link. */
+MUST_USE enum err links_bulk_open(struct links *l, uint32_t peer);
 /* Builds the packets that are due: after a batch of receives and writes. */
 void links_flush(struct links *l, struct now now);
 
@@ -140,9 +150,11 @@ enum link_out_kind {
 	LINK_OUT_UP,   /* confirmed and HELLO verified; streams begin at 0 */
 	LINK_OUT_DOWN, /* the link ended; err says why */
 	LINK_OUT_DATA, /* next bytes of the peer's stream */
-	LINK_OUT_WRITABLE, /* links_room grew from less than half */
-	LINK_OUT_OBSERVED, /* endpoint: ours, as the peer sees it */
-	LINK_OUT_PATH,     /* endpoint: where the peer is now */
+	LINK_OUT_WRITABLE,      /* links_room grew from less than half */
+	LINK_OUT_BULK,          /* next bytes of the peer's bulk */
+	LINK_OUT_BULK_WRITABLE, /* links_bulk_room did */
+	LINK_OUT_OBSERVED,      /* endpoint: ours, as the peer sees it */
+	LINK_OUT_PATH,          /* endpoint: where the peer is now */
 	LINK_OUT_FALLBACK, /* the ratchet was lost and began again from rk0 */
 	LINK_OUT_REFUSED,  /* an authenticated peer broke a rule; err says which
 	                    */
@@ -163,8 +175,9 @@ struct link_out {
 	enum link_out_kind kind;
 	uint32_t peer;
 	struct endpoint
-	    endpoint;     /* SEND: to; UP, PATH: theirs; OBSERVED: ours */
-	struct span data; /* SEND, DATA; borrowed until the next call on l */
+	    endpoint; /* SEND: to; UP, PATH: theirs; OBSERVED: ours */
+	struct span
+	    data; /* SEND, DATA, BULK; borrowed until the next call on l */
 	struct ratchet ratchet;  /* STATE */
 	uint64_t last_ts_ms;     /* STATE, CALLER */
 	struct static_pk s;      /* CALLER */

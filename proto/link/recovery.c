@@ -240,7 +240,7 @@ recovery_sent(struct recovery *r, const struct sent *s)
 
 	check(r);
 	assert(r->n < r->cap && s->bytes > 0);
-	assert(s->stream.lo <= s->stream.hi);
+	assert(s->stream.lo <= s->stream.hi && s->bulk.lo <= s->bulk.hi);
 	r->n++;
 	to = record(r, r->n - 1);
 	*to = *s;

@@ -39,6 +39,7 @@ enum {
 	SENT_MAX_STREAM = 4,
 	SENT_OBSERVED = 8,
 	SENT_ACK = 16, /* acknowledged everything up to ack_hi - 1 */
+	SENT_MAX_BULK = 64,
 	SENT_MTU = 32, /* a probe: its loss is none of congestion */
 };
 
@@ -47,11 +48,11 @@ struct sent {
 	uint64_t number;
 	uint64_t at_ms;
 	uint64_t ack_hi;
-	struct range stream;    /* empty if none */
-	uint16_t bytes;         /* of the datagram */
-	uint8_t carried;        /* SENT_x */
-	uint8_t state;          /* private */
-	struct bbr_stamp stamp; /* private */
+	struct range stream, bulk; /* empty if none */
+	uint16_t bytes;            /* of the datagram */
+	uint8_t carried;           /* SENT_x */
+	uint8_t state;             /* private */
+	struct bbr_stamp stamp;    /* private */
 };
 
 struct recovery {

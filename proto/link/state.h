@@ -20,10 +20,12 @@ enum {
 	LINK_UDP_MAX = MTU_MAX, /* taken: told in the handshake */
 	LINK_PLAIN_MAX = MTU_MAX - PACKET_OVERHEAD,
 	LINK_LOCAL_MAX = 16,
-	LINK_CREDIT = 1024 * 1024, /* of a session [SPEC §7.3] */
-	LINK_SESSIONS_MAX = 4,     /* of a link, at one time */
-	LINK_TRIES_MAX = 6,        /* messages 1 that may still be answered */
-	LINK_COOKIES_MAX = 3, /* cookie replies from one address, an attempt */
+	/* Of a session beyond the limits of its streams, so that neither ever
+	 * waits for the other's. [SPEC §7.3] */
+	LINK_CREDIT = 1024 * 1024,
+	LINK_SESSIONS_MAX = 4, /* of a link, at one time */
+	LINK_TRIES_MAX = 6,    /* messages 1 that may still be answered */
+	LINK_COOKIES_MAX = 3,  /* cookie replies from one address, an attempt */
 	LINK_INVITE_STATICS = 2, /* own S that an invitation is tried with */
 	/* Guards of own (R, S, day). */
 	LINK_GUARDS_MAX =
@@ -121,13 +123,14 @@ struct conn {
 	uint8_t instance[HELLO_INSTANCE_SIZE]; /* the peer's */
 	struct endpoint path;
 	struct probe probe;
-	struct stream_send send;
-	struct stream_receive receive;
+	struct stream_send send, bulk_send;
+	struct stream_receive receive, bulk_receive;
+	bool bulk_open;    /* we take bulk */
 	uint64_t credit;   /* the peer's MAX_DATA */
 	uint64_t max_data; /* ours */
 	struct recovery recovery;
 	struct mtu mtu;
-	bool max_data_due, max_stream_due, observed_due, ping_due;
+	bool max_data_due, max_stream_due, max_bulk_due, observed_due, ping_due;
 	bool response_due;
 	struct endpoint response_to;
 	uint8_t response[FRAME_PATH_SIZE];
@@ -141,8 +144,8 @@ struct conn {
 	uint64_t renew_ms; /* not before */
 	uint64_t bytes_in, bytes_out;
 	uint32_t rekeys;
-	bool room_low;        /* less than half was free */
-	struct out *out_down; /* owned: so that DOWN cannot fail */
+	bool room_low, bulk_room_low; /* less than half was free */
+	struct out *out_down;         /* owned: so that DOWN cannot fail */
 };
 
 struct peer {
@@ -161,7 +164,8 @@ struct peer {
 	struct heap_node timer;
 	struct peer *next_dirty, *next_ready;
 	bool dirty, ready;
-	bool writable; /* LINK_OUT_WRITABLE is due */
+	bool writable;      /* LINK_OUT_WRITABLE is due */
+	bool bulk_writable; /* LINK_OUT_BULK_WRITABLE is */
 };
 
 /* One own (R, S, day). Secret. */
@@ -198,6 +202,7 @@ struct links {
 	struct peer *ready;               /* list by next_ready */
 	struct peer *data_lent;           /* whose stream links_next showed */
 	size_t data_lent_n;
+	bool data_lent_bulk;
 	uint64_t now_ms; /* mono, of the last call */
 	size_t n_peers, n_half, n_attempts, n_up;
 	struct link_stats stats;

@@ -10,6 +10,8 @@
 enum { RING_MIN = 2048 };
 
 _Static_assert((STREAM_WINDOW & (STREAM_WINDOW - 1)) == 0, "a power of two");
+_Static_assert(
+    (STREAM_BULK_WINDOW & (STREAM_BULK_WINDOW - 1)) == 0, "a power of two");
 
 /* ---- ring ---- */
 
@@ -66,8 +68,8 @@ ring_hold(struct stream_ring *g, uint64_t lo, uint64_t held, uint64_t hi)
 {
 	struct stream_ring big = { NULL, g->cap ? g->cap : RING_MIN };
 
-	assert(lo <= held && held - lo <= STREAM_WINDOW);
-	assert(hi >= lo && hi - lo <= STREAM_WINDOW);
+	assert(lo <= held && held - lo <= STREAM_BULK_WINDOW);
+	assert(hi >= lo && hi - lo <= STREAM_BULK_WINDOW);
 	if (hi - lo <= g->cap)
 		return ERR_OK;
 	while (big.cap < hi - lo)
@@ -92,30 +94,31 @@ static void
 send_check(const struct stream_send *s)
 {
 	assert(s->una <= s->next && s->next <= s->end);
-	assert(s->end - s->una <= STREAM_WINDOW);
+	assert(s->end - s->una <= s->window);
 	assert(s->acked.n == 0 || s->acked.r[0].lo > s->una);
 	assert(s->lost.n == 0 || s->lost.r[0].lo >= s->una);
 	assert(s->lost.n == 0 || s->lost.r[s->lost.n - 1].hi <= s->next);
 }
 
 void
-stream_send_init(struct stream_send *s)
+stream_send_init(struct stream_send *s, size_t window, uint64_t limit)
 {
-	*s = (struct stream_send){ .limit = STREAM_WINDOW };
+	assert(window <= STREAM_BULK_WINDOW && limit <= window);
+	*s = (struct stream_send){ .window = window, .limit = limit };
 }
 
 void
 stream_send_clear(struct stream_send *s)
 {
 	ring_clear(&s->ring);
-	stream_send_init(s);
+	*s = (struct stream_send){ 0 };
 }
 
 size_t
 stream_send_room(const struct stream_send *s)
 {
-	assert(s->end - s->una <= STREAM_WINDOW);
-	return STREAM_WINDOW - (size_t)(s->end - s->una);
+	assert(s->end - s->una <= s->window);
+	return s->window - (size_t)(s->end - s->una);
 }
 
 enum err
@@ -261,22 +264,26 @@ receive_check(const struct stream_receive *s)
 {
 	assert(s->read <= s->in_order && s->in_order <= s->highest);
 	assert(s->highest <= s->limit);
-	assert(s->limit - s->read <= STREAM_WINDOW);
+	assert(s->limit - s->read <= s->window);
 	assert(s->got.n == 0 || s->got.r[0].lo > s->in_order);
 }
 
 void
-stream_receive_init(struct stream_receive *s)
+stream_receive_init(struct stream_receive *s, size_t window, uint64_t limit)
 {
-	*s = (struct stream_receive){ .limit = STREAM_WINDOW,
-		.final = UINT64_MAX };
+	assert(window <= STREAM_BULK_WINDOW && limit <= window);
+	*s = (struct stream_receive){
+		.window = window,
+		.limit = limit,
+		.final = UINT64_MAX,
+	};
 }
 
 void
 stream_receive_clear(struct stream_receive *s)
 {
 	ring_clear(&s->ring);
-	stream_receive_init(s);
+	*s = (struct stream_receive){ 0 };
 }
 
 enum err
@@ -419,10 +426,10 @@ stream_receive_read(struct stream_receive *s, size_t n)
 bool
 stream_receive_widen(struct stream_receive *s)
 {
-	uint64_t limit = s->read + STREAM_WINDOW;
+	uint64_t limit = s->read + s->window;
 
 	receive_check(s);
-	if (limit - s->limit < STREAM_WINDOW / 2)
+	if (limit - s->limit < s->window / 2)
 		return false;
 	s->limit = limit;
 	return true;

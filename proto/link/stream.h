@@ -11,7 +11,8 @@
 #include "proto/link/ranges.h"
 
 enum {
-	STREAM_WINDOW = 256 * 1024, /* bytes of one stream in flight */
+	STREAM_WINDOW = 256 * 1024,       /* bytes of a chat stream in flight */
+	STREAM_BULK_WINDOW = 2048 * 1024, /* of a bulk stream */
 	/* Packets in a row that could not be kept because they would have
 	 * opened one gap too many. An honest sender has not so many in flight
 	 * without filling a gap. */
@@ -21,19 +22,21 @@ enum {
 /* A ring of bytes that grows with need; offset o lives at o % cap. */
 struct stream_ring {
 	uint8_t *p; /* owned */
-	size_t cap; /* a power of two up to STREAM_WINDOW, or 0 */
+	size_t cap; /* a power of two up to the window, or 0 */
 };
 
 struct stream_send {
 	struct stream_ring ring; /* una..end */
+	size_t window;           /* bytes in flight, at most */
 	uint64_t una, next, end; /* unacknowledged, never sent, written */
 	uint64_t limit;          /* the peer's MAX_STREAM_DATA */
 	struct ranges acked;     /* above una */
 	struct ranges lost;      /* to be sent again, una..next */
 };
 
-void stream_send_init(struct stream_send *s);
-void stream_send_clear(struct stream_send *s);
+/* window: a power of two. limit: what the peer allows before it says more. */
+void stream_send_init(struct stream_send *s, size_t window, uint64_t limit);
+void stream_send_clear(struct stream_send *s); /* stays fit for init only */
 size_t stream_send_room(const struct stream_send *s);
 /* Whole or not at all: ERR_LIMIT, ERR_NOMEM. */
 MUST_USE enum err stream_send_write(struct stream_send *s, struct span data);
@@ -52,6 +55,7 @@ void stream_send_lost(struct stream_send *s, struct range piece);
 
 struct stream_receive {
 	struct stream_ring ring;
+	size_t window;
 	uint64_t read;     /* everything below was taken by the reader */
 	uint64_t in_order; /* everything below is here */
 	uint64_t highest;  /* one past the highest byte ever seen */
@@ -61,7 +65,9 @@ struct stream_receive {
 	uint32_t excess;   /* pieces refused since the last progress */
 };
 
-void stream_receive_init(struct stream_receive *s);
+/* limit: told beforehand, 0 or window. */
+void
+stream_receive_init(struct stream_receive *s, size_t window, uint64_t limit);
 void stream_receive_clear(struct stream_receive *s);
 /*
  * Keeps a piece. ERR_LIMIT: beyond what we allowed; ERR_STATE: against the

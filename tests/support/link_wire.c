@@ -187,6 +187,37 @@ wire_write(struct wire *w, unsigned a, unsigned b, size_t n)
 	wire_drain(w, a);
 }
 
+void
+wire_write_bulk(struct wire *w, unsigned a, unsigned b, size_t n)
+{
+	struct wire_node *x = &w->node[a];
+	uint8_t buf[1024];
+
+	while (n > 0) {
+		size_t m = n < sizeof(buf) ? n : sizeof(buf);
+
+		if (links_bulk_room(x->links, b) < m)
+			break;
+		for (size_t i = 0; i < m; i++)
+			buf[i] = pattern(a + 8, x->bulk_written[b] + i);
+		if (links_bulk_write(x->links, b, span_of(buf, m)))
+			abort();
+		x->bulk_written[b] += m;
+		n -= m;
+	}
+	links_flush(x->links, wire_now(w, a));
+	wire_drain(w, a);
+}
+
+static void
+read_bulk(struct wire_node *n, unsigned b, struct span data)
+{
+	assert(n->up[b] && data.n > 0);
+	for (size_t i = 0; i < data.n; i++)
+		assert(data.p[i] == pattern(b + 8, n->bulk_read[b] + i));
+	n->bulk_read[b] += data.n;
+}
+
 static void
 read_data(
     const struct wire *w, struct wire_node *n, unsigned b, struct span data)
@@ -209,6 +240,8 @@ on_up(struct wire *w, struct wire_node *n, const struct link_out *o)
 	n->ups[b]++;
 	n->read[b] = 0;
 	n->written[b] = 0;
+	n->bulk_read[b] = 0;
+	n->bulk_written[b] = 0;
 	n->up_at_ms[b] = w->now.mono_ms;
 	n->hello = o->hello;
 	/* The owner keeps a learned S. */
@@ -260,6 +293,12 @@ on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 	case LINK_OUT_WRITABLE:
 		n->writables[b]++;
 		return;
+	case LINK_OUT_BULK:
+		read_bulk(n, b, o->data);
+		return;
+	case LINK_OUT_BULK_WRITABLE:
+		n->bulk_writables[b]++;
+		return;
 	case LINK_OUT_OBSERVED:
 		return;
 	case LINK_OUT_PATH:
@@ -288,6 +327,26 @@ wire_drain(struct wire *w, unsigned a)
 
 /* ---- the wire ---- */
 
+/* When the sender's bottleneck has sent n bytes; NEVER: its queue is full. */
+static uint64_t
+through_ms(struct wire *w, const struct endpoint *from, size_t n)
+{
+	uint64_t now_us = w->now.mono_ms * 1000, *free_us = &w->free_us[0];
+
+	if (w->rate == 0)
+		return w->now.mono_ms;
+	for (unsigned a = 0; a < w->n_nodes; a++) {
+		if (endpoint_eq(&w->node[a].at, from))
+			free_us = &w->free_us[a];
+	}
+	if (*free_us < now_us)
+		*free_us = now_us;
+	if (*free_us - now_us > w->buffer_ms * 1000)
+		return NEVER;
+	*free_us += n * 1000000 / w->rate;
+	return (*free_us + 999) / 1000;
+}
+
 static void
 enqueue(struct wire *w, const struct endpoint *from, const struct endpoint *to,
     struct span b)
@@ -305,7 +364,10 @@ enqueue(struct wire *w, const struct endpoint *from, const struct endpoint *to,
 	}
 	d = &w->queue[w->n_queue];
 	assert(b.n <= WIRE_DATAGRAM_MAX);
-	d->at_ms = w->now.mono_ms + w->delay_ms;
+	d->at_ms = through_ms(w, from, b.n);
+	if (d->at_ms == NEVER)
+		return;
+	d->at_ms += w->delay_ms;
 	if (w->jitter_ms > 0)
 		d->at_ms += rng_below(&w->rng.rng, (uint32_t)w->jitter_ms);
 	d->order = w->order++;
@@ -476,5 +538,7 @@ wire_all_read(const struct wire *w)
 	const struct wire_node *a = &w->node[0], *b = &w->node[1];
 
 	return wire_both_up(w) && a->read[1] == b->written[0] &&
-	       b->read[0] == a->written[1];
+	       b->read[0] == a->written[1] &&
+	       a->bulk_read[1] == b->bulk_written[0] &&
+	       b->bulk_read[0] == a->bulk_written[1];
 }

@@ -38,10 +38,11 @@ struct wire_node {
 	unsigned ups[WIRE_NODES_MAX], downs[WIRE_NODES_MAX];
 	unsigned paired[WIRE_NODES_MAX], fallbacks[WIRE_NODES_MAX];
 	unsigned refused[WIRE_NODES_MAX], paths[WIRE_NODES_MAX];
-	unsigned writables[WIRE_NODES_MAX];
+	unsigned writables[WIRE_NODES_MAX], bulk_writables[WIRE_NODES_MAX];
 	enum err last_err[WIRE_NODES_MAX];
 	bool up[WIRE_NODES_MAX];
 	uint64_t read[WIRE_NODES_MAX], written[WIRE_NODES_MAX];
+	uint64_t bulk_read[WIRE_NODES_MAX], bulk_written[WIRE_NODES_MAX];
 	uint64_t up_at_ms[WIRE_NODES_MAX];
 	struct pair_root root; /* of the last PAIRED */
 	struct link_hello hello;
@@ -63,8 +64,10 @@ struct wire {
 	unsigned n_nodes;
 	uint32_t loss, copy; /* percent of datagrams */
 	uint64_t delay_ms, jitter_ms;
-	bool cut;      /* nothing passes */
-	bool any_data; /* bytes of streams are not checked */
+	uint64_t rate;      /* bytes a second each way; 0: any */
+	uint64_t buffer_ms; /* that may wait for it */
+	bool cut;           /* nothing passes */
+	bool any_data;      /* bytes of streams are not checked */
 	/* NULL, or asked for every datagram: false swallows it. */
 	bool (*tap)(struct wire *w, struct wire_datagram *d);
 	void *tap_ctx;
@@ -72,6 +75,7 @@ struct wire {
 	size_t n_queue, cap_queue;
 	uint64_t order;
 	uint64_t delivered;
+	uint64_t free_us[WIRE_NODES_MAX]; /* a sender's queue is empty then */
 };
 
 void wire_init(struct wire *w, uint64_t seed, unsigned n_nodes);
@@ -90,6 +94,8 @@ void wire_restart(struct wire *w, unsigned a);
 /* Writes up to n bytes of the pattern to a's stream towards b. */
 void wire_write(struct wire *w, unsigned a, unsigned b, size_t n);
 
+/* The same with bulk, as far as there is room. */
+void wire_write_bulk(struct wire *w, unsigned a, unsigned b, size_t n);
 /* Puts a datagram on the wire, or straight into a node. */
 void wire_send(struct wire *w, const struct endpoint *from,
     const struct endpoint *to, struct span b);

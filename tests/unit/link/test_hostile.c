@@ -297,10 +297,13 @@ hostile_24_other_streams_close(void **state)
 
 		if (id == theirs)
 			continue;
+		/* Bulk that nobody has allowed is over the limit. */
 		frame_write_stream(&b, id, 0, 1);
 		wr_u8(&b, 'x');
-		closes_w(&b,
-		    id == 5 - theirs ? CLOSE_STREAM_STATE : CLOSE_STREAM_LIMIT);
+		closes_w(&b, id == theirs + 4 ? CLOSE_FLOW_CONTROL
+		             : id == 5 - theirs || id == 9 - theirs
+		                 ? CLOSE_STREAM_STATE
+		                 : CLOSE_STREAM_LIMIT);
 	}
 }
 

@@ -114,8 +114,8 @@ everything_arrives_once_in_order(void **state)
 	for (unsigned i = 0; i < test_rounds(10); i++) {
 		memset(&p, 0, sizeof(p));
 		test_rng_init(&p.t, seed + i);
-		stream_send_init(&p.s);
-		stream_receive_init(&p.r);
+		stream_send_init(&p.s, STREAM_WINDOW, STREAM_WINDOW);
+		stream_receive_init(&p.r, STREAM_WINDOW, STREAM_WINDOW);
 		while (p.got < TOTAL) {
 			write_some(&p);
 			send_some(&p);
@@ -138,7 +138,7 @@ limits_are_kept(void **state)
 	struct stream_send s;
 
 	(void)state;
-	stream_send_init(&s);
+	stream_send_init(&s, STREAM_WINDOW, STREAM_WINDOW);
 	assert_int_equal(
 	    stream_send_write(&s, span_of(big, sizeof(big))), ERR_OK);
 	assert_int_equal(stream_send_write(&s, span_of(big, 1)), ERR_LIMIT);
@@ -147,7 +147,7 @@ limits_are_kept(void **state)
 	assert_false(stream_send_due(&s, 10)); /* the session's credit */
 	stream_send_clear(&s);
 
-	stream_receive_init(&r);
+	stream_receive_init(&r, STREAM_WINDOW, STREAM_WINDOW);
 	assert_int_equal(
 	    stream_receive_push(&r, STREAM_WINDOW, span_of(big, 1), false),
 	    ERR_LIMIT);
@@ -167,7 +167,7 @@ overlaps_must_agree(void **state)
 	struct stream_receive r;
 
 	(void)state;
-	stream_receive_init(&r);
+	stream_receive_init(&r, STREAM_WINDOW, STREAM_WINDOW);
 	assert_int_equal(
 	    stream_receive_push(&r, 0, span_str("abcdef"), false), ERR_OK);
 	assert_int_equal(
@@ -198,7 +198,7 @@ the_33rd_gap_is_refused_then_closes(void **state)
 	unsigned i;
 
 	(void)state;
-	stream_receive_init(&r);
+	stream_receive_init(&r, STREAM_WINDOW, STREAM_WINDOW);
 	for (i = 0; i < RANGES_MAX; i++)
 		assert_int_equal(
 		    stream_receive_push(&r, 1 + 2 * i, span_str("x"), false),
@@ -224,7 +224,7 @@ final_sizes_hold(void **state)
 	struct stream_receive r;
 
 	(void)state;
-	stream_receive_init(&r);
+	stream_receive_init(&r, STREAM_WINDOW, STREAM_WINDOW);
 	assert_int_equal(
 	    stream_receive_push(&r, 0, span_str("abc"), true), ERR_OK);
 	assert_int_equal(

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -117,6 +118,169 @@ a_transfer_is_acknowledged_seldom(void **state)
 	wire_clear(&w);
 }
 
+/* ---- bulk ---- */
+
+static void
+open_bulk(struct wire *w, unsigned a, unsigned b)
+{
+	assert_int_equal(links_bulk_open(w->node[a].links, b), ERR_OK);
+	links_flush(w->node[a].links, wire_now(w, a));
+	wire_drain(w, a);
+}
+
+static void
+bulk_waits_until_it_is_allowed(void **state)
+{
+	struct path p = { .takes = 1500 };
+	struct wire w;
+
+	(void)state;
+	setup(&w, &p, 1);
+	wire_write_bulk(&w, 0, 1, 100000);
+	wire_run(&w, 5000);
+	assert_int_equal(w.node[1].bulk_read[0], 0);
+	wire_write(&w, 0, 1, 1000); /* words do not wait for that */
+	wire_run(&w, 100);
+	assert_int_equal(w.node[1].read[0], 1000);
+	open_bulk(&w, 1, 0);
+	assert_true(wire_until(&w, wire_all_read, 5000));
+	assert_int_equal(w.node[1].bulk_read[0], 100000);
+	wire_clear(&w);
+}
+
+static void
+a_full_bulk_window_says_when(void **state)
+{
+	struct path p = { .takes = 1500 };
+	struct wire w;
+
+	(void)state;
+	setup(&w, &p, 2);
+	wire_write_bulk(&w, 0, 1, 2 * LINK_BULK_WINDOW);
+	assert_int_equal(w.node[0].bulk_written[1], LINK_BULK_WINDOW);
+	assert_int_equal(links_bulk_room(w.node[0].links, 1), 0);
+	open_bulk(&w, 1, 0);
+	assert_true(wire_until(&w, wire_all_read, 10000));
+	assert_int_equal(w.node[0].bulk_writables[1], 1);
+	wire_clear(&w);
+}
+
+/* Words and bulk both ways through every trouble, over renewals of keys. */
+static void
+bulk_and_words_come_whole(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 10; seed++) {
+		struct path p = { .takes = 1500 };
+		struct wire w;
+
+		setup(&w, &p, seed);
+		w.loss = 10;
+		w.copy = 10;
+		w.jitter_ms = 30;
+		open_bulk(&w, 1, 0);
+		open_bulk(&w, 0, 1);
+		for (unsigned i = 0; i < 200; i++) {
+			wire_write_bulk(&w, 0, 1, 3000);
+			wire_write_bulk(&w, 1, 0, 1000);
+			wire_write(&w, i % 2, !(i % 2), 100);
+			wire_run(&w, 1000);
+		}
+		assert_true(wire_until(&w, wire_all_read, 60000));
+		assert_int_equal(w.node[0].downs[1], 0);
+		assert_int_equal(w.node[1].bulk_read[0], 600000);
+		assert_int_equal(w.node[0].bulk_read[1], 200000);
+		wire_clear(&w);
+	}
+}
+
+enum { WORDS = 400, BOTTLENECK = 2500000, FIRST_MS = 3000 };
+
+static int
+by_size(const void *x, const void *y)
+{
+	const unsigned *a = x, *b = y;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+/* p99 of the delays of words, in ms, and the bytes of bulk that came. */
+static unsigned
+words(uint32_t loss, bool bulk, uint64_t *came)
+{
+	static unsigned delay[WORDS];
+	struct path p = { .takes = 1500 };
+	struct wire w;
+
+	setup(&w, &p, 3);
+	w.rate = BOTTLENECK;
+	w.buffer_ms = 300;
+	w.delay_ms = 25;
+	w.loss = loss;
+	open_bulk(&w, 1, 0);
+	for (unsigned ms = 0; bulk && ms < FIRST_MS; ms += 20) {
+		wire_write_bulk(&w, 0, 1, LINK_BULK_WINDOW);
+		wire_run(&w, 20);
+	}
+	*came = w.node[1].bulk_read[0];
+	for (unsigned i = 0; i < WORDS; i++) {
+		wire_write(&w, 0, 1, 100);
+		delay[i] = 0;
+		for (unsigned ms = 0; ms < 60; ms++) {
+			wire_run(&w, 1);
+			delay[i] += w.node[1].read[0] < w.node[0].written[1];
+			if (bulk && ms % 20 == 0)
+				wire_write_bulk(&w, 0, 1, LINK_BULK_WINDOW);
+		}
+	}
+	*came = w.node[1].bulk_read[0] - *came;
+	qsort(delay, WORDS, sizeof(delay[0]), by_size);
+	wire_clear(&w);
+	return delay[WORDS * 99 / 100];
+}
+
+static void
+a_word_never_waits_for_a_file(void **state)
+{
+	uint64_t came;
+	unsigned alone = words(0, false, &came), with = words(0, true, &came);
+
+	(void)state;
+	printf("words at 20 Mbit/s, 50 ms: p99 %u ms, %u ms beside %.2f MB/s "
+	       "of bulk\n",
+	    alone, with, (double)came / WORDS / 60 / 1000);
+	assert_true(with < alone + 20);
+	assert_true(came > (uint64_t)WORDS * 60 * BOTTLENECK / 1000 / 10 * 8);
+}
+
+/* Five times 1.7 MB/s at 50 ms and 1 % loss, over whole links. */
+static void
+bulk_is_fast_in_spite_of_loss(void **state)
+{
+	struct path p = { .takes = 1500 };
+	struct wire w;
+	uint64_t came = 0;
+
+	(void)state;
+	setup(&w, &p, 4);
+	w.rate = 25000000;
+	w.buffer_ms = 100;
+	w.delay_ms = 25;
+	w.loss = 1;
+	open_bulk(&w, 1, 0);
+	for (unsigned ms = 0; ms < 8000; ms += 5) {
+		wire_write_bulk(&w, 0, 1, LINK_BULK_WINDOW);
+		wire_run(&w, 5);
+		if (ms == 3000)
+			came = w.node[1].bulk_read[0];
+	}
+	came = w.node[1].bulk_read[0] - came;
+	printf("bulk at 200 Mbit/s, 50 ms, 1 %%: %.2f MB/s\n",
+	    (double)came / 5000 / 1000);
+	assert_true(came > 5000 * UINT64_C(8500));
+	wire_clear(&w);
+}
+
 int
 main(void)
 {
@@ -124,6 +288,11 @@ main(void)
 		cmocka_unit_test(a_transfer_finds_the_size_of_the_path),
 		cmocka_unit_test(hostile_20_a_path_that_shrinks_holds_the_link),
 		cmocka_unit_test(a_transfer_is_acknowledged_seldom),
+		cmocka_unit_test(bulk_waits_until_it_is_allowed),
+		cmocka_unit_test(a_full_bulk_window_says_when),
+		cmocka_unit_test(bulk_and_words_come_whole),
+		cmocka_unit_test(a_word_never_waits_for_a_file),
+		cmocka_unit_test(bulk_is_fast_in_spite_of_loss),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
