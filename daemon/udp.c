@@ -9,6 +9,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { KERNEL_BUFFER = 1024 * 1024 }; /* bytes asked for, each direction */
+enum {
+	KERNEL_BUFFER = 4 * 1024 * 1024, /* bytes asked for, each direction */
+	RUN_READS = 8,                   /* of RUN_BYTES, with UDP_GRO */
+	RUN_BYTES = 65535,
+	RUN_SEND_BYTES = 65000, /* of one run out: below 65,507 */
+};
 
 /* A datagram that waits for the commit. */
 struct queued {
@@ -29,12 +35,20 @@ struct udp {
 	struct {
 		int fd;
 		struct endpoint bound;
+		bool segments; /* UDP_SEGMENT works */
+		bool runs;     /* UDP_GRO is on */
 	} sock[FAMILY_COUNT];
 	struct udp_stats stats;
 	struct queued *queue; /* owned; grows up to UDP_QUEUE_MAX */
 	size_t queue_n, queue_cap;
-	size_t queue_at;   /* first one not sent yet */
-	struct udp_in *in; /* owned */
+	size_t queue_at;    /* first one not sent yet */
+	size_t plain_until; /* sent one by one: a run of them failed */
+	struct udp_in *in;  /* owned */
+};
+
+/* The size of the segments of a run, beside a message. */
+struct control {
+	_Alignas(struct cmsghdr) char b[CMSG_SPACE(sizeof(int))];
 };
 
 /* Room for one receive batch. */
@@ -42,7 +56,11 @@ struct udp_in {
 	struct mmsghdr msg[UDP_RECEIVE_BATCH];
 	struct iovec iov[UDP_RECEIVE_BATCH];
 	struct sockaddr_storage from[UDP_RECEIVE_BATCH];
-	uint8_t data[UDP_RECEIVE_BATCH][UDP_PAYLOAD_MAX];
+	struct control control[UDP_RECEIVE_BATCH];
+	union {
+		uint8_t one[UDP_RECEIVE_BATCH][UDP_PAYLOAD_MAX];
+		uint8_t run[RUN_READS][RUN_BYTES];
+	} data;
 };
 
 static enum err __attribute__((format(printf, 3, 4)))
@@ -107,6 +125,18 @@ set_option(int fd, int level, int name, int value)
 	(void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
+/* Runs are an offer of the kernel: without it all goes one by one. */
+static void
+tune_runs(struct udp *u, enum family f)
+{
+	int fd = u->sock[f].fd, off = 0, on = 1;
+
+	u->sock[f].segments =
+	    setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &off, sizeof(off)) == 0;
+	u->sock[f].runs =
+	    setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) == 0;
+}
+
 static void
 tune(int fd, enum family f)
 {
@@ -154,6 +184,7 @@ udp_listen(struct udp *u, const struct endpoint *at, char why[UDP_WHY_SIZE])
 	tune(fd, f);
 	u->sock[f].fd = fd;
 	u->sock[f].bound = *at;
+	tune_runs(u, f);
 	return ERR_OK;
 }
 
@@ -183,6 +214,7 @@ udp_adopt(struct udp *u, int fd, char why[UDP_WHY_SIZE])
 	tune(fd, f);
 	u->sock[f].fd = fd;
 	u->sock[f].bound = at;
+	tune_runs(u, f);
 	return ERR_OK;
 }
 
@@ -302,18 +334,74 @@ udp_local(const struct udp *u, struct endpoint *ret, size_t max)
 
 /* ---- receiving ---- */
 
-static void
-prepare_batch(struct udp_in *in)
+/* Returns how many messages may be read. */
+static unsigned
+prepare_batch(struct udp_in *in, bool runs)
 {
-	for (size_t i = 0; i < UDP_RECEIVE_BATCH; i++) {
-		in->iov[i] = (struct iovec){ in->data[i], UDP_PAYLOAD_MAX };
+	unsigned n = runs ? RUN_READS : UDP_RECEIVE_BATCH;
+
+	for (unsigned i = 0; i < n; i++) {
+		in->iov[i] =
+		    runs ? (struct iovec){ in->data.run[i], RUN_BYTES }
+		         : (struct iovec){ in->data.one[i], UDP_PAYLOAD_MAX };
 		in->msg[i].msg_hdr = (struct msghdr){
 			.msg_name = &in->from[i],
 			.msg_namelen = sizeof(in->from[i]),
 			.msg_iov = &in->iov[i],
 			.msg_iovlen = 1,
+			.msg_control = in->control[i].b,
+			.msg_controllen = sizeof(in->control[i].b),
 		};
 	}
+	return n;
+}
+
+/* Bytes of each datagram in a run of n; n if it is one datagram. */
+static size_t
+segment_size(struct msghdr *h, size_t n)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		int size;
+
+		if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO ||
+		    c->cmsg_len < CMSG_LEN(sizeof(size)))
+			continue;
+		memcpy(&size, CMSG_DATA(c), sizeof(size));
+		if (size > 0 && (size_t)size < n)
+			return (size_t)size;
+	}
+	return n;
+}
+
+/* Hands over what one message carries; how many datagrams. */
+static size_t
+take_message(struct udp *u, enum family f, struct mmsghdr *m,
+    void (*take)(void *ctx, const struct endpoint *from, struct span data),
+    void *ctx)
+{
+	struct msghdr *h = &m->msg_hdr;
+	size_t left = m->msg_len, size = segment_size(h, left), n = 0;
+	bool whole = !(h->msg_flags & MSG_TRUNC) && size <= UDP_PAYLOAD_MAX;
+	const uint8_t *p = h->msg_iov[0].iov_base;
+	struct endpoint from;
+
+	whole =
+	    whole && !addr_from_sockaddr(h->msg_name, h->msg_namelen, &from);
+	u->stats.runs_in += size < left;
+	do {
+		size_t len = size < left ? size : left;
+
+		u->stats.in++;
+		u->stats.bytes_in += len;
+		if (whole && endpoint_family(&from) == f)
+			take(ctx, &from, span_of(p, len));
+		else
+			u->stats.too_long++;
+		p += len;
+		left -= len;
+		n++;
+	} while (left > 0);
+	return n;
 }
 
 size_t
@@ -321,30 +409,16 @@ udp_receive(struct udp *u, enum family f,
     void (*take)(void *ctx, const struct endpoint *from, struct span data),
     void *ctx)
 {
-	struct udp_in *in = u->in;
-	struct endpoint from;
+	unsigned batch = prepare_batch(u->in, u->sock[f].runs);
+	size_t all = 0;
 	int n;
 
-	prepare_batch(in);
-	/* An error here is an old ICMP's: nothing to do, the next read goes
-	 * on. */
-	n = recvmmsg(
-	    u->sock[f].fd, in->msg, UDP_RECEIVE_BATCH, MSG_DONTWAIT, NULL);
-	for (int i = 0; i < n; i++) {
-		const struct msghdr *h = &in->msg[i].msg_hdr;
-		size_t len = in->msg[i].msg_len;
-
-		u->stats.in++;
-		u->stats.bytes_in += len;
-		if (h->msg_flags & MSG_TRUNC) {
-			u->stats.too_long++;
-			continue;
-		}
-		if (!addr_from_sockaddr(h->msg_name, h->msg_namelen, &from) &&
-		    endpoint_family(&from) == f)
-			take(ctx, &from, span_of(in->data[i], len));
-	}
-	return n > 0 ? (size_t)n : 0;
+	/* An error here is an old ICMP's or a signal: nothing to do, the next
+	 * read goes on. */
+	n = recvmmsg(u->sock[f].fd, u->in->msg, batch, MSG_DONTWAIT, NULL);
+	for (int i = 0; i < n; i++)
+		all += take_message(u, f, &u->in->msg[i], take, ctx);
+	return all;
 }
 
 /* ---- sending ---- */
@@ -384,42 +458,116 @@ udp_queue(struct udp *u, const struct endpoint *to, struct span data)
 		memcpy(q->data, data.p, data.n);
 }
 
-/* Sends a run of datagrams of one family, starting at queue_at. Returns how
- * many are done with; 0: the kernel takes no more now. */
-static size_t
-send_run(struct udp *u, enum family f)
-{
+/* What goes to one sendmmsg. */
+struct out {
 	struct mmsghdr msg[UDP_SEND_BATCH];
 	struct iovec iov[UDP_SEND_BATCH];
 	struct sockaddr_storage to[UDP_SEND_BATCH];
+	struct control control[UDP_SEND_BATCH];
+	unsigned n, n_iov;
+};
+
+/* True if q can be one more of the run that begins with first: all but the
+ * last have one size. */
+static bool
+joins(const struct queued *first, const struct queued *before,
+    const struct queued *q, size_t bytes)
+{
+	return endpoint_eq(&first->to, &q->to) && before->n == first->n &&
+	       q->n > 0 && q->n <= first->n && bytes + q->n <= RUN_SEND_BYTES;
+}
+
+/* Adds the datagrams at..end-1 that can leave as one; how many. */
+static unsigned
+add_run(struct udp *u, struct out *o, size_t at, size_t end, bool segments)
+{
+	const struct queued *first = &u->queue[at];
+	struct msghdr *h = &o->msg[o->n].msg_hdr;
+	struct cmsghdr *c;
 	unsigned n = 0;
-	int r;
+	size_t bytes = 0;
 
-	memset(msg, 0, sizeof(msg));
-	for (size_t i = u->queue_at; i < u->queue_n && n < UDP_SEND_BATCH &&
-	                             endpoint_family(&u->queue[i].to) == f;
-	     i++, n++) {
-		struct queued *q = &u->queue[i];
+	h->msg_name = &o->to[o->n];
+	h->msg_namelen = addr_to_sockaddr(&first->to, &o->to[o->n]);
+	h->msg_iov = &o->iov[o->n_iov];
+	do {
+		struct queued *q = &u->queue[at + n++];
 
-		iov[n] = (struct iovec){ q->data, q->n };
-		msg[n].msg_hdr.msg_name = &to[n];
-		msg[n].msg_hdr.msg_namelen = addr_to_sockaddr(&q->to, &to[n]);
-		msg[n].msg_hdr.msg_iov = &iov[n];
-		msg[n].msg_hdr.msg_iovlen = 1;
+		o->iov[o->n_iov++] = (struct iovec){ q->data, q->n };
+		bytes += q->n;
+	} while (segments && at + n < end && n < UDP_RUN_MAX &&
+	         joins(first, &u->queue[at + n - 1], &u->queue[at + n], bytes));
+	h->msg_iovlen = n;
+	if (n > 1) {
+		h->msg_control = o->control[o->n].b;
+		h->msg_controllen = CMSG_SPACE(sizeof(uint16_t));
+		c = CMSG_FIRSTHDR(h);
+		c->cmsg_level = IPPROTO_UDP;
+		c->cmsg_type = UDP_SEGMENT;
+		c->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+		memcpy(CMSG_DATA(c), &first->n, sizeof(uint16_t));
 	}
-	do
-		r = sendmmsg(u->sock[f].fd, msg, n, MSG_DONTWAIT);
-	while (r < 0 && errno == EINTR);
-	if (r < 0 && (errno == EAGAIN || errno == ENOBUFS))
-		return 0;
-	if (r <= 0) { /* the first one cannot be sent: it is lost, as any */
+	o->n++;
+	return n;
+}
+
+/* The next datagrams of one family. */
+static void
+prepare_out(struct udp *u, enum family f, struct out *o)
+{
+	size_t at = u->queue_at, end = at;
+	bool segments = u->sock[f].segments && at >= u->plain_until;
+
+	memset(o, 0, sizeof(*o));
+	while (end < u->queue_n && end - at < UDP_SEND_BATCH &&
+	       endpoint_family(&u->queue[end].to) == f)
+		end++;
+	while (at < end)
+		at += add_run(u, o, at, end, segments);
+}
+
+/* The kernel refused the first message for good. A run is tried again one by
+ * one: perhaps only its size is too much for the interface. */
+static size_t
+refused(struct udp *u, enum family f, const struct out *o, int errnum)
+{
+	size_t n = o->msg[0].msg_hdr.msg_iovlen;
+
+	if (n == 1) { /* it is lost, as any */
 		u->stats.send_failed++;
 		return 1;
 	}
-	for (int i = 0; i < r; i++)
-		u->stats.bytes_out += msg[i].msg_len;
-	u->stats.out += (unsigned)r;
-	return (size_t)r;
+	if (errnum == EIO) /* no checksums from this interface */
+		u->sock[f].segments = false;
+	u->plain_until = u->queue_at + n;
+	return 0;
+}
+
+/* Sends some datagrams of one family. False: the kernel takes no more now. */
+static bool
+send_some(struct udp *u, enum family f)
+{
+	struct out o;
+	int r;
+
+	prepare_out(u, f, &o);
+	assert(o.n > 0 && o.n_iov <= UDP_SEND_BATCH);
+	do
+		r = sendmmsg(u->sock[f].fd, o.msg, o.n, MSG_DONTWAIT);
+	while (r < 0 && errno == EINTR);
+	if (r < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM))
+		return false;
+	if (r <= 0)
+		u->queue_at += refused(u, f, &o, errno);
+	for (int i = 0; i < r; i++) {
+		size_t n = o.msg[i].msg_hdr.msg_iovlen;
+
+		u->stats.bytes_out += o.msg[i].msg_len;
+		u->stats.out += n;
+		u->stats.runs_out += n > 1;
+		u->queue_at += n;
+	}
+	return true;
 }
 
 bool
@@ -427,13 +575,11 @@ udp_flush(struct udp *u, enum family *ret_busy)
 {
 	while (u->queue_at < u->queue_n) {
 		enum family f = endpoint_family(&u->queue[u->queue_at].to);
-		size_t n = send_run(u, f);
 
-		if (n == 0) {
+		if (!send_some(u, f)) {
 			*ret_busy = f;
 			return false;
 		}
-		u->queue_at += n;
 	}
 	udp_drop_queue(u);
 	return true;
@@ -450,6 +596,7 @@ udp_drop_queue(struct udp *u)
 {
 	u->queue_n = 0;
 	u->queue_at = 0;
+	u->plain_until = 0;
 	if (u->queue_cap > 16 * (size_t)UDP_SEND_BATCH) {
 		free(u->queue); /* a burst's memory goes back */
 		u->queue = NULL;

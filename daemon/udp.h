@@ -1,7 +1,8 @@
 /*
  * The UDP sockets, one a family, opened or inherited. Receiving is by
  * recvmmsg in bounded batches; sending is queued (bytes copied) and leaves
- * with udp_flush, after the commit.
+ * with udp_flush, after the commit. Where the kernel can, a run of datagrams
+ * of one size to one address passes through it as one (UDP_SEGMENT, UDP_GRO).
  */
 #ifndef DAEMON_UDP_H
 #define DAEMON_UDP_H
@@ -13,7 +14,8 @@
 
 enum {
 	UDP_PAYLOAD_MAX = 1500, /* bytes taken; longer ones are dropped */
-	UDP_RECEIVE_BATCH = 64, /* datagrams a read of one socket */
+	UDP_RECEIVE_BATCH = 64, /* reads of one socket at a time */
+	UDP_RUN_MAX = 64,       /* datagrams in one, with UDP_GRO */
 	UDP_SEND_BATCH = 64,    /* datagrams a sendmmsg */
 	UDP_QUEUE_MAX = 8192,   /* datagrams of one turn; more are dropped */
 	UDP_WHY_SIZE = 160,
@@ -39,8 +41,8 @@ bool udp_is_loopback(const struct udp *u);
 /* Own addresses: what is bound, or those of the interfaces. At most max. */
 size_t udp_local(const struct udp *u, struct endpoint *ret, size_t max);
 
-/* Reads up to UDP_RECEIVE_BATCH datagrams and hands each over; returns how
- * many. data is borrowed during the call. */
+/* Reads up to UDP_RECEIVE_BATCH times, up to UDP_RUN_MAX datagrams each, and
+ * hands each over; returns how many. data is borrowed during the call. */
 size_t udp_receive(struct udp *u, enum family f,
     void (*take)(void *ctx, const struct endpoint *from, struct span data),
     void *ctx);
@@ -57,6 +59,7 @@ void udp_drop_queue(struct udp *u);
 struct udp_stats {
 	uint64_t in, out, bytes_in, bytes_out;
 	uint64_t too_long, send_failed, queue_dropped;
+	uint64_t runs_out, runs_in; /* of several datagrams as one */
 };
 void udp_get_stats(const struct udp *u, struct udp_stats *ret);
 

@@ -84,9 +84,10 @@ what_is_queued_arrives_after_the_flush_only(void **state)
 	assert_int_equal(udp_receive(b, FAMILY_V4, take, &t), 0);
 	assert_true(udp_flush(a, &busy));
 	assert_false(udp_is_queued(a));
-	assert_int_equal(
-	    udp_receive(b, FAMILY_V4, take, &t), UDP_RECEIVE_BATCH);
-	assert_int_equal(udp_receive(b, FAMILY_V4, take, &t), 36);
+	while (t.n < 100)
+		assert_true(udp_receive(b, FAMILY_V4, take, &t) > 0);
+	assert_int_equal(udp_receive(b, FAMILY_V4, take, &t), 0);
+	assert_int_equal(t.bytes, 100);
 	assert_int_equal(t.first, 99);
 	assert_true(endpoint_eq(&t.from, &a_at));
 	udp_free(a);
