@@ -33,22 +33,22 @@ static int
 new_passphrase(const struct ctl *ctl, struct secret *ret)
 {
 	const struct args *a = &ctl->args;
-	int status = CTL_DONE;
+	bool file =
+	    args_has(a, "passphrase-fd") || args_has(a, "passphrase-file");
+	int status;
 
 	*ret = (struct secret){ 0 };
-	if (!args_has(a, "no-passphrase")) {
-		status = secret_get(ctl, "Passphrase (empty: none)", true, ret);
-		if (status == CTL_DONE && !ret->given)
-			status = report_usage(
-			    "no terminal to ask for a passphrase: use "
-			    "--passphrase-fd, --passphrase-file or "
-			    "--no-passphrase");
-		return status;
-	}
-	if (args_has(a, "passphrase-fd") || args_has(a, "passphrase-file"))
+	if (args_has(a, "no-passphrase") && file)
 		return report_usage(
 		    "--no-passphrase and a passphrase: choose one");
-	return CTL_DONE;
+	if (args_has(a, "no-passphrase"))
+		return CTL_DONE;
+	status = secret_get(ctl, "Passphrase (empty: none)", true, ret);
+	if (status == CTL_DONE && !ret->given)
+		return report_usage(
+		    "no terminal to ask for a passphrase: use "
+		    "--passphrase-fd, --passphrase-file or --no-passphrase");
+	return status;
 }
 
 int

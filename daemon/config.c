@@ -133,6 +133,18 @@ get_bootstrap_defaults(const struct config *c, char *out, size_t cap)
 	yes_no(c->bootstrap_defaults, out, cap);
 }
 
+static bool
+set_cells_min(struct config *c, const char *value)
+{
+	return set_integer(c, value, NODE_CELLS_MIN_MAX, &c->cells_min);
+}
+
+static void
+get_cells_min(const struct config *c, char *out, size_t cap)
+{
+	(void)snprintf(out, cap, "%llu", (unsigned long long)c->cells_min);
+}
+
 static const char *const policies[] = {
 	[NODE_MAINLINE] = "mainline",
 	[NODE_MIXED] = "mixed",
@@ -282,6 +294,8 @@ static const struct key keys[CONFIG_KEYS] = {
 	    true, true, set_bootstrap, get_bootstrap },
 	[CONFIG_KEY_BOOTSTRAP_DEFAULTS] = { "bootstrap-defaults", "bool", "yes",
 	    false, true, set_bootstrap_defaults, get_bootstrap_defaults },
+	[CONFIG_KEY_CELLS_MIN] = { "cells-min", "integer", "0",
+	    false, true, set_cells_min, get_cells_min },
 	[CONFIG_KEY_DHT] = { "dht", "enum", "mixed",
 	    false, true, set_dht, get_dht },
 	[CONFIG_KEY_EVENT_DAYS] = { "event-days", "integer", "30",

@@ -41,6 +41,7 @@ enum config_source {
 enum config_key {
 	CONFIG_KEY_BOOTSTRAP = 0,
 	CONFIG_KEY_BOOTSTRAP_DEFAULTS,
+	CONFIG_KEY_CELLS_MIN,
 	CONFIG_KEY_DHT,
 	CONFIG_KEY_EVENT_DAYS,
 	CONFIG_KEY_EVENT_ROWS,
@@ -51,7 +52,7 @@ enum config_key {
 	CONFIG_KEY_SOCKET,
 	CONFIG_KEY_STATE,
 };
-#define CONFIG_KEYS 11
+#define CONFIG_KEYS 12
 
 struct config {
 	char file[CONFIG_VALUE_MAX];   /* that was read; "": none */
@@ -64,6 +65,7 @@ struct config {
 	bool bootstrap_defaults;
 	enum node_policy dht;
 	bool overlay_announce;
+	uint64_t cells_min; /* in the DHT, with dummies */
 	bool log_addresses;
 	int log_level;
 	uint64_t event_rows, event_days; /* kept at least */

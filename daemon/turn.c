@@ -216,6 +216,7 @@ turn_start_node(struct daemon *d)
 	cfg.loopback = udp_is_loopback(d->udp);
 	cfg.policy = d->config.dht;
 	cfg.overlay_announce = d->config.overlay_announce;
+	cfg.cells_min = (size_t)d->config.cells_min;
 	n = node_new(&cfg, d->now);
 	if (!n)
 		return ERR_NOMEM;

@@ -21,6 +21,8 @@ node_new(const struct node_config *cfg, struct now now)
 	n->rng = *cfg->rng;
 	n->now = now;
 	n->loopback = cfg->loopback;
+	n->cells_min = cfg->cells_min;
+	assert(n->cells_min <= NODE_CELLS_MIN_MAX);
 	n->save_dht_ms = now.mono_ms + NODE_SAVE_DHT_MS / 10;
 	n->refresh_ms = now.mono_ms + NODE_REFRESH_MS;
 	n->clock_ms = now.wall_ms - now.mono_ms;
@@ -49,6 +51,7 @@ node_free(struct node *n)
 	heap_clear(&n->timers);
 	links_free(n->links);
 	nets_free(n);
+	dummies_clear(n);
 	effects_clear(n);
 	free(n->scratch);
 	sodium_memzero(n, sizeof(*n));
@@ -78,7 +81,7 @@ node_set_identity(struct node *n, const struct id_seed *seed, struct span self,
 	links_set_ts_floor(n->links, n->self.ts_floor_ms);
 	self_to_links(n);
 	n->unsettled = true;
-	return ERR_OK;
+	return dummies_init(n);
 }
 
 enum err
@@ -101,7 +104,7 @@ node_load_contact(struct node *n, const struct contact_id *id,
 		return err;
 	p->meet.claimed_s = p->c.put_s;
 	peer_to_links(n, p);
-	meet_start(n, p);
+	meet_start_with_others(n, p);
 	n->unsettled = true;
 	return ERR_OK;
 }

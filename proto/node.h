@@ -28,6 +28,7 @@ enum {
 	NODE_RECORD_MAX = 4096, /* bytes of a stored contact, self or invite */
 	NODE_SAVED_NODES_MAX = 64, /* DHT nodes kept for the next start */
 	NODE_LOCAL_MAX = 8,
+	NODE_CELLS_MIN_MAX = 64, /* of node_config.cells_min */
 	NODE_INVITE_TTL_MAX_S = 90 * 86400,
 	NODE_INVITE_TEXT_SIZE = 320, /* invitation text with NUL */
 	/* MIXED: with an overlay that large cells are written to it alone. */
@@ -49,6 +50,9 @@ struct node_config {
 	/* Announce the overlay node on Mainline, and tell N to who asks: others
 	 * find it, and a crawler its address. */
 	bool overlay_announce;
+	/* So many cells are put and looked for at least, dummies among them
+	 * where fewer contacts are without a session; 0: no dummies. */
+	size_t cells_min;
 };
 
 struct node;
@@ -60,7 +64,8 @@ struct node *node_new(const struct node_config *cfg, struct now now);
 void node_free(struct node *n);
 
 /* Gives it its identity, with what was stored (in any order after this call):
- * `self` may be empty: then a new one is made and stored. ERR_MALFORMED. */
+ * `self` may be empty: then a new one is made and stored. ERR_MALFORMED,
+ * ERR_NOMEM. */
 MUST_USE enum err node_set_identity(struct node *n, const struct id_seed *seed,
     struct span self, struct now now);
 MUST_USE enum err node_load_contact(struct node *n, const struct contact_id *id,

@@ -69,6 +69,8 @@ cell_ops_free(const struct node *n)
 static enum op_owner
 op_owner(enum op_kind kind)
 {
+	if (kind == OP_DUMMY_LOOK || kind == OP_DUMMY_PUT)
+		return OWNER_DUMMY;
 	return kind == OP_SERVE ? OWNER_HOST : OWNER_CONTACT;
 }
 
@@ -140,7 +142,7 @@ put_cell(
 	cell.n_candidates = own_candidates(n, cell.candidates);
 	rng_fill(&n->rng, nonce, sizeof(nonce));
 	memcpy(item.pk, op->key.pk, sizeof(item.pk));
-	if (what->salted)
+	if (op->step == 2)
 		item.salt[item.salt_n++] = second_salt;
 	memcpy(item.v, value_head, VALUE_HEAD);
 	item.v_n = VALUE_HEAD + CELL_VALUE_SIZE;
@@ -152,6 +154,25 @@ put_cell(
 	return err == ERR_OK;
 }
 
+/* One epoch in one DHT. False: no more operations now. */
+static bool
+put_one(struct node *n, const struct publication *what, unsigned net,
+    uint64_t epoch, bool second, struct putting *put)
+{
+	bool renewal = what->renewal && epoch <= put->last_epoch;
+	struct op *op = cell_op_new(n, what->kind, net, what->slot);
+
+	if (op == NULL)
+		return false;
+	op->step = second ? 2 : 0;
+	cell_key_derive(what->disc, what->dir, epoch, &op->key);
+	if (put_cell(n, op, what, renewal))
+		put->n++;
+	else
+		cell_op_free(n, op);
+	return true;
+}
+
 /* Puts our cell in every DHT that carries them, and every epoch of now. */
 void
 cell_publish(
@@ -159,27 +180,23 @@ cell_publish(
 {
 	uint64_t epochs[2];
 	unsigned count = cell_epochs_write(what->disc, what->at_s, epochs);
+	bool room = true;
 
 	assert(count == 1 || count == 2);
 	put->n = 0;
 	put->best = 0;
-	put->beaten = false;
+	put->beaten = put->lost = false;
 	put->turn = what->renewal ? put->turn + 1 : 0;
-	for (unsigned i = 0; i < count * NODE_NETS; i++) {
+	for (unsigned i = 0; i < count * NODE_NETS && room; i++) {
+		unsigned net = i % NODE_NETS;
 		uint64_t epoch = epochs[i / NODE_NETS];
-		bool renewal = what->renewal && epoch <= put->last_epoch;
-		struct op *op;
 
-		if (!nets_carry(n, i % NODE_NETS, put->turn))
+		if (!nets_carry(n, net, put->turn))
 			continue;
-		op = cell_op_new(n, what->kind, i % NODE_NETS, what->slot);
-		if (op == NULL)
-			break;
-		cell_key_derive(what->disc, what->dir, epoch, &op->key);
-		if (put_cell(n, op, what, renewal))
-			put->n++;
-		else
-			cell_op_free(n, op);
+		if (put->place != PLACE_SECOND)
+			room = put_one(n, what, net, epoch, false, put);
+		if (put->place != PLACE_FIRST && room)
+			room = put_one(n, what, net, epoch, true, put);
 	}
 	put->last_epoch =
 	    epochs[count - 1] > epochs[0] ? epochs[count - 1] : epochs[0];
@@ -203,14 +220,17 @@ ask(struct node *n, struct op *op, const struct search *what)
 
 /*
  * Where to look after a step that gave no cell: 0 the nearer epoch, 1 the
- * other one, 2 the nearer one under the second salt, if there was something
- * in the first place that is not theirs. A glance that shows nothing goes no
+ * other one, 2 the nearer one at the second place, if the first one is not to
+ * be trusted, or the search is thorough. A glance that shows nothing goes no
  * further. False: that was all.
  */
 static bool
-next_look(struct op *op)
+next_look(struct op *op, bool thorough)
 {
-	if (op->step == 2 || ((op->step == 1 || op->glance) && !op->seen))
+	bool doubt = op->seen || op->alarm;
+
+	if (op->step == 2 || (op->glance && !doubt) ||
+	    (op->step == 1 && !doubt && !thorough))
 		return false;
 	op->glance = false;
 	op->step++;
@@ -229,7 +249,7 @@ look_outside(const struct node *n, struct op *op)
 		return false;
 	op->net = plain;
 	op->step = 0;
-	op->seen = false;
+	op->seen = op->alarm = false;
 	return true;
 }
 
@@ -253,7 +273,7 @@ cell_look(struct node *n, const struct search *what, bool glance, uint32_t turn)
 bool
 cell_look_on(struct node *n, struct op *op, const struct search *what)
 {
-	if (!next_look(op) && !look_outside(n, op))
+	if (!next_look(op, what->thorough) && !look_outside(n, op))
 		return false;
 	op->serial = ++n->op_serial;
 	return ask(n, op, what);

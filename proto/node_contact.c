@@ -102,6 +102,7 @@ peer_del(struct node *n, struct peer *p)
 	(void)map_del(&n->by_pk, p->c.pk.b);
 	n->peers[p->slot] = NULL;
 	n->n_peers--;
+	n->dummies_stale = true;
 	assert(n->outbox_bytes >= p->outbox.bytes);
 	n->outbox_bytes -= p->outbox.bytes;
 	outbox_clear(&p->outbox);

@@ -59,8 +59,12 @@ struct putting {
 	uint32_t turn; /* puts since something changed */
 	size_t best;   /* nodes that took one of them */
 	/* Somebody who knows the cell's key wrote a seq that we cannot have
-	 * written: from now on ours is found under salt "1". */
-	bool beaten, salted;
+	 * written; then ours goes to the second place. */
+	bool beaten;
+	/* It was not found again: who guards the place hides it; then it goes
+	 * to both. */
+	bool lost;
+	enum { PLACE_FIRST = 0, PLACE_BOTH, PLACE_SECOND } place;
 	uint64_t last_epoch; /* the newest that it was put to */
 };
 
@@ -95,8 +99,24 @@ struct host {
 	struct putting put;
 };
 
-enum op_kind { OP_NONE = 0, OP_LOOK, OP_PUBLISH, OP_SERVE };
-enum op_owner { OWNER_CONTACT = 1, OWNER_HOST };
+/* A cell that nobody reads, beside one that nobody writes. */
+struct dummy {
+	bool awake;
+	struct disc_key disc;
+	enum cell_dir dir; /* of the one that we write */
+	struct rendezvous meet;
+	struct putting put;
+};
+
+enum op_kind {
+	OP_NONE = 0,
+	OP_LOOK,
+	OP_PUBLISH,
+	OP_SERVE,
+	OP_DUMMY_LOOK,
+	OP_DUMMY_PUT,
+};
+enum op_owner { OWNER_CONTACT = 1, OWNER_HOST, OWNER_DUMMY };
 
 /* One get or put in one DHT. */
 struct op {
@@ -106,6 +126,8 @@ struct op {
 	uint32_t slot;   /* of the contact, or of the invitation (OP_SERVE) */
 	uint8_t step;    /* LOOK: see next_look */
 	uint64_t began_ms;
+	uint16_t n_asked, n_answered; /* queries, nodes, of all its lookups */
+	bool alarm;                   /* of one of them */
 	bool seen;   /* LOOK: there was a value, whoever made it */
 	bool opened; /* LOOK: a cell of theirs was read */
 	bool glance; /* LOOK: see rendezvous_is_glance */
@@ -161,6 +183,9 @@ struct node {
 	struct heap timers;        /* peers by meet deadline */
 	struct peer *dirty, *work; /* lists */
 	struct host hosts[NODE_INVITES_MAX];
+	struct dummy *dummies; /* owned, cells_min of them */
+	size_t cells_min;
+	bool dummies_stale; /* another number of them may be needed */
 	struct op ops[NODE_OPS_MAX];
 	uint32_t n_ops, op_serial;
 	size_t outbox_bytes; /* of all contacts */
@@ -274,7 +299,6 @@ struct publication {
 	enum cell_dir dir;
 	const struct reach_key *reach;
 	uint64_t at_s; /* Unix time */
-	bool salted;   /* under the second salt */
 	bool renewal;  /* nobody waits for it */
 };
 /* Begins the puts, one a DHT and epoch; put->n says how many. */
@@ -285,6 +309,7 @@ struct search {
 	uint32_t slot;
 	const struct disc_key *disc;
 	enum cell_dir dir; /* of who writes it */
+	bool thorough;     /* at the second place in any case */
 };
 void cell_look(
     struct node *n, const struct search *what, bool glance, uint32_t turn);
@@ -304,8 +329,21 @@ bool
 cell_ops_free(const struct node *n); /* for what one owner may need at once */
 void cell_ops_forget(struct node *n, enum op_owner owner, uint32_t slot);
 
+/* node_dummy.c */
+/* Once the identity is known. ERR_NOMEM. */
+MUST_USE enum err dummies_init(struct node *n);
+void dummies_clear(struct node *n);
+/* As meet_all for contacts. */
+void dummies_all(struct node *n, uint32_t spread_ms);
+void dummies_run(struct node *n);
+uint64_t dummies_deadline_ms(const struct node *n, uint64_t at_ms);
+void
+dummies_on_get_done(struct node *n, struct op *op, const struct dht_event *e);
+
 /* node_meet.c */
 void meet_start(struct node *n, struct peer *p);
+/* The same for one of many: when is left to chance. */
+void meet_start_with_others(struct node *n, struct peer *p);
 void meet_stop(struct node *n, struct peer *p);
 void meet_changed(struct node *n); /* own addresses or keys */
 void meet_all(struct node *n);     /* look and publish for all, soon */

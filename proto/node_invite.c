@@ -58,7 +58,7 @@ host_begin(struct node *n, struct host *h)
 	h->put = (struct putting){ 0 };
 	/* Another one's cell was there. */
 	h->meet = (struct rendezvous){ .claimed_s = h->invite.put_s };
-	rendezvous_start(&h->meet, n->now);
+	rendezvous_start(&h->meet, &n->rng, 0, n->now);
 	h->meet.look_at_ms = NEVER; /* the invited comes to us */
 	host_to_links(n, h);
 	n->unsettled = true;

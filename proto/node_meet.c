@@ -36,13 +36,33 @@ meet_retime(struct node *n, struct peer *p)
 	n->unsettled = true;
 }
 
-void
-meet_start(struct node *n, struct peer *p)
+static void
+start(struct node *n, struct peer *p, uint32_t spread_ms)
 {
-	rendezvous_start(&p->meet, n->now);
+	rendezvous_start(&p->meet, &n->rng, spread_ms, n->now);
 	if (p->c.invited)
 		p->meet.publish_at_ms = NEVER; /* the inviter does not look */
 	meet_retime(n, p);
+	n->dummies_stale = true;
+}
+
+/* One contact has no time to lose; of many nobody is to see all at once. */
+static uint32_t
+spread_ms(const struct node *n)
+{
+	return n->n_peers < 2 ? 0 : (uint32_t)n->n_peers * LOOK_SPREAD_MS;
+}
+
+void
+meet_start(struct node *n, struct peer *p)
+{
+	start(n, p, 0);
+}
+
+void
+meet_start_with_others(struct node *n, struct peer *p)
+{
+	start(n, p, p->outbox.n > 0 ? 0 : spread_ms(n));
 }
 
 void
@@ -50,6 +70,7 @@ meet_stop(struct node *n, struct peer *p)
 {
 	rendezvous_stop(&p->meet);
 	meet_retime(n, p);
+	n->dummies_stale = true;
 }
 
 void
@@ -61,6 +82,9 @@ meet_changed(struct node *n)
 		if (p == NULL || p->online || p->c.invited)
 			continue;
 		rendezvous_changed(&p->meet, n->now);
+		if (spread_ms(n) > 0)
+			p->meet.publish_at_ms +=
+			    rng_below(&n->rng, spread_ms(n));
 		meet_retime(n, p);
 	}
 	for (size_t i = 0; i < NODE_INVITES_MAX; i++)
@@ -71,12 +95,19 @@ meet_changed(struct node *n)
 void
 meet_all(struct node *n)
 {
-	for (size_t i = 0; i < n->peers_cap; i++)
-		if (n->peers[i] != NULL && !n->peers[i]->online)
-			meet_start(n, n->peers[i]);
+	for (size_t i = 0; i < n->peers_cap; i++) {
+		struct peer *p = n->peers[i];
+
+		if (p == NULL || p->online)
+			continue;
+		if (p->shunned_until_ms == 0)
+			peer_connect(n, p);
+		meet_start_with_others(n, p);
+	}
 	for (size_t i = 0; i < NODE_INVITES_MAX; i++)
 		if (n->hosts[i].live)
 			rendezvous_changed(&n->hosts[i].meet, n->now);
+	dummies_all(n, spread_ms(n));
 }
 
 uint64_t
@@ -90,7 +121,7 @@ meet_deadline_ms(const struct node *n)
 	for (size_t i = 0; i < NODE_INVITES_MAX; i++)
 		if (n->hosts[i].live && n->hosts[i].meet.publish_at_ms < at)
 			at = n->hosts[i].meet.publish_at_ms;
-	return at;
+	return dummies_deadline_ms(n, at);
 }
 
 static bool
@@ -109,7 +140,6 @@ publish_to(struct node *n, struct peer *p)
 		.dir = we_are_lower(n, p) ? CELL_LOWER : CELL_HIGHER,
 		.reach = &n->self.reach,
 		.at_s = rendezvous_claim_s(&p->meet, n->now.wall_ms / 1000),
-		.salted = p->put.salted,
 		.renewal = rendezvous_is_renewal(&p->meet),
 	};
 
@@ -132,7 +162,6 @@ serve(struct node *n, struct host *h)
 		.dir = CELL_LOWER, /* in an invitation: the inviter */
 		.reach = &h->invite.reach,
 		.at_s = rendezvous_claim_s(&h->meet, n->now.wall_ms / 1000),
-		.salted = h->put.salted,
 		.renewal = rendezvous_is_renewal(&h->meet),
 	};
 
@@ -156,6 +185,7 @@ search_for(const struct node *n, const struct peer *p)
 		.slot = p->slot,
 		.disc = &p->c.disc,
 		.dir = theirs_is_higher ? CELL_HIGHER : CELL_LOWER,
+		.thorough = p->meet.looks > LOOK_PLAIN,
 	};
 }
 
@@ -191,18 +221,36 @@ take_cell(struct node *n, struct peer *p, const struct cell *cell)
 		peer_connect(n, p);
 }
 
+/* The puts that an operation is one of, and their schedule; NULL: the owner is
+ * gone. */
+static struct putting *
+putting_of(struct node *n, const struct op *op, struct rendezvous **meet)
+{
+	struct peer *p = peer_by_slot(n, op->slot);
+
+	if (op->kind == OP_SERVE) {
+		*meet = &n->hosts[op->slot].meet;
+		return &n->hosts[op->slot].put;
+	}
+	if (op->kind == OP_DUMMY_PUT) {
+		*meet = &n->dummies[op->slot].meet;
+		return &n->dummies[op->slot].put;
+	}
+	assert(op->kind == OP_PUBLISH);
+	if (p == NULL)
+		return NULL;
+	*meet = &p->meet;
+	return &p->put;
+}
+
 /* A value at the place of our own cell, with a seq that we never reach:
  * somebody else knows its key. */
 static void
 on_rival(struct node *n, const struct op *op, const struct dht_item *item)
 {
-	struct peer *p = peer_by_slot(n, op->slot);
-	struct putting *put = NULL;
+	struct rendezvous *meet;
+	struct putting *put = putting_of(n, op, &meet);
 
-	if (op->kind == OP_SERVE)
-		put = &n->hosts[op->slot].put;
-	else if (p != NULL)
-		put = &p->put;
 	if (put != NULL &&
 	    item->seq >= (int64_t)op->key.seq_base + CELL_MINUTES)
 		put->beaten = true;
@@ -273,6 +321,15 @@ note_network(struct node *n, const struct op *op, size_t answers)
 		note_silence(n, p);
 }
 
+/* What one more of its lookups cost and showed. */
+static void
+add_report(struct op *op, const struct dht_report *r)
+{
+	op->n_asked = (uint16_t)(op->n_asked + r->n_asked);
+	op->n_answered = (uint16_t)(op->n_answered + r->n_answered);
+	op->alarm |= r->alarm;
+}
+
 /* What an operation found or left, for who asks why. */
 static void
 note_step(struct node *n, struct peer *p, const struct op *op,
@@ -288,11 +345,16 @@ note_step(struct node *n, struct peer *p, const struct op *op,
 		.rival = op->seen && !op->opened,
 	};
 
+	step.asked = op->n_asked;
+	step.answered = op->n_answered;
+	step.alarm = op->alarm;
 	if (op->kind == OP_LOOK) {
-		step.answered = (uint16_t)e->n;
 		step.found = op->opened;
 	} else {
-		step.stored = (uint16_t)e->n;
+		step.stored = e->report.n_stored;
+		step.networks = e->report.spread;
+		step.read = e->report.read_back != DHT_BACK_UNKNOWN;
+		step.found = e->report.read_back == DHT_BACK_YES;
 		step.rival = p->put.beaten;
 	}
 	why_note(&p->why, &step);
@@ -303,6 +365,7 @@ on_get_done(struct node *n, struct op *op, const struct dht_event *e)
 {
 	struct peer *p = peer_by_slot(n, op->slot);
 
+	add_report(op, &e->report);
 	note_network(n, op, e->n);
 	if (p != NULL && !op->opened && !p->online) {
 		struct search what = search_for(n, p);
@@ -320,29 +383,31 @@ on_get_done(struct node *n, struct op *op, const struct dht_event *e)
 static void
 on_put_done(struct node *n, struct op *op, const struct dht_event *e)
 {
-	bool host = op->kind == OP_SERVE;
-	struct peer *p = host ? NULL : peer_by_slot(n, op->slot);
-	struct rendezvous *meet = host ? &n->hosts[op->slot].meet : NULL;
-	struct putting *put = host ? &n->hosts[op->slot].put : NULL;
+	struct peer *p = NULL;
+	struct rendezvous *meet = NULL;
+	struct putting *put = putting_of(n, op, &meet);
 
+	if (op->kind == OP_PUBLISH)
+		p = peer_by_slot(n, op->slot);
+	add_report(op, &e->report);
 	if (p != NULL)
 		note_step(n, p, op, e);
 	cell_op_free(n, op);
-	if (p != NULL) {
-		meet = &p->meet;
-		put = &p->put;
-	}
 	if (put == NULL || put->n == 0)
 		return;
 	if (e->n > put->best)
 		put->best = e->n;
+	put->lost |= e->report.read_back == DHT_BACK_NO;
 	if (--put->n > 0)
 		return;
 	rendezvous_published(meet, &n->rng, put->best, n->now);
-	if (put->beaten && !put->salted) {
-		put->salted = true;
+	if (put->beaten && put->place != PLACE_SECOND) {
+		put->place = PLACE_SECOND;
 		rendezvous_elsewhere(meet, n->now);
 		effect_event(n, NODE_REFUSED, p, NULL, ERR_CONFLICT);
+	} else if (put->lost && put->place == PLACE_FIRST) {
+		put->place = PLACE_BOTH;
+		rendezvous_elsewhere(meet, n->now);
 	}
 	if (p != NULL)
 		meet_retime(n, p);
@@ -369,15 +434,18 @@ meet_on_dht(struct node *n, unsigned net, const struct dht_event *e)
 	case DHT_VALUE:
 		if (op != NULL && op->kind == OP_LOOK)
 			on_value(n, op, e->item);
-		else if (op != NULL)
+		else if (op != NULL && op->kind != OP_DUMMY_LOOK)
 			on_rival(n, op, e->item);
 		break;
 	case DHT_GET_DONE:
 		if (op != NULL && op->kind == OP_LOOK)
 			on_get_done(n, op, e);
+		else if (op != NULL && op->kind == OP_DUMMY_LOOK)
+			dummies_on_get_done(n, op, e);
 		break;
 	case DHT_PUT_DONE:
-		if (op != NULL && op->kind != OP_LOOK)
+		if (op != NULL && op->kind != OP_LOOK &&
+		    op->kind != OP_DUMMY_LOOK)
 			on_put_done(n, op, e);
 		break;
 	case DHT_ADDRESS:
@@ -431,4 +499,5 @@ meet_run(struct node *n)
 		if (n->hosts[i].live &&
 		    n->hosts[i].meet.publish_at_ms <= n->now.mono_ms)
 			serve(n, &n->hosts[i]);
+	dummies_run(n);
 }

@@ -23,12 +23,28 @@ rendezvous_stop(struct rendezvous *r)
 }
 
 void
-rendezvous_start(struct rendezvous *r, struct now now)
+rendezvous_start(struct rendezvous *r, const struct rng *rng,
+    uint32_t spread_ms, struct now now)
 {
+	uint64_t wait = spread_ms > 0 ? rng_below(rng, spread_ms) : 0;
+
 	r->looks = 0;
 	r->failures = 0;
-	r->look_at_ms = now.mono_ms;
 	rendezvous_changed(r, now);
+	r->look_at_ms = now.mono_ms + wait;
+	if (r->publish_at_ms < r->look_at_ms)
+		r->publish_at_ms = r->look_at_ms;
+}
+
+void
+rendezvous_join(struct rendezvous *r, const struct rng *rng, struct now now)
+{
+	r->looks = LOOK_EAGER + rng_below(rng, LOOK_WHOLE);
+	r->failures = 0;
+	r->seen = false;
+	r->changed = true;
+	r->look_at_ms = now.mono_ms + rng_below(rng, LOOK_ABSENT_MAX_MS);
+	r->publish_at_ms = now.mono_ms + rng_below(rng, PUBLISH_EVERY_MS);
 }
 
 void

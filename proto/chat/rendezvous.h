@@ -19,12 +19,16 @@ enum {
 	LOOK_MAX_MS = 15 * 60 * 1000,
 	LOOK_ABSENT_MAX_MS = 30 * 60 * 1000,
 	LOOK_JITTER_PERCENT = 20,
+	LOOK_PLAIN = 4,  /* so many leave the second place out */
 	LOOK_EAGER = 12, /* so many are whole; then only */
 	LOOK_WHOLE = 12, /* each so manieth, the others are glances */
 	PUBLISH_EVERY_MS = 55 * 60 * 1000, /* nodes forget after 2 h */
 	PUBLISH_JITTER_MS = 600 * 1000,
 	PUBLISH_GAP_MS = 61 * 1000, /* seq counts minutes: one put each */
 	PUBLISH_RETRY_MS = 1000,    /* nobody took it: doubles like a look */
+	/* Many contacts at once begin within so long for each of them: who
+	 * stores for several does not see them in one moment. */
+	LOOK_SPREAD_MS = 20,
 	/* A clock set back by less is not followed: seq must rise. */
 	PUBLISH_BACK_MAX_S = 7200,
 };
@@ -44,8 +48,14 @@ struct rendezvous {
 
 /* Asleep: a session is up. */
 void rendezvous_stop(struct rendezvous *r);
-/* Begins (again) to look at once; publishes as soon as a put may differ. */
-void rendezvous_start(struct rendezvous *r, struct now now);
+/* Begins (again) to look, after a random part of spread_ms; publishes at that
+ * time, or as soon as a put may differ. */
+void rendezvous_start(struct rendezvous *r, const struct rng *rng,
+    uint32_t spread_ms, struct now now);
+/* The same for somebody who has been looked for in vain for long: anywhere in
+ * the rhythm of those. */
+void
+rendezvous_join(struct rendezvous *r, const struct rng *rng, struct now now);
 /* What we would publish has changed. */
 void rendezvous_changed(struct rendezvous *r, struct now now);
 /* The next put goes to another place: no gap is due. */

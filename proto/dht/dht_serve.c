@@ -376,12 +376,24 @@ keep_for_later(struct dht *d, struct call *c)
 	return true;
 }
 
+/* The value goes with the nodes of its family, however long that makes the
+ * answer; those of the other family only where there is room. */
+static bool
+fit_value(struct dht *d, struct answer *a, struct writer *w)
+{
+	struct near *other = &a->near[!d->cfg.family];
+
+	while (fit(d, a, w, KRPC_SIZE_MAX) && w->n > ANSWER_MAX && other->n > 0)
+		other->n--;
+	return !w->bad && w->n <= KRPC_SIZE_MAX;
+}
+
 /* Brings the answer to a plain query to what it may draw. False: nothing goes,
  * or not yet. */
 static bool
 fit_plain(struct dht *d, struct call *c, struct answer *a, struct writer *w)
 {
-	if (!fit(d, a, w, a->m.v.p ? KRPC_SIZE_MAX : ANSWER_MAX))
+	if (a->m.v.p ? !fit_value(d, a, w) : !fit(d, a, w, ANSWER_MAX))
 		return false;
 	if (w->n <= c->room - c->spent)
 		return true;

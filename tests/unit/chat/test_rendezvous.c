@@ -25,7 +25,7 @@ look_for_a_day(bool seen, uint64_t longest_ms, uint64_t *ret_n)
 	uint64_t t = 1000, in_first_5s = 0, n = 0, whole = 0;
 
 	test_rng_init(&dice, test_seed(1));
-	rendezvous_start(&r, at(t));
+	rendezvous_start(&r, &dice.rng, 0, at(t));
 	r.seen = seen;
 	assert_true(r.look_at_ms == t);
 	while (t < 1000 + 24 * 3600 * UINT64_C(1000)) {
@@ -63,7 +63,7 @@ only_what_is_there_unchanged_is_renewed(void **state)
 
 	(void)state;
 	test_rng_init(&dice, test_seed(7));
-	rendezvous_start(&r, at(t));
+	rendezvous_start(&r, &dice.rng, 0, at(t));
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(rendezvous_is_renewal(&r), i > 0);
 		rendezvous_publishing(&r, at(t));
@@ -82,7 +82,7 @@ a_put_follows_another_by_a_minute_at_least(void **state)
 
 	(void)state;
 	test_rng_init(&dice, test_seed(2));
-	rendezvous_start(&r, at(5000));
+	rendezvous_start(&r, &dice.rng, 0, at(5000));
 	assert_true(r.publish_at_ms == 5000);
 	rendezvous_publishing(&r, at(5000));
 	rendezvous_published(&r, &dice.rng, 8, at(5100));
@@ -104,7 +104,7 @@ a_put_that_nobody_took_comes_again_soon(void **state)
 
 	(void)state;
 	test_rng_init(&dice, test_seed(3));
-	rendezvous_start(&r, at(1));
+	rendezvous_start(&r, &dice.rng, 0, at(1));
 	for (int i = 0; i < 20; i++) {
 		uint64_t t = r.publish_at_ms;
 
@@ -123,7 +123,7 @@ a_change_during_a_put_is_not_forgotten(void **state)
 
 	(void)state;
 	test_rng_init(&dice, test_seed(6));
-	rendezvous_start(&r, at(1));
+	rendezvous_start(&r, &dice.rng, 0, at(1));
 	rendezvous_publishing(&r, at(1000));
 	rendezvous_changed(&r, at(1100));
 	rendezvous_published(&r, &dice.rng, 8, at(2000));
@@ -159,7 +159,7 @@ a_session_silences_both(void **state)
 
 	(void)state;
 	test_rng_init(&dice, test_seed(4));
-	rendezvous_start(&r, at(1));
+	rendezvous_start(&r, &dice.rng, 0, at(1));
 	rendezvous_publishing(&r, at(1));
 	rendezvous_stop(&r);
 	rendezvous_published(&r, &dice.rng, 8, at(2)); /* comes too late */

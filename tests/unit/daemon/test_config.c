@@ -93,6 +93,7 @@ a_good_file_is_taken_over(void **state)
 	                              "log-level = debug\n"
 	                              "log-addresses = yes\n"
 	                              "event-rows = 5000\n"
+	                              "cells-min = 20\n"
 	                              "dht = overlay\n"
 	                              "overlay-announce = no\n"
 	                              "state = /a = b"),
@@ -103,6 +104,7 @@ a_good_file_is_taken_over(void **state)
 	assert_string_equal(w->c.bootstrap[0], "router.example:6881");
 	assert_int_equal(w->c.dht, NODE_OVERLAY);
 	assert_false(w->c.overlay_announce);
+	assert_int_equal(w->c.cells_min, 20);
 	assert_int_equal(w->c.log_level, LOG_DEBUG);
 	assert_true(w->c.log_addresses);
 	assert_int_equal(w->c.event_rows, 5000);
