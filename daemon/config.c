@@ -265,6 +265,18 @@ get_overlay_announce(const struct config *c, char *out, size_t cap)
 }
 
 static bool
+set_port_mapping(struct config *c, const char *value)
+{
+	return set_bool(c, value, &c->port_mapping);
+}
+
+static void
+get_port_mapping(const struct config *c, char *out, size_t cap)
+{
+	yes_no(c->port_mapping, out, cap);
+}
+
+static bool
 set_socket(struct config *c, const char *value)
 {
 	return set_path(c, value, c->socket, sizeof(c->socket));
@@ -310,6 +322,8 @@ static const struct key keys[CONFIG_KEYS] = {
 	    false, false, set_log_level, get_log_level },
 	[CONFIG_KEY_OVERLAY_ANNOUNCE] = { "overlay-announce", "bool", "yes",
 	    false, true, set_overlay_announce, get_overlay_announce },
+	[CONFIG_KEY_PORT_MAPPING] = { "port-mapping", "bool", "yes",
+	    false, true, set_port_mapping, get_port_mapping },
 	[CONFIG_KEY_SOCKET] = { "socket", "string", "",
 	    false, true, set_socket, get_socket },
 	[CONFIG_KEY_STATE] = { "state", "string", "",

@@ -49,10 +49,11 @@ enum config_key {
 	CONFIG_KEY_LOG_ADDRESSES,
 	CONFIG_KEY_LOG_LEVEL,
 	CONFIG_KEY_OVERLAY_ANNOUNCE,
+	CONFIG_KEY_PORT_MAPPING,
 	CONFIG_KEY_SOCKET,
 	CONFIG_KEY_STATE,
 };
-#define CONFIG_KEYS 12
+#define CONFIG_KEYS 13
 
 struct config {
 	char file[CONFIG_VALUE_MAX];   /* that was read; "": none */
@@ -67,6 +68,7 @@ struct config {
 	bool overlay_announce;
 	uint64_t cells_min; /* in the DHT, with dummies */
 	bool log_addresses;
+	bool port_mapping; /* ask the gateway for one */
 	int log_level;
 	uint64_t event_rows, event_days; /* kept at least */
 	enum config_source source[CONFIG_KEYS];

@@ -31,6 +31,7 @@ struct command;   /* command.h */
 struct turn;      /* turn.c */
 struct loop;      /* loop.c: libevent's events */
 struct bootstrap; /* bootstrap.c: names being resolved */
+struct portmap;   /* portmap.c: what gateways map for us */
 
 enum {
 	DAEMON_EX_OK = 0,
@@ -72,6 +73,7 @@ struct daemon {
 	struct udp *udp;             /* owned */
 	struct loop *loop;           /* owned */
 	struct bootstrap *bootstrap; /* owned */
+	struct portmap *portmap;     /* owned; NULL: not wanted */
 	struct rpc *rpc;             /* owned by the RPC server */
 	struct daemon_hooks hooks;
 	int64_t event_head;  /* newest durable event committed */

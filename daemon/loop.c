@@ -2,6 +2,7 @@
 
 #include "daemon/bootstrap.h"
 #include "daemon/log.h"
+#include "daemon/portmap.h"
 #include "daemon/turn.h"
 
 #include <assert.h>
@@ -106,6 +107,7 @@ on_addresses(evutil_socket_t fd, short what, void *ctx)
 	if (d->node)
 		node_set_local(d->node, local,
 		    udp_local(d->udp, local, NODE_LOCAL_MAX), d->now);
+	portmap_look(d);
 	set_timer(d->loop->addresses, ADDRESSES_MS);
 }
 

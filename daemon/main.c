@@ -2,6 +2,7 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
+#include "daemon/portmap.h"
 #include "daemon/rpc.h"
 #include "daemon/start.h"
 
@@ -46,6 +47,7 @@ serve(struct daemon *d)
 	daemon_wake(d);
 	if (d->node)
 		node_stop(d->node, d->now);
+	portmap_release(d);
 	daemon_drain(d); /* what came in last is answered or lost, not half */
 	return d->exit_code;
 }

@@ -2,6 +2,7 @@
 #include "daemon/rpc_call.h"
 
 #include "daemon/addr.h"
+#include "daemon/portmap.h"
 
 #include "proto/base/text.h"
 
@@ -54,6 +55,40 @@ put_seen(struct json_out *o, const struct node_stats *n)
 	json_close(o, ']');
 }
 
+/* What the gateways map for us. */
+static void
+put_mapped(struct json_out *o, const struct daemon *d)
+{
+	static const char *const states[MAPPING_STATES] = {
+		[MAPPING_OFF] = "off",
+		[MAPPING_ASKING] = "asking",
+		[MAPPING_HELD] = "held",
+		[MAPPING_REFUSED] = "refused",
+	};
+
+	json_put_open(o, "mapped", '[');
+	for (int f = 0; f < FAMILY_COUNT; f++) {
+		const struct mapping *m =
+		    portmap_state(d, f ? FAMILY_V6 : FAMILY_V4);
+		struct endpoint e;
+
+		if (!m)
+			continue;
+		json_open(o, '{');
+		json_put_str(o, "family", f ? "v6" : "v4");
+		json_put_str(o, "protocol",
+		    m->protocol == MAPPING_PCP ? "pcp" : "nat-pmp");
+		json_put_str(o, "state", states[m->state]);
+		if (mapping_endpoint(m, &e))
+			put_endpoint(o, "endpoint", &e);
+		else
+			json_put_null(o, "endpoint");
+		json_put_bool(o, "behind_nat", mapping_behind_nat(m));
+		json_close(o, '}');
+	}
+	json_close(o, ']');
+}
+
 void
 rpc_net_status(struct rpc_call *c)
 {
@@ -65,6 +100,7 @@ rpc_net_status(struct rpc_call *c)
 	json_put_str(o, "nat", "unknown");
 	put_local(o, c->d);
 	put_seen(o, &n);
+	put_mapped(o, c->d);
 	json_put_uint(o, "contacts", n.contacts);
 	json_put_uint(o, "online", n.online);
 	json_put_uint(o, "outbox", n.outbox);

@@ -5,6 +5,7 @@
 #include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
+#include "daemon/portmap.h"
 #include "daemon/statedir.h"
 #include "daemon/turn.h"
 
@@ -308,7 +309,7 @@ start_parts(struct daemon *d)
 	if (code)
 		return code;
 	if (turn_new(d) || loop_new(d) || turn_start_node(d) ||
-	    bootstrap_new(d)) {
+	    bootstrap_new(d) || portmap_new(d)) {
 		log_event(LOG_ERR, "start-failed", "no memory, or the store");
 		return DAEMON_EX_FAILED;
 	}
@@ -365,6 +366,7 @@ start_all(struct daemon *d)
 void
 start_undo(struct daemon *d)
 {
+	portmap_free(d);
 	bootstrap_free(d);
 	node_free(d->node);
 	d->node = NULL;

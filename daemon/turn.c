@@ -5,6 +5,7 @@
 #include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
+#include "daemon/portmap.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -232,6 +233,7 @@ turn_start_node(struct daemon *d)
 	}
 	d->node = n;
 	bootstrap_again(d);
+	portmap_tell(d);
 	return ERR_OK;
 }
 

@@ -154,6 +154,22 @@ node_set_local(
 }
 
 void
+node_set_mapped(
+    struct node *n, const struct endpoint *mapped, size_t count, struct now now)
+{
+	assert(count <= FAMILY_COUNT);
+	n->now = now;
+	if (count == n->n_mapped &&
+	    memcmp(n->mapped, mapped, count * sizeof(*mapped)) == 0)
+		return;
+	if (count > 0)
+		memcpy(n->mapped, mapped, count * sizeof(*mapped));
+	n->n_mapped = (uint8_t)count;
+	meet_changed(n); /* contacts are told by the next cell */
+	n->unsettled = true;
+}
+
+void
 node_receive(struct node *n, const struct endpoint *from, struct span datagram,
     struct now now)
 {

@@ -119,6 +119,9 @@ own_candidates(const struct node *n, struct endpoint *ret)
 	for (int f = 0; f < FAMILY_COUNT; f++)
 		if (n->has_address[f] && usable(n, &n->address[f]))
 			count = add_candidate(&n->address[f], ret, count);
+	for (uint8_t i = 0; i < n->n_mapped; i++)
+		if (usable(n, &n->mapped[i]))
+			count = add_candidate(&n->mapped[i], ret, count);
 	for (uint8_t i = 0; i < n->n_local; i++)
 		if (usable(n, &n->local[i]))
 			count = add_candidate(&n->local[i], ret, count);

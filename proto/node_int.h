@@ -190,7 +190,8 @@ struct node {
 	uint32_t n_ops, op_serial;
 	size_t outbox_bytes; /* of all contacts */
 	struct endpoint local[NODE_LOCAL_MAX];
-	uint8_t n_local;
+	uint8_t n_local, n_mapped;
+	struct endpoint mapped[FAMILY_COUNT]; /* by gateways */
 	bool has_address[FAMILY_COUNT];
 	struct endpoint address[FAMILY_COUNT]; /* ours, as seen by others */
 	uint64_t save_dht_ms, refresh_ms;

@@ -376,3 +376,10 @@ mapping_endpoint(const struct mapping *m, struct endpoint *ret)
 	*ret = m->external;
 	return true;
 }
+
+bool
+mapping_behind_nat(const struct mapping *m)
+{
+	return m->state == MAPPING_HELD && m->has_address &&
+	       endpoint_scope(&m->external) != SCOPE_GLOBAL;
+}

@@ -88,5 +88,7 @@ bool mapping_next(struct mapping *m, struct writer *ret);
 /* Where others reach us, if they do: false also where the outer address is
  * private or shared, i.e. behind a second NAT [RFC 6598]. */
 bool mapping_endpoint(const struct mapping *m, struct endpoint *ret);
+/* True if such a second NAT is why it has no endpoint. */
+bool mapping_behind_nat(const struct mapping *m);
 
 #endif /* PROTO_NAT_MAPPING_H */

@@ -10,7 +10,10 @@ enum {
 	OP_PMP_ADDRESS = 0,
 	OP_PMP_MAP_UDP = 1,
 	OP_PCP_MAP = 1,
-	OP_REPLY = 0x80,
+	OP_REPLY = 0x80, /* set in every answer */
+	REPLY_PMP_ADDRESS = 0x80,
+	REPLY_PMP_MAP_UDP = 0x81,
+	REPLY_PCP_MAP = 0x81,
 	PROTOCOL_UDP = 17,
 	HEAD_SIZE = 24, /* of PCP, both ways */
 	PMP_REFUSED_SIZE = 8,
@@ -71,7 +74,7 @@ decode_pcp(struct reader *r, size_t n, uint8_t op, struct pcp_reply *p)
 	p->kind = PCP_REPLY_REFUSED;
 	if (n == HEAD_SIZE && p->result != PCP_SUCCESS)
 		return r->bad ? ERR_MALFORMED : ERR_OK;
-	if (op != (OP_PCP_MAP | OP_REPLY))
+	if (op != REPLY_PCP_MAP)
 		return ERR_MALFORMED;
 	rd_bytes(r, p->nonce, sizeof(p->nonce));
 	if (rd_u8(r) != PROTOCOL_UDP)
@@ -93,14 +96,14 @@ decode_pmp(struct reader *r, size_t n, uint8_t op, struct pcp_reply *p)
 	p->epoch_s = rd_u32be(r);
 	if (p->result == PCP_UNSUPP_VERSION && n == PMP_REFUSED_SIZE) {
 		p->kind = PCP_REPLY_PMP_REFUSED;
-	} else if (op == (OP_PMP_ADDRESS | OP_REPLY)) {
+	} else if (op == REPLY_PMP_ADDRESS) {
 		p->kind = PCP_REPLY_PMP_ADDRESS;
 		/* An error may come without what it says nothing about. */
 		if (p->result != PCP_SUCCESS && n == PMP_REFUSED_SIZE)
 			return ERR_OK;
 		rd_bytes(r, v4, sizeof(v4));
 		p->external = endpoint_v4(v4, 0);
-	} else if (op == (OP_PMP_MAP_UDP | OP_REPLY)) {
+	} else if (op == REPLY_PMP_MAP_UDP) {
 		p->kind = PCP_REPLY_PMP_MAP;
 		p->internal_port = rd_u16be(r);
 		p->external = endpoint_v4(v4, rd_u16be(r));

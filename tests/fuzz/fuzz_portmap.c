@@ -35,7 +35,8 @@ check_state(struct mapping *m, struct now now)
 
 	mapping_tick(m, now);
 	while (mapping_next(m, &w)) {
-		assert(!w.bad && ++n <= 2);
+		n++;
+		assert(!w.bad && n <= 2);
 		assert(w.n == 2 || w.n == 12 || w.n == PCP_REQUEST_SIZE);
 		w = wr_init(buf, sizeof(buf));
 	}

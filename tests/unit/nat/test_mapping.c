@@ -285,6 +285,7 @@ a_second_nat_outside_is_not_told_to_others(void **state)
 		answer(&l, &a);
 		assert_int_equal(l.m.state, MAPPING_HELD);
 		assert_true(has_none(&l));
+		assert_true(mapping_behind_nat(&l.m));
 	}
 }
 

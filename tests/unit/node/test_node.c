@@ -321,6 +321,47 @@ a_node_comes_back_from_its_records(void **state)
 	node_free(n);
 }
 
+/* Hints of an invitation are the addresses that a cell tells. */
+static bool
+tells(struct node *n, const struct endpoint *e)
+{
+	struct node_invite made;
+	struct invitation in;
+	bool found = false;
+
+	assert_int_equal(node_invite_create(n, 600, &made, now), ERR_OK);
+	assert_int_equal(invitation_decode(span_str(made.text), &in), ERR_OK);
+	for (uint8_t i = 0; i < in.n_hints; i++)
+		found = found || endpoint_eq(&in.hints[i], e);
+	assert_int_equal(node_invite_revoke(n, &made.id, now), ERR_OK);
+	return found;
+}
+
+static void
+a_mapped_address_is_told_until_it_is_lost(void **state)
+{
+	const uint8_t a[4] = { 203, 0, 113, 1 };
+	const uint8_t b[4] = { 10, 0, 0, 1 };
+	struct endpoint list[2] = { endpoint_v4(a, 4321),
+		endpoint_v4(b, 4321) };
+	struct node *n = new_node(1, true);
+
+	(void)state;
+	assert_false(tells(n, &list[0]));
+	node_set_mapped(n, list, 1, now);
+	assert_true(tells(n, &list[0]));
+	list[0].port = 4322;
+	node_set_mapped(n, list, 2, now);
+	assert_true(tells(n, &list[0]));
+	list[0].port = 4321;
+	assert_false(tells(n, &list[0]));
+	node_set_mapped(n, NULL, 0, now);
+	list[0].port = 4322;
+	assert_false(tells(n, &list[0]));
+	(void)drain(n, CHANGE_SELF);
+	node_free(n);
+}
+
 int
 main(void)
 {
@@ -335,6 +376,7 @@ main(void)
 		cmocka_unit_test(an_invitation_can_be_made_and_taken_back),
 		cmocka_unit_test(hostile_71_an_expired_invitation_is_refused),
 		cmocka_unit_test(an_invitation_ends_when_it_expires),
+		cmocka_unit_test(a_mapped_address_is_told_until_it_is_lost),
 		cmocka_unit_test(a_node_comes_back_from_its_records),
 	};
 
