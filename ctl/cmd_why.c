@@ -62,6 +62,12 @@ put_end(const cJSON *s)
 	return cJSON_IsFalse(back) ? "NOT found again" : "not read back";
 }
 
+static const char *
+plural(const cJSON *s, const char *key)
+{
+	return value_u64(s, key) == 1 ? "" : "s";
+}
+
 static void
 describe_look(const cJSON *s, char out[LINE])
 {
@@ -78,10 +84,11 @@ static void
 describe_put(const cJSON *s, char out[LINE])
 {
 	(void)snprintf(out, LINE,
-	    "left our cell, %s %s: with %" PRIu64 " nodes in %" PRIu64
-	    " networks in %" PRIu64 " ms, %s%s%s",
+	    "left our cell, %s %s: with %" PRIu64 " node%s in %" PRIu64
+	    " network%s in %" PRIu64 " ms, %s%s%s",
 	    value_str(s, "carrier"), value_str(s, "family"),
-	    value_u64(s, "stored"), value_u64(s, "networks"),
+	    value_u64(s, "stored"), plural(s, "stored"),
+	    value_u64(s, "networks"), plural(s, "networks"),
 	    value_u64(s, "took_ms"), put_end(s),
 	    value_true(s, "rival") ? "; somebody else writes there" : "",
 	    value_true(s, "alarm") ? "; crowded by strangers" : "");
@@ -97,7 +104,8 @@ describe(const cJSON *s, char out[LINE])
 	else if (strcmp(what, "put") == 0)
 		describe_put(s, out);
 	else if (strcmp(what, "knock") == 0)
-		(void)snprintf(out, LINE, "knocked at %" PRIu64 " address%s",
+		(void)snprintf(out, LINE,
+		    "knocked at %" PRIu64 " known address%s",
 		    value_u64(s, "addresses"),
 		    value_u64(s, "addresses") == 1 ? "" : "es");
 	else

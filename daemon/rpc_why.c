@@ -30,8 +30,8 @@ kind_name(enum why_kind kind)
 		[WHY_LOOK] = "look",
 		[WHY_PUT] = "put",
 		[WHY_KNOCK] = "knock",
-		[WHY_UP] = "up",
 		[WHY_DOWN] = "down",
+		[WHY_UP] = "up",
 	};
 
 	assert(kind < WHY_KINDS);

@@ -19,8 +19,8 @@ enum why_kind {
 	WHY_LOOK = 0, /* for their cell */
 	WHY_PUT,      /* of ours */
 	WHY_KNOCK,    /* message 1 to the addresses that we know */
-	WHY_UP,       /* a session */
-	WHY_DOWN,     /* it ended */
+	WHY_DOWN,     /* a session ended */
+	WHY_UP,       /* a session began; in one moment, after the old one */
 };
 #define WHY_KINDS 5
 
