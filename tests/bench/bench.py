@@ -6,6 +6,7 @@
 BENCH_IDLE_S    length of the idle measurement (60)
 BENCH_ROUNDS    round trips (500)
 BENCH_FLOOD     pipelined messages (20000)
+BENCH_LINK_S    seconds of each run without a store (3)
 
 Two fresh nodes of each kind on loopback, each told the other's UDP address
 and key. Nothing here passes or fails: the goals stand in the last column.
@@ -13,6 +14,7 @@ and key. Nothing here passes or fails: the goals stand in the last column.
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -34,6 +36,12 @@ FIGURES = (
     ("stored_s", "pipelined, durable at sender", "messages/s", ">= 5000",
      "more"),
     ("delivered_s", "pipelined, delivered", "messages/s", "", "more"),
+    # A Tox core has no store; ours is left out here.
+    ("texts_s", "texts of 100 bytes, no store", "texts/s", ">= 2 x", "more"),
+    ("cpu_us_text", "processor time of both, each", "us", "<= 1/2", "less"),
+    ("bulk_mb_s", "bulk, loopback", "MB/s", ">= 1/2 of bare", "more"),
+    ("bare_mb_s", "bare sendmmsg, the same AEAD", "MB/s", "", "more"),
+    ("bulk_cpu_ms_mb", "bulk, processor time of both", "ms/MB", "", "less"),
 )
 
 
@@ -97,6 +105,21 @@ def measure_messages(side):
     side.figures.update(side.flood(setting("BENCH_FLOOD", 20000)))
 
 
+def measure_links(build):
+    """Sessions alone, see link.c."""
+    seconds = str(setting("BENCH_LINK_S", 3))
+    said = {}
+    for what in ("bare", "bulk", "words"):
+        said[what] = json.loads(subprocess.run(
+            [os.path.join(build, "tests/bench/link"), what, seconds],
+            check=True, capture_output=True, timeout=60).stdout)
+    return {"texts_s": said["words"]["texts_s"],
+            "cpu_us_text": said["words"]["cpu_us_text"],
+            "bulk_mb_s": said["bulk"]["mb_s"],
+            "bulk_cpu_ms_mb": said["bulk"]["cpu_ms_mb"],
+            "bare_mb_s": said["bare"]["mb_s"]}
+
+
 def shown(value):
     if value is None:
         return "-"
@@ -157,6 +180,9 @@ def main():
                 attempt(side, "messages", lambda s=side: measure_messages(s))
             if "btchat" in sides: # Tox writes nothing
                 sides["btchat"].figures["fsync_ms"] = fsync_ms(place)
+                sides["btchat"].figures.update(attempt(
+                    sides["btchat"], "links",
+                    lambda: measure_links(args.build)) or {})
         finally:
             for side in sides.values():
                 side.stop()

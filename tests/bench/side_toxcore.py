@@ -70,7 +70,11 @@ class Side(Pair):
 
     def flood(self, count):
         count = min(count, 2000)
+        before = self.counters()[2]
         self.processes[0].say("flood", str(count))
         _, number, ms = self.processes[0].wait("flood", 120).split()
-        # Nothing is durable in a Tox core, so there is one figure only.
-        return {"delivered_s": 1000 * int(number) / float(ms)}
+        cpu_ms = (self.counters()[2] - before) * len(self.processes)
+        # Nothing is durable in a Tox core, so there is one rate only.
+        rate = 1000 * int(number) / float(ms)
+        return {"delivered_s": rate, "texts_s": rate,
+                "cpu_us_text": 1000 * cpu_ms / int(number)}
