@@ -15,7 +15,10 @@ enum sent_state {
 	LOST
 };
 
-enum { PACKETS_MIN = 64 }; /* records at first; most links are idle */
+enum {
+	PACKETS_MIN = 64,   /* records at first; most links are idle */
+	PACKETS_KEPT = 512, /* what more a transfer took is given back */
+};
 
 _Static_assert(
     (RECOVERY_PACKETS_MAX & (RECOVERY_PACKETS_MAX - 1)) == 0, "a power of two");
@@ -404,6 +407,20 @@ recovery_drop_key(struct recovery *r, uint32_t key)
 	check(r);
 }
 
+static void
+shrink(struct recovery *r)
+{
+	struct sent *small = calloc(PACKETS_MIN, sizeof(*small));
+
+	assert(r->n == 0 && r->results == 0);
+	if (!small)
+		return;
+	free(r->ring);
+	r->ring = small;
+	r->cap = PACKETS_MIN;
+	r->head = 0;
+}
+
 /* Moves the head past records that nobody waits for. */
 static void
 trim(struct recovery *r)
@@ -416,6 +433,8 @@ trim(struct recovery *r)
 		if (r->late_n > 0)
 			r->late_n--;
 	}
+	if (r->n == 0 && r->cap > PACKETS_KEPT)
+		shrink(r);
 }
 
 bool

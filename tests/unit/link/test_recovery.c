@@ -233,6 +233,30 @@ the_table_is_bounded(void **state)
 	recovery_clear(&r);
 }
 
+static void
+the_memory_of_a_transfer_is_given_back(void **state)
+{
+	struct recovery r;
+	struct sent s;
+	uint64_t n = 0;
+	bool acked;
+
+	(void)state;
+	assert_int_equal(recovery_init(&r, FULL), ERR_OK);
+	while (recovery_has_room(&r))
+		send(&r, 1, n++, 1000);
+	assert_int_equal(r.cap, RECOVERY_PACKETS_MAX);
+	ack(&r, 1, 0, n, 1050);
+	while (recovery_result(&r, &s, &acked))
+		assert_true(acked);
+	assert_true(r.cap <= 64);
+	send(&r, 1, n, 1100); /* and it goes on */
+	ack(&r, 1, n, n + 1, 1150);
+	assert_true(recovery_result(&r, &s, &acked));
+	assert_int_equal(s.number, n);
+	recovery_clear(&r);
+}
+
 int
 main(void)
 {
@@ -245,6 +269,7 @@ main(void)
 		cmocka_unit_test(long_losses_reset_the_window),
 		cmocka_unit_test(an_old_key_does_not_hold_its_packets),
 		cmocka_unit_test(the_table_is_bounded),
+		cmocka_unit_test(the_memory_of_a_transfer_is_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
