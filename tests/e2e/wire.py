@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import struct
+import subprocess
 import sys
 import threading
 
@@ -160,18 +161,21 @@ def may_sniff():
 
 
 def need_sniffer(skip):
-    """Who may not sniff gets a network of his own, where he may."""
+    """A network of one's own, where one may sniff."""
     if os.environ.get("BTCHAT_OWN_NET"):
         lo_up()
-    if may_sniff():
+        if not may_sniff():
+            skip("no packet sockets in a network of one's own")
         return
-    if os.environ.get("BTCHAT_OWN_NET") or not shutil.which("unshare"):
-        skip("neither packet sockets nor user namespaces")
+    if not shutil.which("unshare") or not shutil.which("ip"):
+        skip("unshare(1) or ip(8) is not there")
     os.environ["BTCHAT_OWN_NET"] = "1"
-    probe = ["unshare", "--user", "--map-root-user", "--net"]
-    if os.spawnvp(os.P_WAIT, probe[0], probe + ["true"]) != 0:
-        skip("neither packet sockets nor user namespaces")
-    os.execvp(probe[0], probe + [sys.executable] + sys.argv)
+    for way in (["unshare", "--net"],
+                ["unshare", "--user", "--map-root-user", "--net"]):
+        if subprocess.run(way + ["true"], stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0:
+            os.execvp(way[0], way + [sys.executable] + sys.argv)
+    skip("no network of one's own: unshare(1) fails")
 
 
 def lo_up():
@@ -179,6 +183,9 @@ def lo_up():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         request = struct.pack("16sh14x", b"lo", 0x1 | 0x40)
         fcntl.ioctl(sock, 0x8914, request)  # SIOCSIFFLAGS
+    # A run of datagrams (UDP_SEGMENT) shall not pass as one frame.
+    subprocess.run(["ip", "link", "set", "lo", "gso_max_segs", "1"],
+                   check=True)
 
 
 BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
