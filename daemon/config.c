@@ -194,6 +194,18 @@ get_event_rows(const struct config *c, char *out, size_t cap)
 }
 
 static bool
+set_lan_discovery(struct config *c, const char *value)
+{
+	return set_bool(c, value, &c->lan_discovery);
+}
+
+static void
+get_lan_discovery(const struct config *c, char *out, size_t cap)
+{
+	yes_no(c->lan_discovery, out, cap);
+}
+
+static bool
 set_listen(struct config *c, const char *value)
 {
 	struct endpoint e;
@@ -314,6 +326,8 @@ static const struct key keys[CONFIG_KEYS] = {
 	    false, false, set_event_days, get_event_days },
 	[CONFIG_KEY_EVENT_ROWS] = { "event-rows", "integer", "200000",
 	    false, false, set_event_rows, get_event_rows },
+	[CONFIG_KEY_LAN_DISCOVERY] = { "lan-discovery", "bool", "yes",
+	    false, true, set_lan_discovery, get_lan_discovery },
 	[CONFIG_KEY_LISTEN] = { "listen", "list", "",
 	    true, true, set_listen, get_listen },
 	[CONFIG_KEY_LOG_ADDRESSES] = { "log-addresses", "bool", "no",

@@ -45,6 +45,7 @@ enum config_key {
 	CONFIG_KEY_DHT,
 	CONFIG_KEY_EVENT_DAYS,
 	CONFIG_KEY_EVENT_ROWS,
+	CONFIG_KEY_LAN_DISCOVERY,
 	CONFIG_KEY_LISTEN,
 	CONFIG_KEY_LOG_ADDRESSES,
 	CONFIG_KEY_LOG_LEVEL,
@@ -53,7 +54,7 @@ enum config_key {
 	CONFIG_KEY_SOCKET,
 	CONFIG_KEY_STATE,
 };
-#define CONFIG_KEYS 13
+#define CONFIG_KEYS 14
 
 struct config {
 	char file[CONFIG_VALUE_MAX];   /* that was read; "": none */
@@ -68,7 +69,8 @@ struct config {
 	bool overlay_announce;
 	uint64_t cells_min; /* in the DHT, with dummies */
 	bool log_addresses;
-	bool port_mapping; /* ask the gateway for one */
+	bool lan_discovery; /* beacons to the local network */
+	bool port_mapping;  /* ask the gateway for one */
 	int log_level;
 	uint64_t event_rows, event_days; /* kept at least */
 	enum config_source source[CONFIG_KEYS];

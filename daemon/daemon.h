@@ -31,6 +31,7 @@ struct command;   /* command.h */
 struct turn;      /* turn.c */
 struct loop;      /* loop.c: libevent's events */
 struct bootstrap; /* bootstrap.c: names being resolved */
+struct lan;       /* lan.c: sockets of the local group */
 struct portmap;   /* portmap.c: what gateways map for us */
 
 enum {
@@ -73,6 +74,7 @@ struct daemon {
 	struct udp *udp;             /* owned */
 	struct loop *loop;           /* owned */
 	struct bootstrap *bootstrap; /* owned */
+	struct lan *lan;             /* owned; NULL: not wanted */
 	struct portmap *portmap;     /* owned; NULL: not wanted */
 	struct rpc *rpc;             /* owned by the RPC server */
 	struct daemon_hooks hooks;

@@ -1,6 +1,7 @@
 #include "daemon/loop.h"
 
 #include "daemon/bootstrap.h"
+#include "daemon/lan.h"
 #include "daemon/log.h"
 #include "daemon/portmap.h"
 #include "daemon/turn.h"
@@ -108,6 +109,7 @@ on_addresses(evutil_socket_t fd, short what, void *ctx)
 		node_set_local(d->node, local,
 		    udp_local(d->udp, local, NODE_LOCAL_MAX), d->now);
 	portmap_look(d);
+	lan_look(d);
 	set_timer(d->loop->addresses, ADDRESSES_MS);
 }
 

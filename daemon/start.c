@@ -3,6 +3,7 @@
 #include "daemon/addr.h"
 #include "daemon/bootstrap.h"
 #include "daemon/clock.h"
+#include "daemon/lan.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/portmap.h"
@@ -309,7 +310,7 @@ start_parts(struct daemon *d)
 	if (code)
 		return code;
 	if (turn_new(d) || loop_new(d) || turn_start_node(d) ||
-	    bootstrap_new(d) || portmap_new(d)) {
+	    bootstrap_new(d) || portmap_new(d) || lan_new(d)) {
 		log_event(LOG_ERR, "start-failed", "no memory, or the store");
 		return DAEMON_EX_FAILED;
 	}
@@ -366,6 +367,7 @@ start_all(struct daemon *d)
 void
 start_undo(struct daemon *d)
 {
+	lan_free(d);
 	portmap_free(d);
 	bootstrap_free(d);
 	node_free(d->node);

@@ -3,6 +3,7 @@
 #include "daemon/apply.h"
 #include "daemon/bootstrap.h"
 #include "daemon/clock.h"
+#include "daemon/lan.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/portmap.h"
@@ -156,6 +157,9 @@ apply_effect(struct daemon *d, const struct effect *e)
 	case EFFECT_EVENT:
 		err = apply_event(d, e);
 		break;
+	case EFFECT_LAN:
+		lan_send(d, e->data);
+		break;
 	case EFFECT_SEND:
 		udp_queue(d->udp, &e->to, e->data);
 		break;
@@ -215,6 +219,7 @@ turn_start_node(struct daemon *d)
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		cfg.family[f] = udp_fd(d->udp, (enum family)f) >= 0;
 	cfg.loopback = udp_is_loopback(d->udp);
+	cfg.lan = d->config.lan_discovery && !cfg.loopback;
 	cfg.policy = d->config.dht;
 	cfg.overlay_announce = d->config.overlay_announce;
 	cfg.cells_min = (size_t)d->config.cells_min;

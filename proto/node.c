@@ -22,6 +22,10 @@ node_new(const struct node_config *cfg, struct now now)
 	n->now = now;
 	n->loopback = cfg->loopback;
 	n->cells_min = cfg->cells_min;
+	n->lan.on = cfg->lan;
+	n->lan.beacon_ms = now.mono_ms;
+	if (n->lan.on)
+		rng_fill(&n->rng, n->lan.key, sizeof(n->lan.key));
 	assert(n->cells_min <= NODE_CELLS_MIN_MAX);
 	n->save_dht_ms = now.mono_ms + NODE_SAVE_DHT_MS / 10;
 	n->refresh_ms = now.mono_ms + NODE_REFRESH_MS;
@@ -52,6 +56,7 @@ node_free(struct node *n)
 	links_free(n->links);
 	nets_free(n);
 	dummies_clear(n);
+	lan_table_clear(&n->lan.table);
 	effects_clear(n);
 	free(n->scratch);
 	sodium_memzero(n, sizeof(*n));
@@ -149,6 +154,7 @@ node_set_local(
 		memcpy(n->local, local, count * sizeof(*local));
 	n->n_local = (uint8_t)count;
 	links_set_local(n->links, n->local, n->n_local, n->loopback);
+	lan_changed(n);
 	meet_all(n); /* another network: who was out of reach may not be */
 	n->unsettled = true;
 }
@@ -229,6 +235,7 @@ node_tick(struct node *n, struct now now)
 	watch_clock(n);
 	nets_tick(n);
 	discovery_tick(n);
+	lan_tick(n);
 	if (links_deadline_ms(n->links) <= now.mono_ms)
 		links_tick(n->links, now);
 	if (n->save_dht_ms <= now.mono_ms) {
@@ -258,6 +265,7 @@ node_deadline_ms(const struct node *n)
 		return n->now.mono_ms;
 	at = min_ms(at, nets_deadline_ms(n));
 	at = min_ms(at, discovery_deadline_ms(n));
+	at = min_ms(at, lan_deadline_ms(n));
 	at = min_ms(at, links_deadline_ms(n->links));
 	return min_ms(at, meet_deadline_ms(n));
 }

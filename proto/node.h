@@ -53,6 +53,7 @@ struct node_config {
 	/* So many cells are put and looked for at least, dummies among them
 	 * where fewer contacts are without a session; 0: no dummies. */
 	size_t cells_min;
+	bool lan; /* beacons on the local network */
 };
 
 struct node;
@@ -104,6 +105,9 @@ void node_set_local(
 void node_set_mapped(struct node *n, const struct endpoint *mapped,
     size_t count, struct now now);
 void node_receive(struct node *n, const struct endpoint *from,
+    struct span datagram, struct now now);
+/* A datagram to the group of the local network. */
+void node_lan_receive(struct node *n, const struct endpoint *from,
     struct span datagram, struct now now);
 void node_tick(struct node *n, struct now now);
 uint64_t node_deadline_ms(const struct node *n); /* when to tick, monotonic */
@@ -219,13 +223,18 @@ enum node_event_kind {
 	NODE_ADDRESS, /* ephemeral: endpoint is our own address seen outside */
 };
 
-enum effect_kind { EFFECT_STORE = 1, EFFECT_SEND, EFFECT_EVENT };
+enum effect_kind {
+	EFFECT_STORE = 1,
+	EFFECT_SEND,
+	EFFECT_EVENT,
+	EFFECT_LAN, /* a datagram for the group of the local network */
+};
 
 struct effect {
 	enum effect_kind kind;
 	struct change change;       /* STORE */
 	struct endpoint to;         /* SEND */
-	struct span data;           /* SEND */
+	struct span data;           /* SEND, LAN */
 	enum node_event_kind event; /* EVENT */
 	struct contact_id contact;  /* EVENT */
 	struct message_id invite;   /* EVENT, NODE_CONTACT_PAIRED */

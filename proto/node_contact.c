@@ -76,6 +76,7 @@ peer_new(struct node *n, const struct contact *c, struct peer **ret)
 	assert(n->peers[slot] == NULL);
 	n->peers[slot] = p;
 	n->n_peers++;
+	lan_changed(n);
 	*ret = p;
 	return ERR_OK;
 }
@@ -101,6 +102,7 @@ peer_del(struct node *n, struct peer *p)
 	(void)map_del(&n->by_id, p->c.id.b);
 	(void)map_del(&n->by_pk, p->c.pk.b);
 	n->peers[p->slot] = NULL;
+	lan_forget(n);
 	n->n_peers--;
 	n->dummies_stale = true;
 	assert(n->outbox_bytes >= p->outbox.bytes);

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Stands for the group of the local network. */
+static const struct endpoint lan_group;
+
 /* Makes room for one more element of `size` bytes. False: no memory. */
 static bool
 grow(void **p, size_t n, size_t *cap, size_t size)
@@ -147,6 +150,12 @@ effect_send(struct node *n, const struct endpoint *to, struct span data)
 }
 
 void
+effect_lan(struct node *n, struct span data)
+{
+	effect_send(n, &lan_group, data);
+}
+
+void
 peer_dirty(struct node *n, struct peer *p)
 {
 	if (p->dirty)
@@ -279,7 +288,7 @@ pop_send(struct node *n, struct effect *ret)
 		return false;
 	}
 	q = &n->sends[n->sends_at++];
-	ret->kind = EFFECT_SEND;
+	ret->kind = endpoint_eq(&q->to, &lan_group) ? EFFECT_LAN : EFFECT_SEND;
 	ret->to = q->to;
 	ret->data = span_of(n->wire.p + q->at, q->n);
 	n->udp_out++;

@@ -6,6 +6,7 @@
 #include "proto/base/map.h"
 #include "proto/chat/contact.h"
 #include "proto/chat/invite.h"
+#include "proto/chat/lan.h"
 #include "proto/chat/outbox.h"
 #include "proto/chat/rendezvous.h"
 #include "proto/chat/self.h"
@@ -49,7 +50,7 @@ struct queued_event {
 };
 
 struct queued_send {
-	struct endpoint to;
+	struct endpoint to; /* all zero: the group of the local network */
 	size_t at, n;
 };
 
@@ -66,6 +67,12 @@ struct putting {
 	bool lost;
 	enum { PLACE_FIRST = 0, PLACE_BOTH, PLACE_SECOND } place;
 	uint64_t last_epoch; /* the newest that it was put to */
+};
+
+/* What beacons of one pair made us do in a slot. */
+struct lan_budget {
+	uint64_t slot;
+	uint8_t n;
 };
 
 /* One contact, as long as it exists. */
@@ -88,6 +95,7 @@ struct peer {
 	uint64_t shunned_until_ms; /* broke a rule: no link before; 0: none */
 	uint64_t fallback_ms;      /* its next fallback is told from then on */
 	struct putting put;
+	struct lan_budget lan;
 	struct why why;
 };
 
@@ -97,6 +105,7 @@ struct host {
 	struct invite invite;
 	struct rendezvous meet; /* only its publishing half */
 	struct putting put;
+	struct lan_budget lan;
 };
 
 /* A cell that nobody reads, beside one that nobody writes. */
@@ -202,6 +211,16 @@ struct node {
 	bool away;
 	uint64_t heard_ms; /* the last answer */
 	uint32_t prober;   /* its slot */
+	struct {
+		bool on;
+		bool stale; /* table is not that of our contacts */
+		struct lan_table table;
+		uint64_t slot;   /* of the table */
+		uint8_t key[32]; /* of dummies, of this run */
+		uint64_t beacon_ms, sent_ms;
+		uint32_t n_early; /* since the last change */
+		size_t turn;      /* slot of the next one to be told */
+	} lan;
 	bool unsettled;
 	bool failed; /* an allocation failed: popped effects are incomplete */
 	/* Effects, popped in this order. */
@@ -242,6 +261,12 @@ size_t nets_size(const struct node *n, unsigned net);
 bool nets_carry(const struct node *n, unsigned net, uint32_t turn);
 void nets_stats(const struct node *n, struct node_stats *ret);
 
+/* node_lan.c */
+void lan_changed(struct node *n); /* another network, another contact */
+void lan_forget(struct node *n);  /* a contact or an invitation is gone */
+void lan_tick(struct node *n);
+uint64_t lan_deadline_ms(const struct node *n);
+
 /* node_discovery.c */
 void discovery_init(struct node *n);
 void discovery_on_dht(struct node *n, unsigned net, const struct dht_event *e);
@@ -256,6 +281,7 @@ void effect_event(struct node *n, enum node_event_kind kind,
 void effect_paired(
     struct node *n, const struct peer *p, const struct message_id *invite);
 void effect_send(struct node *n, const struct endpoint *to, struct span data);
+void effect_lan(struct node *n, struct span data);
 void peer_dirty(struct node *n, struct peer *p); /* store its record */
 /* Stores it in the order of the changes, before what refers to it. */
 void peer_store(struct node *n, struct peer *p);
@@ -346,6 +372,8 @@ void meet_start(struct node *n, struct peer *p);
 /* The same for one of many: when is left to chance. */
 void meet_start_with_others(struct node *n, struct peer *p);
 void meet_stop(struct node *n, struct peer *p);
+/* A cell of theirs, from wherever it came. */
+void meet_take_cell(struct node *n, struct peer *p, const struct cell *cell);
 void meet_changed(struct node *n); /* own addresses or keys */
 void meet_all(struct node *n);     /* look and publish for all, soon */
 void meet_retime(struct node *n, struct peer *p);

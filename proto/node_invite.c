@@ -62,6 +62,7 @@ host_begin(struct node *n, struct host *h)
 	h->meet.look_at_ms = NEVER; /* the invited comes to us */
 	host_to_links(n, h);
 	n->unsettled = true;
+	lan_forget(n);
 }
 
 /* used: by h->invite.contact, else revoked or expired. */
@@ -80,6 +81,7 @@ host_end(struct node *n, struct host *h)
 	rendezvous_stop(&h->meet);
 	h->live = false;
 	n->unsettled = true;
+	lan_forget(n);
 }
 
 enum err

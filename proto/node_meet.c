@@ -202,8 +202,8 @@ look_for(struct node *n, struct peer *p)
 	cell_look(n, &what, glance, glance ? p->meet.looks : 0);
 }
 
-static void
-take_cell(struct node *n, struct peer *p, const struct cell *cell)
+void
+meet_take_cell(struct node *n, struct peer *p, const struct cell *cell)
 {
 	bool changed;
 
@@ -267,7 +267,7 @@ on_value(struct node *n, struct op *op, const struct dht_item *item)
 	if (p == NULL || !cell_read(op, item, &p->c.pk, now_s, &cell))
 		return;
 	op->opened = true;
-	take_cell(n, p, &cell);
+	meet_take_cell(n, p, &cell);
 	sodium_memzero(&cell, sizeof(cell));
 }
 
