@@ -21,10 +21,12 @@ enum {
 	IF_INET6_LINES_MAX = 1024,
 };
 
-/* Scoped to the site and to the link: [RFC 2365 §6.1] [RFC 4291 §2.7]. */
+/* Both of a small scope [RFC 2365 §6.1] [RFC 4291 §2.7]; the hop limit keeps
+ * them on the link. A group of the link's own scope could be bound on one
+ * interface only. */
 static const char *const group_text[FAMILY_COUNT] = {
 	[FAMILY_V4] = "239.255.66.84:26484",
-	[FAMILY_V6] = "[ff12::6274:6368]:26484",
+	[FAMILY_V6] = "[ff14::6274:6368]:26484",
 };
 
 struct interface {

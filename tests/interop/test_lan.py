@@ -36,6 +36,20 @@ class Link:
                 "link set eth0 up")
         return host
 
+    def host6(self, addr):
+        """One that has a local address of IPv6, and no other."""
+        host = internet.Host("[%s]" % addr)
+        self.hosts.append(host)
+        plug = "p%d" % len(self.hosts)
+        self.hub.ip("link add %s type veth peer name eth0 netns %s" % (
+                        plug, host.path),
+                    "link set %s master hub0 up" % plug)
+        with host.inside():
+            host.set("ipv6/conf/eth0/disable_ipv6", 0)
+        host.ip("link set lo up", "addr add %s/64 dev eth0 nodad" % addr,
+                "link set eth0 up")
+        return host
+
     def close(self):
         for space in self.hosts + [self.hub]:
             space.close()
@@ -100,6 +114,14 @@ def again(alice, bob, theirs):
           bob.wait_event("message.new", text="again"))
 
 
+def ipv6(net, link):
+    eve, fred = (net.person(name, host=link.host6(addr), bootstrap=[])
+                 for name, addr in (("eve", "fd42:7::2"),
+                                    ("fred", "fd42:7::3")))
+    net.pair(eve, fred)
+    check("two with IPv6 alone meet, too", True)
+
+
 def invited(net, link, alice):
     carol = net.person("carol", host=link.host("192.168.7.4"), bootstrap=[])
     text = alice.ctl("invite", "new").rows()[0][1]
@@ -157,6 +179,7 @@ def main():
         theirs, _ = meet(net, alice, bob)
         again(alice, bob, theirs)
         invited(net, link, alice)
+        ipv6(net, link)
         hostile(alice, stranger, watched(net, link, stranger))
     link.close()
     finish()
