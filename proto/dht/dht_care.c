@@ -445,6 +445,8 @@ met(struct dht *d, const struct krpc_node *node, uint64_t sent_ms,
 	if (!table_answered(&d->table, node, (uint32_t)rtt_ms, now_ms))
 		return;
 	tell_ready(d);
+	if (table_count(&d->table) == DENSITY_SMALL)
+		d->probe_ms = now_ms;  /* a space, not a place, any more */
 	if (first && !inner_busy(d)) { /* somebody to ask, at last */
 		d->own_round = 0;
 		d->own_ms = now_ms;

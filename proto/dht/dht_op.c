@@ -171,16 +171,15 @@ calm_down(struct dht *d, struct op *op)
 		(void)lookup_add(&op->look, &near[i], LOOKUP_ANSWER);
 }
 
-/* How far the eight nearest should be; while that is unknown, and somebody may
- * stand in front of them, more are asked. */
+/* How far the eight nearest should be; while that is unknown somebody may
+ * stand in front of them, and more are asked. */
 static void
 expect(const struct dht *d, struct op *op)
 {
 	struct lookup *l = &op->look;
 
 	l->reach = density_reach(&d->density, &l->goal, LOOKUP_K);
-	if (l->reach == 0 && table_count(&d->table) >= DENSITY_SMALL &&
-	    density_size(&d->density, NULL) > DENSITY_SMALL)
+	if (l->reach == 0)
 		l->want = LOOKUP_WIDE;
 }
 
@@ -380,8 +379,7 @@ raise_alarm(struct dht *d, struct op *op, uint64_t now_ms)
 
 	op->look.alarm = true;
 	op->look.glance = false;
-	if (op->look.want < LOOKUP_K)
-		op->look.want = LOOKUP_K;
+	op->look.want = LOOKUP_WIDE;
 	/* Or the network has grown: the next one will know. */
 	if (d->probe_ms > now_ms + DENSITY_HURRY_MS)
 		d->probe_ms = now_ms + DENSITY_HURRY_MS;

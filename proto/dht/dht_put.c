@@ -85,11 +85,14 @@ put_begin(struct dht *d, struct op *op, uint64_t now_ms)
 	if (op->kind == OP_PUT)
 		keep(d, op, now_ms);
 	op->state = OP_PUTTING;
-	/* The eight nearest, and all out to where eight are expected. */
+	/* The nearest, and all out to where eight are expected. Ids of free
+	 * choice only fill up the eight. */
 	for (unsigned i = 0; i < l->n; i++) {
 		struct lookup_node *t = &l->node[i];
-		bool near = n < l->want ||
-		            (t->tier == 0 && lookup_distance(l, t) < l->reach);
+		bool near =
+		    n < LOOKUP_K ||
+		    (t->tier == 0 &&
+		        (n < l->want || lookup_distance(l, t) < l->reach));
 
 		if (t->state != LOOKUP_ANSWERED || t->token_n == 0 || !near)
 			continue;

@@ -78,6 +78,7 @@ sweep_needed(const struct lookup *l, unsigned usual_spread)
 {
 	const struct lookup_node *near[LOOKUP_K];
 	size_t n = lookup_closest(l, false, near, LOOKUP_K);
+	uint64_t farthest;
 
 	if (l->reach == 0 || l->alarm)
 		return false;
@@ -88,8 +89,9 @@ sweep_needed(const struct lookup *l, unsigned usual_spread)
 		           l->reach / SWEEP_TOO_NEAR_FOUR;
 	if (n < LOOKUP_K || near[LOOKUP_K - 1]->tier != 0)
 		return false;
-	return lookup_distance(l, near[LOOKUP_K - 1]) <
-	           l->reach / SWEEP_TOO_NEAR ||
+	farthest = lookup_distance(l, near[LOOKUP_K - 1]);
+	return farthest < l->reach / SWEEP_TOO_NEAR ||
+	       farthest / SWEEP_TOO_FAR > l->reach / 2 ||
 	       count_in_reach(l) > SWEEP_TOO_MANY ||
 	       sweep_spread(l) <= usual_spread / 2;
 }

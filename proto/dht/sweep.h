@@ -21,6 +21,9 @@ enum {
 	/* The same of a glance, by the four nearest: where half a node is
 	 * expected. One in 600. */
 	SWEEP_TOO_NEAR_FOUR = 16,
+	/* Alarm: fewer than eight within so many halves of the reach: who
+	 * is there is kept from us. By chance in one of 1,200 lookups. */
+	SWEEP_TOO_FAR = 5,
 	SWEEP_TOO_MANY = 24, /* alarm: in the reach, where eight are expected */
 	SWEEP_EACH = 2,      /* queries to one node */
 	SWEEP_MAX = 160,     /* queries of one lookup */

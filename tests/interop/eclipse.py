@@ -7,7 +7,6 @@ from check import check
 
 N_HOSTILE = 8
 NEAR_BITS = 14  # of the cell's target, in the id of each hostile node
-DEFENCE = bool(os.environ.get("BTCHAT_ECLIPSE"))
 MODES = ("nothing", "stale", "forged")
 
 

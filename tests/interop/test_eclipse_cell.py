@@ -18,7 +18,7 @@ import lt  # noqa: E402
 import pair  # noqa: E402
 import report  # noqa: E402
 from check import check, finish, skip  # noqa: E402
-from eclipse import DEFENCE, Gang, mesh  # noqa: E402
+from eclipse import Gang, mesh  # noqa: E402
 from net import Net, need_build  # noqa: E402
 
 SEED = int(os.environ.get("BTCHAT_SEED", "1"), 0)
@@ -61,8 +61,6 @@ def main():
     why = internet.missing() or lt.missing()
     if why:
         skip(why)
-    if not DEFENCE:
-        skip("BTCHAT_ECLIPSE is not set")
     need_build()
     rng = random.Random(SEED)
     print("# BTCHAT_SEED=%d, libtorrent %s" % (

@@ -297,7 +297,8 @@ the_largest_value_travels_in_both_families(void **state)
 		assert_int_equal(
 		    dht_put(net.node[3], 1, &item, dht_net_now(&net)), ERR_OK);
 		dht_net_run(&net, 2000);
-		assert_int_equal(last.n, 8);
+		/* So few are a place: all of them. */
+		assert_in_range(last.n, 8, 11);
 		assert_int_equal(dht_get(net.node[7], 2, item.pk, span_str(""),
 		                     dht_net_now(&net)),
 		    ERR_OK);

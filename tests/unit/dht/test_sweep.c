@@ -102,6 +102,21 @@ eight_far_too_near_raise_the_alarm(void **state)
 	assert_false(sweep_needed(&l, 8));
 }
 
+/* Who named only his friends has kept from us who is there. */
+static void
+eight_far_too_far_raise_the_alarm(void **state)
+{
+	(void)state;
+	for (unsigned far = 0; far < 2; far++) {
+		begin();
+		for (unsigned i = 0; i < 7; i++)
+			add(REACH + i, i);
+		add(REACH / 2 * (SWEEP_TOO_FAR + far) - 1 + 2 * far, 7);
+		(void)answer_all();
+		assert_int_equal(sweep_needed(&l, 8), far);
+	}
+}
+
 static void
 too_many_in_reach_raise_the_alarm(void **state)
 {
@@ -215,6 +230,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_out_to_the_reach_are_asked),
 		cmocka_unit_test(eight_far_too_near_raise_the_alarm),
+		cmocka_unit_test(eight_far_too_far_raise_the_alarm),
 		cmocka_unit_test(too_many_in_reach_raise_the_alarm),
 		cmocka_unit_test(hostile_36_ids_of_one_network_raise_the_alarm),
 		cmocka_unit_test(an_empty_quarter_is_asked_for_once),
