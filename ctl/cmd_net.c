@@ -53,7 +53,7 @@ cmd_net_dht(struct ctl *ctl)
 	static const char *const lists[] = { "families", "overlay" };
 	static const char *const heads[] = { "FAMILY", "ON", "NODES", "GOOD",
 		"BUCKETS", "ITEMS", "BUSY", "RTT ms", "NETWORK", "ADDRESS",
-		"CARRIER" };
+		"CARRIER", "" };
 	static const char *const keys[] = { "family", "on", "nodes",
 		"nodes_good", "buckets", "items", "ops", "rtt_ms",
 		"network_size", "address" };
@@ -67,13 +67,15 @@ cmd_net_dht(struct ctl *ctl)
 		return status;
 	if (print_as_json(ctl, dht))
 		goto out;
-	table_init(&t, ctl, heads, COLUMNS + 1);
+	table_init(&t, ctl, heads, COLUMNS + (ctl->mode == MODE_HUMAN ? 1 : 2));
 	for (size_t k = 0; k < 2; k++) {
 		cJSON_ArrayForEach(family, value_get(dht, lists[k]))
 		{
 			for (size_t i = 0; i < COLUMNS; i++)
 				add_member(&t, family, keys[i]);
 			table_add(&t, k ? "overlay" : "mainline");
+			if (ctl->mode != MODE_HUMAN)
+				add_member(&t, family, "key");
 		}
 	}
 	table_print(&t);

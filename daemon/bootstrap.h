@@ -23,7 +23,7 @@ void bootstrap_free(struct daemon *d);
 void bootstrap_set_resolver(struct daemon *d, struct resolver resolver);
 /* There is a new node: it is told again. No-op before bootstrap_new. */
 void bootstrap_again(struct daemon *d);
-/* "host:port" of a front end. ERR_MALFORMED, ERR_LIMIT. */
+/* "[key@]host:port" of a front end. ERR_MALFORMED, ERR_LIMIT. */
 MUST_USE enum err bootstrap_add(struct daemon *d, const char *host_port);
 
 #endif /* DAEMON_BOOTSTRAP_H */

@@ -65,7 +65,7 @@ MUST_USE enum api_error
 command_conv_read(struct daemon *d, const struct contact_id *conv,
     const struct message_id *up_to, uint64_t *ret_unread);
 
-/* "host:port"; names are resolved in the background. INVALID_PARAMS. */
+/* "[key@]host:port"; names are resolved in the background. INVALID_PARAMS. */
 MUST_USE enum api_error
 command_bootstrap(struct daemon *d, const char *host_port);
 

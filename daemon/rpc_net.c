@@ -272,7 +272,7 @@ rpc_net_bootstrap(struct rpc_call *c)
 	enum api_error code = command_bootstrap(c->d, (const char *)node.p);
 
 	if (code == API_INVALID_PARAMS)
-		rpc_fail_param(c, "node", "must be host:port");
+		rpc_fail_param(c, "node", "must be [key@]host:port");
 	else if (code)
 		(void)rpc_fail(c, code);
 	else

@@ -116,7 +116,10 @@ def commands(alice, bob_id):
                      "message.new", "-n", "1")
     check("tail tells people names", "  to bob  hello" in done.out, done.out)
     three_forms(alice, ["net", "status"], pairs={"nat", "local", "udp.in"})
-    three_forms(alice, ["net", "dht"], columns=11)
+    rows = three_forms(alice, ["net", "dht"], columns=12)
+    check("net dht tells the key for a bootstrap", [
+        row[11] for row in rows if row[:2] == ["v4", "yes"]] == [
+            "-", alice.call("net.dht")["overlay"][0]["key"]], rows)
     three_forms(alice, ["net", "peers"], columns=8)
     why(alice)
     three_forms(alice, ["config", "ls"], columns=3, lines=5)
@@ -130,6 +133,7 @@ def commands(alice, bob_id):
     gone = alice.ctl("invite", "revoke", invite)
     check("invite revoke", gone.rows() == [[invite, "revoked"]], gone.out)
     three_forms(alice, ["net", "bootstrap", "127.0.0.1:9"])
+    three_forms(alice, ["net", "bootstrap", "%s@127.0.0.1:9" % ("ab" * 32)])
     three_forms(alice, ["rpc", "--list"], lines=1)
     for words in (["rpc", "status"], ["rpc", "message.history",
                                       "conv=" + bob_id, "limit=1"],
