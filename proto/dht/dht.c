@@ -118,7 +118,7 @@ dht_bootstrap_key(struct dht *d, const struct endpoint *to,
 	seed = seed_of(d, to);
 	if (!seed)
 		return;
-	if (key_is_known(n))
+	if (n && key_is_known(n))
 		seed->named = *n;
 	if (table_count_good(&d->table, now.mono_ms) >= TABLE_K)
 		return;

@@ -233,10 +233,11 @@ static void
 hostile_6_no_flood_makes_a_call_new_again(void **state)
 {
 	enum { CALLS = 3 * CALLERS_MAX };
-	uint8_t m[CALLS][PACKET_MESSAGE_1_SIZE], late[PACKET_MESSAGE_1_SIZE];
+	static uint8_t m[CALLS][PACKET_MESSAGE_1_SIZE];
+	uint8_t late[PACKET_MESSAGE_1_SIZE];
 	struct link_peer inv;
 	uint64_t ts_ms;
-	struct wire w;
+	static struct wire w;
 
 	(void)state;
 	inv = start_inviting(&w);
