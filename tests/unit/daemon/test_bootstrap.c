@@ -113,7 +113,7 @@ a_node_made_anew_is_told_again(void **state)
 	daemon_drain(&w->d);
 	assert_null(w->d.node);
 	while (recv(fd, text, sizeof(text), 0) >= 0)
-		; /* more of the old node */
+		;          /* more of the old node */
 	while (!w->d.node) /* the loop recovers by itself */
 		loop_turn(&w->d);
 	assert_int_equal(turn_until_asked(&w->d, fd), 'd');
