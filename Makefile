@@ -146,7 +146,7 @@ vectors: $(B)/tests/tools/vectors
 fuzz-replay: $(REPLAY)
 	@$(RUN) --kind fuzz
 
-# libFuzzer needs clang; FUZZ_S seconds for each target.
+# libFuzzer needs clang; FUZZ_S seconds for each target, or each of FUZZ_NAMES.
 FUZZ_S ?= 60
 FUZZB  := build/clang-fuzz
 ifeq ($(SAN),fuzz)
@@ -156,7 +156,7 @@ fuzz:
 	@$(MAKE) --no-print-directory CC=clang SAN=fuzz fuzz
 endif
 fuzz-run: fuzz
-	@tests/fuzz/run.sh $(FUZZB) $(FUZZ_S)
+	@tests/fuzz/run.sh $(FUZZB) $(FUZZ_S) $(FUZZ_NAMES)
 
 demo: all
 	@B=$(B) KEEP=$(KEEP) tests/demo/demo.sh

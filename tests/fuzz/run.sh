@@ -5,6 +5,8 @@
 # Ends with "N passed, N failed".
 set -u
 
+stat() { sed -n "s/^stat::$1: *//p" "$build/$name.log"; }
+
 if [ "${1-}" = --one ]; then
 	build=$2
 	seconds=$3
@@ -15,9 +17,8 @@ if [ "${1-}" = --one ]; then
 	    -artifact_prefix="$build/crash/$name-" \
 	    "$build/corpus/$name" "tests/fuzz/corpus/$name" \
 	    >"$build/$name.log" 2>&1; then
-		echo "ok   $name: $(sed -n \
-		    's/stat::number_of_executed_units: *//p' \
-		    "$build/$name.log") inputs"
+		echo "ok   $name: $(stat number_of_executed_units) inputs," \
+		    "$(stat average_exec_per_sec) in a second"
 	else
 		tail -n 40 "$build/$name.log"
 		echo "FAIL $name: $build/$name.log"

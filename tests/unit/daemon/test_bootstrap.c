@@ -112,8 +112,9 @@ a_node_made_anew_is_told_again(void **state)
 	w->d.turn_failed = true;
 	daemon_drain(&w->d);
 	assert_null(w->d.node);
+	/* More of the old node. */
 	while (recv(fd, text, sizeof(text), 0) >= 0)
-		;          /* more of the old node */
+		;
 	while (!w->d.node) /* the loop recovers by itself */
 		loop_turn(&w->d);
 	assert_int_equal(turn_until_asked(&w->d, fd), 'd');
