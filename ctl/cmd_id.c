@@ -58,6 +58,7 @@ cmd_id_create(struct ctl *ctl)
 	const char *name = args_value(&ctl->args, "name");
 	struct secret secret;
 	int status = new_passphrase(ctl, &secret);
+	bool sealed;
 
 	if (status != CTL_DONE) {
 		cJSON_Delete(params);
@@ -65,12 +66,13 @@ cmd_id_create(struct ctl *ctl)
 	}
 	if (name != NULL)
 		value_add_str(params, "name", name);
-	if (secret.text[0] != '\0')
+	sealed = secret.text[0] != '\0';
+	if (sealed)
 		value_add_str(params, "passphrase", secret.text);
-	else
+	status = ctl_call(ctl, "identity.create", params, &id);
+	if (status == CTL_DONE && !sealed)
 		report_note(ctl, "no passphrase: whoever can read the state "
 		                 "directory can be you");
-	status = ctl_call(ctl, "identity.create", params, &id);
 	if (status == CTL_DONE)
 		print_identity(ctl, id);
 	cJSON_Delete(id);

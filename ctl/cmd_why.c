@@ -144,7 +144,10 @@ print_next(const cJSON *why, const char *key, const char *what)
 	if (!cJSON_IsNumber(value_get(why, key)))
 		return;
 	when_span(value_u64(why, key), span);
-	print_human("%14s  %s in %s", "next", what, span);
+	if (value_u64(why, key) < 1000)
+		print_human("%14s  %s now", "next", what);
+	else
+		print_human("%14s  %s in %s", "next", what, span);
 }
 
 static void
