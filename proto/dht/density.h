@@ -20,7 +20,8 @@ enum {
 	DENSITY_SMALL = 16, /* nodes; fewer are a place, not a space */
 	/* Pause between lookups whose only use is to learn. */
 	DENSITY_PAUSE_MS = 15 * 60 * 1000,
-	DENSITY_HURRY_MS = 2000, /* the same while too little is known */
+	DENSITY_HURRY_MS = 2000,     /* the same while too little is known */
+	DENSITY_STEP_MS = 20 * 1000, /* the same until all areas are */
 };
 
 struct density_area {

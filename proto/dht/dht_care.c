@@ -305,10 +305,15 @@ care_op_over(struct dht *d, struct op *op, uint64_t now_ms)
 static void
 start_probe(struct dht *d, uint64_t now_ms)
 {
-	bool known = density_known(&d->density) > DENSITY_MIN;
-	uint64_t ms = known ? DENSITY_PAUSE_MS : DENSITY_HURRY_MS;
+	unsigned n_known = density_known(&d->density);
+	uint64_t ms = DENSITY_PAUSE_MS;
 	struct target goal;
 	struct op *op;
+
+	if (n_known <= DENSITY_MIN)
+		ms = DENSITY_HURRY_MS;
+	else if (n_known < DENSITY_AREAS)
+		ms = DENSITY_STEP_MS;
 
 	if (table_count(&d->table) < DENSITY_SMALL)
 		ms = CARE_IDLE_MS;

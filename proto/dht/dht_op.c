@@ -537,6 +537,16 @@ take_token(struct lookup_node *n, struct span token)
 	memcpy(n->token, token.p, token.n);
 }
 
+/* Has it never answered what we would ask it? */
+static bool
+is_mute(const struct dht *d, const struct op *op, const struct endpoint *at)
+{
+	const struct table_node *n = table_find(&d->table, at);
+
+	return n && n->silent >= TABLE_SILENT && !is_inner(op->kind) &&
+	       !seeks_peers(op->kind);
+}
+
 static void
 take_nodes(struct dht *d, struct op *op, const struct endpoint *from,
     const struct krpc *m)
@@ -546,7 +556,8 @@ take_nodes(struct dht *d, struct op *op, const struct endpoint *from,
 	    m->nodes[d->cfg.family], form_of(d), node, KRPC_NODES_MAX);
 
 	for (size_t i = 0; i < n; i++)
-		if (care_usable(d, &node[i], from))
+		if (care_usable(d, &node[i], from) &&
+		    !is_mute(d, op, &node[i].at))
 			(void)lookup_add(&op->look, &node[i], LOOKUP_ANSWER);
 }
 
