@@ -61,8 +61,11 @@ class Swarm:
 
     def keepers(self, info_hash):
         """How many of ours keep peers of a torrent."""
-        return sum(b"values" in self.probe.ask(
-            n.at, "get_peers", info_hash=info_hash)[b"r"] for n in self.ours)
+        count = 0
+        for node in self.ours:
+            m = self.probe.ask(node.at, "get_peers", info_hash=info_hash)
+            count += bool(m) and b"values" in m[b"r"]
+        return count
 
 
 def wait_for(good, timeout_s):
