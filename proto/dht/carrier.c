@@ -31,7 +31,7 @@ struct carrier {
 	struct asked asked[CARRIER_ASKED_MAX];
 	unsigned asked_end; /* no used ones from there on */
 	struct day_key day[CARRIER_DAY_KEYS];
-	struct guard_bucket trials;
+	struct guard_bucket trials[2];   /* unproven, proven addresses */
 	uint32_t seen[CARRIER_SEEN_MAX]; /* parts of tags, a ring */
 	unsigned n_seen, seen_at;
 };
@@ -46,7 +46,8 @@ carrier_new(const struct rng *rng, bool introduces)
 		return NULL;
 	c->rng = rng;
 	c->introduces = introduces;
-	c->trials.milli = UINT64_C(1000) * CARRIER_TRIALS_BURST;
+	c->trials[0].milli = c->trials[1].milli =
+	    UINT64_C(1000) * CARRIER_TRIALS_BURST;
 	rng_fill(rng, c->own.sk, sizeof(c->own.sk));
 	(void)crypto_scalarmult_base(c->own.pk, c->own.sk);
 	rng_fill(rng, &c->r, 1);
@@ -255,15 +256,15 @@ try_keys(struct carrier *c, struct span datagram, struct now now,
 }
 
 enum err
-carrier_open(struct carrier *c, struct span datagram, bool is_free,
+carrier_open(struct carrier *c, struct span datagram, bool is_proven,
     struct now now, struct writer *krpc, struct carrier_call *ret)
 {
 	if (!overlay_is_size(datagram.n) || datagram.p[0] == 'd')
 		return ERR_MALFORMED;
 	if (was_seen(c, datagram.p))
 		return ERR_REPLAY;
-	if (!is_free && !guard_take(&c->trials, CARRIER_TRIALS,
-	                    CARRIER_TRIALS_BURST, now.mono_ms))
+	if (!guard_take(&c->trials[is_proven], CARRIER_TRIALS,
+	        CARRIER_TRIALS_BURST, now.mono_ms))
 		return ERR_LIMIT;
 	ret->size = datagram.n;
 	return try_keys(c, datagram, now, krpc, ret);

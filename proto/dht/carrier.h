@@ -18,8 +18,9 @@ enum {
 	 * copies. */
 	CARRIER_SEEN_MAX = 4096,
 	CARRIER_SKEW_MIN = 30, /* minutes that a query's clock may be off */
-	/* Trials of datagrams from addresses that have proven nothing. One
-	 * costs at most three Diffie-Hellmans, 150 us. */
+	/* Trials of datagrams, apart for addresses that are proven and those
+	 * that are not: either may be forged, and neither is to use up what
+	 * the other needs. One costs at most three Diffie-Hellmans, 150 us. */
 	CARRIER_TRIALS = 200, /* a second */
 	CARRIER_TRIALS_BURST = 400,
 	/* So long before and after midnight, UTC, the neighbour's key of the
@@ -69,10 +70,11 @@ bool carrier_is_answer(const struct carrier *c, const struct endpoint *from,
 MUST_USE enum err carrier_read_answer(struct carrier *c, uint16_t asked,
     struct span datagram, struct writer *krpc, struct node_key *ret);
 
-/* Opens somebody's query. ERR_LIMIT: too many trials (is_free: this source has
- * none), ERR_REPLAY, ERR_AUTH, ERR_BAD_KEY, ERR_MALFORMED. */
+/* Opens somebody's query. Charges no source: what cannot be opened may come
+ * from anybody. ERR_LIMIT: too many trials (is_proven: of such addresses),
+ * ERR_REPLAY, ERR_AUTH, ERR_BAD_KEY, ERR_MALFORMED. */
 MUST_USE enum err
-carrier_open(struct carrier *c, struct span datagram, bool is_free,
+carrier_open(struct carrier *c, struct span datagram, bool is_proven,
     struct now now, struct writer *krpc, struct carrier_call *ret);
 /* Is its minute near ours? If so a copy of it is refused from now on. */
 bool carrier_take(struct carrier *c, const struct carrier_call *call,

@@ -145,10 +145,13 @@ take_query(struct dht *d, const struct endpoint *from, struct span datagram)
 	struct carrier_call call;
 	struct krpc m;
 
-	if (carrier_open(d->carrier, datagram, is_proven, now, &w, &call))
+	if (d->cfg.read_only || !care_allowed(d, from) ||
+	    carrier_open(d->carrier, datagram, is_proven, now, &w, &call))
 		return false;
+	/* Only who can ask is charged for asking: forged junk would else make
+	 * us deaf to a whole network. */
 	if (krpc_decode(wr_span_of(&w), &d->scratch, &m) ||
-	    !fits(d, &call, &m)) {
+	    !fits(d, &call, &m) || !dht_may_ask(d, from)) {
 		carrier_call_wipe(&call);
 		return false;
 	}
@@ -169,7 +172,5 @@ overlay_take(struct dht *d, const struct endpoint *from, struct span datagram)
 	assert(d->carrier && !d->call);
 	if (carrier_is_answer(d->carrier, from, datagram, &asked))
 		return take_answer(d, from, datagram, asked);
-	if (!dht_may_ask(d, from))
-		return false;
 	return take_query(d, from, datagram);
 }

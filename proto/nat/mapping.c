@@ -226,7 +226,7 @@ hold(struct mapping *m, const struct pcp_reply *r, uint64_t now_ms)
 		renew_ms = MAPPING_CHECK_MS;
 	if (renew_ms < MAPPING_RENEW_MIN_MS)
 		renew_ms = MAPPING_RENEW_MIN_MS;
-	assert(r->lifetime_s > 0 && r->external.port != 0);
+	assert(r->lifetime_s >= MAPPING_LIFE_MIN_S && r->external.port != 0);
 	assert(renew_ms <= MAPPING_CHECK_MS);
 	move(m, MAPPING_HELD);
 	m->expire_ms = now_ms + life_ms;
@@ -267,15 +267,23 @@ step_down(struct mapping *m, uint32_t for_s, uint64_t now_ms)
 	request_now(m, now_ms);
 }
 
+/* For an answer to a request. Others are not heard, or the gateway could
+ * change our address as often as it likes. */
+static bool
+is_waiting(const struct mapping *m)
+{
+	return m->n_tries > 0;
+}
+
 static void
 on_map(struct mapping *m, const struct pcp_reply *r, uint64_t now_ms)
 {
-	if (m->protocol != MAPPING_PCP ||
+	if (m->protocol != MAPPING_PCP || !is_waiting(m) ||
 	    memcmp(r->nonce, m->nonce, sizeof(m->nonce)) != 0 ||
 	    r->internal_port != m->internal.port)
 		return;
 	(void)take_epoch(m, r->epoch_s, now_ms); /* it is mapped anew by this */
-	if (r->result == PCP_SUCCESS && r->lifetime_s > 0 &&
+	if (r->result == PCP_SUCCESS && r->lifetime_s >= MAPPING_LIFE_MIN_S &&
 	    r->external.port != 0) {
 		hold(m, r, now_ms);
 		m->external = r->external;
@@ -296,11 +304,11 @@ on_pmp_map(struct mapping *m, const struct pcp_reply *r, uint64_t now_ms)
 {
 	bool lost;
 
-	if (m->protocol != MAPPING_NATPMP ||
+	if (m->protocol != MAPPING_NATPMP || !is_waiting(m) ||
 	    (r->result == PCP_SUCCESS && r->internal_port != m->internal.port))
 		return;
 	lost = take_epoch(m, r->epoch_s, now_ms);
-	if (r->result != PCP_SUCCESS || r->lifetime_s == 0 ||
+	if (r->result != PCP_SUCCESS || r->lifetime_s < MAPPING_LIFE_MIN_S ||
 	    r->external.port == 0) {
 		refuse(m, 0, now_ms);
 		return;

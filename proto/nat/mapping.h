@@ -20,6 +20,9 @@ enum {
 	/* Asked for. Short, since a daemon that was killed cannot give back
 	 * what it holds. */
 	MAPPING_LIFE_S = 3600,
+	/* Less is a refusal: a gateway that grants seconds keeps nothing, and
+	 * makes us a fountain of requests. */
+	MAPPING_LIFE_MIN_S = 8,
 	MAPPING_LIFE_MAX_S = 86400,   /* more is not believed [RFC 6887 §15] */
 	MAPPING_REFUSED_MAX_S = 1800, /* likewise, of an error */
 	MAPPING_REFUSED_MIN_S = 30,

@@ -278,6 +278,36 @@ probe(struct probe *p, size_t to, struct krpc *m, const struct node_key *n,
 	return sent_by(to) > before;
 }
 
+/* What cannot be opened may come from anybody, so it is charged to nobody. */
+static void
+forged_junk_makes_us_deaf_to_no_network(void **state)
+{
+	static const uint8_t forged[4] = { 99, 9, 9, 9 };
+	static const uint8_t honest[4] = { 99, 9, 9, 10 };
+	struct endpoint thief = endpoint_v4(forged, 99);
+	struct endpoint from = endpoint_v4(honest, 98);
+	struct krpc m = { .method = KRPC_PING, .has_minute = true };
+	uint8_t junk[128];
+	struct probe p;
+	struct node_key n;
+
+	(void)state;
+	begin(233, false, false, 4);
+	dht_net_run(&net, 10000);
+	p.c = carrier_new(&net.rng.rng, false);
+	dht_key(net.node[1], &n);
+	for (unsigned i = 0; i < 20 * 20; i++) { /* 20 a second */
+		rng_fill(&net.rng.rng, junk, sizeof(junk));
+		junk[0] = 'j';
+		dht_net_inject(&net, &thief, 1, span_of(junk, sizeof(junk)));
+		dht_net_run(&net, 50);
+	}
+	m.minute = (int64_t)(dht_net_now(&net).wall_ms / 60000);
+	assert_true(probe(&p, 1, &m, &n, &from));
+	carrier_free(p.c);
+	dht_net_clear(&net);
+}
+
 static void
 only_a_present_minute_is_answered(void **state)
 {
@@ -413,6 +443,7 @@ main(void)
 		cmocka_unit_test(copies_draw_nothing),
 		cmocka_unit_test(
 		    garbage_plain_krpc_and_old_minutes_draw_nothing),
+		cmocka_unit_test(forged_junk_makes_us_deaf_to_no_network),
 		cmocka_unit_test(only_a_present_minute_is_answered),
 		cmocka_unit_test(
 		    the_key_of_the_day_opens_a_ping_at_who_announces),

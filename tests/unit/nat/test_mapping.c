@@ -203,6 +203,42 @@ a_short_life_is_renewed_at_its_half(void **state)
 
 /* [RFC 6887 §8.1.1]: 3 s, doubled, up to 1024 s, each 10 % off. */
 static void
+seconds_of_life_are_a_refusal(void **state)
+{
+	struct lab l = lab_new();
+	struct answer brief = good;
+	unsigned n = 0;
+
+	(void)state;
+	brief.lifetime_s = 1;
+	(void)pop(&l);
+	while (l.now.mono_ms < 3600 * 1000) {
+		answer(&l, &brief);
+		assert_int_not_equal(l.m.state, MAPPING_HELD);
+		forward_to_deadline(&l);
+		n += pop(&l);
+	}
+	assert_in_range(n, 1, 3600 / MAPPING_REFUSED_MIN_S * 2);
+}
+
+static void
+only_what_was_asked_for_changes_the_address(void **state)
+{
+	struct lab l = lab_mapped();
+	struct answer other = good;
+	struct endpoint before, after;
+
+	(void)state;
+	assert_true(mapping_endpoint(&l.m, &before));
+	for (uint16_t i = 1; i < 100; i++) {
+		other.port = (uint16_t)(OUTER + i);
+		answer(&l, &other);
+		assert_true(mapping_endpoint(&l.m, &after));
+		assert_true(endpoint_eq(&before, &after));
+	}
+}
+
+static void
 silence_is_met_by_ever_fewer_requests(void **state)
 {
 	struct lab l = lab_new();
@@ -470,6 +506,8 @@ main(void)
 		cmocka_unit_test(
 		    a_mapping_is_had_and_renewed_with_the_same_nonce),
 		cmocka_unit_test(a_short_life_is_renewed_at_its_half),
+		cmocka_unit_test(seconds_of_life_are_a_refusal),
+		cmocka_unit_test(only_what_was_asked_for_changes_the_address),
 		cmocka_unit_test(silence_is_met_by_ever_fewer_requests),
 		cmocka_unit_test(what_is_not_renewed_is_given_up),
 		cmocka_unit_test(a_wrong_nonce_or_port_is_not_our_answer),
