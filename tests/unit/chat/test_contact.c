@@ -273,11 +273,11 @@ an_invitation_remembers_its_callers(void **state)
 	(void)state;
 	make_self(&s, 11);
 	invite_init(&i, &id, &inv, NOW_S, &s.id);
-	for (uint8_t k = 0; k < 2 * CALLERS_MAX; k++) {
+	for (unsigned k = 0; k < 2 * CALLERS_MAX; k++) {
 		uint8_t buf[1024];
 		struct writer w = wr_init(buf, sizeof(buf));
 
-		caller.b[0] = k;
+		caller.b[0] = (uint8_t)k;
 		callers_take(&i.callers, &caller, UINT64_C(1796123323000) + k);
 		invite_encode(&i, &w);
 		assert_false(w.bad);

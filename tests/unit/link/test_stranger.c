@@ -242,8 +242,8 @@ hostile_6_no_flood_makes_a_call_new_again(void **state)
 	(void)state;
 	inv = start_inviting(&w);
 	ts_ms = wire_now(&w, 1).wall_ms;
-	for (uint8_t i = 0; i < CALLS; i++) {
-		call_invited(&w, &inv, i, ts_ms + i, m[i]);
+	for (unsigned i = 0; i < CALLS; i++) {
+		call_invited(&w, &inv, (uint8_t)i, ts_ms + i, m[i]);
 		assert_false(
 		    silent(&w, contact(&w), span_of(m[i], sizeof(m[i]))));
 	}

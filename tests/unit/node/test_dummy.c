@@ -160,8 +160,8 @@ there_are_as_many_as_contacts_are_missing(void **state)
 	assert_int_equal(node_contact_delete(l.n, &id, l.now), ERR_OK);
 	run(&l, MINUTES);
 	assert_int_equal(awake(&l), CELLS - 1);
-	for (uint8_t i = 10; i < 10 + CELLS; i++)
-		(void)add(&l, i);
+	for (unsigned i = 10; i < 10 + CELLS; i++)
+		(void)add(&l, (uint8_t)i);
 	run(&l, MINUTES);
 	assert_int_equal(awake(&l), 0);
 	node_free(l.n);
@@ -197,8 +197,9 @@ static void
 nobody_can_count_contacts_by_cells(void **state)
 {
 	(void)state;
-	for (uint8_t contacts = 0; contacts <= CELLS; contacts++)
-		assert_in_range(cells_that_come(test_seed(1), CELLS, contacts),
+	for (unsigned contacts = 0; contacts <= CELLS; contacts++)
+		assert_in_range(
+		    cells_that_come(test_seed(1), CELLS, (uint8_t)contacts),
 		    CELLS, 2 * CELLS);
 	assert_int_equal(cells_that_come(1, 0, 0), 0);
 }
