@@ -167,3 +167,28 @@ sim_is_online(const struct sim *s, uint32_t a, uint32_t b)
 {
 	return s->nodes[a].online[b] && s->nodes[b].online[a];
 }
+
+void
+sim_start_event(struct sim *s, const struct sim_event *e)
+{
+	sim_start(s, e->who);
+}
+
+bool
+sim_pair_online(struct sim *s)
+{
+	return sim_is_online(s, 0, 1);
+}
+
+bool
+sim_pair_ready(struct sim *s)
+{
+	return sim_is_online(s, 0, 1) && s->check.ready[0][1] &&
+	       s->check.ready[1][0];
+}
+
+bool
+sim_all_delivered(struct sim *s)
+{
+	return check_missing(&s->check) == 0;
+}

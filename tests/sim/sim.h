@@ -164,6 +164,13 @@ bool sim_accept(struct sim *s, uint32_t who, uint32_t invite);
 bool sim_revoke(struct sim *s, uint32_t invite);
 
 bool sim_is_online(const struct sim *s, uint32_t a, uint32_t b); /* both say */
+/* For sim_at: starts e->who. */
+void sim_start_event(struct sim *s, const struct sim_event *e);
+/* For sim_run: the first two people are online; they also know that the other
+ * has added them; nothing that was written is still to come. */
+bool sim_pair_online(struct sim *s);
+bool sim_pair_ready(struct sim *s);
+bool sim_all_delivered(struct sim *s);
 void sim_trace(const struct sim *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

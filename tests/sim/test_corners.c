@@ -35,17 +35,10 @@ new_world(uint64_t seed)
 	return s;
 }
 
-static bool
-are_online(struct sim *s)
-{
-	return sim_is_online(s, 0, 1) && s->check.ready[0][1] &&
-	       s->check.ready[1][0];
-}
-
 static void
 assert_meet(struct sim *s, uint64_t seed, const char *what)
 {
-	bool met = sim_run(s, s->now_ms + SOON_MS, are_online);
+	bool met = sim_run(s, s->now_ms + SOON_MS, sim_pair_ready);
 
 	if (s->check.failed)
 		fail_msg("seed %llu, %s: %s", (unsigned long long)seed, what,
@@ -122,7 +115,7 @@ one_who_lost_his_store_is_taken_again(void **state)
 		sim_start(s, 0);
 		assert_true(sim_add(s, 0, 1));
 		sim_run(s, s->now_ms + 1000, NULL);
-		assert_false(are_online(s));
+		assert_false(sim_pair_ready(s));
 		assert_meet(s, seed, "after the loss");
 		sim_free(s);
 	}

@@ -23,27 +23,9 @@ enum {
 #define DAY_MS (24 * UINT64_C(3600000))
 
 static void
-start_event(struct sim *s, const struct sim_event *e)
-{
-	sim_start(s, e->who);
-}
-
-static void
 add_event(struct sim *s, const struct sim_event *e)
 {
 	assert_true(sim_add(s, e->who, e->whom));
-}
-
-static bool
-are_online(struct sim *s)
-{
-	return sim_is_online(s, 0, 1);
-}
-
-static bool
-are_delivered(struct sim *s)
-{
-	return check_missing(&s->check) == 0;
 }
 
 static void
@@ -68,10 +50,10 @@ begin(uint64_t seed)
 	struct sim *s = sim_new(&cfg);
 
 	for (uint32_t i = 0; i < s->n_nodes; i++)
-		sim_at(s, 100 * i, start_event, i, 0, 0);
+		sim_at(s, 100 * i, sim_start_event, i, 0, 0);
 	sim_at(s, SETTLED_MS, add_event, 0, 1, 0);
 	sim_at(s, SETTLED_MS, add_event, 1, 0, 0);
-	check_world(s, sim_run(s, PATIENCE_MS, are_online), seed);
+	check_world(s, sim_run(s, PATIENCE_MS, sim_pair_online), seed);
 	return s;
 }
 
@@ -82,7 +64,7 @@ talk(struct sim *s, uint64_t seed)
 	assert_true(sim_write(s, 0, 1, 50));
 	assert_true(sim_write(s, 1, 0, 50));
 	check_world(
-	    s, sim_run(s, s->now_ms + PATIENCE_MS, are_delivered), seed);
+	    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered), seed);
 }
 
 static void
@@ -126,7 +108,8 @@ who_comes_back_after_days_gets_everything(void **state)
 			sim_move(s, 1, true);
 		sim_start(s, 1);
 		check_world(s,
-		    sim_run(s, s->now_ms + PATIENCE_MS, are_delivered), seed);
+		    sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered),
+		    seed);
 		talk(s, seed);
 		sim_free(s);
 	}
@@ -174,8 +157,8 @@ eight_hours_of_sleep_end_without_a_burst(void **state)
 		woke_ms = s->now_ms;
 		sim_run(s, woke_ms + 10000, NULL);
 		out = s->nodes[1].n_out - out;
-		check_world(
-		    s, sim_run(s, woke_ms + PATIENCE_MS, are_delivered), seed);
+		check_world(s,
+		    sim_run(s, woke_ms + PATIENCE_MS, sim_all_delivered), seed);
 		printf("after 8 h of sleep: %llu datagrams in 10 s, all "
 		       "delivered within %.1f s\n",
 		    (unsigned long long)out,

@@ -6,17 +6,16 @@
  *   DHT_SEED=n      DHT_NODES=n     DHT_MINUTES=n   DHT_READS=n
  *   DHT_TRACE=1     prints each read that did not find the newest value
  */
+#include "tests/sim/again.h"
 #include "tests/sim/compare.h"
 #include "tests/sim/dht/world.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -28,45 +27,23 @@ static const struct size whole[2] = { { 1000, 10, 1200 },
 	{ 10000, 90, 10000 } };
 static const struct size attacked[2] = { { 300, 8, 500 }, { 1000, 60, 3000 } };
 
-static const char *program;
-static char replay[512]; /* the command for the case that runs */
-
-/* An assertion of the core failed: say which seed it was. */
-static void
-on_abort(int number)
-{
-	ssize_t n = write(STDERR_FILENO, replay, strlen(replay));
-
-	(void)number;
-	(void)n;
-}
-
-static uint64_t
-number_of(const char *name, uint64_t otherwise)
-{
-	const char *s = getenv(name);
-
-	return s ? strtoull(s, NULL, 10) : otherwise;
-}
-
 static void
 choose(const char *name, enum world_attack attack, const struct size size[2],
     struct world_config *ret)
 {
 	const struct size *z = &size[getenv("BTCHAT_LONG") != NULL];
-	uint64_t minutes = number_of("DHT_MINUTES", z->minutes);
+	uint64_t minutes = again_number("DHT_MINUTES", z->minutes);
 
-	world_defaults(ret, number_of("DHT_SEED", 1),
-	    (uint32_t)number_of("DHT_NODES", z->nodes));
+	world_defaults(ret, again_number("DHT_SEED", 1),
+	    (uint32_t)again_number("DHT_NODES", z->nodes));
 	ret->attack = attack;
 	ret->measure_ms = minutes * 60 * 1000;
-	ret->n_reads = (uint32_t)number_of("DHT_READS", z->reads);
+	ret->n_reads = (uint32_t)again_number("DHT_READS", z->reads);
 	ret->trace = getenv("DHT_TRACE") != NULL;
-	snprintf(replay, sizeof(replay),
-	    "  DHT_CASE=%s DHT_SEED=%llu DHT_NODES=%u DHT_MINUTES=%llu "
-	    "DHT_READS=%u DHT_TRACE=1 %s\n",
+	again_set("DHT_CASE=%s DHT_SEED=%llu DHT_NODES=%u DHT_MINUTES=%llu "
+	          "DHT_READS=%u DHT_TRACE=1",
 	    name, (unsigned long long)ret->seed, ret->n_nodes,
-	    (unsigned long long)minutes, ret->n_reads, program);
+	    (unsigned long long)minutes, ret->n_reads);
 }
 
 static bool
@@ -92,7 +69,7 @@ run(const char *name, enum world_attack attack, const struct size size[2],
 	       f.attack_out <= 3 * f.attack_in;
 	world_figures_clear(&f);
 	if (!good)
-		printf("%s", replay);
+		printf("%s", again_command());
 	assert_true(good);
 }
 
@@ -176,7 +153,7 @@ a_seed_gives_the_same_packets_from_every_compiler(void **state)
 	assert_string_equal(hex, again);
 	digest_of(2, ATTACK_CHANGE, again);
 	assert_string_not_equal(hex, again);
-	assert_true(compare_keep(program, text));
+	assert_true(compare_keep(again_program(), text));
 }
 
 int
@@ -196,8 +173,7 @@ main(int argc, char **argv)
 	const char *which = getenv("DHT_CASE");
 
 	(void)argc;
-	program = argv[0];
-	signal(SIGABRT, on_abort);
+	again_begin(argv[0]);
 	if (which)
 		cmocka_set_test_filter(which);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,12 +35,6 @@ struct figures {
 };
 
 static void
-start_event(struct sim *s, const struct sim_event *e)
-{
-	sim_start(s, e->who);
-}
-
-static void
 add_event(struct sim *s, const struct sim_event *e)
 {
 	assert_true(sim_add(s, e->who, e->whom));
@@ -59,7 +53,7 @@ begin_world(struct meeting *m, uint64_t seed)
 	m->s->user = m;
 	m->texts = 0;
 	for (uint32_t i = 0; i < CROWD; i++)
-		sim_at(m->s, 100 * i, start_event, 2 + i, 0, 0);
+		sim_at(m->s, 100 * i, sim_start_event, 2 + i, 0, 0);
 }
 
 static void
@@ -102,13 +96,6 @@ print(const char *what, struct figures *f)
 }
 
 static bool
-are_online(struct sim *s)
-{
-	return sim_is_online(s, 0, 1) && s->check.ready[0][1] &&
-	       s->check.ready[1][0];
-}
-
-static bool
 are_delivered(struct sim *s)
 {
 	const struct meeting *m = (const struct meeting *)s->user;
@@ -127,12 +114,12 @@ meet_after(uint32_t delay_ms, uint64_t bound_ms, const char *what)
 		bool is_done;
 
 		begin_world(&m, seed);
-		sim_at(m.s, 2000, start_event, 0, 0, 0);
-		sim_at(m.s, 2500, start_event, 1, 0, 0);
+		sim_at(m.s, 2000, sim_start_event, 0, 0, 0);
+		sim_at(m.s, 2500, sim_start_event, 1, 0, 0);
 		sim_at(m.s, SETTLED_MS, add_event, 0, 1, 0);
 		m.from_ms = SETTLED_MS + delay_ms;
 		sim_at(m.s, m.from_ms, add_event, 1, 0, 0);
-		is_done = sim_run(m.s, m.from_ms + PATIENCE_MS, are_online);
+		is_done = sim_run(m.s, m.from_ms + PATIENCE_MS, sim_pair_ready);
 		end_world(&m, is_done, seed, &f);
 	}
 	print(what, &f);
@@ -163,10 +150,10 @@ two_fresh_nodes_meet(void **state)
 		begin_world(&m, seed);
 		m.from_ms = SETTLED_MS;
 		for (uint32_t i = 0; i < 2; i++) {
-			sim_at(m.s, m.from_ms, start_event, i, 0, 0);
+			sim_at(m.s, m.from_ms, sim_start_event, i, 0, 0);
 			sim_at(m.s, m.from_ms, add_event, i, 1 - i, 0);
 		}
-		is_done = sim_run(m.s, m.from_ms + PATIENCE_MS, are_online);
+		is_done = sim_run(m.s, m.from_ms + PATIENCE_MS, sim_pair_ready);
 		end_world(&m, is_done, seed, &f);
 	}
 	print("two fresh nodes, from their start", &f);
@@ -211,12 +198,12 @@ an_invitation_makes_contacts(void **state)
 		bool is_done;
 
 		begin_world(&m, seed);
-		sim_at(m.s, 2000, start_event, 0, 0, 0);
-		sim_at(m.s, 2500, start_event, 1, 0, 0);
+		sim_at(m.s, 2000, sim_start_event, 0, 0, 0);
+		sim_at(m.s, 2500, sim_start_event, 1, 0, 0);
 		sim_at(m.s, SETTLED_MS, invite_event, 0, 0, 0);
 		m.from_ms = SETTLED_MS + 20000;
 		sim_at(m.s, m.from_ms, accept_event, 1, 0, 0);
-		is_done = sim_run(m.s, m.from_ms + PATIENCE_MS, are_online);
+		is_done = sim_run(m.s, m.from_ms + PATIENCE_MS, sim_pair_ready);
 		end_world(&m, is_done, seed, &f);
 	}
 	print("from accepting an invitation to a session", &f);
@@ -230,11 +217,11 @@ begin_online(struct meeting *m, uint64_t seed)
 	bool is_done;
 
 	begin_world(m, seed);
-	sim_at(m->s, 2000, start_event, 0, 0, 0);
-	sim_at(m->s, 2500, start_event, 1, 0, 0);
+	sim_at(m->s, 2000, sim_start_event, 0, 0, 0);
+	sim_at(m->s, 2500, sim_start_event, 1, 0, 0);
 	sim_at(m->s, SETTLED_MS, add_event, 0, 1, 0);
 	sim_at(m->s, SETTLED_MS, add_event, 1, 0, 0);
-	is_done = sim_run(m->s, PATIENCE_MS, are_online);
+	is_done = sim_run(m->s, PATIENCE_MS, sim_pair_ready);
 	check_world(m, is_done, seed);
 	/* A minute of silence: nothing is under way. */
 	sim_run(m->s, m->s->now_ms + 60000, NULL);
@@ -346,12 +333,13 @@ meet_behind_routers(uint32_t routers, uint32_t delay_ms, const char *what)
 			m.s->nodes[i].is_behind_nat = true;
 			m.s->net.hosts[i].filter_ms = 60000;
 		}
-		sim_at(m.s, 2000, start_event, 0, 0, 0);
-		sim_at(m.s, 2500, start_event, 1, 0, 0);
+		sim_at(m.s, 2000, sim_start_event, 0, 0, 0);
+		sim_at(m.s, 2500, sim_start_event, 1, 0, 0);
 		sim_at(m.s, SETTLED_MS, add_event, 0, 1, 0);
 		m.from_ms = SETTLED_MS + delay_ms;
 		sim_at(m.s, m.from_ms, add_event, 1, 0, 0);
-		is_done = sim_run(m.s, m.from_ms + 2 * PATIENCE_MS, are_online);
+		is_done =
+		    sim_run(m.s, m.from_ms + 2 * PATIENCE_MS, sim_pair_ready);
 		end_world(&m, is_done, seed, &f);
 	}
 	print(what, &f);
@@ -383,7 +371,7 @@ idling_is_cheap(void **state)
 	       "node on average\n",
 	    (double)(m.s->nodes[0].n_out - out) / 3600,
 	    (double)(m.s->net.bytes_sent - bytes) / 3600 / (CROWD + 2));
-	assert_true(are_online(m.s));
+	assert_true(sim_pair_ready(m.s));
 	sim_free(m.s);
 }
 
@@ -398,7 +386,7 @@ waiting_for_many_is_cheap(void **state)
 
 	(void)state;
 	begin_world(&m, 1);
-	sim_at(m.s, 2000, start_event, 0, 0, 0);
+	sim_at(m.s, 2000, sim_start_event, 0, 0, 0);
 	sim_run(m.s, SETTLED_MS, NULL);
 	n = &m.s->nodes[0];
 	n->is_person = false; /* the checker knows no strangers */

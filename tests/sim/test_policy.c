@@ -24,12 +24,6 @@ enum {
 /* The size of the overlay that the people are to believe in; 0: their own. */
 static uint64_t believed;
 
-static void
-start_event(struct sim *s, const struct sim_event *e)
-{
-	sim_start(s, e->who);
-}
-
 static struct sim *
 begin(uint64_t seed, const struct sim_config *how)
 {
@@ -42,7 +36,7 @@ begin(uint64_t seed, const struct sim_config *how)
 	cfg.trace = getenv("SIM_TRACE") != NULL;
 	s = sim_new(&cfg);
 	for (uint32_t i = 0; i < CROWD; i++)
-		sim_at(s, 100 * i, start_event, 2 + i, 0, 0);
+		sim_at(s, 100 * i, sim_start_event, 2 + i, 0, 0);
 	believed = 0;
 	return s;
 }

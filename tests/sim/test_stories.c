@@ -14,24 +14,6 @@
 enum { CROWD = 10, SEEDS = 5, SETTLED_MS = 20000, PATIENCE_MS = 60000 };
 
 static void
-start_event(struct sim *s, const struct sim_event *e)
-{
-	sim_start(s, e->who);
-}
-
-static bool
-are_online(struct sim *s)
-{
-	return sim_is_online(s, 0, 1);
-}
-
-static bool
-are_delivered(struct sim *s)
-{
-	return check_missing(&s->check) == 0;
-}
-
-static void
 check_world(const struct sim *s, bool is_done, uint64_t seed)
 {
 	if (s->check.failed)
@@ -53,7 +35,7 @@ begin(uint64_t seed)
 	struct sim *s = sim_new(&cfg);
 
 	for (uint32_t i = 0; i < s->n_nodes; i++)
-		sim_at(s, 100 * i, start_event, i, 0, 0);
+		sim_at(s, 100 * i, sim_start_event, i, 0, 0);
 	sim_run(s, SETTLED_MS, NULL);
 	check_world(s, true, seed);
 	return s;
@@ -64,7 +46,8 @@ meet(struct sim *s, uint64_t seed)
 {
 	assert_true(sim_add(s, 0, 1));
 	assert_true(sim_add(s, 1, 0));
-	check_world(s, sim_run(s, s->now_ms + PATIENCE_MS, are_online), seed);
+	check_world(
+	    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online), seed);
 }
 
 static void
@@ -73,7 +56,7 @@ talk(struct sim *s, uint64_t seed)
 	assert_true(sim_write(s, 0, 1, 40));
 	assert_true(sim_write(s, 1, 0, 40));
 	check_world(
-	    s, sim_run(s, s->now_ms + PATIENCE_MS, are_delivered), seed);
+	    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered), seed);
 }
 
 /* The one who stayed took the new numbers for old ones and acknowledged what
@@ -114,7 +97,8 @@ an_invitation_leads_to_a_session_at_once(void **state)
 		assert_true(sim_invite(s, 0, 3600));
 		sim_run(s, s->now_ms + 100 * seed, NULL);
 		assert_true(sim_accept(s, 1, 0));
-		check_world(s, sim_run(s, s->now_ms + 5000, are_online), seed);
+		check_world(
+		    s, sim_run(s, s->now_ms + 5000, sim_pair_online), seed);
 		talk(s, seed);
 		sim_free(s);
 	}
@@ -149,8 +133,8 @@ hostile_6_a_call_is_answered_once_in_all_lives(void **state)
 			sim_start(s, 0);
 		}
 		sim_start(s, 1);
-		check_world(
-		    s, sim_run(s, s->now_ms + PATIENCE_MS, are_online), seed);
+		check_world(s,
+		    sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online), seed);
 		talk(s, seed);
 		sim_free(s);
 	}
@@ -176,7 +160,8 @@ a_start_without_a_network_is_made_up_for(void **state)
 		sim_start(s, 1);
 		sim_run(s, s->now_ms + 120000, NULL);
 		net_heal(&s->net);
-		check_world(s, sim_run(s, s->now_ms + 20000, are_online), seed);
+		check_world(
+		    s, sim_run(s, s->now_ms + 20000, sim_pair_online), seed);
 		talk(s, seed);
 		sim_free(s);
 	}
@@ -201,8 +186,8 @@ a_clock_set_back_hides_nobody(void **state)
 		sim_move(s, 0, true);
 		sim_run(s, s->now_ms + 180000, NULL);
 		sim_start(s, 1);
-		check_world(
-		    s, sim_run(s, s->now_ms + PATIENCE_MS, are_online), seed);
+		check_world(s,
+		    sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online), seed);
 		talk(s, seed);
 		sim_free(s);
 	}
@@ -226,8 +211,8 @@ a_clock_set_back_hides_no_inviter(void **state)
 		sim_move(s, 0, true);
 		sim_run(s, s->now_ms + 180000, NULL);
 		assert_true(sim_accept(s, 1, 0));
-		check_world(
-		    s, sim_run(s, s->now_ms + PATIENCE_MS, are_online), seed);
+		check_world(s,
+		    sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online), seed);
 		talk(s, seed);
 		sim_free(s);
 	}

@@ -2,18 +2,16 @@
  * Stories from seeds. SIM_SEEDS=n and SIM_FIRST=n choose them, SIM_TRACE=1
  * prints what happens. A seed that fails prints the command that replays it.
  */
+#include "tests/sim/again.h"
 #include "tests/sim/compare.h"
 #include "tests/sim/scenario.h"
 
-#include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -23,27 +21,6 @@ enum {
 	FAILURES_MAX = 5, /* then it is enough */
 	FIXED_SEEDS = 4,
 };
-
-static const char *program;
-static char replay[512]; /* the command for the seed that runs */
-
-/* An assertion of the core failed: say which seed it was. */
-static void
-on_abort(int number)
-{
-	ssize_t n = write(STDERR_FILENO, replay, strlen(replay));
-
-	(void)number;
-	(void)n;
-}
-
-static uint64_t
-number_of(const char *name, uint64_t otherwise)
-{
-	const char *s = getenv(name);
-
-	return s ? strtoull(s, NULL, 10) : otherwise;
-}
 
 static uint64_t
 cpu_ms(void)
@@ -105,8 +82,8 @@ static void
 every_seed_keeps_all_laws(void **state)
 {
 	bool is_long = getenv("BTCHAT_LONG") != NULL;
-	uint64_t n = number_of("SIM_SEEDS", is_long ? SEEDS_LONG : SEEDS);
-	uint64_t first = number_of("SIM_FIRST", 1);
+	uint64_t n = again_number("SIM_SEEDS", is_long ? SEEDS_LONG : SEEDS);
+	uint64_t first = again_number("SIM_FIRST", 1);
 	bool trace = getenv("SIM_TRACE") != NULL;
 	uint64_t began_ms = cpu_ms();
 	struct tally tally = { 0 };
@@ -115,9 +92,8 @@ every_seed_keeps_all_laws(void **state)
 	(void)state;
 	crypto_generichash_init(&tally.packets, NULL, 0, 16);
 	for (uint64_t seed = first; seed < first + n; seed++) {
-		snprintf(replay, sizeof(replay),
-		    "  SIM_SEEDS=1 SIM_FIRST=%llu SIM_TRACE=1 %s\n",
-		    (unsigned long long)seed, program);
+		again_set("SIM_SEEDS=1 SIM_FIRST=%llu SIM_TRACE=1",
+		    (unsigned long long)seed);
 		scenario_run(seed, trace, &r);
 		add(&tally, &r);
 		if (trace)
@@ -127,7 +103,7 @@ every_seed_keeps_all_laws(void **state)
 		if (r.passed)
 			continue;
 		printf("seed %llu, %s\n%s", (unsigned long long)seed, r.why,
-		    replay);
+		    again_command());
 		if (tally.failed == FAILURES_MAX)
 			break;
 	}
@@ -176,7 +152,7 @@ every_compiler_gives_the_same_packets(void **state)
 	(void)state;
 	digests(ours, sizeof(ours));
 	printf("%s", ours);
-	assert_true(compare_keep(program, ours));
+	assert_true(compare_keep(again_program(), ours));
 }
 
 int
@@ -189,8 +165,7 @@ main(int argc, char **argv)
 	};
 
 	(void)argc;
-	program = argv[0];
-	signal(SIGABRT, on_abort);
+	again_begin(argv[0]);
 	if (getenv("SIM_TRACE"))
 		cmocka_set_test_filter("every_seed*");
 	return cmocka_run_group_tests(tests, NULL, NULL);
