@@ -458,58 +458,79 @@ links_deadline_ms(const struct links *l)
 
 /* ---- streams and outputs ---- */
 
+/* One of the two streams to a peer. */
+struct outlet {
+	struct stream_send *stream;
+	size_t window;
+	bool *room_low;
+};
+
+/* False: no session. */
+static bool
+outlet_of(struct peer *p, bool bulk, struct outlet *ret)
+{
+	struct conn *c = p ? p->conn : NULL;
+
+	if (!c || !c->up)
+		return false;
+	if (bulk)
+		*ret = (struct outlet){ &c->bulk_send, STREAM_BULK_WINDOW,
+			&c->bulk_room_low };
+	else
+		*ret = (struct outlet){ &c->send, STREAM_WINDOW, &c->room_low };
+	return true;
+}
+
+static size_t
+room(const struct links *l, uint32_t peer, bool bulk)
+{
+	struct outlet o;
+
+	if (!outlet_of(peer_get(l, peer), bulk, &o))
+		return 0;
+	return stream_send_room(o.stream);
+}
+
+static enum err
+append(struct links *l, uint32_t peer, bool bulk, struct span data)
+{
+	struct peer *p = peer_get(l, peer);
+	struct outlet o;
+	enum err err;
+
+	enter(l, NULL);
+	if (!outlet_of(p, bulk, &o))
+		return ERR_STATE;
+	err = stream_send_write(o.stream, data);
+	if (stream_send_room(o.stream) < o.window / 2)
+		*o.room_low = true;
+	if (!err)
+		peer_touch(l, p);
+	return err;
+}
+
 size_t
 links_room(const struct links *l, uint32_t peer)
 {
-	const struct peer *p = peer_get(l, peer);
-
-	if (!p || !p->conn || !p->conn->up)
-		return 0;
-	return stream_send_room(&p->conn->send);
+	return room(l, peer, false);
 }
 
 enum err
 links_write(struct links *l, uint32_t peer, struct span data)
 {
-	struct peer *p = peer_get(l, peer);
-	enum err err;
-
-	enter(l, NULL);
-	if (!p || !p->conn || !p->conn->up)
-		return ERR_STATE;
-	err = stream_send_write(&p->conn->send, data);
-	if (stream_send_room(&p->conn->send) < STREAM_WINDOW / 2)
-		p->conn->room_low = true;
-	if (!err)
-		peer_touch(l, p);
-	return err;
+	return append(l, peer, false, data);
 }
 
 size_t
 links_bulk_room(const struct links *l, uint32_t peer)
 {
-	const struct peer *p = peer_get(l, peer);
-
-	if (!p || !p->conn || !p->conn->up)
-		return 0;
-	return stream_send_room(&p->conn->bulk_send);
+	return room(l, peer, true);
 }
 
 enum err
 links_bulk_write(struct links *l, uint32_t peer, struct span data)
 {
-	struct peer *p = peer_get(l, peer);
-	enum err err;
-
-	enter(l, NULL);
-	if (!p || !p->conn || !p->conn->up)
-		return ERR_STATE;
-	err = stream_send_write(&p->conn->bulk_send, data);
-	if (stream_send_room(&p->conn->bulk_send) < STREAM_BULK_WINDOW / 2)
-		p->conn->bulk_room_low = true;
-	if (!err)
-		peer_touch(l, p);
-	return err;
+	return append(l, peer, true, data);
 }
 
 enum err
