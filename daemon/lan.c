@@ -212,41 +212,30 @@ lan_look(struct daemon *d)
 
 /* ---- telling ---- */
 
+/* Sends out of that interface, with that interface's address as source. */
 static void
-send_v4(int fd, struct msghdr m, const struct interface *i)
+send_from(int fd, struct msghdr m, const struct interface *i)
 {
-	uint8_t room[CMSG_SPACE(sizeof(struct in_pktinfo))] = { 0 };
-	struct in_pktinfo info = { .ipi_ifindex = i->index };
+	union {
+		struct cmsghdr align;
+		uint8_t b[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	} room = { .b = { 0 } };
+	bool v4 = endpoint_family(&i->addr) == FAMILY_V4;
+	struct in_pktinfo info4 = { .ipi_ifindex = i->index };
+	struct in6_pktinfo info6 = { .ipi6_ifindex = (unsigned)i->index };
+	size_t n = v4 ? sizeof(info4) : sizeof(info6);
 	struct span addr = endpoint_addr(&i->addr);
 	struct cmsghdr *c;
 
-	memcpy(&info.ipi_spec_dst, addr.p, addr.n);
-	m.msg_control = room;
-	m.msg_controllen = sizeof(room);
+	memcpy(v4 ? (void *)&info4.ipi_spec_dst : (void *)&info6.ipi6_addr,
+	    addr.p, addr.n);
+	m.msg_control = room.b;
+	m.msg_controllen = CMSG_SPACE(n);
 	c = CMSG_FIRSTHDR(&m);
-	c->cmsg_level = IPPROTO_IP;
-	c->cmsg_type = IP_PKTINFO;
-	c->cmsg_len = CMSG_LEN(sizeof(info));
-	memcpy(CMSG_DATA(c), &info, sizeof(info));
-	(void)sendmsg(fd, &m, MSG_DONTWAIT);
-}
-
-static void
-send_v6(int fd, struct msghdr m, const struct interface *i)
-{
-	uint8_t room[CMSG_SPACE(sizeof(struct in6_pktinfo))] = { 0 };
-	struct in6_pktinfo info = { .ipi6_ifindex = (unsigned)i->index };
-	struct span addr = endpoint_addr(&i->addr);
-	struct cmsghdr *c;
-
-	memcpy(&info.ipi6_addr, addr.p, addr.n);
-	m.msg_control = room;
-	m.msg_controllen = sizeof(room);
-	c = CMSG_FIRSTHDR(&m);
-	c->cmsg_level = IPPROTO_IPV6;
-	c->cmsg_type = IPV6_PKTINFO;
-	c->cmsg_len = CMSG_LEN(sizeof(info));
-	memcpy(CMSG_DATA(c), &info, sizeof(info));
+	c->cmsg_level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+	c->cmsg_type = v4 ? IP_PKTINFO : IPV6_PKTINFO;
+	c->cmsg_len = CMSG_LEN(n);
+	memcpy(CMSG_DATA(c), v4 ? (void *)&info4 : (void *)&info6, n);
 	(void)sendmsg(fd, &m, MSG_DONTWAIT);
 }
 
@@ -280,12 +269,8 @@ lan_send(struct daemon *d, struct span data)
 
 		m.msg_namelen = addr_to_sockaddr(&d->lan->side[f].group, &to);
 		for (size_t i = 0; i < n; i++)
-			if (!listens_on(d, &list[i]))
-				continue;
-			else if (f == FAMILY_V4)
-				send_v4(fd, m, &list[i]);
-			else
-				send_v6(fd, m, &list[i]);
+			if (listens_on(d, &list[i]))
+				send_from(fd, m, &list[i]);
 	}
 }
 
