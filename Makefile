@@ -22,7 +22,6 @@ needs.dht-scale := build test
 needs.fuzz-replay := build test
 needs.demo := build demo
 needs.lint := build test lint
-needs.lint-quick := build test lint
 needs.tidy := build test lint
 needs.fuzz := build test fuzz
 needs.fuzz-run := build test fuzz
@@ -64,7 +63,7 @@ pc = $(shell pkg-config --libs $(1))
 # What is being made; V=1 shows the command instead.
 say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
 
-.PHONY: all tests check check-long demo bench bench-dht bench-idle dht-scale vectors lint lint-quick tidy \
+.PHONY: all tests check check-long demo bench bench-dht bench-idle dht-scale vectors lint tidy \
   format fuzz fuzz-run fuzz-replay install dist stats clean help
 .DELETE_ON_ERROR:
 all: $(PROGS)
@@ -184,8 +183,7 @@ CFILES := $(sort $(foreach d,proto daemon ctl tests,$(shell \
   find $(d) -name '*.[ch]' 2>/dev/null)))
 LINTS := layers pure banned cites labels style man shell places rpc hostile
 .PHONY: cppcheck $(LINTS:%=lint-%)
-lint: lint-quick tidy
-lint-quick: cppcheck $(LINTS:%=lint-%)
+lint: cppcheck $(LINTS:%=lint-%)
 lint-pure: $(B)/libproto.a
 	@sh tests/lint/pure.sh $<
 $(filter-out lint-pure,$(LINTS:%=lint-%)): lint-%:

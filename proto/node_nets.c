@@ -4,6 +4,7 @@
  */
 #include "proto/node_int.h"
 
+#include "proto/dht/items.h"
 #include "proto/dht/overlay.h"
 
 #include <assert.h>
@@ -252,8 +253,11 @@ nets_carry(const struct node *n, unsigned net, uint32_t turn)
 		return true;
 	if (overlay == 0 || overlay >= NODE_OVERLAY_ALONE)
 		return (net_carrier(net) == DHT_OVERLAY) == (overlay > 0);
-	/* Both; what is put every 45 minutes lasts for two hours, so it is in
-	 * both although each is asked every other time only. */
+	/* Both in turn: two renewals apart is still within the two hours that
+	 * nodes keep a cell. */
+	_Static_assert(2 * (PUBLISH_EVERY_MS + PUBLISH_JITTER_MS) <
+	                   ITEMS_LIFE_MS - PUBLISH_GAP_MS,
+	    "");
 	return turn < NODE_BOTH_TURNS ||
 	       (net_carrier(net) == DHT_OVERLAY) == (turn % 2 == 1);
 }

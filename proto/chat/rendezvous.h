@@ -23,7 +23,8 @@ enum {
 	LOOK_EAGER = 12, /* so many are whole; then only */
 	LOOK_WHOLE = 12, /* each so manieth, the others are glances */
 	PUBLISH_EVERY_MS = 55 * 60 * 1000, /* nodes forget after 2 h */
-	PUBLISH_JITTER_MS = 600 * 1000,
+	/* Two of them, where two DHTs take turns, end before the 2 h do. */
+	PUBLISH_JITTER_MS = 240 * 1000,
 	PUBLISH_GAP_MS = 61 * 1000, /* seq counts minutes: one put each */
 	PUBLISH_RETRY_MS = 1000,    /* nobody took it: doubles like a look */
 	/* Many contacts at once begin within so long for each of them: who
