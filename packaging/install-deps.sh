@@ -26,6 +26,7 @@ test  cmd:aria2c          aria2
 test  cmd:transmission-daemon transmission-daemon
 test  cmd:ip              iproute2
 test  cmd:nsenter         util-linux
+test  cmd:spin            spin
 lint  cmd:clang           clang
 lint  cmd:clang-tidy      clang-tidy
 lint  cmd:clang-format    clang-format

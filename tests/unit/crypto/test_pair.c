@@ -1,5 +1,5 @@
 /* Pair roots and the ratchet slots: single steps here, all interleavings in
- * tests/model. */
+ * tests/model and test_ratchet_model.c. */
 #include "proto/crypto/pair.h"
 
 #include "proto/crypto/identity.h"
