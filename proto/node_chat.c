@@ -35,7 +35,16 @@ chat_epoch(const struct node *n, const struct peer *p, uint8_t ret[8])
 }
 
 void
-chat_up(struct node *n, struct peer *p, const struct link_hello *hello)
+chat_early(struct node *n, struct peer *p)
+{
+	p->early = true;
+	outbox_rewind(&p->outbox);
+	chat_work(n, p);
+}
+
+void
+chat_up(
+    struct node *n, struct peer *p, const struct link_hello *hello, bool early)
 {
 	struct contact *c = &p->c;
 
@@ -49,7 +58,10 @@ chat_up(struct node *n, struct peer *p, const struct link_hello *hello)
 		peer_dirty(n, p);
 	}
 	record_reader_clear(&p->reader);
-	outbox_rewind(&p->outbox);
+	assert(!early || p->early);
+	if (!early)
+		outbox_rewind(&p->outbox);
+	p->early = false;
 	/* Spares them what they would send again. */
 	p->ack_due = c->recv_seq > 0;
 	chat_work(n, p);
@@ -194,7 +206,7 @@ chat_run(struct node *n)
 		next = p->work_next;
 		p->work_next = NULL;
 		p->work = false;
-		if (p->online)
+		if (p->online || p->early)
 			write_peer(n, p);
 	}
 }

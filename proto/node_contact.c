@@ -194,6 +194,7 @@ peer_shun(struct node *n, struct peer *p, enum err why)
 	if (p->online)
 		effect_event(n, NODE_OFFLINE, p, NULL, ERR_OK);
 	p->online = false;
+	p->early = false;
 	p->ack_due = false;
 	record_reader_clear(&p->reader);
 	p->shunned_until_ms = n->now.mono_ms + NODE_SHUN_MS;
@@ -258,7 +259,7 @@ on_up(struct node *n, struct peer *p, const struct link_out *out)
 	    n->now.wall_ms > h->time_ms + day_ms)
 		effect_event(n, NODE_CLOCK, p, NULL, ERR_OK);
 	meet_stop(n, p);
-	chat_up(n, p, h);
+	chat_up(n, p, h, out->early);
 }
 
 static void
@@ -270,6 +271,7 @@ on_down(struct node *n, struct peer *p)
 		effect_event(n, NODE_OFFLINE, p, NULL, ERR_OK);
 	}
 	p->online = false;
+	p->early = false;
 	p->ack_due = false;
 	meet_start(n, p);
 }
@@ -306,6 +308,9 @@ contact_on_link(struct node *n, const struct link_out *out)
 		p->c.ratchet = out->ratchet;
 		p->c.last_ts_ms = out->last_ts_ms;
 		peer_dirty(n, p);
+		break;
+	case LINK_OUT_EARLY:
+		chat_early(n, p);
 		break;
 	case LINK_OUT_UP:
 		on_up(n, p, out);

@@ -87,6 +87,7 @@ struct peer {
 	bool dirty;                          /* its record is to be stored */
 	bool work; /* something may be written to its stream */
 	bool online, ack_due;
+	bool early;   /* not online yet, but words may leave */
 	bool pairing; /* a pairing peer is set up in links */
 	/* Our invitation gave the root while we were taking theirs, whose root
 	 * goes before it if it comes yet: theirs is the lower ID. */
@@ -313,7 +314,11 @@ void pairing_on_paired(struct node *n, const struct link_out *out);
 /* node_chat.c */
 /* What names our numbering of messages to this contact. */
 void chat_epoch(const struct node *n, const struct peer *p, uint8_t ret[8]);
-void chat_up(struct node *n, struct peer *p, const struct link_hello *hello);
+/* Words may leave before the contact's HELLO has come. */
+void chat_early(struct node *n, struct peer *p);
+/* early: what left since then has arrived, or will. */
+void chat_up(
+    struct node *n, struct peer *p, const struct link_hello *hello, bool early);
 void chat_on_data(struct node *n, struct peer *p, struct span data);
 void chat_work(struct node *n, struct peer *p); /* put it on the list */
 void chat_run(struct node *n);                  /* writes what fits */

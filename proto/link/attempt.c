@@ -511,9 +511,11 @@ accept(struct links *l, struct peer *p, struct try *t, struct session *s,
 	sodium_memzero(&before, sizeof(before));
 	if (err && p->conn && p->conn->n_s == 0)
 		conn_down(l, p, err);
-	if (!err && fresh)
+	if (!err && fresh) {
 		recovery_sample(
 		    &p->conn->recovery, now.mono_ms - t->at_ms, now.mono_ms);
+		conn_early(l, p, s);
+	}
 	return err;
 }
 
@@ -569,7 +571,9 @@ attempt_on_message_2(struct links *l, struct try *t, struct peer *p,
 	}
 	assert(t->seq > a->accepted && p->conn);
 	a->accepted = t->seq;
-	conn_flush(l, p, now);
+	/* With the first words, if there are any, at the next links_flush. */
+	if (!p->conn->early)
+		conn_flush(l, p, now);
 }
 
 bool

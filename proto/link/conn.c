@@ -47,7 +47,9 @@ conn_check(const struct peer *p)
 	assert(!c->up || p->cfg.role == LINK_CONTACT);
 	assert(!c->paired || p->cfg.role != LINK_CONTACT);
 	assert(c->up || (!c->rescue && !c->probe.active));
-	assert(c->up || (c->send.end == 0 && c->receive.highest == 0));
+	assert(!c->early || (!c->up && !c->paired));
+	assert(c->up || c->receive.highest == 0);
+	assert(c->up || c->early || c->send.end == 0);
 	assert(c->up || (c->bulk_send.end == 0 && !c->bulk_open));
 	assert(c->max_data >= c->receive.limit + c->bulk_receive.limit);
 	assert(c->bulk_open || c->bulk_receive.limit == 0);
@@ -158,6 +160,34 @@ conn_new(const struct endpoint *path, struct now now)
 	return c;
 }
 
+struct session *
+conn_carrier(const struct conn *c)
+{
+	struct session *s = NULL;
+
+	if (c->cur || !c->early)
+		return c->cur;
+	for (uint8_t i = 0; i < c->n_s; i++) {
+		struct session *t = c->s[i];
+
+		if (t->initiator && t->state == SESSION_OPEN && !t->fallback &&
+		    (!s || t->rank > s->rank))
+			s = t;
+	}
+	return s;
+}
+
+void
+conn_early(struct links *l, struct peer *p, const struct session *s)
+{
+	struct conn *c = p->conn;
+
+	assert(s->initiator && s->state == SESSION_OPEN);
+	if (c->up || p->cfg.role != LINK_CONTACT || s->fallback)
+		return;
+	c->early = out_simple(l, LINK_OUT_EARLY, p->number);
+}
+
 /* The session that is missed least: a replaced one, else one that is not
  * live, whichever ends first. */
 static struct session *
@@ -253,16 +283,17 @@ void
 conn_down(struct links *l, struct peer *p, enum err err)
 {
 	struct conn *c = p->conn;
-	bool was_up;
+	bool was_up, was_early;
 
 	if (!c)
 		return;
 	was_up = c->up;
+	was_early = c->early;
 	if (was_up)
 		tell_down(l, c, err);
 	conn_free(l, p);
 	/* Once bytes may have flowed, a new link must not pass for this one. */
-	if (was_up)
+	if (was_up || was_early)
 		peer_new_instance(l, p);
 	if (p->attempt && p->attempt->persist)
 		attempt_free(l, p);
@@ -352,9 +383,11 @@ tell_up(struct links *l, struct peer *p, struct out *up, struct out *down,
 	assert(!c->up && !c->out_down);
 	up->o.endpoint = c->path;
 	up->o.hello = *hello;
+	up->o.early = c->early;
 	out_push(l, up);
 	c->out_down = down;
 	c->up = true;
+	c->early = false;
 	l->n_up++;
 }
 

@@ -23,6 +23,12 @@ MUST_USE enum err
 conn_adopt(struct links *l, struct peer *p, struct session *s, struct now now);
 /* Takes a session out of the link and frees it. */
 void conn_drop_session(struct links *l, struct peer *p, struct session *s);
+/* The session that carries what is written: the current one; before there is
+ * one, of a link that is early the newest of ours that was answered, for its
+ * S is the contact's. NULL: none. */
+struct session *conn_carrier(const struct conn *c);
+/* s was answered, and its link is new: lets words leave with our HELLO. */
+void conn_early(struct links *l, struct peer *p, const struct session *s);
 /* The peer's HELLO under s is good; how the link goes on. ERR_NOMEM: nothing
  * happened, HELLO will come again. */
 MUST_USE enum err conn_greeted(struct links *l, struct peer *p,

@@ -189,7 +189,7 @@ put_streams(struct links *l, struct peer *p, struct packet *k, bool bulk,
 	struct conn *c = p->conn;
 	bool before = k->eliciting;
 
-	assert(c->up && k->s == c->cur);
+	assert(k->s == conn_carrier(c));
 	k->eliciting = false;
 	k->sent.stream =
 	    put_piece(k, &c->send, conn_stream_out(l, p), conn_chat_credit(c));
@@ -234,20 +234,20 @@ send_full(struct links *l, struct peer *p, struct session *s, bool bulk,
 	struct packet k;
 
 	packet_begin(&k, s, full_size(c));
-	if (!s->hello_acked && (s->hello_due || s == c->cur))
+	if (!s->hello_acked && (s->hello_due || s == conn_carrier(c)))
 		put_hello(l, p, &k, now);
 	put_ack(&k, now);
-	if (c->up && s == c->cur) {
+	if (c->up && s == c->cur)
 		put_control(l, p, &k);
+	if (s == conn_carrier(c))
 		put_streams(l, p, &k, bulk, now);
-	}
 	if (c->ping_due || (s->initiator && !s->confirmed)) {
 		wr_u8(&k.w, FRAME_PING);
 		k.eliciting = true;
 		c->ping_due = false;
 	}
 	if (k.w.n > 0)
-		packet_end(l, p, &k, &c->path, now);
+		packet_end(l, p, &k, c->up ? &c->path : &s->from, now);
 }
 
 static void
@@ -382,8 +382,10 @@ flush_data(struct links *l, struct peer *p, struct now now)
 	struct conn *c = p->conn;
 	struct recovery *r = &c->recovery;
 
+	struct session *s = conn_carrier(c);
+
 	c->pace_ms = NEVER;
-	while (c->up && may_send(c, c->cur)) {
+	while (s && may_send(c, s)) {
 		bool urgent = urgent_due(c), bulk = true;
 
 		if (!urgent && !bulk_due(c)) {
@@ -399,8 +401,9 @@ flush_data(struct links *l, struct peer *p, struct now now)
 			c->pace_ms = recovery_pace_ms(r, urgent);
 			break;
 		}
-		send_full(l, p, c->cur, bulk, now);
-		send_mtu_probe(l, p, now);
+		send_full(l, p, s, bulk, now);
+		if (c->up)
+			send_mtu_probe(l, p, now);
 	}
 	c->force = 0;
 	assert(c->pace_ms > now.mono_ms);
@@ -411,9 +414,12 @@ conn_flush(struct links *l, struct peer *p, struct now now)
 {
 	struct conn *c = p->conn;
 
+	struct session *early;
+
 	conn_check(p);
 	if (!c)
 		return;
+	early = c->up ? NULL : conn_carrier(c);
 	if (c->response_due)
 		send_response(l, p, now);
 	if (c->probe.active && c->cur && now.mono_ms >= c->probe.next_ms)
@@ -421,10 +427,12 @@ conn_flush(struct links *l, struct peer *p, struct now now)
 	for (uint8_t i = 0; i < c->n_s; i++) {
 		struct session *s = c->s[i];
 
-		if (s->hello_due && s != c->cur && may_send(c, s))
+		if (s->hello_due && s != c->cur && s != early && may_send(c, s))
 			send_hello(l, p, s, now);
 	}
 	flush_data(l, p, now);
+	if (early && early->hello_due && may_send(c, early))
+		send_hello(l, p, early, now);
 	if (c->cur && c->cur->hello_due && may_send(c, c->cur))
 		send_full(l, p, c->cur, false, now);
 	for (uint8_t i = 0; i < c->n_s; i++) {

@@ -471,7 +471,7 @@ outlet_of(struct peer *p, bool bulk, struct outlet *ret)
 {
 	struct conn *c = p ? p->conn : NULL;
 
-	if (!c || !c->up)
+	if (!c || !(c->up || (c->early && !bulk)))
 		return false;
 	if (bulk)
 		*ret = (struct outlet){ &c->bulk_send, STREAM_BULK_WINDOW,

@@ -116,7 +116,7 @@ void links_receive(struct links *l, const struct endpoint *from,
 void links_tick(struct links *l, struct now now);
 uint64_t links_deadline_ms(const struct links *l);
 
-/* Bytes that links_write takes now; 0 while no session is up. */
+/* Bytes that links_write takes now; 0 while no session is up or early. */
 size_t links_room(const struct links *l, uint32_t peer);
 /* Appends to the stream; whole or ERR_LIMIT. ERR_STATE: no session. Packets
  * leave at the next links_flush. */
@@ -147,6 +147,11 @@ enum link_out_kind {
 	 * pair root, hello who it is. The pairing session carries nothing else;
 	 * the invited connects again as a contact. */
 	LINK_OUT_PAIRED,
+	/* The peer has answered under a known S: what is written to its chat
+	 * from now on, streams beginning at 0, leaves at once and belongs to
+	 * the link that UP announces with `early`. Without that UP it is lost.
+	 */
+	LINK_OUT_EARLY,
 	LINK_OUT_UP,   /* confirmed and HELLO verified; streams begin at 0 */
 	LINK_OUT_DOWN, /* the link ended; err says why */
 	LINK_OUT_DATA, /* next bytes of the peer's stream */
@@ -184,6 +189,7 @@ struct link_out {
 	uint64_t ts_ms;          /* TS */
 	struct pair_root root;   /* PAIRED */
 	struct link_hello hello; /* PAIRED, UP */
+	bool early;              /* UP: what was written since EARLY counts */
 	enum err err;            /* DOWN, REFUSED */
 };
 /* In order. DATA is handed out only here, so the reader sets the pace. */

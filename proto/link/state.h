@@ -119,6 +119,7 @@ struct conn {
 	uint8_t n_s;
 	struct session *cur; /* the newest LIVE one, or NULL */
 	bool up;
+	bool early;  /* not up, and words may leave already; see conn_carrier */
 	bool paired; /* a pairing session that has done its work */
 	uint8_t instance[HELLO_INSTANCE_SIZE]; /* the peer's */
 	struct endpoint path;

@@ -239,7 +239,8 @@ on_up(struct wire *w, struct wire_node *n, const struct link_out *o)
 	n->up[b] = true;
 	n->ups[b]++;
 	n->read[b] = 0;
-	n->written[b] = 0;
+	if (!o->early)
+		n->written[b] = 0;
 	n->bulk_read[b] = 0;
 	n->bulk_written[b] = 0;
 	n->up_at_ms[b] = w->now.mono_ms;
@@ -277,6 +278,11 @@ on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 		n->paired[b]++;
 		n->root = o->root;
 		n->hello = o->hello;
+		return;
+	case LINK_OUT_EARLY:
+		n->earlies[b]++;
+		n->written[b] = 0;
+		wire_write(w, (unsigned)(n - w->node), b, w->early);
 		return;
 	case LINK_OUT_UP:
 		on_up(w, n, o);

@@ -36,6 +36,7 @@ struct wire_node {
 	int64_t clock_ms; /* how far its wall clock is off */
 	/* By peer: counts of outputs, and the streams of the present link. */
 	unsigned ups[WIRE_NODES_MAX], downs[WIRE_NODES_MAX];
+	uint8_t earlies[WIRE_NODES_MAX];
 	unsigned paired[WIRE_NODES_MAX], fallbacks[WIRE_NODES_MAX];
 	unsigned refused[WIRE_NODES_MAX], paths[WIRE_NODES_MAX];
 	unsigned writables[WIRE_NODES_MAX], bulk_writables[WIRE_NODES_MAX];
@@ -68,6 +69,7 @@ struct wire {
 	uint64_t buffer_ms; /* that may wait for it */
 	bool cut;           /* nothing passes */
 	bool any_data;      /* bytes of streams are not checked */
+	uint32_t early;     /* bytes that are written as soon as words may */
 	/* NULL, or asked for every datagram: false swallows it. */
 	bool (*tap)(struct wire *w, struct wire_datagram *d);
 	void *tap_ctx;

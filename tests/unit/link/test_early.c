@@ -1,0 +1,177 @@
+/*
+ * Words that leave with the initiator's first packet, before the other's HELLO
+ * has come: they arrive after one and a half round trips, once, whatever
+ * becomes of the handshake. The wire checks every byte.
+ */
+#include "proto/link/link.h"
+#include "tests/support/link_wire.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { WORDS = 700, ONE_WAY_MS = 40 };
+
+static uint64_t
+seed_of(uint64_t otherwise)
+{
+	static uint64_t seed;
+
+	if (seed == 0)
+		seed = test_seed(otherwise);
+	return seed;
+}
+
+static void
+start(struct wire *w, uint64_t seed)
+{
+	wire_init(w, seed, 2);
+	wire_befriend(w, 0, 1);
+	w->early = WORDS;
+}
+
+static bool
+words_are_there(const struct wire *w)
+{
+	return w->node[1].read[0] >= WORDS;
+}
+
+static void
+words_take_one_and_a_half_round_trips(void **state)
+{
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	w.delay_ms = ONE_WAY_MS;
+	wire_connect(&w, 0, 1);
+	assert_true(wire_until(&w, words_are_there, 3 * ONE_WAY_MS));
+	assert_int_equal(w.node[0].earlies[1], 1);
+	assert_int_equal(w.node[1].earlies[0], 0); /* he was called */
+	assert_false(w.node[0].up[1]);             /* that takes two */
+	assert_true(wire_until(&w, wire_all_read, ONE_WAY_MS));
+	wire_clear(&w);
+}
+
+/* On a bad wire, from both sides, with crashes of either in between. */
+static void
+nothing_is_lost_or_doubled(void **state)
+{
+	unsigned rounds = test_rounds(300), early = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < rounds; i++) {
+		struct wire w;
+		uint32_t when;
+
+		start(&w, seed_of(1) + i);
+		w.delay_ms = 1 + i % ONE_WAY_MS;
+		w.loss = i % 31;
+		w.copy = i % 11;
+		w.jitter_ms = i % 5 * 20;
+		when = 1 + (uint32_t)(5 * w.delay_ms);
+		for (unsigned k = 0; k < 8 && !wire_both_up(&w); k++) {
+			wire_connect(&w, i % 2, 1 - i % 2);
+			if (i % 3 == 0)
+				wire_connect(&w, 1 - i % 2, i % 2);
+			wire_run(&w, rng_below(&w.rng.rng, when));
+			if (k < 3 && i % 4 == 1) {
+				wire_crash(&w, k % 2);
+				wire_restart(&w, k % 2);
+				continue;
+			}
+			(void)wire_until(&w, wire_both_up, 6000);
+			if (!wire_both_up(&w)) /* budget of an address */
+				wire_run(&w, 600000);
+		}
+		if (!wire_until(&w, wire_all_read, 60000)) {
+			print_message("round %u\n", i);
+			fail();
+		}
+		early += w.node[0].earlies[1];
+		early += w.node[1].earlies[0];
+		wire_clear(&w);
+	}
+	assert_true(early >= rounds);
+}
+
+/* Whoever it is that answers, words go only to him whose S we know. */
+static void
+words_need_a_known_key(void **state)
+{
+	struct link_peer cfg;
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	cfg = wire_contact(&w, 0, 1);
+	cfg.n_s = 0;
+	wire_set_peer(&w, 0, 1, &cfg);
+	wire_connect(&w, 1, 0); /* by the rid of rk0 */
+	assert_true(wire_until(&w, wire_both_up, 5000));
+	assert_int_equal(w.node[0].earlies[1], 0);
+	assert_int_equal(w.node[1].earlies[0], 1);
+	assert_true(wire_until(&w, wire_all_read, 5000));
+	wire_clear(&w);
+}
+
+/* The ratchet was lost: whoever stole it might stand behind the answer, so
+ * nothing leaves before both have said so. */
+static void
+no_words_under_a_fallback(void **state)
+{
+	struct link_peer *kept;
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	kept = &w.node[1].disk[0].peer;
+	wire_crash(&w, 1);
+	memset(kept->ratchet.cur.b, 7, sizeof(kept->ratchet.cur.b));
+	memset(kept->ratchet.prev.b, 8, sizeof(kept->ratchet.prev.b));
+	wire_restart(&w, 1);
+	wire_connect(&w, 0, 1);
+	assert_true(wire_until(&w, wire_both_up, 5000));
+	assert_int_equal(w.node[0].fallbacks[1], 1);
+	assert_int_equal(w.node[0].earlies[1], 0);
+	wire_clear(&w);
+}
+
+/* Bulk waits for the link; so does what is too much. */
+static void
+early_is_for_words(void **state)
+{
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	w.early = 0;
+	w.delay_ms = ONE_WAY_MS;
+	wire_connect(&w, 0, 1);
+	wire_run(&w, 2 * ONE_WAY_MS);
+	assert_int_equal(w.node[0].earlies[1], 1);
+	assert_false(w.node[0].up[1]);
+	assert_int_equal(links_bulk_room(w.node[0].links, 1), 0);
+	assert_int_equal(links_room(w.node[0].links, 1), LINK_STREAM_WINDOW);
+	assert_true(wire_until(&w, wire_both_up, 5000));
+	wire_clear(&w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words_take_one_and_a_half_round_trips),
+		cmocka_unit_test(nothing_is_lost_or_doubled),
+		cmocka_unit_test(words_need_a_known_key),
+		cmocka_unit_test(no_words_under_a_fallback),
+		cmocka_unit_test(early_is_for_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
