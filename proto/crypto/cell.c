@@ -13,6 +13,7 @@ enum {
 	CELL_AAD_SIZE = 40,
 	CANDIDATE_V4 = 4,
 	CANDIDATE_V6 = 6,
+	INTRODUCER_SIZE = 16 + 2 + 32 + CELL_HANDLE_SIZE,
 };
 
 _Static_assert(
@@ -169,6 +170,31 @@ write_candidate(struct writer *w, const struct endpoint *e)
 }
 
 static void
+write_introducer(struct writer *w, const struct cell_introducer *i)
+{
+	wr_bytes(w, i->at.addr, sizeof(i->at.addr));
+	wr_u16be(w, i->at.port);
+	wr_bytes(w, i->n.b, sizeof(i->n.b));
+	wr_bytes(w, i->handle, sizeof(i->handle));
+}
+
+/* As many as there is room for. Their number is what was a zero before there
+ * were any. */
+static void
+write_introducers(struct writer *w, const struct cell *in)
+{
+	size_t room = (CELL_PLAIN_SIZE - w->n - 1) / INTRODUCER_SIZE;
+	uint8_t n = in->n_introducers;
+
+	assert(n <= CELL_INTRODUCERS_MAX);
+	if (n > room)
+		n = (uint8_t)room;
+	wr_u8(w, n);
+	for (int i = 0; i < n; i++)
+		write_introducer(w, &in->introducers[i]);
+}
+
+static void
 write_plain(const struct cell *in, uint8_t ret[CELL_PLAIN_SIZE])
 {
 	struct writer w = wr_init(ret, CELL_PLAIN_SIZE);
@@ -186,6 +212,7 @@ write_plain(const struct cell *in, uint8_t ret[CELL_PLAIN_SIZE])
 	wr_u8(&w, in->n_candidates);
 	for (int i = 0; i < in->n_candidates; i++)
 		write_candidate(&w, &in->candidates[i]);
+	write_introducers(&w, in);
 	wr_zeros(&w, CELL_PLAIN_SIZE - w.n);
 	assert(!w.bad && w.n == CELL_PLAIN_SIZE);
 }
@@ -224,6 +251,41 @@ read_candidate(struct reader *r, struct cell *c)
 		c->candidates[c->n_candidates++] = e;
 }
 
+/* One that nobody can send to is skipped. */
+static void
+read_introducer(struct reader *r, struct cell *c)
+{
+	struct cell_introducer i;
+
+	rd_bytes(r, i.at.addr, sizeof(i.at.addr));
+	i.at.port = rd_u16be(r);
+	rd_bytes(r, i.n.b, sizeof(i.n.b));
+	rd_bytes(r, i.handle, sizeof(i.handle));
+	if (r->bad || i.at.port == 0 || endpoint_scope(&i.at) == SCOPE_UNUSABLE)
+		return;
+	assert(c->n_introducers < CELL_INTRODUCERS_MAX);
+	c->introducers[c->n_introducers++] = i;
+}
+
+/* All that may be of different length. */
+static enum err
+read_lists(struct reader *r, struct cell *c)
+{
+	uint8_t n = rd_u8(r);
+	uint8_t m;
+
+	if (n > CELL_CANDIDATES_MAX)
+		return ERR_MALFORMED;
+	for (int i = 0; i < n; i++)
+		read_candidate(r, c);
+	m = rd_u8(r);
+	if (m > CELL_INTRODUCERS_MAX)
+		return ERR_MALFORMED;
+	for (int i = 0; i < m; i++)
+		read_introducer(r, c);
+	return ERR_OK;
+}
+
 static enum err
 read_plain(struct span plain, struct cell *c)
 {
@@ -231,7 +293,6 @@ read_plain(struct span plain, struct cell *c)
 	uint8_t version = rd_u8(&r);
 	uint8_t flags = rd_u8(&r);
 	uint8_t nat;
-	uint8_t n;
 	struct span rest;
 
 	if (version != CELL_VERSION || (flags & ~CELL_FLAG_ID) != 0)
@@ -243,12 +304,9 @@ read_plain(struct span plain, struct cell *c)
 	if (c->has_id)
 		rd_bytes(&r, c->id.b, sizeof(c->id.b));
 	nat = rd_u8(&r);
-	n = rd_u8(&r);
-	if (nat >= NAT_CLASSES || n > CELL_CANDIDATES_MAX)
+	c->nat = nat < NAT_CLASSES ? (enum nat_class)nat : NAT_UNKNOWN;
+	if (read_lists(&r, c))
 		return ERR_MALFORMED;
-	c->nat = (enum nat_class)nat;
-	for (int i = 0; i < n; i++)
-		read_candidate(&r, c);
 	rest = rd_span(&r, r.n);
 	if (!rd_done(&r) || !sodium_is_zero(rest.p, rest.n))
 		return ERR_MALFORMED;

@@ -7,6 +7,7 @@
 
 #include "proto/base/endpoint.h"
 #include "proto/base/env.h"
+#include "proto/base/nat_class.h"
 #include "proto/crypto/identity.h"
 #include "proto/crypto/types.h"
 
@@ -15,6 +16,8 @@ enum {
 	CELL_PLAIN_SIZE = 472,
 	CELL_NONCE_SIZE = 24,
 	CELL_CANDIDATES_MAX = 8,
+	CELL_INTRODUCERS_MAX = 2,
+	CELL_HANDLE_SIZE = 8,
 	CELL_EPOCH_S = 86400,
 	CELL_EDGE_S = 7200,  /* also published to the neighbour epoch */
 	CELL_MINUTES = 1680, /* an epoch and both edges: seq_base + 0..1679 */
@@ -23,8 +26,13 @@ enum {
 /* Who writes: the lower ID (in an invitation: the inviter), or the other. */
 enum cell_dir { CELL_LOWER = 0, CELL_HIGHER = 1 };
 
-enum nat_class { NAT_UNKNOWN = 0, NAT_NONE = 1, NAT_EIM = 2, NAT_ADM = 3 };
-#define NAT_CLASSES 4
+/* An overlay node that passes to the writer what comes for the handle.
+ * [SPEC §8.3] */
+struct cell_introducer {
+	struct endpoint at;
+	struct node_key n;
+	uint8_t handle[CELL_HANDLE_SIZE];
+};
 
 /* Where one cell lives, for one writer and one epoch. Holds secrets. */
 struct cell_key {
@@ -45,6 +53,10 @@ struct cell {
 	enum nat_class nat;
 	struct endpoint candidates[CELL_CANDIDATES_MAX];
 	uint8_t n_candidates;
+	/* Of more than fit behind the candidates, the last ones are left out
+	 * in sealing. */
+	struct cell_introducer introducers[CELL_INTRODUCERS_MAX];
+	uint8_t n_introducers;
 };
 
 uint64_t cell_epoch(const struct disc_key *disc, uint64_t unix_s);

@@ -6,6 +6,7 @@
 #include "proto/dht/dht.h"
 #include "tests/support/vectors.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -266,6 +267,41 @@ candidates_are(const cJSON *o, const struct cell *c)
 }
 
 static bool
+is_introducer(const cJSON *o, const struct cell_introducer *i)
+{
+	struct endpoint e;
+	const char *text = json_string(o, "address");
+
+	if (!is_field(o, "N", i->n.b, sizeof(i->n.b)) ||
+	    !is_field(o, "handle", i->handle, sizeof(i->handle)))
+		return false;
+	e = (struct endpoint){ .port = (uint16_t)json_number(o, "port") };
+	if (!text || inet_pton(AF_INET6, text, e.addr) != 1) {
+		uint8_t v4[4];
+
+		if (!text || inet_pton(AF_INET, text, v4) != 1)
+			return false;
+		e = endpoint_v4(v4, e.port);
+	}
+	return endpoint_eq(&e, &i->at);
+}
+
+/* A cell without the list names none. */
+static bool
+introducers_are(const cJSON *o, const struct cell *c)
+{
+	const cJSON *list = json_item(o, "introducers");
+
+	if ((list ? cJSON_GetArraySize(list) : 0) != c->n_introducers)
+		return false;
+	for (int i = 0; i < c->n_introducers; i++)
+		if (!is_introducer(
+		        cJSON_GetArrayItem(list, i), &c->introducers[i]))
+			return false;
+	return true;
+}
+
+static bool
 cell_says(const cJSON *o, const struct cell *c)
 {
 	return is_field(o, "cert", c->cert.b, CERT_SIZE) &&
@@ -276,7 +312,7 @@ cell_says(const cJSON *o, const struct cell *c)
 	       c->says.gen == json_number(o, "gen") &&
 	       c->says.not_before_s == json_number(o, "not_before") &&
 	       c->says.not_after_s == json_number(o, "not_after") &&
-	       candidates_are(o, c);
+	       candidates_are(o, c) && introducers_are(o, c);
 }
 
 static bool

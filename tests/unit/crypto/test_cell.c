@@ -32,7 +32,7 @@ setup(void **state)
 static struct cell
 some_cell(void)
 {
-	struct cell c = { .unix_min = NOW_S / 60, .nat = NAT_EIM };
+	struct cell c = { .unix_min = NOW_S / 60, .nat = NAT_EASY };
 	struct cert says = {
 		.gen = 1, .not_before_s = NOW_S - 60, .not_after_s = NOW_S + 60
 	};
@@ -48,6 +48,21 @@ some_cell(void)
 	c.candidates[1].addr[0] = 0x20; /* no longer mapped */
 	c.n_candidates = CELL_CANDIDATES_MAX;
 	return c;
+}
+
+static void
+add_introducers(struct cell *c)
+{
+	const uint8_t v4[4] = { 198, 51, 100, 7 };
+
+	c->introducers[0].at = endpoint_v4(v4, 443);
+	c->introducers[1].at = endpoint_v4(v4, 444);
+	c->introducers[1].at.addr[0] = 0x20;
+	for (int i = 0; i < CELL_INTRODUCERS_MAX; i++) {
+		memset(c->introducers[i].n.b, 0x60 + i, 32);
+		memset(c->introducers[i].handle, 0x70 + i, CELL_HANDLE_SIZE);
+	}
+	c->n_introducers = CELL_INTRODUCERS_MAX;
 }
 
 /* Seals any plain text, as a peer with the keys may. */
@@ -97,7 +112,7 @@ a_cell_comes_back(void **state)
 	cell_seal(&key, 5, &in, nonce, value);
 	assert_int_equal(open_value(value, &out), ERR_OK);
 	assert_true(out.unix_min == in.unix_min);
-	assert_int_equal(out.nat, NAT_EIM);
+	assert_int_equal(out.nat, NAT_EASY);
 	assert_false(out.has_id);
 	assert_int_equal(out.n_candidates, CELL_CANDIDATES_MAX);
 	for (int i = 0; i < CELL_CANDIDATES_MAX; i++)
@@ -156,9 +171,10 @@ what_a_peer_sealed_wrongly_is_refused(void **state)
 	} rows[] = {
 		{ 0, 0, ERR_UNSUPPORTED }, { 0, 2, ERR_UNSUPPORTED },
 		{ 1, 2, ERR_UNSUPPORTED }, /* a flag of later */
-		{ 182, 4, ERR_MALFORMED }, /* NAT class */
 		{ 183, 9, ERR_MALFORMED }, /* candidates */
 		{ 183, 7, ERR_MALFORMED }, /* leaves one behind the end */
+		{ 336, 3, ERR_MALFORMED }, /* introducers */
+		{ 336, 1, ERR_MALFORMED }, /* leaves one behind the end */
 		{ 471, 1, ERR_MALFORMED }, /* no zero at the end */
 		{ 6, 0x54, ERR_AUTH },     /* the certificate */
 	};
@@ -168,6 +184,7 @@ what_a_peer_sealed_wrongly_is_refused(void **state)
 	uint8_t plain[CELL_PLAIN_SIZE];
 
 	(void)state;
+	add_introducers(&in);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		cell_seal(&key, 5, &in, nonce, value);
 		unseal(value, plain);
@@ -196,6 +213,92 @@ candidates_of_another_kind_are_skipped(void **state)
 	assert_int_equal(open_value(value, &out), ERR_OK);
 	assert_int_equal(out.n_candidates, CELL_CANDIDATES_MAX - 3);
 	assert_true(endpoint_eq(&out.candidates[0], &in.candidates[3]));
+}
+
+static bool
+same_introducer(
+    const struct cell_introducer *a, const struct cell_introducer *b)
+{
+	return endpoint_eq(&a->at, &b->at) &&
+	       memcmp(a->n.b, b->n.b, sizeof(a->n.b)) == 0 &&
+	       memcmp(a->handle, b->handle, sizeof(a->handle)) == 0;
+}
+
+/* Round trips of every number of candidates and introducers, with and without
+ * an ID: candidates are all there, and of introducers as many as fit. */
+static void
+introducers_come_back_as_far_as_they_fit(void **state)
+{
+	uint8_t value[CELL_VALUE_SIZE];
+	struct cell all = some_cell();
+	struct cell out;
+
+	(void)state;
+	add_introducers(&all);
+	all.id = id;
+	for (int i = 0; i < 2 * 9 * 3; i++) {
+		struct cell in = all;
+		size_t used;
+		uint8_t fit;
+
+		in.has_id = i % 2;
+		in.n_candidates = (uint8_t)(i / 2 % 9);
+		in.n_introducers = (uint8_t)(i / 18);
+		used = 184 + (in.has_id ? 32U : 0) + 19U * in.n_candidates + 1;
+		fit = (uint8_t)((CELL_PLAIN_SIZE - used) / 58);
+		fit = fit < in.n_introducers ? fit : in.n_introducers;
+		cell_seal(&key, 5, &in, nonce, value);
+		assert_int_equal(open_value(value, &out), ERR_OK);
+		assert_int_equal(out.n_candidates, in.n_candidates);
+		assert_int_equal(out.n_introducers, fit);
+		for (int k = 0; k < fit; k++)
+			assert_true(same_introducer(
+			    &out.introducers[k], &in.introducers[k]));
+	}
+	/* The one case of all: two do not fit behind an ID and eight. */
+	all.has_id = true;
+	cell_seal(&key, 5, &all, nonce, value);
+	assert_int_equal(open_value(value, &out), ERR_OK);
+	assert_int_equal(out.n_introducers, 1);
+}
+
+static void
+introducers_that_nobody_can_send_to_are_skipped(void **state)
+{
+	uint8_t value[CELL_VALUE_SIZE];
+	struct cell in = some_cell();
+	struct cell out;
+
+	(void)state;
+	add_introducers(&in);
+	in.introducers[0].at.port = 0;
+	cell_seal(&key, 5, &in, nonce, value);
+	assert_int_equal(open_value(value, &out), ERR_OK);
+	assert_int_equal(out.n_introducers, 1);
+	assert_true(same_introducer(&out.introducers[0], &in.introducers[1]));
+	memset(in.introducers[1].at.addr, 0, 16); /* :: */
+	cell_seal(&key, 5, &in, nonce, value);
+	assert_int_equal(open_value(value, &out), ERR_OK);
+	assert_int_equal(out.n_introducers, 0);
+}
+
+static void
+a_nat_class_of_later_is_an_unknown_one(void **state)
+{
+	uint8_t value[CELL_VALUE_SIZE];
+	uint8_t plain[CELL_PLAIN_SIZE];
+	struct cell in = some_cell();
+	struct cell out;
+
+	(void)state;
+	for (unsigned nat = 0; nat < 256; nat++) {
+		cell_seal(&key, 5, &in, nonce, value);
+		unseal(value, plain);
+		plain[182] = (uint8_t)nat;
+		seal_plain(plain, value);
+		assert_int_equal(open_value(value, &out), ERR_OK);
+		assert_int_equal(out.nat, nat <= NAT_RANDOM ? nat : 0);
+	}
 }
 
 static void
@@ -317,6 +420,10 @@ main(void)
 		cmocka_unit_test(no_bit_of_a_value_can_change),
 		cmocka_unit_test(what_a_peer_sealed_wrongly_is_refused),
 		cmocka_unit_test(candidates_of_another_kind_are_skipped),
+		cmocka_unit_test(introducers_come_back_as_far_as_they_fit),
+		cmocka_unit_test(
+		    introducers_that_nobody_can_send_to_are_skipped),
+		cmocka_unit_test(a_nat_class_of_later_is_an_unknown_one),
 		cmocka_unit_test(an_id_inside_is_checked),
 		cmocka_unit_test(an_expired_certificate_ends_a_cell),
 		cmocka_unit_test(epochs_fit_together_at_every_moment),
