@@ -7,6 +7,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/portmap.h"
+#include "daemon/sockets.h"
 #include "daemon/statedir.h"
 #include "daemon/turn.h"
 
@@ -309,8 +310,9 @@ start_parts(struct daemon *d)
 		code = open_sockets(d);
 	if (code)
 		return code;
-	if (turn_new(d) || loop_new(d) || turn_start_node(d) ||
-	    bootstrap_new(d) || portmap_new(d) || lan_new(d)) {
+	if (turn_new(d) || loop_new(d) || sockets_new(d) ||
+	    turn_start_node(d) || bootstrap_new(d) || portmap_new(d) ||
+	    lan_new(d)) {
 		log_event(LOG_ERR, "start-failed", "no memory, or the store");
 		return DAEMON_EX_FAILED;
 	}
@@ -370,6 +372,7 @@ start_undo(struct daemon *d)
 	lan_free(d);
 	portmap_free(d);
 	bootstrap_free(d);
+	sockets_free(d);
 	node_free(d->node);
 	d->node = NULL;
 	turn_free(d);

@@ -7,6 +7,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/portmap.h"
+#include "daemon/sockets.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -161,7 +162,14 @@ apply_effect(struct daemon *d, const struct effect *e)
 		lan_send(d, e->data);
 		break;
 	case EFFECT_SEND:
-		udp_queue(d->udp, &e->to, e->data);
+		udp_queue_way(d->udp,
+		    &(struct udp_way){ e->to, e->hops, e->socket }, e->data);
+		break;
+	case EFFECT_SOCKET_OPEN:
+		sockets_open(d, e->socket, e->family);
+		break;
+	case EFFECT_SOCKET_CLOSE:
+		sockets_close(d, e->socket);
 		break;
 	}
 	if (err) {
@@ -219,6 +227,7 @@ turn_start_node(struct daemon *d)
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		cfg.family[f] = udp_fd(d->udp, (enum family)f) >= 0;
 	cfg.loopback = udp_is_loopback(d->udp);
+	cfg.sockets_max = sockets_max(d);
 	cfg.lan = d->config.lan_discovery && !cfg.loopback;
 	cfg.policy = d->config.dht;
 	cfg.overlay_announce = d->config.overlay_announce;
@@ -317,6 +326,7 @@ lose_turn(struct daemon *d, enum api_error code)
 	d->turns_lost++;
 	drop_waiting(d->turn);
 	udp_drop_queue(d->udp);
+	sockets_close_all(d);
 	node_free(d->node);
 	d->node = NULL;
 	d->turn_failed = false;

@@ -28,27 +28,35 @@ enum {
 struct queued {
 	struct endpoint to;
 	uint16_t n;
+	uint8_t hops, socket; /* as of struct udp_way; GONE */
 	uint8_t data[UDP_PAYLOAD_MAX];
+};
+enum { GONE = UINT8_MAX }; /* its socket is closed */
+_Static_assert((int)UDP_EXTRA_MAX < (int)GONE, "numbers of extra sockets");
+
+struct sock {
+	int fd; /* -1: none */
+	enum family family;
+	struct endpoint bound;
+	bool segments; /* UDP_SEGMENT works */
+	bool runs;     /* UDP_GRO is on */
 };
 
 struct udp {
-	struct {
-		int fd;
-		struct endpoint bound;
-		bool segments; /* UDP_SEGMENT works */
-		bool runs;     /* UDP_GRO is on */
-	} sock[FAMILY_COUNT];
+	struct sock sock[FAMILY_COUNT];
+	struct sock extra[UDP_EXTRA_MAX + 1]; /* [0] is not used */
 	struct udp_stats stats;
 	struct queued *queue; /* owned; grows up to UDP_QUEUE_MAX */
 	size_t queue_n, queue_cap;
-	size_t queue_at;    /* first one not sent yet */
-	size_t plain_until; /* sent one by one: a run of them failed */
-	struct udp_in *in;  /* owned */
+	size_t queue_at;     /* first one not sent yet */
+	size_t plain_until;  /* sent one by one: a run of them failed */
+	struct udp_in *in;   /* owned */
+	struct udp_out *out; /* owned */
 };
 
-/* The size of the segments of a run, beside a message. */
+/* The size of the segments of a run, and the hops, beside a message. */
 struct control {
-	_Alignas(struct cmsghdr) char b[CMSG_SPACE(sizeof(int))];
+	_Alignas(struct cmsghdr) char b[2 * CMSG_SPACE(sizeof(int))];
 };
 
 /* Room for one receive batch. */
@@ -61,6 +69,15 @@ struct udp_in {
 		uint8_t one[UDP_RECEIVE_BATCH][UDP_PAYLOAD_MAX];
 		uint8_t run[RUN_READS][RUN_BYTES];
 	} data;
+};
+
+/* What goes to one sendmmsg. */
+struct udp_out {
+	struct mmsghdr msg[UDP_SEND_BATCH];
+	struct iovec iov[UDP_SEND_BATCH];
+	struct sockaddr_storage to[UDP_SEND_BATCH];
+	struct control control[UDP_SEND_BATCH];
+	unsigned n, n_iov;
 };
 
 static enum err __attribute__((format(printf, 3, 4)))
@@ -82,9 +99,12 @@ udp_new(struct udp **ret)
 	if (!u)
 		return ERR_NOMEM;
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
-		u->sock[f].fd = -1;
+		u->sock[f] = (struct sock){ .fd = -1, .family = f };
+	for (unsigned k = 0; k <= UDP_EXTRA_MAX; k++)
+		u->extra[k].fd = -1;
 	u->in = calloc(1, sizeof(*u->in));
-	if (!u->in) {
+	u->out = calloc(1, sizeof(*u->out));
+	if (!u->in || !u->out) {
 		udp_free(u);
 		return ERR_NOMEM;
 	}
@@ -100,8 +120,11 @@ udp_free(struct udp *u)
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		if (u->sock[f].fd >= 0)
 			(void)close(u->sock[f].fd);
+	for (unsigned k = 1; k <= UDP_EXTRA_MAX; k++)
+		udp_extra_close(u, k);
 	free(u->queue);
 	free(u->in);
+	free(u->out);
 	free(u);
 }
 
@@ -127,14 +150,13 @@ set_option(int fd, int level, int name, int value)
 
 /* Runs are an offer of the kernel: without it all goes one by one. */
 static void
-tune_runs(struct udp *u, enum family f)
+tune_runs(struct sock *s)
 {
-	int fd = u->sock[f].fd, off = 0, on = 1;
+	int off = 0, on = 1;
 
-	u->sock[f].segments =
-	    setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &off, sizeof(off)) == 0;
-	u->sock[f].runs =
-	    setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) == 0;
+	s->segments =
+	    setsockopt(s->fd, IPPROTO_UDP, UDP_SEGMENT, &off, sizeof(off)) == 0;
+	s->runs = setsockopt(s->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) == 0;
 }
 
 static void
@@ -184,7 +206,7 @@ udp_listen(struct udp *u, const struct endpoint *at, char why[UDP_WHY_SIZE])
 	tune(fd, f);
 	u->sock[f].fd = fd;
 	u->sock[f].bound = *at;
-	tune_runs(u, f);
+	tune_runs(&u->sock[f]);
 	return ERR_OK;
 }
 
@@ -214,8 +236,109 @@ udp_adopt(struct udp *u, int fd, char why[UDP_WHY_SIZE])
 	tune(fd, f);
 	u->sock[f].fd = fd;
 	u->sock[f].bound = at;
-	tune_runs(u, f);
+	tune_runs(&u->sock[f]);
 	return ERR_OK;
+}
+
+/* ---- extra sockets ---- */
+
+/* At the address of the family's socket; -1: errno says why. */
+static int
+open_beside(const struct sock *s, struct endpoint *ret)
+{
+	struct endpoint at = s->bound;
+	struct sockaddr_storage ss;
+	socklen_t n;
+	int errnum;
+	int fd;
+
+	at.port = 0;
+	n = addr_to_sockaddr(&at, &ss);
+	fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	if (s->family == FAMILY_V6)
+		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	if (bind(fd, (struct sockaddr *)&ss, n) || bound_to(fd, ret)) {
+		errnum = errno;
+		(void)close(fd);
+		errno = errnum;
+		return -1;
+	}
+	return fd;
+}
+
+static enum err
+refuse_extra(char why[UDP_WHY_SIZE], int errnum)
+{
+	enum err err = ERR_IO;
+
+	if (errnum == EMFILE || errnum == ENFILE || errnum == ENOBUFS ||
+	    errnum == ENOMEM)
+		err = ERR_LIMIT;
+	else if (errnum == EPERM || errnum == EACCES || errnum == EAFNOSUPPORT)
+		err = ERR_UNSUPPORTED;
+	return refuse(why, err, "%s", strerror(errnum));
+}
+
+enum err
+udp_extra_open(struct udp *u, unsigned k, enum family f, char why[UDP_WHY_SIZE])
+{
+	struct sock s = { .family = f };
+
+	assert(k > 0 && k <= UDP_EXTRA_MAX);
+	if (u->extra[k].fd >= 0)
+		return refuse(why, ERR_EXISTS, "it is open");
+	if (u->sock[f].fd < 0)
+		return refuse(why, ERR_UNSUPPORTED, "no socket of its family");
+	s.fd = open_beside(&u->sock[f], &s.bound);
+	if (s.fd < 0)
+		return refuse_extra(why, errno);
+	tune(s.fd, f);
+	tune_runs(&s);
+	u->extra[k] = s;
+	u->stats.extra++;
+	return ERR_OK;
+}
+
+void
+udp_extra_close(struct udp *u, unsigned k)
+{
+	assert(k > 0 && k <= UDP_EXTRA_MAX);
+	if (u->extra[k].fd < 0)
+		return;
+	for (size_t i = u->queue_at; i < u->queue_n; i++)
+		if (u->queue[i].socket == k)
+			u->queue[i].socket = GONE;
+	(void)close(u->extra[k].fd);
+	u->extra[k].fd = -1;
+	u->stats.extra--;
+}
+
+int
+udp_extra_fd(const struct udp *u, unsigned k)
+{
+	return k > 0 && k <= UDP_EXTRA_MAX ? u->extra[k].fd : -1;
+}
+
+bool
+udp_extra_works(const struct udp *u, char why[UDP_WHY_SIZE])
+{
+	(void)refuse(why, ERR_UNSUPPORTED, "no socket");
+	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
+		struct endpoint at;
+		int fd;
+
+		if (u->sock[f].fd < 0)
+			continue;
+		fd = open_beside(&u->sock[f], &at);
+		if (fd >= 0) {
+			(void)close(fd);
+			return true;
+		}
+		(void)refuse_extra(why, errno);
+	}
+	return false;
 }
 
 int
@@ -375,7 +498,7 @@ segment_size(struct msghdr *h, size_t n)
 
 /* Hands over what one message carries; how many datagrams. */
 static size_t
-take_message(struct udp *u, enum family f, struct mmsghdr *m,
+take_message(struct udp *u, const struct sock *s, struct mmsghdr *m,
     void (*take)(void *ctx, const struct endpoint *from, struct span data),
     void *ctx)
 {
@@ -393,7 +516,7 @@ take_message(struct udp *u, enum family f, struct mmsghdr *m,
 
 		u->stats.in++;
 		u->stats.bytes_in += len;
-		if (whole && endpoint_family(&from) == f)
+		if (whole && endpoint_family(&from) == s->family)
 			take(ctx, &from, span_of(p, len));
 		else
 			u->stats.too_long++;
@@ -404,21 +527,38 @@ take_message(struct udp *u, enum family f, struct mmsghdr *m,
 	return n;
 }
 
-size_t
-udp_receive(struct udp *u, enum family f,
+static size_t
+receive(struct udp *u, const struct sock *s,
     void (*take)(void *ctx, const struct endpoint *from, struct span data),
     void *ctx)
 {
-	unsigned batch = prepare_batch(u->in, u->sock[f].runs);
+	unsigned batch = prepare_batch(u->in, s->runs);
 	size_t all = 0;
 	int n;
 
 	/* An error here is an old ICMP's or a signal: nothing to do, the next
 	 * read goes on. */
-	n = recvmmsg(u->sock[f].fd, u->in->msg, batch, MSG_DONTWAIT, NULL);
+	n = recvmmsg(s->fd, u->in->msg, batch, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++)
-		all += take_message(u, f, &u->in->msg[i], take, ctx);
+		all += take_message(u, s, &u->in->msg[i], take, ctx);
 	return all;
+}
+
+size_t
+udp_receive(struct udp *u, enum family f,
+    void (*take)(void *ctx, const struct endpoint *from, struct span data),
+    void *ctx)
+{
+	return receive(u, &u->sock[f], take, ctx);
+}
+
+size_t
+udp_extra_receive(struct udp *u, unsigned k,
+    void (*take)(void *ctx, const struct endpoint *from, struct span data),
+    void *ctx)
+{
+	assert(k > 0 && k <= UDP_EXTRA_MAX);
+	return receive(u, &u->extra[k], take, ctx);
 }
 
 /* ---- sending ---- */
@@ -441,31 +581,41 @@ grow(struct udp *u)
 	return true;
 }
 
-void
-udp_queue(struct udp *u, const struct endpoint *to, struct span data)
+/* By which one it leaves; fd -1: by none. */
+static struct sock *
+sock_of(struct udp *u, const struct endpoint *to, unsigned socket)
 {
+	assert(socket <= UDP_EXTRA_MAX);
+	return socket > 0 ? &u->extra[socket] : &u->sock[endpoint_family(to)];
+}
+
+void
+udp_queue_way(struct udp *u, const struct udp_way *way, struct span data)
+{
+	const struct sock *s = sock_of(u, &way->to, way->socket);
 	struct queued *q;
 
 	assert(data.n <= UDP_PAYLOAD_MAX);
-	if (u->sock[endpoint_family(to)].fd < 0 || !grow(u)) {
+	if (s->fd < 0 || s->family != endpoint_family(&way->to) || !grow(u)) {
 		u->stats.queue_dropped++;
 		return;
 	}
 	q = &u->queue[u->queue_n++];
-	q->to = *to;
+	q->to = way->to;
+	q->hops = way->hops;
+	q->socket = (uint8_t)way->socket;
 	q->n = (uint16_t)data.n;
 	if (data.n)
 		memcpy(q->data, data.p, data.n);
 }
 
-/* What goes to one sendmmsg. */
-struct out {
-	struct mmsghdr msg[UDP_SEND_BATCH];
-	struct iovec iov[UDP_SEND_BATCH];
-	struct sockaddr_storage to[UDP_SEND_BATCH];
-	struct control control[UDP_SEND_BATCH];
-	unsigned n, n_iov;
-};
+void
+udp_queue(struct udp *u, const struct endpoint *to, struct span data)
+{
+	const struct udp_way way = { .to = *to };
+
+	udp_queue_way(u, &way, data);
+}
 
 /* True if q can be one more of the run that begins with first: all but the
  * last have one size. */
@@ -473,17 +623,46 @@ static bool
 joins(const struct queued *first, const struct queued *before,
     const struct queued *q, size_t bytes)
 {
-	return endpoint_eq(&first->to, &q->to) && before->n == first->n &&
-	       q->n > 0 && q->n <= first->n && bytes + q->n <= RUN_SEND_BYTES;
+	return endpoint_eq(&first->to, &q->to) && first->hops == q->hops &&
+	       before->n == first->n && q->n > 0 && q->n <= first->n &&
+	       bytes + q->n <= RUN_SEND_BYTES;
+}
+
+/* Adds a word for the kernel to what goes beside the message. */
+static void
+add_control(struct msghdr *h, struct control *c, int level, int type,
+    const void *value, size_t n)
+{
+	struct cmsghdr head = { .cmsg_level = level, .cmsg_type = type };
+	char *at = c->b + h->msg_controllen;
+
+	assert(h->msg_controllen + CMSG_SPACE(n) <= sizeof(c->b));
+	head.cmsg_len = CMSG_LEN(n);
+	memset(at, 0, CMSG_SPACE(n));
+	memcpy(at, &head, sizeof(head));
+	memcpy(at + CMSG_LEN(0), value, n);
+	h->msg_control = c->b;
+	h->msg_controllen += CMSG_SPACE(n);
+}
+
+static void
+add_hops(struct msghdr *h, struct control *c, const struct queued *q)
+{
+	int hops = q->hops;
+
+	if (endpoint_family(&q->to) == FAMILY_V4)
+		add_control(h, c, IPPROTO_IP, IP_TTL, &hops, sizeof(hops));
+	else
+		add_control(
+		    h, c, IPPROTO_IPV6, IPV6_HOPLIMIT, &hops, sizeof(hops));
 }
 
 /* Adds the datagrams at..end-1 that can leave as one; how many. */
 static unsigned
-add_run(struct udp *u, struct out *o, size_t at, size_t end, bool segments)
+add_run(struct udp *u, struct udp_out *o, size_t at, size_t end, bool segments)
 {
 	const struct queued *first = &u->queue[at];
 	struct msghdr *h = &o->msg[o->n].msg_hdr;
-	struct cmsghdr *c;
 	unsigned n = 0;
 	size_t bytes = 0;
 
@@ -498,29 +677,27 @@ add_run(struct udp *u, struct out *o, size_t at, size_t end, bool segments)
 	} while (segments && at + n < end && n < UDP_RUN_MAX &&
 	         joins(first, &u->queue[at + n - 1], &u->queue[at + n], bytes));
 	h->msg_iovlen = n;
-	if (n > 1) {
-		h->msg_control = o->control[o->n].b;
-		h->msg_controllen = CMSG_SPACE(sizeof(uint16_t));
-		c = CMSG_FIRSTHDR(h);
-		c->cmsg_level = IPPROTO_UDP;
-		c->cmsg_type = UDP_SEGMENT;
-		c->cmsg_len = CMSG_LEN(sizeof(uint16_t));
-		memcpy(CMSG_DATA(c), &first->n, sizeof(uint16_t));
-	}
+	if (n > 1)
+		add_control(h, &o->control[o->n], IPPROTO_UDP, UDP_SEGMENT,
+		    &first->n, sizeof(uint16_t));
+	if (first->hops > 0)
+		add_hops(h, &o->control[o->n], first);
 	o->n++;
 	return n;
 }
 
-/* The next datagrams of one family. */
+/* The next datagrams of one socket. */
 static void
-prepare_out(struct udp *u, enum family f, struct out *o)
+prepare_out(struct udp *u, const struct sock *s, struct udp_out *o)
 {
 	size_t at = u->queue_at, end = at;
-	bool segments = u->sock[f].segments && at >= u->plain_until;
+	bool segments = s->segments && at >= u->plain_until;
+	unsigned socket = u->queue[at].socket;
 
 	memset(o, 0, sizeof(*o));
 	while (end < u->queue_n && end - at < UDP_SEND_BATCH &&
-	       endpoint_family(&u->queue[end].to) == f)
+	       u->queue[end].socket == socket &&
+	       endpoint_family(&u->queue[end].to) == s->family)
 		end++;
 	while (at < end)
 		at += add_run(u, o, at, end, segments);
@@ -529,7 +706,7 @@ prepare_out(struct udp *u, enum family f, struct out *o)
 /* The kernel refused the first message for good. A run is tried again one by
  * one: perhaps only its size is too much for the interface. */
 static size_t
-refused(struct udp *u, enum family f, const struct out *o, int errnum)
+refused(struct udp *u, struct sock *s, const struct udp_out *o, int errnum)
 {
 	size_t n = o->msg[0].msg_hdr.msg_iovlen;
 
@@ -538,31 +715,31 @@ refused(struct udp *u, enum family f, const struct out *o, int errnum)
 		return 1;
 	}
 	if (errnum == EIO) /* no checksums from this interface */
-		u->sock[f].segments = false;
+		s->segments = false;
 	u->plain_until = u->queue_at + n;
 	return 0;
 }
 
-/* Sends some datagrams of one family. False: the kernel takes no more now. */
+/* Sends some datagrams of one socket. False: the kernel takes no more now. */
 static bool
-send_some(struct udp *u, enum family f)
+send_some(struct udp *u, struct sock *s)
 {
-	struct out o;
+	const struct udp_out *o = u->out;
 	int r;
 
-	prepare_out(u, f, &o);
-	assert(o.n > 0 && o.n_iov <= UDP_SEND_BATCH);
+	prepare_out(u, s, u->out);
+	assert(o->n > 0 && o->n_iov <= UDP_SEND_BATCH);
 	do
-		r = sendmmsg(u->sock[f].fd, o.msg, o.n, MSG_DONTWAIT);
+		r = sendmmsg(s->fd, u->out->msg, o->n, MSG_DONTWAIT);
 	while (r < 0 && errno == EINTR);
 	if (r < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM))
 		return false;
 	if (r <= 0)
-		u->queue_at += refused(u, f, &o, errno);
+		u->queue_at += refused(u, s, o, errno);
 	for (int i = 0; i < r; i++) {
-		size_t n = o.msg[i].msg_hdr.msg_iovlen;
+		size_t n = o->msg[i].msg_hdr.msg_iovlen;
 
-		u->stats.bytes_out += o.msg[i].msg_len;
+		u->stats.bytes_out += o->msg[i].msg_len;
 		u->stats.out += n;
 		u->stats.runs_out += n > 1;
 		u->queue_at += n;
@@ -574,10 +751,17 @@ bool
 udp_flush(struct udp *u, enum family *ret_busy)
 {
 	while (u->queue_at < u->queue_n) {
-		enum family f = endpoint_family(&u->queue[u->queue_at].to);
+		const struct queued *q = &u->queue[u->queue_at];
+		struct sock *s;
 
-		if (!send_some(u, f)) {
-			*ret_busy = f;
+		if (q->socket == GONE) {
+			u->stats.queue_dropped++;
+			u->queue_at++;
+			continue;
+		}
+		s = sock_of(u, &q->to, q->socket);
+		if (!send_some(u, s)) {
+			*ret_busy = s->family;
 			return false;
 		}
 	}

@@ -1,5 +1,6 @@
 /*
- * The UDP sockets, one a family, opened or inherited. Receiving is by
+ * The UDP sockets, one a family, opened or inherited, and extra ones that come
+ * and go [node.h: node_receive_socket]. Receiving is by
  * recvmmsg in bounded batches; sending is queued (bytes copied) and leaves
  * with udp_flush, after the commit. Where the kernel can, a run of datagrams
  * of one size to one address passes through it as one (UDP_SEGMENT, UDP_GRO).
@@ -18,6 +19,7 @@ enum {
 	UDP_RUN_MAX = 64,       /* datagrams in one, with UDP_GRO */
 	UDP_SEND_BATCH = 64,    /* datagrams a sendmmsg */
 	UDP_QUEUE_MAX = 8192,   /* datagrams of one turn; more are dropped */
+	UDP_EXTRA_MAX = 144,    /* extra sockets have the numbers 1.. */
 	UDP_WHY_SIZE = 160,
 };
 
@@ -41,15 +43,38 @@ bool udp_is_loopback(const struct udp *u);
 /* Own addresses: what is bound, or those of the interfaces. At most max. */
 size_t udp_local(const struct udp *u, struct endpoint *ret, size_t max);
 
+/*
+ * Extra socket k, 1..UDP_EXTRA_MAX: at the address of the family's socket, on
+ * a port that the system chooses. ERR_EXISTS: it is open; ERR_UNSUPPORTED: the
+ * family has no socket, or a sandbox allows no more; ERR_LIMIT: too many files
+ * are open; ERR_IO.
+ */
+MUST_USE enum err udp_extra_open(
+    struct udp *u, unsigned k, enum family f, char why[UDP_WHY_SIZE]);
+/* What waits to leave by it is dropped. Not open is fine. */
+void udp_extra_close(struct udp *u, unsigned k);
+int udp_extra_fd(const struct udp *u, unsigned k); /* -1: not open */
+/* True if one could be opened now, for one family at least. */
+bool udp_extra_works(const struct udp *u, char why[UDP_WHY_SIZE]);
+
 /* Reads up to UDP_RECEIVE_BATCH times, up to UDP_RUN_MAX datagrams each, and
  * hands each over; returns how many. data is borrowed during the call. */
 size_t udp_receive(struct udp *u, enum family f,
     void (*take)(void *ctx, const struct endpoint *from, struct span data),
     void *ctx);
+size_t udp_extra_receive(struct udp *u, unsigned k,
+    void (*take)(void *ctx, const struct endpoint *from, struct span data),
+    void *ctx);
 
-/* Copies a datagram to the queue; drops it if there is no socket of the
- * family, or the queue is full. */
+/* Copies a datagram to the queue; drops it if there is no such socket, or the
+ * queue is full. */
 void udp_queue(struct udp *u, const struct endpoint *to, struct span data);
+struct udp_way {
+	struct endpoint to;
+	uint8_t hops;    /* routers that it passes at most; 0: as usual */
+	unsigned socket; /* an extra one; 0: the family's */
+};
+void udp_queue_way(struct udp *u, const struct udp_way *way, struct span data);
 /* Sends what is queued. False: the kernel's buffer is full, some are left;
  * call again when the socket of *ret_busy is writable. */
 bool udp_flush(struct udp *u, enum family *ret_busy);
@@ -60,6 +85,7 @@ struct udp_stats {
 	uint64_t in, out, bytes_in, bytes_out;
 	uint64_t too_long, send_failed, queue_dropped;
 	uint64_t runs_out, runs_in; /* of several datagrams as one */
+	size_t extra;               /* sockets open now */
 };
 void udp_get_stats(const struct udp *u, struct udp_stats *ret);
 

@@ -22,11 +22,13 @@ node_new(const struct node_config *cfg, struct now now)
 	n->now = now;
 	n->loopback = cfg->loopback;
 	n->cells_min = cfg->cells_min;
+	n->sockets_max = cfg->sockets_max;
 	n->lan.on = cfg->lan;
 	n->lan.beacon_ms = now.mono_ms;
 	if (n->lan.on)
 		rng_fill(&n->rng, n->lan.key, sizeof(n->lan.key));
 	assert(n->cells_min <= NODE_CELLS_MIN_MAX);
+	assert(n->sockets_max <= NODE_SOCKETS_MAX);
 	n->save_dht_ms = now.mono_ms + NODE_SAVE_DHT_MS / 10;
 	n->refresh_ms = now.mono_ms + NODE_REFRESH_MS;
 	n->clock_ms = now.wall_ms - now.mono_ms;
@@ -348,6 +350,8 @@ node_get_stats(const struct node *n, struct node_stats *ret)
 	}
 	for (size_t i = 0; i < NODE_INVITES_MAX; i++)
 		ret->invites += n->hosts[i].live && !n->hosts[i].invite.used;
+	ret->sockets = n->n_sockets;
+	ret->sockets_max = n->sockets_max;
 	ret->udp_in = n->udp_in;
 	ret->udp_out = n->udp_out;
 	ret->udp_bytes_in = n->udp_bytes_in;

@@ -28,6 +28,9 @@ enum {
 	NODE_RECORD_MAX = 4096, /* bytes of a stored contact, self or invite */
 	NODE_SAVED_NODES_MAX = 64, /* DHT nodes kept for the next start */
 	NODE_LOCAL_MAX = 8,
+	/* Extra sockets at once: one try with many, and paths that began in
+	 * one. They have the numbers 1..NODE_SOCKETS_MAX. */
+	NODE_SOCKETS_MAX = 144,
 	NODE_CELLS_MIN_MAX = 64, /* of node_config.cells_min */
 	NODE_INVITE_TTL_MAX_S = 90 * 86400,
 	NODE_INVITE_TEXT_SIZE = 320, /* invitation text with NUL */
@@ -54,6 +57,9 @@ struct node_config {
 	 * where fewer contacts are without a session; 0: no dummies. */
 	size_t cells_min;
 	bool lan; /* beacons on the local network */
+	/* Extra sockets that may be asked for, at most NODE_SOCKETS_MAX; 0
+	 * where the owner cannot open any. */
+	size_t sockets_max;
 };
 
 struct node;
@@ -106,6 +112,19 @@ void node_set_mapped(struct node *n, const struct endpoint *mapped,
     size_t count, struct now now);
 void node_receive(struct node *n, const struct endpoint *from,
     struct span datagram, struct now now);
+/*
+ * Extra sockets. Each family has one socket that all things go through, and
+ * that others know. Behind some NATs a path is found only by many sockets at
+ * once: EFFECT_SOCKET_OPEN asks for one more, under a number the node chooses,
+ * on a port the system chooses; its datagrams come in here, and SENDs that name
+ * it leave by it. It stays open until EFFECT_SOCKET_CLOSE, or until the owner
+ * says that it is lost, or the node is freed. Between a close and an open of
+ * one number nothing of the old socket comes in, nor leaves by the new one.
+ */
+void node_receive_socket(struct node *n, unsigned socket,
+    const struct endpoint *from, struct span datagram, struct now now);
+/* It could not be opened, or broke: it is closed. Also between two effects. */
+void node_socket_lost(struct node *n, unsigned socket, struct now now);
 /* A datagram to the group of the local network. */
 void node_lan_receive(struct node *n, const struct endpoint *from,
     struct span datagram, struct now now);
@@ -227,14 +246,19 @@ enum effect_kind {
 	EFFECT_STORE = 1,
 	EFFECT_SEND,
 	EFFECT_EVENT,
-	EFFECT_LAN, /* a datagram for the group of the local network */
+	EFFECT_LAN,         /* a datagram for the group of the local network */
+	EFFECT_SOCKET_OPEN, /* see node_receive_socket */
+	EFFECT_SOCKET_CLOSE,
 };
 
 struct effect {
 	enum effect_kind kind;
-	struct change change;       /* STORE */
-	struct endpoint to;         /* SEND */
-	struct span data;           /* SEND, LAN */
+	struct change change; /* STORE */
+	struct endpoint to;   /* SEND */
+	uint8_t hops;         /* SEND: it dies after so many; 0: as usual */
+	unsigned socket;      /* SEND: an extra one, 0: the usual; SOCKET_* */
+	enum family family;   /* SOCKET_OPEN */
+	struct span data;     /* SEND, LAN */
 	enum node_event_kind event; /* EVENT */
 	struct contact_id contact;  /* EVENT */
 	struct message_id invite;   /* EVENT, NODE_CONTACT_PAIRED */
@@ -284,6 +308,7 @@ bool node_contact_why(
 struct node_stats {
 	size_t contacts, online, invites, outbox;
 	uint64_t udp_in, udp_out, udp_bytes_in, udp_bytes_out, udp_dropped;
+	size_t sockets, sockets_max; /* extra ones: open, to be had */
 	struct node_dht_stats {
 		bool on;
 		size_t nodes, nodes_good, buckets, items, ops;

@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Stands for the group of the local network. */
-static const struct endpoint lan_group;
-
 /* Makes room for one more element of `size` bytes. False: no memory. */
 static bool
 grow(void **p, size_t n, size_t *cap, size_t size)
@@ -135,24 +132,73 @@ effect_paired(
 	queue_event(n, &q);
 }
 
+/* A place at the end; NULL: no memory. */
+static struct queued_send *
+add_send(struct node *n)
+{
+	void *p = n->sends;
+
+	if (!grow(&p, n->n_sends, &n->sends_cap, sizeof(*n->sends)))
+		return NULL;
+	n->sends = p;
+	return &n->sends[n->n_sends];
+}
+
+static void
+queue_send(struct node *n, const struct queued_send *send, struct span data)
+{
+	struct queued_send *s = add_send(n);
+
+	if (s == NULL)
+		return; /* as if the network had lost it */
+	*s = *send;
+	s->n = data.n;
+	if (arena_put(&n->wire, data, &s->at))
+		n->n_sends++;
+}
+
+void
+effect_send_way(struct node *n, const struct way *way, struct span data)
+{
+	struct queued_send s = { .kind = EFFECT_SEND, .to = way->to };
+
+	assert(way->socket <= NODE_SOCKETS_MAX);
+	s.hops = way->hops;
+	s.socket = (uint8_t)way->socket;
+	queue_send(n, &s, data);
+}
+
 void
 effect_send(struct node *n, const struct endpoint *to, struct span data)
 {
-	struct queued_send s = { .to = *to, .n = data.n };
-	void *p = n->sends;
+	const struct way way = { .to = *to };
 
-	if (!grow(&p, n->n_sends, &n->sends_cap, sizeof(s)))
-		return; /* as if the network had lost it */
-	n->sends = p;
-	if (!arena_put(&n->wire, data, &s.at))
-		return;
-	n->sends[n->n_sends++] = s;
+	effect_send_way(n, &way, data);
 }
 
 void
 effect_lan(struct node *n, struct span data)
 {
-	effect_send(n, &lan_group, data);
+	const struct queued_send s = { .kind = EFFECT_LAN };
+
+	queue_send(n, &s, data);
+}
+
+void
+effect_socket(
+    struct node *n, enum effect_kind kind, unsigned socket, enum family f)
+{
+	struct queued_send *s = add_send(n);
+
+	assert(kind == EFFECT_SOCKET_OPEN || kind == EFFECT_SOCKET_CLOSE);
+	assert(socket > 0 && socket <= NODE_SOCKETS_MAX);
+	if (s == NULL) { /* its owner would know another list than we */
+		n->failed = true;
+		return;
+	}
+	*s = (struct queued_send){ .kind = kind, .family = f };
+	s->socket = (uint8_t)socket;
+	n->n_sends++;
 }
 
 void
@@ -288,8 +334,13 @@ pop_send(struct node *n, struct effect *ret)
 		return false;
 	}
 	q = &n->sends[n->sends_at++];
-	ret->kind = endpoint_eq(&q->to, &lan_group) ? EFFECT_LAN : EFFECT_SEND;
+	ret->kind = q->kind;
 	ret->to = q->to;
+	ret->hops = q->hops;
+	ret->socket = q->socket;
+	ret->family = q->family;
+	if (q->kind != EFFECT_SEND && q->kind != EFFECT_LAN)
+		return true;
 	ret->data = span_of(n->wire.p + q->at, q->n);
 	n->udp_out++;
 	n->udp_bytes_out += q->n;

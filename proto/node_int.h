@@ -50,8 +50,18 @@ struct queued_event {
 };
 
 struct queued_send {
-	struct endpoint to; /* all zero: the group of the local network */
+	enum effect_kind kind; /* SEND, LAN, SOCKET_OPEN, SOCKET_CLOSE */
+	enum family family;
+	struct endpoint to;
+	uint8_t hops, socket;
 	size_t at, n;
+};
+
+/* How a datagram leaves. */
+struct way {
+	struct endpoint to;
+	uint8_t hops;    /* 0: as usual */
+	unsigned socket; /* 0: the usual one */
 };
 
 /* The puts of one publication: one a family and epoch. */
@@ -222,6 +232,12 @@ struct node {
 		uint32_t n_early; /* since the last change */
 		size_t turn;      /* slot of the next one to be told */
 	} lan;
+	/* Extra sockets; [0] is not used. */
+	struct {
+		bool open;
+		enum family family;
+	} socket[NODE_SOCKETS_MAX + 1];
+	size_t n_sockets, sockets_max;
 	bool unsettled;
 	bool failed; /* an allocation failed: popped effects are incomplete */
 	/* Effects, popped in this order. */
@@ -282,11 +298,21 @@ void effect_event(struct node *n, enum node_event_kind kind,
 void effect_paired(
     struct node *n, const struct peer *p, const struct message_id *invite);
 void effect_send(struct node *n, const struct endpoint *to, struct span data);
+void effect_send_way(struct node *n, const struct way *way, struct span data);
 void effect_lan(struct node *n, struct span data);
+/* EFFECT_SOCKET_OPEN or _CLOSE. */
+void effect_socket(
+    struct node *n, enum effect_kind kind, unsigned socket, enum family f);
 void peer_dirty(struct node *n, struct peer *p); /* store its record */
 /* Stores it in the order of the changes, before what refers to it. */
 void peer_store(struct node *n, struct peer *p);
 void invite_store(struct node *n, const struct host *h);
+
+/* node_socket.c: extra sockets. */
+/* Asks the owner for one; its number, 0: there are no more to be had. */
+unsigned socket_open(struct node *n, enum family f);
+void socket_close(struct node *n, unsigned socket);
+bool socket_is_open(const struct node *n, unsigned socket);
 
 /* node_contact.c: contacts and what links tell of them. */
 MUST_USE enum err
