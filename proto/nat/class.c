@@ -1,0 +1,356 @@
+/* Kinds of NAT by majority, so that a quarter of those asked may lie. */
+#include "proto/nat/class.h"
+
+#include <assert.h>
+#include <string.h>
+
+void
+nat_init(struct nat *t)
+{
+	memset(t, 0, sizeof(*t));
+}
+
+void
+nat_moved(struct nat *t)
+{
+	nat_init(t);
+}
+
+/* ---- samples ---- */
+
+static void
+drop(struct nat *t, size_t at)
+{
+	assert(at < t->n);
+	t->n--;
+	memmove(&t->sample[at], &t->sample[at + 1],
+	    (t->n - at) * sizeof(t->sample[0]));
+}
+
+static void
+drop_old(struct nat *t, uint64_t now_ms)
+{
+	for (size_t i = t->n; i-- > 0;)
+		if (now_ms - t->sample[i].at_ms >= NAT_SAMPLE_MS)
+			drop(t, i);
+}
+
+/* One party, as far as one can tell: has one voice. */
+static bool
+is_same_voice(const struct endpoint *a, const struct endpoint *b)
+{
+	return endpoint_family(a) == endpoint_family(b) &&
+	       endpoint_same_prefix(
+	           a, b, endpoint_family(a) == FAMILY_V4 ? 16 : 32);
+}
+
+void
+nat_sample_add(struct nat *t, const struct endpoint *answerer,
+    const struct endpoint *seen, uint64_t now_ms)
+{
+	struct nat_sample s = { *answerer, *seen, now_ms, now_ms };
+	size_t at;
+
+	if (endpoint_scope(answerer) != SCOPE_GLOBAL ||
+	    endpoint_scope(seen) != SCOPE_GLOBAL || seen->port == 0 ||
+	    endpoint_family(answerer) != endpoint_family(seen))
+		return;
+	drop_old(t, now_ms);
+	for (size_t i = t->n; i-- > 0;) {
+		const struct nat_sample *old = &t->sample[i];
+
+		if (!is_same_voice(&old->answerer, answerer))
+			continue;
+		/* A mapping that lives on says nothing of the next one. */
+		if (endpoint_eq(&old->answerer, answerer) &&
+		    endpoint_eq(&old->seen, seen))
+			s.since_ms = old->since_ms;
+		drop(t, i);
+	}
+	if (t->n == NAT_SAMPLES_MAX)
+		drop(t, 0);
+	at = t->n;
+	while (at > 0 && t->sample[at - 1].since_ms > s.since_ms)
+		at--;
+	memmove(&t->sample[at + 1], &t->sample[at],
+	    (t->n - at) * sizeof(t->sample[0]));
+	t->sample[at] = s;
+	t->n++;
+}
+
+/* The samples that count, the oldest first. */
+struct voices {
+	size_t n;
+	const struct nat_sample *s[NAT_SAMPLES_MAX];
+};
+
+static struct voices
+voices_of(const struct nat *t, uint64_t now_ms)
+{
+	struct voices v = { 0 };
+
+	for (size_t i = 0; i < t->n; i++)
+		if (now_ms - t->sample[i].at_ms < NAT_SAMPLE_MS)
+			v.s[v.n++] = &t->sample[i];
+	return v;
+}
+
+size_t
+nat_n_samples(const struct nat *t, uint64_t now_ms)
+{
+	return voices_of(t, now_ms).n;
+}
+
+/* Three of four, or more. */
+static bool
+is_most(size_t n, size_t of)
+{
+	return of > 0 && 4 * n >= 3 * of;
+}
+
+/* ---- easy ones ---- */
+
+/* How many of the samples from `first` on see us as this one does. */
+static size_t
+count_like(const struct voices *v, size_t first, const struct endpoint *seen)
+{
+	size_t n = 0;
+
+	for (size_t i = first; i < v->n; i++)
+		n += endpoint_eq(&v->s[i]->seen, seen);
+	return n;
+}
+
+/* What most say, of the samples from `first` on, but not `but`; how many. */
+static size_t
+most_seen(const struct voices *v, size_t first, const struct endpoint *but,
+    struct endpoint *ret)
+{
+	size_t best = 0;
+
+	for (size_t i = first; i < v->n; i++) {
+		size_t n = count_like(v, first, &v->s[i]->seen);
+
+		/* Of equals, the newer. */
+		if (n < best || (but && endpoint_eq(but, &v->s[i]->seen)))
+			continue;
+		best = n;
+		*ret = v->s[i]->seen;
+	}
+	return best;
+}
+
+/*
+ * One port for all. The newest few suffice: after a change of address the old
+ * samples are no lies, only old. Else most of all: then it takes a quarter of
+ * liars in both to hide it.
+ */
+static bool
+is_easy(const struct voices *v, struct nat_view *ret)
+{
+	size_t newest = v->n - NAT_SAMPLES_MIN;
+	struct endpoint second = { .port = 0 };
+	size_t n;
+
+	assert(v->n >= NAT_SAMPLES_MIN);
+	ret->n_seen = 1;
+	if (is_most(most_seen(v, newest, NULL, &ret->seen[0]), NAT_SAMPLES_MIN))
+		return true;
+	n = most_seen(v, 0, NULL, &ret->seen[0]);
+	if (is_most(n, v->n))
+		return true;
+	if (n < 2)
+		return false;
+	n += most_seen(v, 0, &ret->seen[0], &second);
+	/* A carrier's NAT with two addresses keeps to a port on each. */
+	if (count_like(v, 0, &second) < 2 || !is_most(n, v->n) ||
+	    endpoint_same_addr(&ret->seen[0], &second))
+		return false;
+	ret->seen[1] = second;
+	ret->n_seen = 2;
+	return true;
+}
+
+/* ---- hard ones ---- */
+
+/* The ports on the address that most see; liars see another one, or they must
+ * guess it, too. */
+struct ports {
+	size_t n, all;
+	struct endpoint newest; /* of those on it */
+	uint16_t p[NAT_SAMPLES_MAX];
+};
+
+static struct ports
+ports_of(const struct voices *v)
+{
+	struct ports best = { .all = v->n };
+
+	for (size_t i = 0; i < v->n; i++) {
+		struct ports p = { .all = v->n };
+
+		for (size_t j = 0; j < v->n; j++) {
+			if (!endpoint_same_addr(&v->s[i]->seen, &v->s[j]->seen))
+				continue;
+			p.p[p.n++] = v->s[j]->seen.port;
+			p.newest = v->s[j]->seen;
+		}
+		if (p.n >= best.n)
+			best = p;
+	}
+	return best;
+}
+
+static unsigned
+gcd(unsigned a, unsigned b)
+{
+	while (b != 0) {
+		unsigned rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/* May a port follow on another, in this direction? */
+static bool
+follows(int before, int after, int sign)
+{
+	int gap = (after - before) * sign;
+
+	return gap > 0 && gap <= NAT_SEQUENCE_GAP_MAX;
+}
+
+/*
+ * The longest chain of ports that rise (or fall) in small steps, in the order
+ * of their making; who does not fit into it lies, or is late. How many.
+ */
+static size_t
+longest_chain(const struct ports *p, int sign, struct nat_view *ret)
+{
+	size_t length[NAT_SAMPLES_MAX];
+	unsigned step[NAT_SAMPLES_MAX]; /* divides all gaps of the chain */
+	size_t best = 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		length[i] = 1;
+		step[i] = 0;
+		for (size_t j = 0; j < i; j++) {
+			unsigned gap;
+
+			if (!follows(p->p[j], p->p[i], sign) ||
+			    length[j] < length[i])
+				continue;
+			gap = (unsigned)((p->p[i] - p->p[j]) * sign);
+			length[i] = length[j] + 1;
+			step[i] = gcd(gap, step[j]);
+		}
+		if (length[i] < best)
+			continue;
+		best = length[i];
+		ret->lo = ret->hi = p->p[i];
+		/* A larger one is chance: few samples, wide apart. */
+		ret->step = (int16_t)(step[i] <= NAT_SEQUENCE_STEP_MAX
+		                          ? (int)step[i] * sign
+		                          : sign);
+	}
+	return best;
+}
+
+static bool
+is_sequential(const struct ports *p, struct nat_view *ret)
+{
+	for (int sign = 1; sign >= -1; sign -= 2)
+		if (is_most(longest_chain(p, sign, ret), p->all))
+			return true;
+	return false;
+}
+
+/* The narrowest range that holds most of the ports. */
+static bool
+is_block(const struct ports *p, struct nat_view *ret)
+{
+	size_t need = (3 * p->all + 3) / 4;
+	unsigned width = NAT_BLOCK_MAX;
+	bool found = false;
+
+	for (size_t i = 0; i < p->n; i++) {
+		for (size_t j = 0; j < p->n; j++) {
+			size_t n = 0;
+
+			if (p->p[j] < p->p[i] ||
+			    (unsigned)(p->p[j] - p->p[i]) >= width)
+				continue;
+			for (size_t k = 0; k < p->n; k++)
+				n += p->p[k] >= p->p[i] && p->p[k] <= p->p[j];
+			if (n < need)
+				continue;
+			width = (unsigned)(p->p[j] - p->p[i]);
+			ret->lo = p->p[i];
+			ret->hi = p->p[j];
+			found = true;
+		}
+	}
+	return found;
+}
+
+static void
+classify_hard(const struct voices *v, struct nat_view *ret)
+{
+	struct ports p = ports_of(v);
+
+	ret->n_seen = 1;
+	ret->seen[0] = p.newest;
+	ret->kind = NAT_KIND_RANDOM;
+	/* Where the address changes, too, no port is worth a guess. */
+	if (is_most(p.n, p.all)) {
+		if (is_sequential(&p, ret))
+			ret->kind = NAT_KIND_SEQUENTIAL;
+		else if (is_block(&p, ret))
+			ret->kind = NAT_KIND_BLOCK;
+	}
+	if (ret->kind == NAT_KIND_RANDOM)
+		ret->lo = ret->hi = 0;
+	if (ret->kind != NAT_KIND_SEQUENTIAL)
+		ret->step = 0;
+}
+
+/* ---- all in all ---- */
+
+void
+nat_unasked(struct nat *t, uint64_t now_ms)
+{
+	struct voices v = voices_of(t, now_ms);
+
+	t->has_unasked = true;
+	t->unasked_ms = now_ms;
+	t->unasked_at = (struct endpoint){ .port = 0 };
+	if (v.n > 0)
+		(void)most_seen(&v, 0, NULL, &t->unasked_at);
+}
+
+/* Did somebody come in, to the address that we have now? */
+static bool
+lets_in(const struct nat *t, uint64_t now_ms, const struct nat_view *c)
+{
+	if (!t->has_unasked || now_ms - t->unasked_ms >= NAT_OPEN_MS)
+		return false;
+	return t->unasked_at.port == 0 ||
+	       endpoint_same_addr(&t->unasked_at, &c->seen[0]);
+}
+
+void
+nat_look(const struct nat *t, uint64_t now_ms, struct nat_view *ret)
+{
+	struct voices v = voices_of(t, now_ms);
+
+	*ret = (struct nat_view){ .kind = NAT_KIND_UNKNOWN };
+	if (v.n < NAT_SAMPLES_MIN)
+		return;
+	if (is_easy(&v, ret))
+		ret->kind =
+		    lets_in(t, now_ms, ret) ? NAT_KIND_OPEN : NAT_KIND_EASY;
+	else
+		classify_hard(&v, ret);
+}

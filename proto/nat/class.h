@@ -1,0 +1,81 @@
+/*
+ * What kind of NAT is in front of one socket, from what others say they see of
+ * it: does it keep one port for all (easy), or choose one for each peer (hard),
+ * and how. Pure; nothing here is believed from one mouth. [RFC 4787 §4.1]
+ */
+#ifndef PROTO_NAT_CLASS_H
+#define PROTO_NAT_CLASS_H
+
+#include "proto/base/endpoint.h"
+#include "proto/base/env.h"
+
+enum {
+	NAT_SAMPLES_MAX = 16, /* the oldest makes room */
+	NAT_SAMPLE_MS = 10 * 60 * 1000,
+	/* Fewer say nothing; of this many, one may lie. */
+	NAT_SAMPLES_MIN = 4,
+	NAT_SEQUENCE_GAP_MAX = 256, /* ports between two samples in turn */
+	NAT_SEQUENCE_STEP_MAX = 16,
+	NAT_BLOCK_MAX = 2048,         /* ports between all samples */
+	NAT_OPEN_MS = 60 * 60 * 1000, /* what came in unasked counts so long */
+};
+
+/* The numbers are those of the wire. [SPEC §4.2] */
+enum nat_kind {
+	NAT_KIND_UNKNOWN = 0,
+	NAT_KIND_OPEN = 1, /* easy, and lets everybody in */
+	NAT_KIND_EASY = 2, /* one port for all; also: none at all */
+	NAT_KIND_HARD = 3, /* one for each, no more is known */
+	NAT_KIND_SEQUENTIAL = 4,
+	NAT_KIND_BLOCK = 5, /* any of a few hundred */
+	NAT_KIND_RANDOM = 6,
+};
+#define NAT_KINDS 7
+
+struct nat_view {
+	enum nat_kind kind;
+	/* SEQUENTIAL: the last one in lo and hi. BLOCK: all that were seen. */
+	uint16_t lo, hi;
+	int16_t step; /* SEQUENTIAL */
+	/* Seen outside: OPEN, EASY: as most see it; two of them where a NAT has
+	 * two addresses and keeps to a port on each. Else the newest. */
+	uint8_t n_seen;
+	struct endpoint seen[2];
+};
+
+struct nat_sample {
+	struct endpoint answerer, seen;
+	uint64_t since_ms; /* it says so */
+	uint64_t at_ms;    /* it said so last */
+};
+
+/* Of one family, one socket. */
+struct nat {
+	size_t n;
+	struct nat_sample sample[NAT_SAMPLES_MAX]; /* by since_ms */
+	bool has_unasked;
+	uint64_t unasked_ms;
+	struct endpoint unasked_at; /* ours at that time; port 0: unknown */
+};
+
+void nat_init(struct nat *t);
+/* Another network: all of it is of no more use. */
+void nat_moved(struct nat *t);
+/* Somebody sees us there. One of each address counts, and of each /16 (/32 of
+ * IPv6); who is not in the world, or sees us in no world, does not. */
+void nat_sample_add(struct nat *t, const struct endpoint *answerer,
+    const struct endpoint *seen, uint64_t now_ms);
+/* A datagram came in from an address that nothing was sent to for longer than
+ * any NAT remembers. */
+void nat_unasked(struct nat *t, uint64_t now_ms);
+/* How many samples count. */
+size_t nat_n_samples(const struct nat *t, uint64_t now_ms);
+void nat_look(const struct nat *t, uint64_t now_ms, struct nat_view *ret);
+
+static inline bool
+nat_is_easy(enum nat_kind k)
+{
+	return k == NAT_KIND_OPEN || k == NAT_KIND_EASY;
+}
+
+#endif /* PROTO_NAT_CLASS_H */
