@@ -35,10 +35,11 @@ sim_call_again(struct sim *s, uint32_t call)
 {
 	const struct sim_tape *t = &s->calls[call];
 	enum family f = endpoint_family(&t->source);
+	struct endpoint dest = net_outside(&s->net, t->to, f);
 
 	sim_trace(s, "attack with call %u", call);
-	net_inject(&s->net, &s->net.hosts[s->adversary].at[FAMILY_V4],
-	    &s->net.hosts[t->to].at[f], span_of(t->b, t->n), s->now_ms);
+	net_inject(&s->net, &s->net.hosts[s->adversary].at[FAMILY_V4], &dest,
+	    span_of(t->b, t->n), s->now_ms);
 }
 
 static void
@@ -50,11 +51,12 @@ noise(struct sim *s)
 	uint32_t to = dice_below(&s->dice, s->n_nodes);
 	size_t n =
 	    sizes[dice_below(&s->dice, sizeof(sizes) / sizeof(sizes[0]))];
+	struct endpoint dest = net_outside(&s->net, to, FAMILY_V4);
 	uint8_t b[NET_DATAGRAM_MAX];
 
 	dice_fill(&s->dice, b, n);
-	net_inject(&s->net, &from->at[FAMILY_V4],
-	    &s->net.hosts[to].at[FAMILY_V4], span_of(b, n), s->now_ms);
+	net_inject(
+	    &s->net, &from->at[FAMILY_V4], &dest, span_of(b, n), s->now_ms);
 }
 
 static size_t
@@ -92,7 +94,7 @@ sim_attack(struct sim *s)
 		return;
 	}
 	t = s->tape[dice_below(&s->dice, (uint32_t)kept)];
-	dest = s->net.hosts[t.to].at[endpoint_family(&t.source)];
+	dest = net_outside(&s->net, t.to, endpoint_family(&t.source));
 	if (kind == ATTACK_SPOOF)
 		source = t.source;
 	else if (kind == ATTACK_REFLECT)

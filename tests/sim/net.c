@@ -30,12 +30,14 @@ net_clear(struct net *net)
 		free(p);
 	}
 	queue_clear(&net->queue);
+	for (uint32_t i = 0; i < net->n_hosts; i++)
+		free(net->hosts[i].nat);
 }
 
 static uint32_t
 slot_of(const struct endpoint *e)
 {
-	uint32_t h = e->port * UINT32_C(0x9e3779b1);
+	uint32_t h = UINT32_C(0x9e3779b1);
 
 	for (size_t i = 0; i < sizeof(e->addr); i++)
 		h = (h ^ e->addr[i]) * UINT32_C(0x01000193);
@@ -67,15 +69,41 @@ index_addresses(struct net *net)
 	}
 }
 
-uint32_t
-net_find(const struct net *net, const struct endpoint *at)
+/* By the address alone: whatever is sent there goes to that host's router. */
+static uint32_t
+house_of(const struct net *net, const struct endpoint *at)
 {
 	uint32_t i = slot_of(at);
 
 	for (; net->alias[i]; i = (i + 1) % NET_ALIAS_MAX)
-		if (endpoint_eq(address_of(net, net->alias[i]), at))
+		if (endpoint_same_addr(address_of(net, net->alias[i]), at))
 			return (net->alias[i] - 1U) / FAMILY_COUNT;
 	return NET_NOBODY;
+}
+
+uint32_t
+net_find(const struct net *net, const struct endpoint *at)
+{
+	uint32_t i = house_of(net, at);
+	enum family f = endpoint_family(at);
+
+	if (i == NET_NOBODY || at->port == net->hosts[i].at[f].port)
+		return i;
+	if (!net->hosts[i].nat || f == FAMILY_V6)
+		return NET_NOBODY;
+	return nat_has(net->hosts[i].nat, at->port) ? i : NET_NOBODY;
+}
+
+struct endpoint
+net_outside(const struct net *net, uint32_t host, enum family f)
+{
+	const struct net_host *h = &net->hosts[host];
+	struct endpoint e = h->at[f];
+
+	assert(host < net->n_hosts);
+	if (h->nat && f == FAMILY_V4)
+		e.port = nat_port(h->nat, e.port);
+	return e;
 }
 
 uint32_t
@@ -88,23 +116,59 @@ net_host_add(
 	*h = (struct net_host){ 0 };
 	h->has[FAMILY_V4] = true;
 	h->at[FAMILY_V4] = *v4;
+	h->inside[FAMILY_V4] = *v4;
 	if (v6) {
 		h->has[FAMILY_V6] = true;
 		h->at[FAMILY_V6] = *v6;
+		h->inside[FAMILY_V6] = *v6;
 	}
 	net->n_hosts++;
 	index_addresses(net);
 	return net->n_hosts - 1;
 }
 
+/* The same private network everywhere, as it is. */
+void
+net_nat(struct net *net, uint32_t host, const struct nat_config *cfg)
+{
+	struct net_host *h = &net->hosts[host];
+	uint16_t port = h->at[FAMILY_V4].port;
+
+	assert(host < net->n_hosts && h->has[FAMILY_V4]);
+	free(h->nat);
+	h->nat = NULL;
+	h->inside[FAMILY_V4] = h->at[FAMILY_V4];
+	if (!cfg)
+		return;
+	h->nat = (struct nat *)malloc(sizeof(*h->nat));
+	assert(h->nat);
+	nat_init(h->nat, cfg, port, net->seed, host);
+	h->inside[FAMILY_V4] = endpoint_v4(
+	    (const uint8_t[4]){ 192, 168, 1, (uint8_t)(host + 2) }, port);
+}
+
+void
+net_rebind(struct net *net, uint32_t host)
+{
+	assert(host < net->n_hosts && net->hosts[host].nat);
+	nat_rebind(net->hosts[host].nat, 0);
+}
+
 void
 net_move(struct net *net, uint32_t host, const struct endpoint *to)
 {
 	enum family family = endpoint_family(to);
+	struct net_host *h = &net->hosts[host];
 
 	assert(host < net->n_hosts);
-	net->hosts[host].has[family] = true;
-	net->hosts[host].at[family] = *to;
+	h->has[family] = true;
+	h->at[family] = *to;
+	if (h->nat)
+		nat_rebind(h->nat, h->inside[FAMILY_V4].port);
+	if (h->nat && family == FAMILY_V4)
+		h->at[family].port = h->inside[family].port;
+	else
+		h->inside[family] = *to;
 	index_addresses(net);
 }
 
@@ -132,9 +196,9 @@ net_heal(struct net *net)
 	}
 }
 
-/* The same pair has the same latency all the time. */
+/* The same pair has the same all the time. */
 static uint64_t
-latency_of(const struct net *net, uint32_t a, uint32_t b)
+path_of(const struct net *net, uint32_t a, uint32_t b)
 {
 	uint32_t lo = a < b ? a : b;
 	uint32_t hi = a < b ? b : a;
@@ -142,9 +206,26 @@ latency_of(const struct net *net, uint32_t a, uint32_t b)
 
 	x = (x ^ (x >> 33)) * UINT64_C(0xff51afd7ed558ccd);
 	x = (x ^ (x >> 33)) * UINT64_C(0xc4ceb9fe1a85ec53);
-	x ^= x >> 33;
+	return x ^ (x >> 33);
+}
+
+static uint64_t
+latency_of(const struct net *net, uint32_t a, uint32_t b)
+{
 	return net->latency_min_ms +
-	       x % (net->latency_max_ms - net->latency_min_ms + 1);
+	       path_of(net, a, b) %
+	           (net->latency_max_ms - net->latency_min_ms + 1);
+}
+
+static uint32_t
+hops_of(const struct net *net, uint32_t a, uint32_t b)
+{
+	uint32_t hops = NET_HOPS_MIN + (uint32_t)(path_of(net, a, b) >> 32) %
+	                                   (NET_HOPS_MAX - NET_HOPS_MIN + 1);
+
+	if (net->hosts[a].nat)
+		hops += net->hosts[a].nat->cfg.hops;
+	return hops;
 }
 
 static struct net_packet *
@@ -231,60 +312,47 @@ is_lost(struct net *net, uint32_t from, uint32_t to, size_t n, uint64_t now_ms)
 	return now_ms < h->silent_until_ms || dice_chance(&net->dice, w->loss);
 }
 
-/* The oldest flow makes room. */
-static void
-remember(struct net_host *h, const struct endpoint *peer, uint64_t now_ms)
-{
-	uint32_t oldest = 0;
-
-	if (h->filter_ms == 0)
-		return;
-	for (uint32_t i = 0; i < h->n_flows; i++) {
-		if (endpoint_eq(&h->flows[i].peer, peer)) {
-			h->flows[i].sent_ms = now_ms;
-			return;
-		}
-		if (h->flows[i].sent_ms < h->flows[oldest].sent_ms)
-			oldest = i;
-	}
-	if (h->n_flows < NET_FLOWS_MAX)
-		oldest = h->n_flows++;
-	h->flows[oldest] = (struct net_flow){ *peer, now_ms };
-}
-
+/* The host's own router: *ret: the source that others see. False: it does not
+ * get out, or back in. */
 static bool
-is_let_in(
-    const struct net_host *h, const struct endpoint *source, uint64_t now_ms)
+gets_out(struct net *net, uint32_t host, const struct endpoint *to, uint8_t ttl,
+    uint64_t now_ms, struct endpoint *ret)
 {
-	if (h->filter_ms == 0)
+	struct net_host *h = &net->hosts[host];
+	enum family family = endpoint_family(to);
+
+	if (!h->has[family])
+		return false;
+	*ret = h->at[family];
+	if (!h->nat)
 		return true;
-	for (uint32_t i = 0; i < h->n_flows; i++)
-		if (endpoint_eq(&h->flows[i].peer, source))
-			return now_ms <= h->flows[i].sent_ms + h->filter_ms;
-	return false;
+	if (ttl <= h->nat->cfg.hops)
+		return false;
+	return nat_out(h->nat, ret->port, to, now_ms, &ret->port) &&
+	       !endpoint_same_addr(ret, to);
 }
 
 bool
-net_send(struct net *net, uint32_t host, const struct endpoint *to,
+net_send(struct net *net, uint32_t host, const struct endpoint *to, uint8_t ttl,
     struct span datagram, uint64_t now_ms)
 {
-	enum family family = endpoint_family(to);
-	uint32_t peer = net_find(net, to);
+	uint32_t peer = house_of(net, to);
 	uint64_t at_ms;
 	struct net_packet p;
 
 	assert(host < net->n_hosts);
-	remember(&net->hosts[host], to, now_ms);
+	if (ttl == 0)
+		ttl = NET_TTL;
 	net->n_sent++;
 	net->bytes_sent += datagram.n;
-	if (!net->hosts[host].has[family] ||
-	    is_lost(net, host, peer, datagram.n, now_ms)) {
+	if (!gets_out(net, host, to, ttl, now_ms, &p.source) ||
+	    is_lost(net, host, peer, datagram.n, now_ms) ||
+	    ttl <= hops_of(net, host, peer)) {
 		net->n_lost++;
 		return false;
 	}
 	p.from = host;
 	p.to = NET_NOBODY;
-	p.source = net->hosts[host].at[family];
 	p.dest = *to;
 	p.intact = true;
 	p.n = (uint16_t)datagram.n;
@@ -322,6 +390,24 @@ net_next_ms(const struct net *net)
 	return queue_next_ms(&net->queue);
 }
 
+static uint32_t
+arrives_at(struct net *net, const struct net_packet *p, uint64_t now_ms)
+{
+	uint32_t host = house_of(net, &p->dest);
+	struct net_host *h;
+
+	if (host == NET_NOBODY)
+		return NET_NOBODY;
+	h = &net->hosts[host];
+	if (h->nat)
+		return nat_in(h->nat, &p->source, p->dest.port, now_ms)
+		           ? host
+		           : NET_NOBODY;
+	return p->dest.port == h->at[endpoint_family(&p->dest)].port
+	           ? host
+	           : NET_NOBODY;
+}
+
 struct net_packet *
 net_next(struct net *net, uint64_t now_ms)
 {
@@ -331,10 +417,7 @@ net_next(struct net *net, uint64_t now_ms)
 		return NULL;
 	p = (struct net_packet *)queue_pop(&net->queue);
 	if (p) {
-		p->to = net_find(net, &p->dest);
-		if (p->to != NET_NOBODY &&
-		    !is_let_in(&net->hosts[p->to], &p->source, now_ms))
-			p->to = NET_NOBODY;
+		p->to = arrives_at(net, p, now_ms);
 		net->n_arrived++;
 	}
 	return p;

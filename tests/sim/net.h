@@ -7,14 +7,16 @@
 #define TESTS_SIM_NET_H
 
 #include "proto/base/endpoint.h"
-#include "tests/sim/dice.h"
+#include "tests/sim/nat.h"
 #include "tests/sim/queue.h"
 
 enum {
 	NET_HOSTS_MAX = 64,      /* bits of a cut */
 	NET_DATAGRAM_MAX = 1500, /* more is never carried */
 	NET_ALIAS_MAX = 512,     /* slots of the table of addresses */
-	NET_FLOWS_MAX = 64,      /* that a router remembers of a host */
+	NET_TTL = 64,            /* of who does not say */
+	NET_HOPS_MIN = 6,        /* between the routers of two hosts */
+	NET_HOPS_MAX = 18,
 };
 #define NET_NOBODY UINT32_MAX
 
@@ -31,22 +33,15 @@ struct net_weather {
 	uint32_t datagram_max; /* larger ones vanish; 0: none do */
 };
 
-/* Somebody a host has sent to: may answer through its router. */
-struct net_flow {
-	struct endpoint peer;
-	uint64_t sent_ms;
-};
-
 struct net_host {
 	bool has[FAMILY_COUNT];
-	struct endpoint at[FAMILY_COUNT]; /* as others see it */
+	/* As others see it; behind a router: address and port that it would
+	 * like to have. */
+	struct endpoint at[FAMILY_COUNT];
+	struct endpoint inside[FAMILY_COUNT]; /* what the host itself knows */
 	uint64_t cut; /* bit h: what this host sends to host h is lost */
 	uint64_t silent_until_ms; /* end of a burst of loss */
-	/* A router that lets in only who was sent something in this time; 0:
-	 * everybody. [RFC 4787 §5: address and port dependent] */
-	uint32_t filter_ms;
-	struct net_flow flows[NET_FLOWS_MAX];
-	uint32_t n_flows;
+	struct nat *nat;          /* owned; NULL: the host is in the open */
 };
 
 struct net_packet {
@@ -78,18 +73,28 @@ void net_clear(struct net *net);
 /* Returns the host. v6 may be NULL. */
 uint32_t net_host_add(
     struct net *net, const struct endpoint *v4, const struct endpoint *v6);
-/* The host has another address of to's family from now on. */
+/* Puts the host behind a router; NULL: in the open again. */
+void net_nat(struct net *net, uint32_t host, const struct nat_config *cfg);
+/* The router forgets, and gives other ports from now on. */
+void net_rebind(struct net *net, uint32_t host);
+/* The host, or its router, has another address of to's family from now on.
+ * No two hosts have one address. */
 void net_move(struct net *net, uint32_t host, const struct endpoint *to);
-/* The host that has this address, or NET_NOBODY. */
+/* The host that has this address or whose router has given it, or NET_NOBODY.
+ */
 uint32_t net_find(const struct net *net, const struct endpoint *at);
+/* Where others saw the host last. */
+struct endpoint
+net_outside(const struct net *net, uint32_t host, enum family f);
 /* Both ways, or one way only. */
 void net_cut(struct net *net, uint32_t a, uint32_t b);
 void net_cut_one_way(struct net *net, uint32_t from, uint32_t to);
 void net_heal(struct net *net); /* fine weather, no cuts */
 
-/* False: the weather took it at once. */
+/* False: it was taken at once: by the weather, or where its TTL ended (0:
+ * NET_TTL), which may be after it has opened the host's router. */
 bool net_send(struct net *net, uint32_t host, const struct endpoint *to,
-    struct span datagram, uint64_t now_ms);
+    uint8_t ttl, struct span datagram, uint64_t now_ms);
 /* What an attacker on the wire puts there; it arrives in any weather. */
 void net_inject(struct net *net, const struct endpoint *source,
     const struct endpoint *dest, struct span datagram, uint64_t at_ms);

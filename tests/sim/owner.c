@@ -64,7 +64,7 @@ do_send(struct sim *s, uint32_t who, const struct sim_out *o)
 		s->is_answered = true;
 	mix_digest(s, who, o);
 	s->nodes[who].n_out++;
-	is_carried = net_send(&s->net, who, &o->to, data, s->now_ms);
+	is_carried = net_send(&s->net, who, &o->to, 0, data, s->now_ms);
 	if (!wire_is_krpc(data))
 		sim_trace(s, "%c%u > %c%u  %zu bytes%s",
 		    s->nodes[who].is_person ? 'p' : 'c', who,

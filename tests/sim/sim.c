@@ -197,12 +197,7 @@ sim_set_local(struct sim *s, uint32_t who)
 
 	for (size_t f = 0; f < FAMILY_COUNT; f++)
 		if (h->has[f])
-			local[count++] = h->at[f];
-	if (n->is_behind_nat) {
-		uint8_t inside[4] = { 192, 168, (uint8_t)who, 2 };
-
-		local[0] = endpoint_v4(inside, 41000);
-	}
+			local[count++] = h->inside[f];
 	if (n->node)
 		node_set_local(n->node, local, count, sim_now(s, who));
 }
@@ -366,11 +361,14 @@ void
 sim_move(struct sim *s, uint32_t who, bool is_told)
 {
 	struct endpoint to = next_v4(s);
+	const struct net_host *h = &s->net.hosts[who];
 
-	if (!is_told) /* same router, another port */
-		memcpy(to.addr, s->net.hosts[who].at[FAMILY_V4].addr,
-		    sizeof(to.addr));
-	net_move(&s->net, who, &to);
+	if (!is_told)
+		memcpy(to.addr, h->at[FAMILY_V4].addr, sizeof(to.addr));
+	if (!is_told && h->nat)
+		net_rebind(&s->net, who);
+	else
+		net_move(&s->net, who, &to);
 	sim_trace(s, "p%u moves, %s", who, is_told ? "told" : "not told");
 	if (!is_told || !sim_is_awake(s, who))
 		return;

@@ -43,7 +43,6 @@ struct sim_node {
 	struct disk disk;
 	uint32_t life; /* starts so far */
 	bool is_person;
-	bool is_behind_nat; /* knows a private address of itself only */
 	struct id_seed seed;
 	uint64_t mono_base_ms;
 	int64_t wall_offset_ms;
@@ -147,8 +146,8 @@ void sim_crash_for(struct sim *s, uint32_t who, uint32_t down_ms);
 /* Suspends it, as a laptop that is closed. Its clocks go on. */
 void sim_sleep(struct sim *s, uint32_t who, uint64_t ms);
 bool sim_is_awake(const struct sim *s, uint32_t who);
-/* A new address; is_told: the node is given it, as by its system, otherwise
- * only its router knows. */
+/* A new address; is_told: the node is given it, as by its system. Otherwise
+ * only its router has changed: the port alone. */
 void sim_move(struct sim *s, uint32_t who, bool is_told);
 void sim_set_local(struct sim *s, uint32_t who);
 struct now sim_now(const struct sim *s, uint32_t who);

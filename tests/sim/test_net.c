@@ -34,7 +34,8 @@ send_number(struct net *net, uint32_t from, uint8_t to, uint32_t number)
 {
 	struct endpoint dest = address(to);
 
-	(void)net_send(net, from, &dest, span_of(&number, sizeof(number)), 0);
+	(void)net_send(
+	    net, from, &dest, 0, span_of(&number, sizeof(number)), 0);
 }
 
 static void
@@ -202,34 +203,259 @@ large_ones_vanish_where_the_path_is_narrow(void **state)
 	(void)state;
 	two_hosts(&net, 6);
 	net.weather.datagram_max = 1252;
-	(void)net_send(&net, 0, &to, span_of(big, 1253), 0);
+	(void)net_send(&net, 0, &to, 0, span_of(big, 1253), 0);
 	assert_int_equal(arrivals(&net), 0);
-	(void)net_send(&net, 0, &to, span_of(big, 1252), 0);
+	(void)net_send(&net, 0, &to, 0, span_of(big, 1252), 0);
 	assert_int_equal(arrivals(&net), 1);
 	net_clear(&net);
 }
 
+/* ---- routers: the host's port is 6881, peers are address(i):port ---- */
+
+enum { INSIDE = 6881 };
+
+static struct endpoint
+peer(uint8_t i, uint32_t port)
+{
+	struct endpoint e = address(i);
+
+	e.port = (uint16_t)port;
+	return e;
+}
+
 static void
-a_router_lets_in_who_was_asked(void **state)
+router(struct nat *n, const struct nat_config *cfg)
+{
+	nat_init(n, cfg, INSIDE, 1, 0);
+}
+
+/* The port that a datagram to peer i comes from. */
+static uint16_t
+out(struct nat *n, uint8_t i, uint32_t port, uint64_t now_ms)
+{
+	struct endpoint to = peer(i, port);
+	uint16_t ret = 0;
+
+	assert_true(nat_out(n, INSIDE, &to, now_ms, &ret));
+	return ret;
+}
+
+static bool
+in(struct nat *n, uint8_t i, uint32_t port, uint32_t to, uint64_t now_ms)
+{
+	struct endpoint from = peer(i, port);
+
+	return nat_in(n, &from, (uint16_t)to, now_ms);
+}
+
+static void
+mapping_and_filter_depend_on_what_they_should(void **state)
+{
+	static struct nat n;
+
+	(void)state;
+	for (int m = 0; m < 3; m++) {
+		for (int f = 0; f < 3; f++) {
+			const struct nat_config cfg = {
+				.mapping = (enum nat_depends)m,
+				.filtering = (enum nat_depends)f,
+				.ports = PORTS_SEQUENTIAL,
+			};
+			uint16_t at;
+
+			router(&n, &cfg);
+			assert_false(in(&n, 1, 10, INSIDE, 0));
+			at = out(&n, 1, 10, 0);
+			assert_true(in(&n, 1, 10, at, 0));
+			assert_true(
+			    in(&n, 1, 11, at, 0) == (f != DEPENDS_PORT));
+			assert_true(in(&n, 2, 10, at, 0) == (f == DEPENDS_NOT));
+			assert_false(in(&n, 1, 10, at + 7U, 0));
+			assert_int_equal(out(&n, 1, 10, 0), at);
+			assert_true(
+			    (out(&n, 1, 11, 0) == at) == (m != DEPENDS_PORT));
+			assert_true(
+			    (out(&n, 2, 10, 0) == at) == (m == DEPENDS_NOT));
+		}
+	}
+}
+
+static void
+ports_are_given_out_as_the_kind_says(void **state)
+{
+	static struct nat n;
+	struct nat_config cfg = { .mapping = DEPENDS_PORT };
+	struct endpoint to = peer(1, 99);
+	uint16_t last;
+
+	(void)state;
+	router(&n, &cfg);
+	assert_int_equal(out(&n, 1, 10, 0), INSIDE);
+	assert_int_equal(out(&n, 1, 11, 0), INSIDE + 1);
+	cfg = (struct nat_config){ .mapping = DEPENDS_PORT,
+		.ports = PORTS_SEQUENTIAL,
+		.step = 2,
+		.lo = 4000,
+		.hi = 4099 };
+	router(&n, &cfg);
+	last = out(&n, 1, 10, 0);
+	for (uint32_t i = 1; i < 50; i++) {
+		uint16_t at = out(&n, 1, 10 + i, 0);
+
+		assert_int_equal(at, 4000 + (last - 4000 + 2) % 100);
+		last = at;
+	}
+	cfg.ports = PORTS_RANDOM;
+	cfg.hi = 4015;
+	router(&n, &cfg);
+	for (uint32_t i = 0; i < 16; i++)
+		assert_in_range(out(&n, 1, 10 + i, 0), 4000, 4015);
+	assert_false(
+	    nat_out(&n, INSIDE, &to, 0, &last)); /* the block is full */
+	assert_true(nat_out(&n, INSIDE, &to, 30001, &last));
+}
+
+/* [RFC 4787 §4.3], and Linux, which gives 30 s to what did not go on. */
+static void
+flows_end_after_their_time(void **state)
+{
+	static struct nat n;
+	const struct nat_config cfg = { .filtering = DEPENDS_PORT };
+
+	(void)state;
+	router(&n, &cfg);
+	(void)out(&n, 1, 10, 0);
+	assert_true(in(&n, 1, 10, INSIDE, 30000)); /* answered, and goes on */
+	assert_true(in(&n, 1, 10, INSIDE, 150000));
+	assert_false(in(&n, 1, 10, INSIDE, 270001));
+	(void)out(&n, 1, 10, 300000);
+	assert_true(in(&n, 1, 10, INSIDE, 300100)); /* at once, no more */
+	assert_false(in(&n, 1, 10, INSIDE, 330101));
+	(void)out(&n, 1, 10, 400000);
+	(void)out(&n, 1, 10, 420000); /* we alone */
+	assert_true(in(&n, 1, 10, INSIDE, 450000));
+}
+
+/* Who comes before we have opened takes our port away, at some gateways. */
+static void
+a_gateway_that_takes_the_unasked_gives_another_port(void **state)
+{
+	static struct nat n;
+	const struct nat_config cfg = { .filtering = DEPENDS_PORT,
+		.takes_unasked = true };
+
+	(void)state;
+	router(&n, &cfg);
+	assert_int_equal(out(&n, 1, 10, 0), INSIDE);
+	assert_false(in(&n, 2, 10, INSIDE, 0));
+	assert_true(out(&n, 2, 10, 10) != INSIDE);
+	assert_false(in(&n, 2, 10, INSIDE, 20));
+	assert_int_equal(out(&n, 2, 11, 20), INSIDE); /* another flow */
+	assert_int_equal(out(&n, 3, 10, 20), INSIDE); /* we were first */
+	assert_true(in(&n, 3, 10, INSIDE, 30));
+	assert_int_equal(out(&n, 2, 10, 40000), INSIDE); /* it was given up */
+}
+
+static void
+ipv6_is_filtered_and_not_translated(void **state)
+{
+	static struct nat n;
+	const struct nat_config cfg = { .mapping = DEPENDS_PORT,
+		.filtering = DEPENDS_PORT,
+		.ports = PORTS_RANDOM };
+	struct endpoint a = { .addr = { 0x2a, 2 }, .port = 1 };
+	struct endpoint b = { .addr = { 0x2a, 3 }, .port = 1 };
+	uint16_t port;
+
+	(void)state;
+	router(&n, &cfg);
+	for (uint64_t i = 0; i < 3; i++) {
+		assert_true(nat_out(&n, INSIDE, &a, i, &port));
+		assert_int_equal(port, INSIDE);
+	}
+	assert_true(nat_in(&n, &a, INSIDE, 3));
+	assert_false(nat_in(&n, &b, INSIDE, 3));
+}
+
+static void
+a_low_ttl_opens_the_own_router_and_ends_there(void **state)
 {
 	static struct net net;
+	const struct nat_config cfg = { .filtering = DEPENDS_PORT, .hops = 3 };
+	struct endpoint to = address(2);
+	struct span x = span_str("x");
 
 	(void)state;
 	two_hosts(&net, 7);
-	net.hosts[1].filter_ms = 30000;
-	send_number(&net, 0, 2, 1);
+	net_nat(&net, 0, &cfg);
+	(void)net_send(&net, 0, &to, 3, x, 0);
 	assert_int_equal(arrivals(&net), 0);
 	send_number(&net, 1, 1, 1);
-	send_number(&net, 0, 2, 1);
-	while (net_next_ms(&net) != NEVER) {
-		struct net_packet *p = net_next(&net, 20);
+	assert_int_equal(arrivals(&net), 0);
+	(void)net_send(&net, 0, &to, 4, x, 0);
+	assert_int_equal(arrivals(&net), 0); /* but it opened */
+	send_number(&net, 1, 1, 1);
+	net_release(&net, net_next(&net, 20));
+	(void)net_send(&net, 0, &to, NET_HOPS_MAX + 4, x, 0);
+	assert_int_equal(arrivals(&net), 1);
+	net_clear(&net);
+}
 
-		assert_non_null(p);
-		assert_true(p->to != NET_NOBODY);
-		net_release(&net, p);
-	}
-	send_number(&net, 0, 2, 1);
-	assert_int_equal(arrivals(&net), 0); /* much later */
+/* Sends both ways at now_ms, host 0 first. True: host 0 was answered where
+ * its datagram came from. */
+static bool
+is_answered(struct net *net, uint64_t now_ms)
+{
+	struct endpoint to = address(2);
+	struct span x = span_str("x");
+	struct net_packet *p;
+	struct endpoint back;
+	bool ret;
+
+	(void)net_send(net, 0, &to, 0, x, now_ms);
+	p = net_next(net, now_ms + 20);
+	assert_non_null(p);
+	assert_int_equal(p->to, 1);
+	back = p->source;
+	assert_int_equal(net_find(net, &back), 0);
+	net_release(net, p);
+	(void)net_send(net, 1, &back, 0, x, now_ms + 20);
+	p = net_next(net, now_ms + 40);
+	assert_non_null(p);
+	ret = p->to == 0;
+	net_release(net, p);
+	return ret;
+}
+
+static void
+a_router_that_is_bound_anew_is_missed(void **state)
+{
+	static struct net net;
+	const struct nat_config cfg = { .filtering = DEPENDS_PORT };
+	struct endpoint self = address(1);
+	struct endpoint to = address(3);
+
+	(void)state;
+	two_hosts(&net, 8);
+	net_nat(&net, 0, &cfg);
+	assert_false(endpoint_eq(&net.hosts[0].inside[FAMILY_V4], &self));
+	assert_true(is_answered(&net, 0));
+	send_number(&net, 1, 1, 1);
+	net_rebind(&net, 0);
+	assert_int_equal(arrivals(&net), 0);
+	assert_true(is_answered(&net, 200000));
+	to.port = self.port;
+	assert_true(net_outside(&net, 0, FAMILY_V4).port != self.port);
+	net_move(&net, 0, &to); /* into another network of the same kind */
+	assert_true(is_answered(&net, 300000));
+	to = net_outside(&net, 0, FAMILY_V4);
+	self = peer(3, self.port);
+	assert_true(endpoint_eq(&to, &self));
+	(void)net_send(&net, 0, &to, 0, span_str("x"), 300000);
+	assert_int_equal(arrivals(&net), 0); /* no hairpin */
+	net_nat(&net, 0, NULL);
+	send_number(&net, 1, 3, 1);
+	assert_int_equal(arrivals(&net), 1);
 	net_clear(&net);
 }
 
@@ -254,7 +480,7 @@ talk(uint64_t seed)
 		sum = sum * 31 + number + net_next_ms(&net);
 		number++;
 		if (number < 200)
-			(void)net_send(&net, p->to, &back,
+			(void)net_send(&net, p->to, &back, 0,
 			    span_of(&number, sizeof(number)), number * 25);
 		net_release(&net, p);
 	}
@@ -299,7 +525,14 @@ main(void)
 		cmocka_unit_test(a_cut_may_be_one_way_and_heals),
 		cmocka_unit_test(who_moves_is_missed_at_the_old_address),
 		cmocka_unit_test(large_ones_vanish_where_the_path_is_narrow),
-		cmocka_unit_test(a_router_lets_in_who_was_asked),
+		cmocka_unit_test(mapping_and_filter_depend_on_what_they_should),
+		cmocka_unit_test(ports_are_given_out_as_the_kind_says),
+		cmocka_unit_test(flows_end_after_their_time),
+		cmocka_unit_test(
+		    a_gateway_that_takes_the_unasked_gives_another_port),
+		cmocka_unit_test(ipv6_is_filtered_and_not_translated),
+		cmocka_unit_test(a_low_ttl_opens_the_own_router_and_ends_there),
+		cmocka_unit_test(a_router_that_is_bound_anew_is_missed),
 		cmocka_unit_test(the_same_seed_gives_the_same_world),
 		cmocka_unit_test(dice_depend_on_all_three_names),
 	};

@@ -1,0 +1,297 @@
+#include "tests/sim/nat.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { DICE_NAT = 1 << 23, TRIES = 64 };
+
+void
+nat_init(struct nat *n, const struct nat_config *cfg, uint16_t inside,
+    uint64_t seed, uint32_t who)
+{
+	memset(n, 0, sizeof(*n));
+	n->cfg = *cfg;
+	if (n->cfg.lo == 0 && n->cfg.hi == 0) {
+		n->cfg.lo = NAT_PORT_MIN;
+		n->cfg.hi = NAT_PORT_MAX;
+	}
+	assert(n->cfg.lo <= n->cfg.hi);
+	if (n->cfg.step == 0)
+		n->cfg.step = 1;
+	if (n->cfg.hops == 0)
+		n->cfg.hops = 1;
+	if (n->cfg.unanswered_ms == 0)
+		n->cfg.unanswered_ms = NAT_UNANSWERED_MS;
+	if (n->cfg.answered_ms == 0)
+		n->cfg.answered_ms = NAT_ANSWERED_MS;
+	dice_init(&n->dice, seed, DICE_NAT, who);
+	n->wish = inside;
+	n->last = (uint16_t)dice_range(&n->dice, n->cfg.lo, n->cfg.hi);
+}
+
+void
+nat_rebind(struct nat *n, uint16_t wish)
+{
+	n->n_flows = 0;
+	while (wish == 0)
+		wish =
+		    (uint16_t)dice_range(&n->dice, NAT_PORT_MIN, NAT_PORT_MAX);
+	n->wish = wish;
+	n->last = (uint16_t)dice_range(&n->dice, n->cfg.lo, n->cfg.hi);
+}
+
+static bool
+is_live(const struct nat *n, const struct nat_flow *f, uint64_t now_ms)
+{
+	uint32_t life_ms =
+	    f->is_stream ? n->cfg.answered_ms : n->cfg.unanswered_ms;
+
+	return now_ms <= f->last_ms + life_ms;
+}
+
+static void
+touch(struct nat_flow *f, uint64_t now_ms)
+{
+	f->last_ms = now_ms;
+	if (f->is_answered && now_ms > f->began_ms + NAT_STREAM_MS)
+		f->is_stream = true;
+}
+
+static bool
+is_alike(
+    enum nat_depends on, const struct endpoint *a, const struct endpoint *b)
+{
+	if (on == DEPENDS_NOT)
+		return true;
+	if (on == DEPENDS_ADDRESS)
+		return endpoint_same_addr(a, b);
+	return endpoint_eq(a, b);
+}
+
+static void
+drop_dead(struct nat *n, uint64_t now_ms)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < n->n_flows; i++)
+		if (is_live(n, &n->flows[i], now_ms))
+			n->flows[kept++] = n->flows[i];
+	n->n_flows = kept;
+}
+
+/* The oldest flow makes room. */
+static struct nat_flow *
+add_flow(struct nat *n, const struct endpoint *peer, uint16_t outside,
+    uint64_t now_ms)
+{
+	struct nat_flow *f = &n->flows[0];
+
+	if (n->n_flows < NAT_FLOWS_MAX) {
+		f = &n->flows[n->n_flows++];
+	} else {
+		for (uint32_t i = 1; i < n->n_flows; i++)
+			if (n->flows[i].last_ms < f->last_ms)
+				f = &n->flows[i];
+	}
+	*f = (struct nat_flow){ .peer = *peer,
+		.outside = outside,
+		.began_ms = now_ms,
+		.last_ms = now_ms };
+	return f;
+}
+
+/* The router itself talks to this peer there. */
+static bool
+is_blocked(const struct nat *n, uint16_t port, const struct endpoint *to)
+{
+	for (uint32_t i = 0; i < n->n_flows; i++)
+		if (n->flows[i].is_foreign && n->flows[i].outside == port &&
+		    endpoint_eq(&n->flows[i].peer, to))
+			return true;
+	return false;
+}
+
+static bool
+is_taken(const struct nat *n, uint16_t port, const struct endpoint *to)
+{
+	for (uint32_t i = 0; i < n->n_flows; i++)
+		if (!n->flows[i].is_foreign && n->flows[i].outside == port &&
+		    !is_alike(n->cfg.mapping, &n->flows[i].peer, to))
+			return true;
+	return is_blocked(n, port, to);
+}
+
+static uint32_t
+span_of_ports(const struct nat *n)
+{
+	return (uint32_t)n->cfg.hi - n->cfg.lo + 1;
+}
+
+static uint16_t
+step_from(const struct nat *n, uint16_t port, uint32_t step)
+{
+	/* The port that a host has may lie outside its router's range. */
+	if (port < n->cfg.lo || port > n->cfg.hi)
+		return n->cfg.lo;
+	step = ((uint32_t)port - n->cfg.lo + step) % span_of_ports(n);
+	return (uint16_t)(n->cfg.lo + step);
+}
+
+/* 0: none is left. */
+static uint16_t
+new_port(struct nat *n, const struct endpoint *to)
+{
+	uint16_t port = n->wish;
+	uint32_t step = 1;
+
+	if (n->cfg.ports == PORTS_SEQUENTIAL) {
+		step = n->cfg.step;
+		port = step_from(n, n->last, step);
+	} else if (n->cfg.ports == PORTS_RANDOM) {
+		port = (uint16_t)dice_range(&n->dice, n->cfg.lo, n->cfg.hi);
+	}
+	for (uint32_t i = 0; i < span_of_ports(n); i++) {
+		if (!is_taken(n, port, to)) {
+			n->last = port;
+			return port;
+		}
+		if (n->cfg.ports == PORTS_RANDOM && i < TRIES)
+			port = (uint16_t)dice_range(
+			    &n->dice, n->cfg.lo, n->cfg.hi);
+		else
+			port = step_from(n, port, step);
+	}
+	return 0;
+}
+
+/* The port of a mapping that `to` shares; 0: there is none. */
+static uint16_t
+shared_port(const struct nat *n, const struct endpoint *to)
+{
+	for (uint32_t i = 0; i < n->n_flows; i++) {
+		const struct nat_flow *f = &n->flows[i];
+
+		if (!f->is_foreign && !f->is_evader &&
+		    endpoint_family(&f->peer) == FAMILY_V4 &&
+		    is_alike(n->cfg.mapping, &f->peer, to))
+			return f->outside;
+	}
+	return 0;
+}
+
+static struct nat_flow *
+find(struct nat *n, const struct endpoint *peer)
+{
+	for (uint32_t i = 0; i < n->n_flows; i++)
+		if (!n->flows[i].is_foreign &&
+		    endpoint_eq(&n->flows[i].peer, peer))
+			return &n->flows[i];
+	return NULL;
+}
+
+/* NULL: no port is left. */
+static struct nat_flow *
+begin(
+    struct nat *n, uint16_t inside, const struct endpoint *to, uint64_t now_ms)
+{
+	uint16_t port = shared_port(n, to);
+	bool is_evader = is_blocked(n, port ? port : n->wish, to);
+	struct nat_flow *f;
+
+	if (endpoint_family(to) == FAMILY_V6)
+		port = inside; /* nothing is translated there */
+	else if (port == 0 || is_evader)
+		port = new_port(n, to);
+	if (port == 0)
+		return NULL;
+	f = add_flow(n, to, port, now_ms);
+	f->is_evader = is_evader;
+	return f;
+}
+
+bool
+nat_out(struct nat *n, uint16_t inside, const struct endpoint *to,
+    uint64_t now_ms, uint16_t *ret)
+{
+	struct nat_flow *f = find(n, to);
+
+	if (f && is_live(n, f, now_ms)) {
+		touch(f, now_ms);
+		*ret = f->outside;
+		return true;
+	}
+	drop_dead(n, now_ms);
+	f = begin(n, inside, to, now_ms);
+	if (!f)
+		return false;
+	*ret = f->outside;
+	return true;
+}
+
+/* The router takes it for itself. */
+static void
+claim(struct nat *n, const struct endpoint *from, uint16_t outside,
+    uint64_t now_ms)
+{
+	if (!n->cfg.takes_unasked || endpoint_family(from) == FAMILY_V6)
+		return;
+	for (uint32_t i = 0; i < n->n_flows; i++) {
+		struct nat_flow *f = &n->flows[i];
+
+		if (f->is_foreign && f->outside == outside &&
+		    endpoint_eq(&f->peer, from)) {
+			f->last_ms = now_ms;
+			return;
+		}
+	}
+	add_flow(n, from, outside, now_ms)->is_foreign = true;
+}
+
+bool
+nat_in(struct nat *n, const struct endpoint *from, uint16_t outside,
+    uint64_t now_ms)
+{
+	bool is_let_in = false;
+
+	for (uint32_t i = 0; i < n->n_flows; i++) {
+		struct nat_flow *f = &n->flows[i];
+
+		if (f->is_foreign || f->outside != outside ||
+		    endpoint_family(&f->peer) != endpoint_family(from) ||
+		    !is_live(n, f, now_ms) ||
+		    !is_alike(n->cfg.filtering, &f->peer, from))
+			continue;
+		is_let_in = true;
+		if (endpoint_eq(&f->peer, from)) {
+			f->is_answered = true;
+			touch(f, now_ms);
+		}
+	}
+	if (!is_let_in)
+		claim(n, from, outside, now_ms);
+	return is_let_in;
+}
+
+bool
+nat_has(const struct nat *n, uint16_t outside)
+{
+	for (uint32_t i = 0; i < n->n_flows; i++)
+		if (!n->flows[i].is_foreign && n->flows[i].outside == outside)
+			return true;
+	return false;
+}
+
+uint16_t
+nat_port(const struct nat *n, uint16_t inside)
+{
+	const struct nat_flow *newest = NULL;
+
+	for (uint32_t i = 0; i < n->n_flows; i++) {
+		const struct nat_flow *f = &n->flows[i];
+
+		if (!f->is_foreign && endpoint_family(&f->peer) == FAMILY_V4 &&
+		    (!newest || f->last_ms > newest->last_ms))
+			newest = f;
+	}
+	return newest ? newest->outside : inside;
+}
