@@ -1,13 +1,14 @@
 #include "tests/sim/nat.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { DICE_NAT = 1 << 23, TRIES = 64 };
 
 void
-nat_init(struct nat *n, const struct nat_config *cfg, uint16_t inside,
-    uint64_t seed, uint32_t who)
+nat_init(
+    struct nat *n, const struct nat_config *cfg, uint64_t seed, uint32_t who)
 {
 	memset(n, 0, sizeof(*n));
 	n->cfg = *cfg;
@@ -25,19 +26,31 @@ nat_init(struct nat *n, const struct nat_config *cfg, uint16_t inside,
 	if (n->cfg.answered_ms == 0)
 		n->cfg.answered_ms = NAT_ANSWERED_MS;
 	dice_init(&n->dice, seed, DICE_NAT, who);
-	n->wish = inside;
 	n->last = (uint16_t)dice_range(&n->dice, n->cfg.lo, n->cfg.hi);
 }
 
 void
-nat_rebind(struct nat *n, uint16_t wish)
+nat_clear(struct nat *n)
+{
+	free(n->flows);
+	*n = (struct nat){ 0 };
+}
+
+void
+nat_forget(struct nat *n)
 {
 	n->n_flows = 0;
-	while (wish == 0)
-		wish =
-		    (uint16_t)dice_range(&n->dice, NAT_PORT_MIN, NAT_PORT_MAX);
-	n->wish = wish;
+	n->shift = 0;
 	n->last = (uint16_t)dice_range(&n->dice, n->cfg.lo, n->cfg.hi);
+}
+
+void
+nat_rebind(struct nat *n)
+{
+	uint32_t shift = n->shift + dice_range(&n->dice, 1000, 30000);
+
+	nat_forget(n);
+	n->shift = (uint16_t)(shift % (NAT_PORT_MAX - NAT_PORT_MIN));
 }
 
 static bool
@@ -71,29 +84,44 @@ is_alike(
 static void
 drop_dead(struct nat *n, uint64_t now_ms)
 {
-	uint32_t kept = 0;
+	size_t kept = 0;
 
-	for (uint32_t i = 0; i < n->n_flows; i++)
+	for (size_t i = 0; i < n->n_flows; i++)
 		if (is_live(n, &n->flows[i], now_ms))
 			n->flows[kept++] = n->flows[i];
 	n->n_flows = kept;
 }
 
-/* The oldest flow makes room. */
+/* Room for one more; the oldest makes it. */
 static struct nat_flow *
-add_flow(struct nat *n, const struct endpoint *peer, uint16_t outside,
-    uint64_t now_ms)
+new_flow(struct nat *n)
 {
-	struct nat_flow *f = &n->flows[0];
+	struct nat_flow *f;
 
 	if (n->n_flows < NAT_FLOWS_MAX) {
-		f = &n->flows[n->n_flows++];
-	} else {
-		for (uint32_t i = 1; i < n->n_flows; i++)
-			if (n->flows[i].last_ms < f->last_ms)
-				f = &n->flows[i];
+		if (n->n_flows == n->cap_flows) {
+			n->cap_flows = n->cap_flows ? 2 * n->cap_flows : 64;
+			n->flows = (struct nat_flow *)realloc(
+			    n->flows, n->cap_flows * sizeof(*n->flows));
+			assert(n->flows);
+		}
+		return &n->flows[n->n_flows++];
 	}
+	f = &n->flows[0];
+	for (size_t i = 1; i < n->n_flows; i++)
+		if (n->flows[i].last_ms < f->last_ms)
+			f = &n->flows[i];
+	return f;
+}
+
+static struct nat_flow *
+add_flow(struct nat *n, const struct endpoint *peer, uint16_t inside,
+    uint16_t outside, uint64_t now_ms)
+{
+	struct nat_flow *f = new_flow(n);
+
 	*f = (struct nat_flow){ .peer = *peer,
+		.inside = inside,
 		.outside = outside,
 		.began_ms = now_ms,
 		.last_ms = now_ms };
@@ -104,20 +132,32 @@ add_flow(struct nat *n, const struct endpoint *peer, uint16_t outside,
 static bool
 is_blocked(const struct nat *n, uint16_t port, const struct endpoint *to)
 {
-	for (uint32_t i = 0; i < n->n_flows; i++)
+	for (size_t i = 0; i < n->n_flows; i++)
 		if (n->flows[i].is_foreign && n->flows[i].outside == port &&
 		    endpoint_eq(&n->flows[i].peer, to))
 			return true;
 	return false;
 }
 
+/* Whether a flow from `inside` to `to` is of the same mapping. */
 static bool
-is_taken(const struct nat *n, uint16_t port, const struct endpoint *to)
+is_mapped_alike(const struct nat *n, const struct nat_flow *f, uint16_t inside,
+    const struct endpoint *to)
 {
-	for (uint32_t i = 0; i < n->n_flows; i++)
-		if (!n->flows[i].is_foreign && n->flows[i].outside == port &&
-		    !is_alike(n->cfg.mapping, &n->flows[i].peer, to))
+	return f->inside == inside && is_alike(n->cfg.mapping, &f->peer, to);
+}
+
+static bool
+is_taken(const struct nat *n, uint16_t port, uint16_t inside,
+    const struct endpoint *to)
+{
+	for (size_t i = 0; i < n->n_flows; i++) {
+		const struct nat_flow *f = &n->flows[i];
+
+		if (!f->is_foreign && f->outside == port &&
+		    !is_mapped_alike(n, f, inside, to))
 			return true;
+	}
 	return is_blocked(n, port, to);
 }
 
@@ -137,53 +177,64 @@ step_from(const struct nat *n, uint16_t port, uint32_t step)
 	return (uint16_t)(n->cfg.lo + step);
 }
 
+static uint16_t
+first_port(struct nat *n, uint16_t inside)
+{
+	uint32_t wish = (uint32_t)inside + n->shift;
+
+	switch (n->cfg.ports) {
+	case PORTS_PRESERVE:
+		if (wish > NAT_PORT_MAX)
+			wish -= NAT_PORT_MAX - NAT_PORT_MIN;
+		return (uint16_t)wish;
+	case PORTS_SEQUENTIAL:
+		return step_from(n, n->last, n->cfg.step);
+	case PORTS_RANDOM:
+		break;
+	}
+	return (uint16_t)dice_range(&n->dice, n->cfg.lo, n->cfg.hi);
+}
+
 /* 0: none is left. */
 static uint16_t
-new_port(struct nat *n, const struct endpoint *to)
+new_port(struct nat *n, uint16_t inside, const struct endpoint *to)
 {
-	uint16_t port = n->wish;
-	uint32_t step = 1;
+	uint16_t port = first_port(n, inside);
+	uint32_t step = n->cfg.ports == PORTS_SEQUENTIAL ? n->cfg.step : 1;
 
-	if (n->cfg.ports == PORTS_SEQUENTIAL) {
-		step = n->cfg.step;
-		port = step_from(n, n->last, step);
-	} else if (n->cfg.ports == PORTS_RANDOM) {
-		port = (uint16_t)dice_range(&n->dice, n->cfg.lo, n->cfg.hi);
-	}
 	for (uint32_t i = 0; i < span_of_ports(n); i++) {
-		if (!is_taken(n, port, to)) {
+		if (!is_taken(n, port, inside, to)) {
 			n->last = port;
 			return port;
 		}
 		if (n->cfg.ports == PORTS_RANDOM && i < TRIES)
-			port = (uint16_t)dice_range(
-			    &n->dice, n->cfg.lo, n->cfg.hi);
+			port = first_port(n, inside);
 		else
 			port = step_from(n, port, step);
 	}
 	return 0;
 }
 
-/* The port of a mapping that `to` shares; 0: there is none. */
+/* The port of a mapping that this flow shares; 0: there is none. */
 static uint16_t
-shared_port(const struct nat *n, const struct endpoint *to)
+shared_port(const struct nat *n, uint16_t inside, const struct endpoint *to)
 {
-	for (uint32_t i = 0; i < n->n_flows; i++) {
+	for (size_t i = 0; i < n->n_flows; i++) {
 		const struct nat_flow *f = &n->flows[i];
 
 		if (!f->is_foreign && !f->is_evader &&
 		    endpoint_family(&f->peer) == FAMILY_V4 &&
-		    is_alike(n->cfg.mapping, &f->peer, to))
+		    is_mapped_alike(n, f, inside, to))
 			return f->outside;
 	}
 	return 0;
 }
 
 static struct nat_flow *
-find(struct nat *n, const struct endpoint *peer)
+find(struct nat *n, uint16_t inside, const struct endpoint *peer)
 {
-	for (uint32_t i = 0; i < n->n_flows; i++)
-		if (!n->flows[i].is_foreign &&
+	for (size_t i = 0; i < n->n_flows; i++)
+		if (!n->flows[i].is_foreign && n->flows[i].inside == inside &&
 		    endpoint_eq(&n->flows[i].peer, peer))
 			return &n->flows[i];
 	return NULL;
@@ -194,18 +245,20 @@ static struct nat_flow *
 begin(
     struct nat *n, uint16_t inside, const struct endpoint *to, uint64_t now_ms)
 {
-	uint16_t port = shared_port(n, to);
-	bool is_evader = is_blocked(n, port ? port : n->wish, to);
+	uint16_t wish = shared_port(n, inside, to);
+	uint16_t port = wish;
 	struct nat_flow *f;
 
+	if (wish == 0 && n->cfg.ports == PORTS_PRESERVE)
+		wish = first_port(n, inside);
 	if (endpoint_family(to) == FAMILY_V6)
 		port = inside; /* nothing is translated there */
-	else if (port == 0 || is_evader)
-		port = new_port(n, to);
+	else if (port == 0 || is_blocked(n, port, to))
+		port = new_port(n, inside, to);
 	if (port == 0)
 		return NULL;
-	f = add_flow(n, to, port, now_ms);
-	f->is_evader = is_evader;
+	f = add_flow(n, to, inside, port, now_ms);
+	f->is_evader = wish != 0 && is_blocked(n, wish, to);
 	return f;
 }
 
@@ -213,7 +266,7 @@ bool
 nat_out(struct nat *n, uint16_t inside, const struct endpoint *to,
     uint64_t now_ms, uint16_t *ret)
 {
-	struct nat_flow *f = find(n, to);
+	struct nat_flow *f = find(n, inside, to);
 
 	if (f && is_live(n, f, now_ms)) {
 		touch(f, now_ms);
@@ -235,7 +288,7 @@ claim(struct nat *n, const struct endpoint *from, uint16_t outside,
 {
 	if (!n->cfg.takes_unasked || endpoint_family(from) == FAMILY_V6)
 		return;
-	for (uint32_t i = 0; i < n->n_flows; i++) {
+	for (size_t i = 0; i < n->n_flows; i++) {
 		struct nat_flow *f = &n->flows[i];
 
 		if (f->is_foreign && f->outside == outside &&
@@ -244,16 +297,16 @@ claim(struct nat *n, const struct endpoint *from, uint16_t outside,
 			return;
 		}
 	}
-	add_flow(n, from, outside, now_ms)->is_foreign = true;
+	add_flow(n, from, 0, outside, now_ms)->is_foreign = true;
 }
 
 bool
 nat_in(struct nat *n, const struct endpoint *from, uint16_t outside,
-    uint64_t now_ms)
+    uint64_t now_ms, uint16_t *ret)
 {
 	bool is_let_in = false;
 
-	for (uint32_t i = 0; i < n->n_flows; i++) {
+	for (size_t i = 0; i < n->n_flows; i++) {
 		struct nat_flow *f = &n->flows[i];
 
 		if (f->is_foreign || f->outside != outside ||
@@ -262,6 +315,7 @@ nat_in(struct nat *n, const struct endpoint *from, uint16_t outside,
 		    !is_alike(n->cfg.filtering, &f->peer, from))
 			continue;
 		is_let_in = true;
+		*ret = f->inside;
 		if (endpoint_eq(&f->peer, from)) {
 			f->is_answered = true;
 			touch(f, now_ms);
@@ -275,7 +329,7 @@ nat_in(struct nat *n, const struct endpoint *from, uint16_t outside,
 bool
 nat_has(const struct nat *n, uint16_t outside)
 {
-	for (uint32_t i = 0; i < n->n_flows; i++)
+	for (size_t i = 0; i < n->n_flows; i++)
 		if (!n->flows[i].is_foreign && n->flows[i].outside == outside)
 			return true;
 	return false;
@@ -286,10 +340,11 @@ nat_port(const struct nat *n, uint16_t inside)
 {
 	const struct nat_flow *newest = NULL;
 
-	for (uint32_t i = 0; i < n->n_flows; i++) {
+	for (size_t i = 0; i < n->n_flows; i++) {
 		const struct nat_flow *f = &n->flows[i];
 
-		if (!f->is_foreign && endpoint_family(&f->peer) == FAMILY_V4 &&
+		if (!f->is_foreign && f->inside == inside &&
+		    endpoint_family(&f->peer) == FAMILY_V4 &&
 		    (!newest || f->last_ms > newest->last_ms))
 			newest = f;
 	}

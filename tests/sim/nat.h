@@ -1,6 +1,6 @@
 /*
- * A router that translates addresses, or that only filters (IPv6): for one
- * host, with one socket, which is what the network of net.h has. Kinds and
+ * A router that translates addresses, or that only filters (IPv6), before one
+ * host, whose sockets it knows by their ports. Kinds and
  * words are those of [RFC 4787 §4, §5]; what it does beyond them was seen on
  * Linux.
  */
@@ -11,7 +11,7 @@
 #include "tests/sim/dice.h"
 
 enum {
-	NAT_FLOWS_MAX = 256, /* that a router keeps; the oldest makes room */
+	NAT_FLOWS_MAX = 4096, /* that a router keeps; the oldest makes room */
 	NAT_UNANSWERED_MS = 30000,
 	NAT_ANSWERED_MS = 120000,
 	NAT_STREAM_MS = 2000, /* an answered flow younger than this is not yet
@@ -51,8 +51,8 @@ struct nat_config {
 
 struct nat_flow {
 	struct endpoint peer;
-	uint16_t outside;
-	bool is_foreign;  /* begun from outside, at the router itself */
+	uint16_t inside, outside; /* ports */
+	bool is_foreign;          /* begun from outside, at the router itself */
 	bool is_evader;   /* has another port than its mapping for that */
 	bool is_answered; /* something came back */
 	bool is_stream;   /* and went on: kept for answered_ms */
@@ -62,28 +62,30 @@ struct nat_flow {
 struct nat {
 	struct nat_config cfg;
 	struct dice dice;
-	uint16_t wish; /* PRESERVE: the port that is tried first */
-	uint16_t last; /* SEQUENTIAL: given out */
-	struct nat_flow flows[NAT_FLOWS_MAX];
-	uint32_t n_flows;
+	uint16_t shift;         /* PRESERVE: of the port that is tried first */
+	uint16_t last;          /* SEQUENTIAL: given out */
+	struct nat_flow *flows; /* owned */
+	size_t n_flows, cap_flows;
 };
 
 /* seed and who name its dice. */
-void nat_init(struct nat *n, const struct nat_config *cfg, uint16_t inside,
-    uint64_t seed, uint32_t who);
-/* All mappings are lost; PRESERVE: that port is tried first from now on. 0: the
- * one that was is another's now. */
-void nat_rebind(struct nat *n, uint16_t wish);
+void nat_init(
+    struct nat *n, const struct nat_config *cfg, uint64_t seed, uint32_t who);
+void nat_clear(struct nat *n);
+/* All mappings are lost. */
+void nat_forget(struct nat *n);
+/* And the ports that were preserved are another's now. */
+void nat_rebind(struct nat *n);
 /* A datagram of the host's port `inside` goes out; *ret: the port that it
  * comes from. False: no port is left. */
 bool nat_out(struct nat *n, uint16_t inside, const struct endpoint *to,
     uint64_t now_ms, uint16_t *ret);
-/* Whether a datagram from outside reaches the host. */
+/* Whether a datagram from outside reaches the host; *ret: at which port. */
 bool nat_in(struct nat *n, const struct endpoint *from, uint16_t outside,
-    uint64_t now_ms);
+    uint64_t now_ms, uint16_t *ret);
 /* Whether that port is or was the host's, of those the router remembers. */
 bool nat_has(const struct nat *n, uint16_t outside);
-/* The port that the host used last outside; `inside`: none yet. */
+/* The port outside that `inside` used last; `inside`: none yet. */
 uint16_t nat_port(const struct nat *n, uint16_t inside);
 
 #endif /* TESTS_SIM_NAT_H */

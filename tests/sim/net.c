@@ -4,7 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DICE_NET = 1 << 20, REORDER_MS = 100, SLOW_MS = 10000 };
+enum {
+	DICE_NET = 1 << 20,
+	REORDER_MS = 100,
+	SLOW_MS = 10000,
+	PORT_CHOSEN_MIN = 32768,
+	PORT_CHOSEN_MAX = 60999,
+};
 
 void
 net_init(
@@ -16,6 +22,15 @@ net_init(
 	net->latency_min_ms = latency_min_ms;
 	net->latency_max_ms = max_ms;
 	dice_init(&net->dice, seed, DICE_NET, 0);
+}
+
+static void
+drop_nat(struct net_host *h)
+{
+	if (h->nat)
+		nat_clear(h->nat);
+	free(h->nat);
+	h->nat = NULL;
 }
 
 void
@@ -31,7 +46,7 @@ net_clear(struct net *net)
 	}
 	queue_clear(&net->queue);
 	for (uint32_t i = 0; i < net->n_hosts; i++)
-		free(net->hosts[i].nat);
+		drop_nat(&net->hosts[i]);
 }
 
 static uint32_t
@@ -81,17 +96,37 @@ house_of(const struct net *net, const struct endpoint *at)
 	return NET_NOBODY;
 }
 
+/* The socket that has this port; false: none. */
+static bool
+socket_at(const struct net_host *h, enum family f, uint16_t port, unsigned *ret)
+{
+	unsigned i = 1;
+
+	if (port == h->inside[f].port) {
+		*ret = 0;
+		return true;
+	}
+	while (i <= NET_SOCKETS_MAX && h->socket[i] != port)
+		i++;
+	*ret = i;
+	return port != 0 && i <= NET_SOCKETS_MAX;
+}
+
 uint32_t
 net_find(const struct net *net, const struct endpoint *at)
 {
 	uint32_t i = house_of(net, at);
 	enum family f = endpoint_family(at);
+	const struct net_host *h;
+	unsigned socket;
 
-	if (i == NET_NOBODY || at->port == net->hosts[i].at[f].port)
+	if (i == NET_NOBODY)
 		return i;
-	if (!net->hosts[i].nat || f == FAMILY_V6)
-		return NET_NOBODY;
-	return nat_has(net->hosts[i].nat, at->port) ? i : NET_NOBODY;
+	h = &net->hosts[i];
+	if (h->nat && f == FAMILY_V4 ? nat_has(h->nat, at->port)
+	                             : socket_at(h, f, at->port, &socket))
+		return i;
+	return NET_NOBODY;
 }
 
 struct endpoint
@@ -135,14 +170,13 @@ net_nat(struct net *net, uint32_t host, const struct nat_config *cfg)
 	uint16_t port = h->at[FAMILY_V4].port;
 
 	assert(host < net->n_hosts && h->has[FAMILY_V4]);
-	free(h->nat);
-	h->nat = NULL;
+	drop_nat(h);
 	h->inside[FAMILY_V4] = h->at[FAMILY_V4];
 	if (!cfg)
 		return;
 	h->nat = (struct nat *)malloc(sizeof(*h->nat));
 	assert(h->nat);
-	nat_init(h->nat, cfg, port, net->seed, host);
+	nat_init(h->nat, cfg, net->seed, host);
 	h->inside[FAMILY_V4] = endpoint_v4(
 	    (const uint8_t[4]){ 192, 168, 1, (uint8_t)(host + 2) }, port);
 }
@@ -151,7 +185,7 @@ void
 net_rebind(struct net *net, uint32_t host)
 {
 	assert(host < net->n_hosts && net->hosts[host].nat);
-	nat_rebind(net->hosts[host].nat, 0);
+	nat_rebind(net->hosts[host].nat);
 }
 
 void
@@ -164,7 +198,7 @@ net_move(struct net *net, uint32_t host, const struct endpoint *to)
 	h->has[family] = true;
 	h->at[family] = *to;
 	if (h->nat)
-		nat_rebind(h->nat, h->inside[FAMILY_V4].port);
+		nat_forget(h->nat);
 	if (h->nat && family == FAMILY_V4)
 		h->at[family].port = h->inside[family].port;
 	else
@@ -312,40 +346,74 @@ is_lost(struct net *net, uint32_t from, uint32_t to, size_t n, uint64_t now_ms)
 	return now_ms < h->silent_until_ms || dice_chance(&net->dice, w->loss);
 }
 
+void
+net_socket_open(struct net *net, uint32_t host, unsigned socket)
+{
+	struct net_host *h = &net->hosts[host];
+	uint16_t port;
+	unsigned other;
+
+	assert(socket > 0 && socket <= NET_SOCKETS_MAX && !h->socket[socket]);
+	do {
+		port = (uint16_t)dice_range(
+		    &net->dice, PORT_CHOSEN_MIN, PORT_CHOSEN_MAX);
+	} while (socket_at(h, FAMILY_V4, port, &other) ||
+	         socket_at(h, FAMILY_V6, port, &other));
+	h->socket[socket] = port;
+}
+
+void
+net_socket_close(struct net *net, uint32_t host, unsigned socket)
+{
+	assert(socket > 0 && socket <= NET_SOCKETS_MAX);
+	net->hosts[host].socket[socket] = 0;
+}
+
 /* The host's own router: *ret: the source that others see. False: it does not
  * get out, or back in. */
 static bool
-gets_out(struct net *net, uint32_t host, const struct endpoint *to, uint8_t ttl,
+gets_out(struct net *net, uint32_t host, const struct net_way *way,
     uint64_t now_ms, struct endpoint *ret)
 {
 	struct net_host *h = &net->hosts[host];
-	enum family family = endpoint_family(to);
+	enum family family = endpoint_family(&way->to);
 
+	assert(way->socket == 0 || h->socket[way->socket]);
 	if (!h->has[family])
 		return false;
 	*ret = h->at[family];
+	if (way->socket)
+		ret->port = h->socket[way->socket];
 	if (!h->nat)
 		return true;
-	if (ttl <= h->nat->cfg.hops)
+	if (way->ttl && way->ttl <= h->nat->cfg.hops)
 		return false;
-	return nat_out(h->nat, ret->port, to, now_ms, &ret->port) &&
-	       !endpoint_same_addr(ret, to);
+	return nat_out(h->nat, ret->port, &way->to, now_ms, &ret->port) &&
+	       !endpoint_same_addr(ret, &way->to);
 }
 
 bool
-net_send(struct net *net, uint32_t host, const struct endpoint *to, uint8_t ttl,
+net_send(struct net *net, uint32_t host, const struct endpoint *to,
     struct span datagram, uint64_t now_ms)
 {
-	uint32_t peer = house_of(net, to);
+	const struct net_way way = { .to = *to };
+
+	return net_send_way(net, host, &way, datagram, now_ms);
+}
+
+bool
+net_send_way(struct net *net, uint32_t host, const struct net_way *way,
+    struct span datagram, uint64_t now_ms)
+{
+	uint32_t peer = house_of(net, &way->to);
+	uint32_t ttl = way->ttl ? way->ttl : NET_TTL;
 	uint64_t at_ms;
 	struct net_packet p;
 
 	assert(host < net->n_hosts);
-	if (ttl == 0)
-		ttl = NET_TTL;
 	net->n_sent++;
 	net->bytes_sent += datagram.n;
-	if (!gets_out(net, host, to, ttl, now_ms, &p.source) ||
+	if (!gets_out(net, host, way, now_ms, &p.source) ||
 	    is_lost(net, host, peer, datagram.n, now_ms) ||
 	    ttl <= hops_of(net, host, peer)) {
 		net->n_lost++;
@@ -353,7 +421,8 @@ net_send(struct net *net, uint32_t host, const struct endpoint *to, uint8_t ttl,
 	}
 	p.from = host;
 	p.to = NET_NOBODY;
-	p.dest = *to;
+	p.socket = 0;
+	p.dest = way->to;
 	p.intact = true;
 	p.n = (uint16_t)datagram.n;
 	memcpy(p.b, datagram.p, datagram.n);
@@ -375,6 +444,7 @@ net_inject(struct net *net, const struct endpoint *source,
 	assert(datagram.n <= NET_DATAGRAM_MAX);
 	p->from = NET_NOBODY;
 	p->to = NET_NOBODY;
+	p->socket = 0;
 	p->source = *source;
 	p->dest = *dest;
 	p->intact = false;
@@ -390,22 +460,22 @@ net_next_ms(const struct net *net)
 	return queue_next_ms(&net->queue);
 }
 
-static uint32_t
-arrives_at(struct net *net, const struct net_packet *p, uint64_t now_ms)
+/* Sets whom it reaches. */
+static void
+arrive(struct net *net, struct net_packet *p, uint64_t now_ms)
 {
 	uint32_t host = house_of(net, &p->dest);
+	uint16_t port = p->dest.port;
 	struct net_host *h;
 
+	p->to = NET_NOBODY;
 	if (host == NET_NOBODY)
-		return NET_NOBODY;
+		return;
 	h = &net->hosts[host];
-	if (h->nat)
-		return nat_in(h->nat, &p->source, p->dest.port, now_ms)
-		           ? host
-		           : NET_NOBODY;
-	return p->dest.port == h->at[endpoint_family(&p->dest)].port
-	           ? host
-	           : NET_NOBODY;
+	if (h->nat && !nat_in(h->nat, &p->source, port, now_ms, &port))
+		return;
+	if (socket_at(h, endpoint_family(&p->dest), port, &p->socket))
+		p->to = host;
 }
 
 struct net_packet *
@@ -417,7 +487,7 @@ net_next(struct net *net, uint64_t now_ms)
 		return NULL;
 	p = (struct net_packet *)queue_pop(&net->queue);
 	if (p) {
-		p->to = arrives_at(net, p, now_ms);
+		arrive(net, p, now_ms);
 		net->n_arrived++;
 	}
 	return p;

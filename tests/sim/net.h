@@ -17,6 +17,7 @@ enum {
 	NET_TTL = 64,            /* of who does not say */
 	NET_HOPS_MIN = 6,        /* between the routers of two hosts */
 	NET_HOPS_MAX = 18,
+	NET_SOCKETS_MAX = 144, /* of a host, besides its usual one */
 };
 #define NET_NOBODY UINT32_MAX
 
@@ -42,11 +43,20 @@ struct net_host {
 	uint64_t cut; /* bit h: what this host sends to host h is lost */
 	uint64_t silent_until_ms; /* end of a burst of loss */
 	struct nat *nat;          /* owned; NULL: the host is in the open */
+	uint16_t socket[NET_SOCKETS_MAX + 1]; /* port inside; 0: closed */
+};
+
+/* How a datagram leaves. */
+struct net_way {
+	struct endpoint to;
+	uint8_t ttl;     /* 0: NET_TTL */
+	unsigned socket; /* 0: the usual one */
 };
 
 struct net_packet {
-	uint32_t from; /* host, or NET_NOBODY if forged */
-	uint32_t to;   /* host, set on arrival, or NET_NOBODY */
+	uint32_t from;   /* host, or NET_NOBODY if forged */
+	uint32_t to;     /* host, set on arrival, or NET_NOBODY */
+	unsigned socket; /* of it, likewise; 0: the usual one */
 	struct endpoint source, dest;
 	bool intact; /* first copy, not damaged */
 	uint16_t n;
@@ -91,10 +101,16 @@ void net_cut(struct net *net, uint32_t a, uint32_t b);
 void net_cut_one_way(struct net *net, uint32_t from, uint32_t to);
 void net_heal(struct net *net); /* fine weather, no cuts */
 
-/* False: it was taken at once: by the weather, or where its TTL ended (0:
- * NET_TTL), which may be after it has opened the host's router. */
+/* Sockets 1..NET_SOCKETS_MAX, of any family; the system chooses the port. */
+void net_socket_open(struct net *net, uint32_t host, unsigned socket);
+void net_socket_close(struct net *net, uint32_t host, unsigned socket);
+
+/* False: it was taken at once: by the weather, or where its TTL ended, which
+ * may be after it has opened the host's router. */
+bool net_send_way(struct net *net, uint32_t host, const struct net_way *way,
+    struct span datagram, uint64_t now_ms);
 bool net_send(struct net *net, uint32_t host, const struct endpoint *to,
-    uint8_t ttl, struct span datagram, uint64_t now_ms);
+    struct span datagram, uint64_t now_ms);
 /* What an attacker on the wire puts there; it arrives in any weather. */
 void net_inject(struct net *net, const struct endpoint *source,
     const struct endpoint *dest, struct span datagram, uint64_t at_ms);

@@ -26,11 +26,12 @@ boundary(struct sim *s, uint32_t who)
 static void
 mix_digest(struct sim *s, uint32_t who, const struct sim_out *o)
 {
-	uint64_t head[4] = { s->now_ms, who, o->to.port, o->n };
+	uint64_t head[4] = { s->now_ms, who, o->way.to.port, o->n };
 
 	crypto_generichash_update(
 	    &s->digest, (const uint8_t *)head, sizeof(head));
-	crypto_generichash_update(&s->digest, o->to.addr, sizeof(o->to.addr));
+	crypto_generichash_update(
+	    &s->digest, o->way.to.addr, sizeof(o->way.to.addr));
 	crypto_generichash_update(&s->digest, o->b, o->n);
 }
 
@@ -48,7 +49,7 @@ do_send(struct sim *s, uint32_t who, const struct sim_out *o)
 {
 	struct span data = span_of(o->b, o->n);
 	const char *wrong = wire_check(&s->wire, data);
-	uint32_t to = net_find(&s->net, &o->to);
+	uint32_t to = net_find(&s->net, &o->way.to);
 	bool is_carried;
 
 	if (wrong)
@@ -60,11 +61,11 @@ do_send(struct sim *s, uint32_t who, const struct sim_out *o)
 	    !(o->n == 104 && has_parted(s, who)))
 		check_fail(&s->check,
 		    "node %u answers the adversary with %zu bytes", who, o->n);
-	if (s->asker && o->n == 104 && endpoint_eq(s->asker, &o->to))
+	if (s->asker && o->n == 104 && endpoint_eq(s->asker, &o->way.to))
 		s->is_answered = true;
 	mix_digest(s, who, o);
 	s->nodes[who].n_out++;
-	is_carried = net_send(&s->net, who, &o->to, 0, data, s->now_ms);
+	is_carried = net_send_way(&s->net, who, &o->way, data, s->now_ms);
 	if (!wire_is_krpc(data))
 		sim_trace(s, "%c%u > %c%u  %zu bytes%s",
 		    s->nodes[who].is_person ? 'p' : 'c', who,
@@ -136,7 +137,7 @@ do_event(struct sim *s, uint32_t who, const struct sim_out *o)
 	case NODE_ADDRESS:
 		sim_trace(s, "%c%u sees itself as %s",
 		    s->nodes[who].is_person ? 'p' : 'c', who,
-		    net_find(&s->net, &o->to) == who ? "others do"
+		    net_find(&s->net, &o->at) == who ? "others do"
 		                                     : "nobody does");
 		break;
 	}
@@ -182,6 +183,29 @@ commit(struct sim *s, uint32_t who)
 	return !boundary(s, who);
 }
 
+static void
+let_out(struct sim *s, uint32_t who, const struct sim_out *o)
+{
+	switch (o->kind) {
+	case EFFECT_SEND:
+		do_send(s, who, o);
+		break;
+	case EFFECT_SOCKET_OPEN:
+		net_socket_open(&s->net, who, o->way.socket);
+		break;
+	case EFFECT_SOCKET_CLOSE:
+		net_socket_close(&s->net, who, o->way.socket);
+		break;
+	case EFFECT_EVENT:
+		do_event(s, who, o);
+		break;
+	case EFFECT_STORE:
+	case EFFECT_LAN:
+		check_fail(&s->check, "node %u: effect %d", who, (int)o->kind);
+		break;
+	}
+}
+
 /* Commits, then lets out what was popped. False: the node is gone. */
 static bool
 flush(struct sim *s, uint32_t who)
@@ -192,10 +216,7 @@ flush(struct sim *s, uint32_t who)
 	if (!commit(s, who))
 		return false;
 	for (size_t i = 0; i < n_outs; i++) {
-		if (s->outs[i].kind == EFFECT_SEND)
-			do_send(s, who, &s->outs[i]);
-		else
-			do_event(s, who, &s->outs[i]);
+		let_out(s, who, &s->outs[i]);
 		if (boundary(s, who))
 			return false;
 	}
@@ -219,7 +240,8 @@ keep(struct sim *s, uint32_t who, const struct effect *e)
 	o->contact = e->contact;
 	o->invite = e->invite;
 	o->err = e->err;
-	o->to = e->kind == EFFECT_SEND ? e->to : e->endpoint;
+	o->way = (struct net_way){ e->to, e->hops, e->socket };
+	o->at = e->endpoint;
 	o->n = 0;
 	if (e->kind != EFFECT_SEND)
 		return;

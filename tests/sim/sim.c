@@ -276,7 +276,8 @@ sim_start(struct sim *s, uint32_t who)
 	struct node_config cfg = { .rng = &n->dice.rng,
 		.family = { true, s->cfg.v6 },
 		.policy = s->cfg.policy,
-		.overlay_announce = !s->cfg.is_hidden };
+		.overlay_announce = !s->cfg.is_hidden,
+		.sockets_max = NODE_SOCKETS_MAX };
 
 	if (n->node)
 		return;
@@ -313,6 +314,8 @@ sim_crash(struct sim *s, uint32_t who)
 	sim_trace(s, "%c%u crashes", n->is_person ? 'p' : 'c', who);
 	node_free(n->node);
 	n->node = NULL;
+	for (unsigned i = 1; i <= NET_SOCKETS_MAX; i++)
+		net_socket_close(&s->net, who, i);
 	disk_rollback(&n->disk);
 	n->crash_in = 0;
 	n->fail_commit_in = 0;
@@ -418,8 +421,12 @@ deliver(struct sim *s, const struct net_packet *p)
 	n->n_in++;
 	s->asker = &p->source;
 	s->is_answered = false;
-	node_receive(
-	    n->node, &p->source, span_of(p->b, p->n), sim_now(s, p->to));
+	if (p->socket)
+		node_receive_socket(n->node, p->socket, &p->source,
+		    span_of(p->b, p->n), sim_now(s, p->to));
+	else
+		node_receive(n->node, &p->source, span_of(p->b, p->n),
+		    sim_now(s, p->to));
 	sim_settle(s, p->to);
 	s->asker = NULL;
 	if (!is_watched || !n->node)

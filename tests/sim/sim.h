@@ -77,7 +77,8 @@ struct sim_out {
 	struct contact_id contact;
 	struct message_id invite;
 	enum err err;
-	struct endpoint to;
+	struct net_way way; /* SEND; the socket of SOCKET_* */
+	struct endpoint at; /* EVENT */
 	size_t n;
 	uint8_t b[NET_DATAGRAM_MAX];
 };

@@ -34,8 +34,7 @@ send_number(struct net *net, uint32_t from, uint8_t to, uint32_t number)
 {
 	struct endpoint dest = address(to);
 
-	(void)net_send(
-	    net, from, &dest, 0, span_of(&number, sizeof(number)), 0);
+	(void)net_send(net, from, &dest, span_of(&number, sizeof(number)), 0);
 }
 
 static void
@@ -203,9 +202,9 @@ large_ones_vanish_where_the_path_is_narrow(void **state)
 	(void)state;
 	two_hosts(&net, 6);
 	net.weather.datagram_max = 1252;
-	(void)net_send(&net, 0, &to, 0, span_of(big, 1253), 0);
+	(void)net_send(&net, 0, &to, span_of(big, 1253), 0);
 	assert_int_equal(arrivals(&net), 0);
-	(void)net_send(&net, 0, &to, 0, span_of(big, 1252), 0);
+	(void)net_send(&net, 0, &to, span_of(big, 1252), 0);
 	assert_int_equal(arrivals(&net), 1);
 	net_clear(&net);
 }
@@ -226,7 +225,8 @@ peer(uint8_t i, uint32_t port)
 static void
 router(struct nat *n, const struct nat_config *cfg)
 {
-	nat_init(n, cfg, INSIDE, 1, 0);
+	nat_clear(n);
+	nat_init(n, cfg, 1, 0);
 }
 
 /* The port that a datagram to peer i comes from. */
@@ -244,8 +244,12 @@ static bool
 in(struct nat *n, uint8_t i, uint32_t port, uint32_t to, uint64_t now_ms)
 {
 	struct endpoint from = peer(i, port);
+	uint16_t at = 0;
 
-	return nat_in(n, &from, (uint16_t)to, now_ms);
+	if (!nat_in(n, &from, (uint16_t)to, now_ms, &at))
+		return false;
+	assert_int_equal(at, INSIDE);
+	return true;
 }
 
 static void
@@ -313,6 +317,7 @@ ports_are_given_out_as_the_kind_says(void **state)
 	assert_false(
 	    nat_out(&n, INSIDE, &to, 0, &last)); /* the block is full */
 	assert_true(nat_out(&n, INSIDE, &to, 30001, &last));
+	nat_clear(&n);
 }
 
 /* [RFC 4787 §4.3], and Linux, which gives 30 s to what did not go on. */
@@ -334,6 +339,7 @@ flows_end_after_their_time(void **state)
 	(void)out(&n, 1, 10, 400000);
 	(void)out(&n, 1, 10, 420000); /* we alone */
 	assert_true(in(&n, 1, 10, INSIDE, 450000));
+	nat_clear(&n);
 }
 
 /* Who comes before we have opened takes our port away, at some gateways. */
@@ -354,6 +360,7 @@ a_gateway_that_takes_the_unasked_gives_another_port(void **state)
 	assert_int_equal(out(&n, 3, 10, 20), INSIDE); /* we were first */
 	assert_true(in(&n, 3, 10, INSIDE, 30));
 	assert_int_equal(out(&n, 2, 10, 40000), INSIDE); /* it was given up */
+	nat_clear(&n);
 }
 
 static void
@@ -373,8 +380,9 @@ ipv6_is_filtered_and_not_translated(void **state)
 		assert_true(nat_out(&n, INSIDE, &a, i, &port));
 		assert_int_equal(port, INSIDE);
 	}
-	assert_true(nat_in(&n, &a, INSIDE, 3));
-	assert_false(nat_in(&n, &b, INSIDE, 3));
+	assert_true(nat_in(&n, &a, INSIDE, 3, &port));
+	assert_false(nat_in(&n, &b, INSIDE, 3, &port));
+	nat_clear(&n);
 }
 
 static void
@@ -382,23 +390,66 @@ a_low_ttl_opens_the_own_router_and_ends_there(void **state)
 {
 	static struct net net;
 	const struct nat_config cfg = { .filtering = DEPENDS_PORT, .hops = 3 };
-	struct endpoint to = address(2);
+	struct net_way way = { .to = address(2), .ttl = 3 };
 	struct span x = span_str("x");
 
 	(void)state;
 	two_hosts(&net, 7);
 	net_nat(&net, 0, &cfg);
-	(void)net_send(&net, 0, &to, 3, x, 0);
+	(void)net_send_way(&net, 0, &way, x, 0);
 	assert_int_equal(arrivals(&net), 0);
 	send_number(&net, 1, 1, 1);
 	assert_int_equal(arrivals(&net), 0);
-	(void)net_send(&net, 0, &to, 4, x, 0);
+	way.ttl = 4;
+	(void)net_send_way(&net, 0, &way, x, 0);
 	assert_int_equal(arrivals(&net), 0); /* but it opened */
 	send_number(&net, 1, 1, 1);
 	net_release(&net, net_next(&net, 20));
-	(void)net_send(&net, 0, &to, NET_HOPS_MAX + 4, x, 0);
+	way.ttl = NET_HOPS_MAX + 4;
+	(void)net_send_way(&net, 0, &way, x, 0);
 	assert_int_equal(arrivals(&net), 1);
 	net_clear(&net);
+}
+
+/* Each socket has a mapping of its own, and is reached through it. */
+static void
+sockets_are_told_apart(void **state)
+{
+	static struct net net;
+	struct nat_config cfg = { .filtering = DEPENDS_PORT };
+	struct net_way way = { .to = address(2) };
+	struct endpoint back[3];
+	struct net_packet *p;
+
+	(void)state;
+	for (int hidden = 0; hidden < 2; hidden++) {
+		two_hosts(&net, 9);
+		net_nat(&net, 0, hidden ? &cfg : NULL);
+		net_socket_open(&net, 0, 1);
+		net_socket_open(&net, 0, NET_SOCKETS_MAX);
+		for (unsigned i = 0; i < 3; i++) {
+			way.socket = i == 2 ? NET_SOCKETS_MAX : i;
+			(void)net_send_way(&net, 0, &way, span_str("x"), 0);
+			p = net_next(&net, 20);
+			back[i] = p->source;
+			net_release(&net, p);
+			assert_int_equal(net_find(&net, &back[i]), 0);
+		}
+		assert_true(back[0].port != back[1].port &&
+		            back[1].port != back[2].port);
+		for (unsigned i = 0; i < 3; i++) {
+			(void)net_send(&net, 1, &back[i], span_str("y"), 20);
+			p = net_next(&net, 40);
+			assert_int_equal(p->to, 0);
+			assert_int_equal(
+			    p->socket, i == 2 ? NET_SOCKETS_MAX : i);
+			net_release(&net, p);
+		}
+		net_socket_close(&net, 0, 1);
+		(void)net_send(&net, 1, &back[1], span_str("y"), 20);
+		assert_int_equal(arrivals(&net), 0);
+		net_clear(&net);
+	}
 }
 
 /* Sends both ways at now_ms, host 0 first. True: host 0 was answered where
@@ -412,14 +463,14 @@ is_answered(struct net *net, uint64_t now_ms)
 	struct endpoint back;
 	bool ret;
 
-	(void)net_send(net, 0, &to, 0, x, now_ms);
+	(void)net_send(net, 0, &to, x, now_ms);
 	p = net_next(net, now_ms + 20);
 	assert_non_null(p);
 	assert_int_equal(p->to, 1);
 	back = p->source;
 	assert_int_equal(net_find(net, &back), 0);
 	net_release(net, p);
-	(void)net_send(net, 1, &back, 0, x, now_ms + 20);
+	(void)net_send(net, 1, &back, x, now_ms + 20);
 	p = net_next(net, now_ms + 40);
 	assert_non_null(p);
 	ret = p->to == 0;
@@ -451,7 +502,7 @@ a_router_that_is_bound_anew_is_missed(void **state)
 	to = net_outside(&net, 0, FAMILY_V4);
 	self = peer(3, self.port);
 	assert_true(endpoint_eq(&to, &self));
-	(void)net_send(&net, 0, &to, 0, span_str("x"), 300000);
+	(void)net_send(&net, 0, &to, span_str("x"), 300000);
 	assert_int_equal(arrivals(&net), 0); /* no hairpin */
 	net_nat(&net, 0, NULL);
 	send_number(&net, 1, 3, 1);
@@ -480,7 +531,7 @@ talk(uint64_t seed)
 		sum = sum * 31 + number + net_next_ms(&net);
 		number++;
 		if (number < 200)
-			(void)net_send(&net, p->to, &back, 0,
+			(void)net_send(&net, p->to, &back,
 			    span_of(&number, sizeof(number)), number * 25);
 		net_release(&net, p);
 	}
@@ -532,6 +583,7 @@ main(void)
 		    a_gateway_that_takes_the_unasked_gives_another_port),
 		cmocka_unit_test(ipv6_is_filtered_and_not_translated),
 		cmocka_unit_test(a_low_ttl_opens_the_own_router_and_ends_there),
+		cmocka_unit_test(sockets_are_told_apart),
 		cmocka_unit_test(a_router_that_is_bound_anew_is_missed),
 		cmocka_unit_test(the_same_seed_gives_the_same_world),
 		cmocka_unit_test(dice_depend_on_all_three_names),
