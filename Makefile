@@ -144,6 +144,14 @@ vectors: $(B)/tests/tools/vectors
 fuzz-replay: $(REPLAY)
 	@$(RUN) --kind fuzz
 
+# What KRPC is made of stands in a dictionary, tests/fuzz/krpc.dict: with that,
+# and without looking at each comparison, its fuzzer runs twice as often and
+# comes further in the same time.
+ifeq ($(SAN),fuzz)
+$(addprefix $(B)/,proto/base/bencode.o proto/base/bytes.o proto/dht/krpc.o): \
+  CFLAGS += -fno-sanitize-coverage=trace-cmp
+endif
+
 # libFuzzer needs clang; FUZZ_S seconds for each target, or each of FUZZ_NAMES.
 FUZZ_S ?= 60
 FUZZB  := build/clang-fuzz

@@ -1,15 +1,20 @@
 /* One pass over the bytes, with a small stack of open containers instead of
- * recursion; the tokens lie in the order of the document. [BEP 3] */
+ * recursion; the tokens lie in the order of the document. Every datagram of
+ * the DHT passes here, so the functions that look at bytes are called from one
+ * place each, and compilers put them there. [BEP 3] */
 #include "proto/base/bencode.h"
 
 #include <assert.h>
 #include <string.h>
 
+enum { DIGITS_MAX = 19 }; /* of 2^63; so many fit into 64 bits */
+
 /* A container that is not closed yet. */
 struct open {
-	uint32_t at;     /* its token */
-	uint32_t n;      /* children so far; in a dictionary keys count too */
-	struct span key; /* the last key */
+	uint32_t at; /* its token */
+	bool is_dict;
+	bool has_key;    /* DICT: of the value that comes next */
+	struct span key; /* DICT: the last one; p is NULL: there is none */
 };
 
 struct parser {
@@ -20,86 +25,52 @@ struct parser {
 	struct open open[BENCODE_DEPTH_MAX];
 };
 
-static bool
-at_end(const struct parser *p)
+/* Decimal digits without a leading zero, from pos on. Where they end; 0: there
+ * are none. Of too many some are left, and so what should follow does not. */
+static uint32_t
+read_number(struct span in, uint32_t pos, uint64_t *ret)
 {
-	return p->pos >= p->in.n;
-}
-
-static uint8_t
-peek(const struct parser *p)
-{
-	return p->pos < p->in.n ? p->in.p[p->pos] : 0;
-}
-
-static bool
-is_digit(uint8_t c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* Decimal digits without a leading zero, at most max. */
-static bool
-parse_number(struct parser *p, uint64_t max, uint64_t *ret)
-{
-	const uint8_t *digits = p->in.p + p->pos;
-	size_t left = p->in.n - p->pos;
-	size_t n = 0;
+	uint32_t end = pos;
 	uint64_t v = 0;
 
-	assert(p->pos <= p->in.n);
-	for (; n < left && is_digit(digits[n]); n++) {
-		uint64_t digit = (uint64_t)(digits[n] - '0');
+	for (; end < in.n && end - pos < DIGITS_MAX; end++) {
+		uint8_t digit = (uint8_t)(in.p[end] - '0');
 
-		if (n > 0 && v == 0)
-			return false;
-		if (v > max / 10 || digit > max - 10 * v)
-			return false;
+		if (digit > 9)
+			break;
 		v = 10 * v + digit;
 	}
-	p->pos += (uint32_t)n;
+	if (end == pos || (end > pos + 1 && in.p[pos] == '0'))
+		return 0;
 	*ret = v;
-	return n > 0;
+	return end;
 }
 
-static bool
-parse_int(struct parser *p, struct bencode_token *t)
+/* An integer or a string at t->start. Where it ends; 0: it is none. */
+static uint32_t
+read_leaf(struct span in, struct bencode_token *t)
 {
-	bool minus;
+	bool is_int = in.p[t->start] == 'i';
+	uint32_t pos = t->start + is_int;
+	bool minus = is_int && pos < in.n && in.p[pos] == '-';
+	uint32_t end;
 	uint64_t v;
 
-	assert(peek(p) == 'i');
-	p->pos++;
-	minus = peek(p) == '-';
-	if (minus)
-		p->pos++;
-	if (!parse_number(p, (uint64_t)INT64_MAX + (minus ? 1 : 0), &v))
-		return false;
-	if (minus && v == 0)
-		return false;
-	if (peek(p) != 'e')
-		return false;
-	p->pos++;
+	end = read_number(in, pos + minus, &v);
+	if (end == 0 || end >= in.n || in.p[end] != (is_int ? 'e' : ':'))
+		return 0;
+	end++;
+	if (!is_int) {
+		t->type = BENCODE_STR;
+		t->body = end;
+		return v > in.n - end ? 0 : end + (uint32_t)v;
+	}
+	if (v > (uint64_t)INT64_MAX + minus || (minus && v == 0))
+		return 0;
 	/* -(v - 1) - 1 holds the smallest number too. */
 	t->num = minus ? -(int64_t)(v - 1) - 1 : (int64_t)v;
 	t->type = BENCODE_INT;
-	return true;
-}
-
-static bool
-parse_str(struct parser *p, struct bencode_token *t)
-{
-	uint64_t n;
-
-	if (!parse_number(p, p->in.n, &n) || peek(p) != ':')
-		return false;
-	p->pos++;
-	if (n > p->in.n - p->pos)
-		return false;
-	t->type = BENCODE_STR;
-	t->body = p->pos;
-	p->pos += (uint32_t)n;
-	return true;
+	return end;
 }
 
 /* True if b sorts after a, as bytes. */
@@ -120,57 +91,38 @@ body_of(const struct bencode *b, const struct bencode_token *t)
 	return span_of(b->in.p + t->body, t->end - t->body);
 }
 
-/* Tells the container that is open of its new child. */
+/* Tells the dictionary that is open of its new child. */
 static bool
-accept_child(struct parser *p, const struct bencode_token *t)
+accept_child(struct parser *p, struct open *o, const struct bencode_token *t)
 {
-	struct open *o;
 	struct span key;
 
-	if (p->depth == 0)
-		return true;
-	o = &p->open[p->depth - 1];
-	o->n++;
-	if (p->b->tok[o->at].type != BENCODE_DICT || o->n % 2 == 0)
+	assert(o->is_dict);
+	o->has_key = !o->has_key;
+	if (!o->has_key) /* now it has its value */
 		return true;
 	if (t->type != BENCODE_STR)
 		return false;
 	key = body_of(p->b, t);
-	if (o->n > 1 && !key_after(o->key, key))
+	if (o->key.p && !key_after(o->key, key))
 		return false;
 	o->key = key;
 	return true;
 }
 
 static enum err
-open_container(
-    struct parser *p, struct bencode_token *t, enum bencode_type type)
-{
-	t->type = type;
-	p->pos++;
-	if (!accept_child(p, t))
-		return ERR_MALFORMED;
-	if (p->depth >= BENCODE_DEPTH_MAX)
-		return ERR_LIMIT;
-	p->open[p->depth++] = (struct open){ .at = p->b->n };
-	p->b->n++;
-	return ERR_OK;
-}
-
-static enum err
 close_container(struct parser *p)
 {
-	struct open *o;
 	struct bencode_token *t;
+	struct open *o;
 
-	assert(peek(p) == 'e');
 	if (p->depth == 0)
 		return ERR_MALFORMED;
 	o = &p->open[p->depth - 1];
-	t = &p->b->tok[o->at];
-	if (t->type == BENCODE_DICT && o->n % 2 != 0)
+	if (o->has_key)
 		return ERR_MALFORMED;
 	p->pos++;
+	t = &p->b->tok[o->at];
 	t->end = p->pos;
 	t->next = p->b->n;
 	p->depth--;
@@ -178,25 +130,33 @@ close_container(struct parser *p)
 }
 
 static enum err
-parse_value(struct parser *p)
+parse_value(struct parser *p, uint8_t first)
 {
-	struct bencode_token *t;
-	uint8_t c = peek(p);
+	struct bencode_token *t = &p->b->tok[p->b->n];
+	bool opens = first == 'd' || first == 'l';
+	struct open *o;
 
 	if (p->b->n >= BENCODE_TOKENS_MAX)
 		return ERR_LIMIT;
-	t = &p->b->tok[p->b->n];
 	*t = (struct bencode_token){ .start = p->pos };
-	if (c == 'd')
-		return open_container(p, t, BENCODE_DICT);
-	if (c == 'l')
-		return open_container(p, t, BENCODE_LIST);
-	if (!(c == 'i' ? parse_int(p, t) : parse_str(p, t)))
+	if (opens) {
+		t->type = first == 'd' ? BENCODE_DICT : BENCODE_LIST;
+		p->pos++;
+	} else {
+		p->pos = t->end = read_leaf(p->in, t);
+		t->next = p->b->n + 1;
+		if (p->pos == 0)
+			return ERR_MALFORMED;
+	}
+	o = p->depth > 0 ? &p->open[p->depth - 1] : NULL;
+	if (o && o->is_dict && !accept_child(p, o, t))
 		return ERR_MALFORMED;
-	t->end = p->pos;
-	t->next = p->b->n + 1;
-	if (!accept_child(p, t))
-		return ERR_MALFORMED;
+	if (opens) {
+		if (p->depth >= BENCODE_DEPTH_MAX)
+			return ERR_LIMIT;
+		p->open[p->depth++] =
+		    (struct open){ .at = p->b->n, .is_dict = first == 'd' };
+	}
 	p->b->n++;
 	return ERR_OK;
 }
@@ -207,16 +167,18 @@ parse_all(struct parser *p)
 {
 	do {
 		uint32_t before = p->pos;
+		uint8_t first;
 		enum err err;
 
-		if (at_end(p))
+		if (before >= p->in.n)
 			return ERR_MALFORMED;
-		err = peek(p) == 'e' ? close_container(p) : parse_value(p);
+		first = p->in.p[before];
+		err = first == 'e' ? close_container(p) : parse_value(p, first);
 		if (err)
 			return err;
 		assert(p->pos > before);
 	} while (p->depth > 0);
-	return at_end(p) ? ERR_OK : ERR_MALFORMED;
+	return p->pos == p->in.n ? ERR_OK : ERR_MALFORMED;
 }
 
 enum err
@@ -259,9 +221,13 @@ bencode_get(const struct bencode *b, uint32_t dict, const char *key)
 	end = b->tok[dict].next;
 	assert(end <= b->n);
 	for (uint32_t at = dict + 1; at < end; at = b->tok[at + 1].next) {
+		struct span k = body_of(b, &b->tok[at]);
+
 		assert(at + 1 < end);
-		if (span_eq(body_of(b, &b->tok[at]), want))
+		if (k.n == want.n && memcmp(k.p, want.p, k.n) == 0)
 			return at + 1;
+		if (k.n > 0 && k.p[0] > (uint8_t)key[0]) /* sorted */
+			break;
 	}
 	return BENCODE_ABSENT;
 }
