@@ -134,7 +134,7 @@ strike(struct sim *s, const struct sim_event *e)
 	sim_trace(
 	    s, "fault %d strikes p%u, %u", (int)f->kind, f->who, f->level);
 	if (f->kind == FAULT_MOVE)
-		sim_move(s, f->who, !s->net.hosts[f->who].nat);
+		sim_move(s, f->who, !s->net.hosts[f->who].router);
 	else if (f->kind == FAULT_DISK)
 		n->fail_commit_in = 1 + f->level % 10;
 	else if (f->kind == FAULT_CLOCK)

@@ -25,12 +25,12 @@ net_init(
 }
 
 static void
-drop_nat(struct net_host *h)
+drop_router(struct net_host *h)
 {
-	if (h->nat)
-		nat_clear(h->nat);
-	free(h->nat);
-	h->nat = NULL;
+	if (h->router)
+		router_clear(h->router);
+	free(h->router);
+	h->router = NULL;
 }
 
 void
@@ -46,7 +46,7 @@ net_clear(struct net *net)
 	}
 	queue_clear(&net->queue);
 	for (uint32_t i = 0; i < net->n_hosts; i++)
-		drop_nat(&net->hosts[i]);
+		drop_router(&net->hosts[i]);
 }
 
 static uint32_t
@@ -123,8 +123,8 @@ net_find(const struct net *net, const struct endpoint *at)
 	if (i == NET_NOBODY)
 		return i;
 	h = &net->hosts[i];
-	if (h->nat && f == FAMILY_V4 ? nat_has(h->nat, at->port)
-	                             : socket_at(h, f, at->port, &socket))
+	if (h->router && f == FAMILY_V4 ? router_has(h->router, at->port)
+	                                : socket_at(h, f, at->port, &socket))
 		return i;
 	return NET_NOBODY;
 }
@@ -136,8 +136,8 @@ net_outside(const struct net *net, uint32_t host, enum family f)
 	struct endpoint e = h->at[f];
 
 	assert(host < net->n_hosts);
-	if (h->nat && f == FAMILY_V4)
-		e.port = nat_port(h->nat, e.port);
+	if (h->router && f == FAMILY_V4)
+		e.port = router_port(h->router, e.port);
 	return e;
 }
 
@@ -164,19 +164,19 @@ net_host_add(
 
 /* The same private network everywhere, as it is. */
 void
-net_nat(struct net *net, uint32_t host, const struct nat_config *cfg)
+net_router(struct net *net, uint32_t host, const struct router_config *cfg)
 {
 	struct net_host *h = &net->hosts[host];
 	uint16_t port = h->at[FAMILY_V4].port;
 
 	assert(host < net->n_hosts && h->has[FAMILY_V4]);
-	drop_nat(h);
+	drop_router(h);
 	h->inside[FAMILY_V4] = h->at[FAMILY_V4];
 	if (!cfg)
 		return;
-	h->nat = (struct nat *)malloc(sizeof(*h->nat));
-	assert(h->nat);
-	nat_init(h->nat, cfg, net->seed, host);
+	h->router = (struct router *)malloc(sizeof(*h->router));
+	assert(h->router);
+	router_init(h->router, cfg, net->seed, host);
 	h->inside[FAMILY_V4] = endpoint_v4(
 	    (const uint8_t[4]){ 192, 168, 1, (uint8_t)(host + 2) }, port);
 }
@@ -184,8 +184,8 @@ net_nat(struct net *net, uint32_t host, const struct nat_config *cfg)
 void
 net_rebind(struct net *net, uint32_t host)
 {
-	assert(host < net->n_hosts && net->hosts[host].nat);
-	nat_rebind(net->hosts[host].nat);
+	assert(host < net->n_hosts && net->hosts[host].router);
+	router_rebind(net->hosts[host].router);
 }
 
 void
@@ -197,9 +197,9 @@ net_move(struct net *net, uint32_t host, const struct endpoint *to)
 	assert(host < net->n_hosts);
 	h->has[family] = true;
 	h->at[family] = *to;
-	if (h->nat)
-		nat_forget(h->nat);
-	if (h->nat && family == FAMILY_V4)
+	if (h->router)
+		router_forget(h->router);
+	if (h->router && family == FAMILY_V4)
 		h->at[family].port = h->inside[family].port;
 	else
 		h->inside[family] = *to;
@@ -257,8 +257,8 @@ hops_of(const struct net *net, uint32_t a, uint32_t b)
 	uint32_t hops = NET_HOPS_MIN + (uint32_t)(path_of(net, a, b) >> 32) %
 	                                   (NET_HOPS_MAX - NET_HOPS_MIN + 1);
 
-	if (net->hosts[a].nat)
-		hops += net->hosts[a].nat->cfg.hops;
+	if (net->hosts[a].router)
+		hops += net->hosts[a].router->cfg.hops;
 	return hops;
 }
 
@@ -384,11 +384,11 @@ gets_out(struct net *net, uint32_t host, const struct net_way *way,
 	*ret = h->at[family];
 	if (way->socket)
 		ret->port = h->socket[way->socket];
-	if (!h->nat)
+	if (!h->router)
 		return true;
-	if (way->ttl && way->ttl <= h->nat->cfg.hops)
+	if (way->ttl && way->ttl <= h->router->cfg.hops)
 		return false;
-	return nat_out(h->nat, ret->port, &way->to, now_ms, &ret->port) &&
+	return router_out(h->router, ret->port, &way->to, now_ms, &ret->port) &&
 	       !endpoint_same_addr(ret, &way->to);
 }
 
@@ -472,7 +472,7 @@ arrive(struct net *net, struct net_packet *p, uint64_t now_ms)
 	if (host == NET_NOBODY)
 		return;
 	h = &net->hosts[host];
-	if (h->nat && !nat_in(h->nat, &p->source, port, now_ms, &port))
+	if (h->router && !router_in(h->router, &p->source, port, now_ms, &port))
 		return;
 	if (socket_at(h, endpoint_family(&p->dest), port, &p->socket))
 		p->to = host;

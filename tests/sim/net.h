@@ -7,8 +7,8 @@
 #define TESTS_SIM_NET_H
 
 #include "proto/base/endpoint.h"
-#include "tests/sim/nat.h"
 #include "tests/sim/queue.h"
+#include "tests/sim/router.h"
 
 enum {
 	NET_HOSTS_MAX = 64,      /* bits of a cut */
@@ -42,7 +42,7 @@ struct net_host {
 	struct endpoint inside[FAMILY_COUNT]; /* what the host itself knows */
 	uint64_t cut; /* bit h: what this host sends to host h is lost */
 	uint64_t silent_until_ms; /* end of a burst of loss */
-	struct nat *nat;          /* owned; NULL: the host is in the open */
+	struct router *router;    /* owned; NULL: the host is in the open */
 	uint16_t socket[NET_SOCKETS_MAX + 1]; /* port inside; 0: closed */
 };
 
@@ -84,7 +84,8 @@ void net_clear(struct net *net);
 uint32_t net_host_add(
     struct net *net, const struct endpoint *v4, const struct endpoint *v6);
 /* Puts the host behind a router; NULL: in the open again. */
-void net_nat(struct net *net, uint32_t host, const struct nat_config *cfg);
+void
+net_router(struct net *net, uint32_t host, const struct router_config *cfg);
 /* The router forgets, and gives other ports from now on. */
 void net_rebind(struct net *net, uint32_t host);
 /* The host, or its router, has another address of to's family from now on.

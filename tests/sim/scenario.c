@@ -240,14 +240,14 @@ plan_pair(struct scenario *sc, uint32_t a, uint32_t b)
 void
 scenario_plan_people(struct scenario *sc)
 {
-	static const struct nat_config full_cone = { 0 };
+	static const struct router_config full_cone = { 0 };
 	struct sim *s = sc->s;
 
 	for (uint32_t i = 0; i < s->n_nodes; i++) {
 		struct sim_node *n = &s->nodes[i];
 
 		if (n->is_person && dice_chance(&sc->dice, 300))
-			net_nat(&s->net, i, &full_cone);
+			net_router(&s->net, i, &full_cone);
 		n->owner =
 		    dice_chance(&sc->dice, 300) ? OWNER_STEP : OWNER_BATCH;
 		if (n->is_person && dice_chance(&sc->dice, 300))

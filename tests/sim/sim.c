@@ -368,7 +368,7 @@ sim_move(struct sim *s, uint32_t who, bool is_told)
 
 	if (!is_told)
 		memcpy(to.addr, h->at[FAMILY_V4].addr, sizeof(to.addr));
-	if (!is_told && h->nat)
+	if (!is_told && h->router)
 		net_rebind(&s->net, who);
 	else
 		net_move(&s->net, who, &to);

@@ -322,8 +322,8 @@ a_text_takes_a_round_trip(void **state)
 static void
 meet_behind_routers(uint32_t routers, uint32_t delay_ms, const char *what)
 {
-	static const struct nat_config home_router = { .filtering =
-		                                           DEPENDS_PORT };
+	static const struct router_config home_router = { .filtering =
+		                                              DEPENDS_PORT };
 	struct figures f = { 0 };
 
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
@@ -332,7 +332,7 @@ meet_behind_routers(uint32_t routers, uint32_t delay_ms, const char *what)
 
 		begin_world(&m, seed);
 		for (uint32_t i = 0; i < routers; i++)
-			net_nat(&m.s->net, i, &home_router);
+			net_router(&m.s->net, i, &home_router);
 		sim_at(m.s, 2000, sim_start_event, 0, 0, 0);
 		sim_at(m.s, 2500, sim_start_event, 1, 0, 0);
 		sim_at(m.s, SETTLED_MS, add_event, 0, 1, 0);

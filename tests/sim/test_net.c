@@ -223,30 +223,30 @@ peer(uint8_t i, uint32_t port)
 }
 
 static void
-router(struct nat *n, const struct nat_config *cfg)
+router(struct router *n, const struct router_config *cfg)
 {
-	nat_clear(n);
-	nat_init(n, cfg, 1, 0);
+	router_clear(n);
+	router_init(n, cfg, 1, 0);
 }
 
 /* The port that a datagram to peer i comes from. */
 static uint16_t
-out(struct nat *n, uint8_t i, uint32_t port, uint64_t now_ms)
+out(struct router *n, uint8_t i, uint32_t port, uint64_t now_ms)
 {
 	struct endpoint to = peer(i, port);
 	uint16_t ret = 0;
 
-	assert_true(nat_out(n, INSIDE, &to, now_ms, &ret));
+	assert_true(router_out(n, INSIDE, &to, now_ms, &ret));
 	return ret;
 }
 
 static bool
-in(struct nat *n, uint8_t i, uint32_t port, uint32_t to, uint64_t now_ms)
+in(struct router *n, uint8_t i, uint32_t port, uint32_t to, uint64_t now_ms)
 {
 	struct endpoint from = peer(i, port);
 	uint16_t at = 0;
 
-	if (!nat_in(n, &from, (uint16_t)to, now_ms, &at))
+	if (!router_in(n, &from, (uint16_t)to, now_ms, &at))
 		return false;
 	assert_int_equal(at, INSIDE);
 	return true;
@@ -255,14 +255,14 @@ in(struct nat *n, uint8_t i, uint32_t port, uint32_t to, uint64_t now_ms)
 static void
 mapping_and_filter_depend_on_what_they_should(void **state)
 {
-	static struct nat n;
+	static struct router n;
 
 	(void)state;
 	for (int m = 0; m < 3; m++) {
 		for (int f = 0; f < 3; f++) {
-			const struct nat_config cfg = {
-				.mapping = (enum nat_depends)m,
-				.filtering = (enum nat_depends)f,
+			const struct router_config cfg = {
+				.mapping = (enum router_depends)m,
+				.filtering = (enum router_depends)f,
 				.ports = PORTS_SEQUENTIAL,
 			};
 			uint16_t at;
@@ -287,8 +287,8 @@ mapping_and_filter_depend_on_what_they_should(void **state)
 static void
 ports_are_given_out_as_the_kind_says(void **state)
 {
-	static struct nat n;
-	struct nat_config cfg = { .mapping = DEPENDS_PORT };
+	static struct router n;
+	struct router_config cfg = { .mapping = DEPENDS_PORT };
 	struct endpoint to = peer(1, 99);
 	uint16_t last;
 
@@ -296,7 +296,7 @@ ports_are_given_out_as_the_kind_says(void **state)
 	router(&n, &cfg);
 	assert_int_equal(out(&n, 1, 10, 0), INSIDE);
 	assert_int_equal(out(&n, 1, 11, 0), INSIDE + 1);
-	cfg = (struct nat_config){ .mapping = DEPENDS_PORT,
+	cfg = (struct router_config){ .mapping = DEPENDS_PORT,
 		.ports = PORTS_SEQUENTIAL,
 		.step = 2,
 		.lo = 4000,
@@ -315,17 +315,17 @@ ports_are_given_out_as_the_kind_says(void **state)
 	for (uint32_t i = 0; i < 16; i++)
 		assert_in_range(out(&n, 1, 10 + i, 0), 4000, 4015);
 	assert_false(
-	    nat_out(&n, INSIDE, &to, 0, &last)); /* the block is full */
-	assert_true(nat_out(&n, INSIDE, &to, 30001, &last));
-	nat_clear(&n);
+	    router_out(&n, INSIDE, &to, 0, &last)); /* the block is full */
+	assert_true(router_out(&n, INSIDE, &to, 30001, &last));
+	router_clear(&n);
 }
 
 /* [RFC 4787 §4.3], and Linux, which gives 30 s to what did not go on. */
 static void
 flows_end_after_their_time(void **state)
 {
-	static struct nat n;
-	const struct nat_config cfg = { .filtering = DEPENDS_PORT };
+	static struct router n;
+	const struct router_config cfg = { .filtering = DEPENDS_PORT };
 
 	(void)state;
 	router(&n, &cfg);
@@ -339,15 +339,15 @@ flows_end_after_their_time(void **state)
 	(void)out(&n, 1, 10, 400000);
 	(void)out(&n, 1, 10, 420000); /* we alone */
 	assert_true(in(&n, 1, 10, INSIDE, 450000));
-	nat_clear(&n);
+	router_clear(&n);
 }
 
 /* Who comes before we have opened takes our port away, at some gateways. */
 static void
 a_gateway_that_takes_the_unasked_gives_another_port(void **state)
 {
-	static struct nat n;
-	const struct nat_config cfg = { .filtering = DEPENDS_PORT,
+	static struct router n;
+	const struct router_config cfg = { .filtering = DEPENDS_PORT,
 		.takes_unasked = true };
 
 	(void)state;
@@ -360,14 +360,14 @@ a_gateway_that_takes_the_unasked_gives_another_port(void **state)
 	assert_int_equal(out(&n, 3, 10, 20), INSIDE); /* we were first */
 	assert_true(in(&n, 3, 10, INSIDE, 30));
 	assert_int_equal(out(&n, 2, 10, 40000), INSIDE); /* it was given up */
-	nat_clear(&n);
+	router_clear(&n);
 }
 
 static void
 ipv6_is_filtered_and_not_translated(void **state)
 {
-	static struct nat n;
-	const struct nat_config cfg = { .mapping = DEPENDS_PORT,
+	static struct router n;
+	const struct router_config cfg = { .mapping = DEPENDS_PORT,
 		.filtering = DEPENDS_PORT,
 		.ports = PORTS_RANDOM };
 	struct endpoint a = { .addr = { 0x2a, 2 }, .port = 1 };
@@ -377,25 +377,26 @@ ipv6_is_filtered_and_not_translated(void **state)
 	(void)state;
 	router(&n, &cfg);
 	for (uint64_t i = 0; i < 3; i++) {
-		assert_true(nat_out(&n, INSIDE, &a, i, &port));
+		assert_true(router_out(&n, INSIDE, &a, i, &port));
 		assert_int_equal(port, INSIDE);
 	}
-	assert_true(nat_in(&n, &a, INSIDE, 3, &port));
-	assert_false(nat_in(&n, &b, INSIDE, 3, &port));
-	nat_clear(&n);
+	assert_true(router_in(&n, &a, INSIDE, 3, &port));
+	assert_false(router_in(&n, &b, INSIDE, 3, &port));
+	router_clear(&n);
 }
 
 static void
 a_low_ttl_opens_the_own_router_and_ends_there(void **state)
 {
 	static struct net net;
-	const struct nat_config cfg = { .filtering = DEPENDS_PORT, .hops = 3 };
+	const struct router_config cfg = { .filtering = DEPENDS_PORT,
+		.hops = 3 };
 	struct net_way way = { .to = address(2), .ttl = 3 };
 	struct span x = span_str("x");
 
 	(void)state;
 	two_hosts(&net, 7);
-	net_nat(&net, 0, &cfg);
+	net_router(&net, 0, &cfg);
 	(void)net_send_way(&net, 0, &way, x, 0);
 	assert_int_equal(arrivals(&net), 0);
 	send_number(&net, 1, 1, 1);
@@ -416,7 +417,7 @@ static void
 sockets_are_told_apart(void **state)
 {
 	static struct net net;
-	struct nat_config cfg = { .filtering = DEPENDS_PORT };
+	struct router_config cfg = { .filtering = DEPENDS_PORT };
 	struct net_way way = { .to = address(2) };
 	struct endpoint back[3];
 	struct net_packet *p;
@@ -424,7 +425,7 @@ sockets_are_told_apart(void **state)
 	(void)state;
 	for (int hidden = 0; hidden < 2; hidden++) {
 		two_hosts(&net, 9);
-		net_nat(&net, 0, hidden ? &cfg : NULL);
+		net_router(&net, 0, hidden ? &cfg : NULL);
 		net_socket_open(&net, 0, 1);
 		net_socket_open(&net, 0, NET_SOCKETS_MAX);
 		for (unsigned i = 0; i < 3; i++) {
@@ -482,13 +483,13 @@ static void
 a_router_that_is_bound_anew_is_missed(void **state)
 {
 	static struct net net;
-	const struct nat_config cfg = { .filtering = DEPENDS_PORT };
+	const struct router_config cfg = { .filtering = DEPENDS_PORT };
 	struct endpoint self = address(1);
 	struct endpoint to = address(3);
 
 	(void)state;
 	two_hosts(&net, 8);
-	net_nat(&net, 0, &cfg);
+	net_router(&net, 0, &cfg);
 	assert_false(endpoint_eq(&net.hosts[0].inside[FAMILY_V4], &self));
 	assert_true(is_answered(&net, 0));
 	send_number(&net, 1, 1, 1);
@@ -504,7 +505,7 @@ a_router_that_is_bound_anew_is_missed(void **state)
 	assert_true(endpoint_eq(&to, &self));
 	(void)net_send(&net, 0, &to, span_str("x"), 300000);
 	assert_int_equal(arrivals(&net), 0); /* no hairpin */
-	net_nat(&net, 0, NULL);
+	net_router(&net, 0, NULL);
 	send_number(&net, 1, 3, 1);
 	assert_int_equal(arrivals(&net), 1);
 	net_clear(&net);

@@ -1,4 +1,4 @@
-#include "tests/sim/nat.h"
+#include "tests/sim/router.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -7,14 +7,14 @@
 enum { DICE_NAT = 1 << 23, TRIES = 64 };
 
 void
-nat_init(
-    struct nat *n, const struct nat_config *cfg, uint64_t seed, uint32_t who)
+router_init(struct router *n, const struct router_config *cfg, uint64_t seed,
+    uint32_t who)
 {
 	memset(n, 0, sizeof(*n));
 	n->cfg = *cfg;
 	if (n->cfg.lo == 0 && n->cfg.hi == 0) {
-		n->cfg.lo = NAT_PORT_MIN;
-		n->cfg.hi = NAT_PORT_MAX;
+		n->cfg.lo = ROUTER_PORT_MIN;
+		n->cfg.hi = ROUTER_PORT_MAX;
 	}
 	assert(n->cfg.lo <= n->cfg.hi);
 	if (n->cfg.step == 0)
@@ -22,22 +22,22 @@ nat_init(
 	if (n->cfg.hops == 0)
 		n->cfg.hops = 1;
 	if (n->cfg.unanswered_ms == 0)
-		n->cfg.unanswered_ms = NAT_UNANSWERED_MS;
+		n->cfg.unanswered_ms = ROUTER_UNANSWERED_MS;
 	if (n->cfg.answered_ms == 0)
-		n->cfg.answered_ms = NAT_ANSWERED_MS;
+		n->cfg.answered_ms = ROUTER_ANSWERED_MS;
 	dice_init(&n->dice, seed, DICE_NAT, who);
 	n->last = (uint16_t)dice_range(&n->dice, n->cfg.lo, n->cfg.hi);
 }
 
 void
-nat_clear(struct nat *n)
+router_clear(struct router *n)
 {
 	free(n->flows);
-	*n = (struct nat){ 0 };
+	*n = (struct router){ 0 };
 }
 
 void
-nat_forget(struct nat *n)
+router_forget(struct router *n)
 {
 	n->n_flows = 0;
 	n->shift = 0;
@@ -45,16 +45,16 @@ nat_forget(struct nat *n)
 }
 
 void
-nat_rebind(struct nat *n)
+router_rebind(struct router *n)
 {
 	uint32_t shift = n->shift + dice_range(&n->dice, 1000, 30000);
 
-	nat_forget(n);
-	n->shift = (uint16_t)(shift % (NAT_PORT_MAX - NAT_PORT_MIN));
+	router_forget(n);
+	n->shift = (uint16_t)(shift % (ROUTER_PORT_MAX - ROUTER_PORT_MIN));
 }
 
 static bool
-is_live(const struct nat *n, const struct nat_flow *f, uint64_t now_ms)
+is_live(const struct router *n, const struct router_flow *f, uint64_t now_ms)
 {
 	uint32_t life_ms =
 	    f->is_stream ? n->cfg.answered_ms : n->cfg.unanswered_ms;
@@ -63,16 +63,16 @@ is_live(const struct nat *n, const struct nat_flow *f, uint64_t now_ms)
 }
 
 static void
-touch(struct nat_flow *f, uint64_t now_ms)
+touch(struct router_flow *f, uint64_t now_ms)
 {
 	f->last_ms = now_ms;
-	if (f->is_answered && now_ms > f->began_ms + NAT_STREAM_MS)
+	if (f->is_answered && now_ms > f->began_ms + ROUTER_STREAM_MS)
 		f->is_stream = true;
 }
 
 static bool
 is_alike(
-    enum nat_depends on, const struct endpoint *a, const struct endpoint *b)
+    enum router_depends on, const struct endpoint *a, const struct endpoint *b)
 {
 	if (on == DEPENDS_NOT)
 		return true;
@@ -82,7 +82,7 @@ is_alike(
 }
 
 static void
-drop_dead(struct nat *n, uint64_t now_ms)
+drop_dead(struct router *n, uint64_t now_ms)
 {
 	size_t kept = 0;
 
@@ -93,15 +93,15 @@ drop_dead(struct nat *n, uint64_t now_ms)
 }
 
 /* Room for one more; the oldest makes it. */
-static struct nat_flow *
-new_flow(struct nat *n)
+static struct router_flow *
+new_flow(struct router *n)
 {
-	struct nat_flow *f;
+	struct router_flow *f;
 
-	if (n->n_flows < NAT_FLOWS_MAX) {
+	if (n->n_flows < ROUTER_FLOWS_MAX) {
 		if (n->n_flows == n->cap_flows) {
 			n->cap_flows = n->cap_flows ? 2 * n->cap_flows : 64;
-			n->flows = (struct nat_flow *)realloc(
+			n->flows = (struct router_flow *)realloc(
 			    n->flows, n->cap_flows * sizeof(*n->flows));
 			assert(n->flows);
 		}
@@ -114,13 +114,13 @@ new_flow(struct nat *n)
 	return f;
 }
 
-static struct nat_flow *
-add_flow(struct nat *n, const struct endpoint *peer, uint16_t inside,
+static struct router_flow *
+add_flow(struct router *n, const struct endpoint *peer, uint16_t inside,
     uint16_t outside, uint64_t now_ms)
 {
-	struct nat_flow *f = new_flow(n);
+	struct router_flow *f = new_flow(n);
 
-	*f = (struct nat_flow){ .peer = *peer,
+	*f = (struct router_flow){ .peer = *peer,
 		.inside = inside,
 		.outside = outside,
 		.began_ms = now_ms,
@@ -130,7 +130,7 @@ add_flow(struct nat *n, const struct endpoint *peer, uint16_t inside,
 
 /* The router itself talks to this peer there. */
 static bool
-is_blocked(const struct nat *n, uint16_t port, const struct endpoint *to)
+is_blocked(const struct router *n, uint16_t port, const struct endpoint *to)
 {
 	for (size_t i = 0; i < n->n_flows; i++)
 		if (n->flows[i].is_foreign && n->flows[i].outside == port &&
@@ -141,18 +141,18 @@ is_blocked(const struct nat *n, uint16_t port, const struct endpoint *to)
 
 /* Whether a flow from `inside` to `to` is of the same mapping. */
 static bool
-is_mapped_alike(const struct nat *n, const struct nat_flow *f, uint16_t inside,
-    const struct endpoint *to)
+is_mapped_alike(const struct router *n, const struct router_flow *f,
+    uint16_t inside, const struct endpoint *to)
 {
 	return f->inside == inside && is_alike(n->cfg.mapping, &f->peer, to);
 }
 
 static bool
-is_taken(const struct nat *n, uint16_t port, uint16_t inside,
+is_taken(const struct router *n, uint16_t port, uint16_t inside,
     const struct endpoint *to)
 {
 	for (size_t i = 0; i < n->n_flows; i++) {
-		const struct nat_flow *f = &n->flows[i];
+		const struct router_flow *f = &n->flows[i];
 
 		if (!f->is_foreign && f->outside == port &&
 		    !is_mapped_alike(n, f, inside, to))
@@ -162,13 +162,13 @@ is_taken(const struct nat *n, uint16_t port, uint16_t inside,
 }
 
 static uint32_t
-span_of_ports(const struct nat *n)
+span_of_ports(const struct router *n)
 {
 	return (uint32_t)n->cfg.hi - n->cfg.lo + 1;
 }
 
 static uint16_t
-step_from(const struct nat *n, uint16_t port, uint32_t step)
+step_from(const struct router *n, uint16_t port, uint32_t step)
 {
 	/* The port that a host has may lie outside its router's range. */
 	if (port < n->cfg.lo || port > n->cfg.hi)
@@ -178,14 +178,14 @@ step_from(const struct nat *n, uint16_t port, uint32_t step)
 }
 
 static uint16_t
-first_port(struct nat *n, uint16_t inside)
+first_port(struct router *n, uint16_t inside)
 {
 	uint32_t wish = (uint32_t)inside + n->shift;
 
 	switch (n->cfg.ports) {
 	case PORTS_PRESERVE:
-		if (wish > NAT_PORT_MAX)
-			wish -= NAT_PORT_MAX - NAT_PORT_MIN;
+		if (wish > ROUTER_PORT_MAX)
+			wish -= ROUTER_PORT_MAX - ROUTER_PORT_MIN;
 		return (uint16_t)wish;
 	case PORTS_SEQUENTIAL:
 		return step_from(n, n->last, n->cfg.step);
@@ -197,7 +197,7 @@ first_port(struct nat *n, uint16_t inside)
 
 /* 0: none is left. */
 static uint16_t
-new_port(struct nat *n, uint16_t inside, const struct endpoint *to)
+new_port(struct router *n, uint16_t inside, const struct endpoint *to)
 {
 	uint16_t port = first_port(n, inside);
 	uint32_t step = n->cfg.ports == PORTS_SEQUENTIAL ? n->cfg.step : 1;
@@ -217,10 +217,10 @@ new_port(struct nat *n, uint16_t inside, const struct endpoint *to)
 
 /* The port of a mapping that this flow shares; 0: there is none. */
 static uint16_t
-shared_port(const struct nat *n, uint16_t inside, const struct endpoint *to)
+shared_port(const struct router *n, uint16_t inside, const struct endpoint *to)
 {
 	for (size_t i = 0; i < n->n_flows; i++) {
-		const struct nat_flow *f = &n->flows[i];
+		const struct router_flow *f = &n->flows[i];
 
 		if (!f->is_foreign && !f->is_evader &&
 		    endpoint_family(&f->peer) == FAMILY_V4 &&
@@ -230,8 +230,8 @@ shared_port(const struct nat *n, uint16_t inside, const struct endpoint *to)
 	return 0;
 }
 
-static struct nat_flow *
-find(struct nat *n, uint16_t inside, const struct endpoint *peer)
+static struct router_flow *
+find(struct router *n, uint16_t inside, const struct endpoint *peer)
 {
 	for (size_t i = 0; i < n->n_flows; i++)
 		if (!n->flows[i].is_foreign && n->flows[i].inside == inside &&
@@ -241,13 +241,13 @@ find(struct nat *n, uint16_t inside, const struct endpoint *peer)
 }
 
 /* NULL: no port is left. */
-static struct nat_flow *
-begin(
-    struct nat *n, uint16_t inside, const struct endpoint *to, uint64_t now_ms)
+static struct router_flow *
+begin(struct router *n, uint16_t inside, const struct endpoint *to,
+    uint64_t now_ms)
 {
 	uint16_t wish = shared_port(n, inside, to);
 	uint16_t port = wish;
-	struct nat_flow *f;
+	struct router_flow *f;
 
 	if (wish == 0 && n->cfg.ports == PORTS_PRESERVE)
 		wish = first_port(n, inside);
@@ -263,10 +263,10 @@ begin(
 }
 
 bool
-nat_out(struct nat *n, uint16_t inside, const struct endpoint *to,
+router_out(struct router *n, uint16_t inside, const struct endpoint *to,
     uint64_t now_ms, uint16_t *ret)
 {
-	struct nat_flow *f = find(n, inside, to);
+	struct router_flow *f = find(n, inside, to);
 
 	if (f && is_live(n, f, now_ms)) {
 		touch(f, now_ms);
@@ -283,13 +283,13 @@ nat_out(struct nat *n, uint16_t inside, const struct endpoint *to,
 
 /* The router takes it for itself. */
 static void
-claim(struct nat *n, const struct endpoint *from, uint16_t outside,
+claim(struct router *n, const struct endpoint *from, uint16_t outside,
     uint64_t now_ms)
 {
 	if (!n->cfg.takes_unasked || endpoint_family(from) == FAMILY_V6)
 		return;
 	for (size_t i = 0; i < n->n_flows; i++) {
-		struct nat_flow *f = &n->flows[i];
+		struct router_flow *f = &n->flows[i];
 
 		if (f->is_foreign && f->outside == outside &&
 		    endpoint_eq(&f->peer, from)) {
@@ -301,13 +301,13 @@ claim(struct nat *n, const struct endpoint *from, uint16_t outside,
 }
 
 bool
-nat_in(struct nat *n, const struct endpoint *from, uint16_t outside,
+router_in(struct router *n, const struct endpoint *from, uint16_t outside,
     uint64_t now_ms, uint16_t *ret)
 {
 	bool is_let_in = false;
 
 	for (size_t i = 0; i < n->n_flows; i++) {
-		struct nat_flow *f = &n->flows[i];
+		struct router_flow *f = &n->flows[i];
 
 		if (f->is_foreign || f->outside != outside ||
 		    endpoint_family(&f->peer) != endpoint_family(from) ||
@@ -327,7 +327,7 @@ nat_in(struct nat *n, const struct endpoint *from, uint16_t outside,
 }
 
 bool
-nat_has(const struct nat *n, uint16_t outside)
+router_has(const struct router *n, uint16_t outside)
 {
 	for (size_t i = 0; i < n->n_flows; i++)
 		if (!n->flows[i].is_foreign && n->flows[i].outside == outside)
@@ -336,12 +336,12 @@ nat_has(const struct nat *n, uint16_t outside)
 }
 
 uint16_t
-nat_port(const struct nat *n, uint16_t inside)
+router_port(const struct router *n, uint16_t inside)
 {
-	const struct nat_flow *newest = NULL;
+	const struct router_flow *newest = NULL;
 
 	for (size_t i = 0; i < n->n_flows; i++) {
-		const struct nat_flow *f = &n->flows[i];
+		const struct router_flow *f = &n->flows[i];
 
 		if (!f->is_foreign && f->inside == inside &&
 		    endpoint_family(&f->peer) == FAMILY_V4 &&
