@@ -34,8 +34,7 @@ class Home:
         """A router that is known by its address of the link."""
         for space, dev, addr in ((self.router, "lan", ROUTER6),
                                  (self.host, "eth0", HOST6)):
-            with space.inside():
-                space.set("ipv6/conf/%s/disable_ipv6" % dev, 0)
+            space.set("ipv6/conf/%s/disable_ipv6" % dev, 0)
             space.ip("addr add %s/64 dev %s nodad" % (addr, dev))
         self.router.ip("addr add fe80::1/64 dev lan nodad")
         self.host.ip("route add ::/0 via fe80::1 dev eth0")

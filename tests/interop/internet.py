@@ -56,8 +56,8 @@ class Space:
         with keep_own():
             must(libc.unshare(CLONE_NEWNET))
             self.fd = os.open(HERE, os.O_RDONLY | os.O_CLOEXEC)
-            with contextlib.suppress(OSError):
-                self.set("ipv6/conf/all/disable_ipv6", 1)
+        with contextlib.suppress(OSError):
+            self.set("ipv6/conf/all/disable_ipv6", 1)
         self.path = "/proc/%d/fd/%d" % (os.getpid(), self.fd)
 
     @contextlib.contextmanager
@@ -72,7 +72,8 @@ class Space:
         return ["nsenter", "--net=" + self.path, "--", *words]
 
     def set(self, name, value):
-        with open("/proc/sys/net/" + name, "w") as f:
+        """A sysctl, which is that of the namespace of who writes it."""
+        with self.inside(), open("/proc/sys/net/" + name, "w") as f:
             f.write(str(value))
 
     def ip(self, *lines):
@@ -107,8 +108,7 @@ class Internet:
         self.hub = Space()
         # Neighbours are few per machine, over all namespaces: a router has
         # one for each host, where a bridge would have one for each pair.
-        with self.hub.inside():
-            self.hub.set("ipv4/ip_forward", 1)
+        self.hub.set("ipv4/ip_forward", 1)
         self.hub.ip("link set lo up", "addr add %s/32 dev lo" % ROUTER)
 
     def host(self, addr):

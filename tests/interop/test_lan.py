@@ -44,8 +44,7 @@ class Link:
         self.hub.ip("link add %s type veth peer name eth0 netns %s" % (
                         plug, host.path),
                     "link set %s master hub0 up" % plug)
-        with host.inside():
-            host.set("ipv6/conf/eth0/disable_ipv6", 0)
+        host.set("ipv6/conf/eth0/disable_ipv6", 0)
         host.ip("link set lo up", "addr add %s/64 dev eth0 nodad" % addr,
                 "link set eth0 up")
         return host
