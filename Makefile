@@ -55,6 +55,7 @@ FUZZ   := $(call exe,tests/fuzz/fuzz_*.c)
 REPLAY := $(patsubst $(B)/tests/fuzz/fuzz_%,$(B)/tests/fuzz/replay_%,$(FUZZ))
 BENCH  := $(addprefix $(B)/tests/bench/,tox count.so wan crowd day link)
 TOOLS  := $(call exe,tests/tools/*.c)
+WAN    := $(B)/tests/net/bin/wan
 PROGS  := $(patsubst %/main.c,$(B)/btchat%,$(wildcard daemon/main.c \
   ctl/main.c))
 PROGS  := $(PROGS:%daemon=%d)
@@ -67,7 +68,8 @@ say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
   format fuzz fuzz-run fuzz-replay install dist stats clean help
 .DELETE_ON_ERROR:
 all: $(PROGS)
-tests: all $(B)/libproto.a $(B)/libdaemon.a $(B)/libctl.a $(UNIT) $(SIM) $(TOOLS) $(REPLAY)
+tests: all $(B)/libproto.a $(B)/libdaemon.a $(B)/libctl.a $(UNIT) $(SIM) $(TOOLS) \
+  $(WAN) $(REPLAY)
 
 $(B)/libproto.a: $(PROTO)
 $(B)/libdaemon.a: $(DAEMON)
@@ -101,6 +103,8 @@ $(REPLAY): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o \
 $(REPLAY): LIBS = $(call pc,$(PKGS) cmocka)
 $(TOOLS): $(B)/%: $(B)/%.o $(B)/libsim.a $(B)/libtest.a $(B)/libproto.a
 $(TOOLS): LIBS = $(call pc,libsodium libcjson cmocka)
+$(WAN): $(call obj,$(wildcard tests/net/wan/*.c)) $(B)/libproto.a
+$(WAN): LIBS = $(call pc,libsodium)
 $(B)/tests/bench/tox: $(B)/tests/bench/tox.o
 $(B)/tests/bench/tox: LIBS = $(call pc,toxcore)
 $(B)/tests/bench/wan: $(B)/tests/bench/wan.o
@@ -113,7 +117,7 @@ $(B)/tests/bench/link: LIBS = $(call pc,$(PKGS) cmocka)
 $(B)/tests/bench/count.so: $(B)/tests/bench/count.o
 $(B)/tests/bench/count.so: LDFLAGS := -shared
 $(B)/tests/bench/count.o: HARD += -fPIC
-$(PROGS) $(UNIT) $(SIM) $(FUZZ) $(REPLAY) $(TOOLS) $(BENCH):
+$(PROGS) $(UNIT) $(SIM) $(FUZZ) $(REPLAY) $(TOOLS) $(WAN) $(BENCH):
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 

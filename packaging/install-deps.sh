@@ -27,6 +27,7 @@ test  cmd:transmission-daemon transmission-daemon
 test  cmd:ip              iproute2
 test  cmd:nsenter         util-linux
 test  cmd:spin            spin
+test  cmd:nft             nftables
 lint  cmd:clang           clang
 lint  cmd:clang-tidy      clang-tidy
 lint  cmd:clang-format    clang-format
