@@ -182,14 +182,15 @@ struct ports {
 };
 
 static struct ports
-ports_of(const struct voices *v)
+ports_of(const struct voices *v, size_t newest)
 {
-	struct ports best = { .all = v->n };
+	size_t first = v->n > newest ? v->n - newest : 0;
+	struct ports best = { .all = v->n - first };
 
-	for (size_t i = 0; i < v->n; i++) {
-		struct ports p = { .all = v->n };
+	for (size_t i = first; i < v->n; i++) {
+		struct ports p = { .all = best.all };
 
-		for (size_t j = 0; j < v->n; j++) {
+		for (size_t j = first; j < v->n; j++) {
 			if (!endpoint_same_addr(&v->s[i]->seen, &v->s[j]->seen))
 				continue;
 			p.p[p.n++] = v->s[j]->seen.port;
@@ -267,45 +268,49 @@ is_sequential(const struct ports *p, struct nat_view *ret)
 	return false;
 }
 
-/* The narrowest range that holds most of the ports. */
+static size_t
+count_in(const struct ports *p, uint16_t lo, uint16_t hi)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		n += p->p[i] >= lo && p->p[i] <= hi;
+	return n;
+}
+
+/* The range that holds the most ports, if that is most of all. */
 static bool
 is_block(const struct ports *p, struct nat_view *ret)
 {
-	size_t need = (3 * p->all + 3) / 4;
-	unsigned width = NAT_BLOCK_MAX;
-	bool found = false;
+	size_t best = 0;
 
-	for (size_t i = 0; i < p->n; i++) {
+	for (size_t i = 0; i < p->n; i++)
 		for (size_t j = 0; j < p->n; j++) {
-			size_t n = 0;
+			int width = p->p[j] - p->p[i];
+			size_t n = count_in(p, p->p[i], p->p[j]);
 
-			if (p->p[j] < p->p[i] ||
-			    (unsigned)(p->p[j] - p->p[i]) >= width)
+			if (width < 0 || width >= NAT_BLOCK_MAX || n < best ||
+			    (n == best && width >= ret->hi - ret->lo))
 				continue;
-			for (size_t k = 0; k < p->n; k++)
-				n += p->p[k] >= p->p[i] && p->p[k] <= p->p[j];
-			if (n < need)
-				continue;
-			width = (unsigned)(p->p[j] - p->p[i]);
+			best = n;
 			ret->lo = p->p[i];
 			ret->hi = p->p[j];
-			found = true;
 		}
-	}
-	return found;
+	return is_most(best, p->all);
 }
 
 static void
 classify_hard(const struct voices *v, struct nat_view *ret)
 {
-	struct ports p = ports_of(v);
+	struct ports newest = ports_of(v, NAT_SEQUENCE_SAMPLES);
+	struct ports p = ports_of(v, v->n);
 
 	ret->n_seen = 1;
 	ret->seen[0] = p.newest;
 	ret->kind = NAT_KIND_RANDOM;
 	/* Where the address changes, too, no port is worth a guess. */
 	if (is_most(p.n, p.all)) {
-		if (is_sequential(&p, ret))
+		if (is_sequential(&newest, ret))
 			ret->kind = NAT_KIND_SEQUENTIAL;
 		else if (is_block(&p, ret))
 			ret->kind = NAT_KIND_BLOCK;

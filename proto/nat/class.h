@@ -14,6 +14,8 @@ enum {
 	NAT_SAMPLE_MS = 10 * 60 * 1000,
 	/* Fewer say nothing; of this many, one may lie. */
 	NAT_SAMPLES_MIN = 4,
+	/* Of the newest so many: what others take meanwhile spoils more. */
+	NAT_SEQUENCE_SAMPLES = 6,
 	NAT_SEQUENCE_GAP_MAX = 256, /* ports between two samples in turn */
 	NAT_SEQUENCE_STEP_MAX = 16,
 	NAT_BLOCK_MAX = 2048,         /* ports between all samples */
@@ -34,7 +36,7 @@ enum nat_kind {
 
 struct nat_view {
 	enum nat_kind kind;
-	/* SEQUENTIAL: the last one in lo and hi. BLOCK: all that were seen. */
+	/* SEQUENTIAL: the last one, in both. BLOCK: of those that were seen. */
 	uint16_t lo, hi;
 	int16_t step; /* SEQUENTIAL */
 	/* Seen outside: OPEN, EASY: as most see it; two of them where a NAT has
