@@ -14,11 +14,15 @@ static const unsigned may_follow[PLAN_STATES] = {
 };
 
 /*
- * How far openers go, one for each attempt. More than the hops to our own
- * outermost NAT: 1 at home, 2 to 4 behind a carrier's. Less than to the
- * other's: hardly below 5, but one cannot see which of the two it was.
+ * How far openers go, one for each attempt in turn. They have to pass our own
+ * NATs and must not come to the other's. Too far is much worse than too short:
+ * where a router lets strangers in, an opener that comes there costs half of
+ * the tries or all, for as long as it is remembered; one that dies before our
+ * own NAT costs them only if the answer was late, since both sides' probes
+ * cross on the way. So the first passes two routers, the second one: it is for
+ * neighbours, whose routers may be that near.
  */
-static const uint8_t opener_hops[] = { 5, 3, 7, 4, 6 };
+static const uint8_t opener_hops[] = { 3, 2, 4 };
 
 /* When rounds are shot, if there are so many: after the first, in ms. */
 static const uint16_t round_ms[PLAN_ROUNDS_MAX + 1][PLAN_ROUNDS_MAX] = {
@@ -32,10 +36,23 @@ static const uint16_t round_ms[PLAN_ROUNDS_MAX + 1][PLAN_ROUNDS_MAX] = {
 	{ 0, 50, 100, 200, 400, 800, 1600 },
 };
 
-/* When waves of the many sockets begin: openers as of this attempt, as of the
- * next, and at last probes, for who is far behind his NATs. */
+/*
+ * Waves of openers of the many sockets. None is a probe: a router that lets
+ * strangers in would give every port of the sweep away to them. The first may
+ * be lost; the last is for who is far behind his own NATs, late enough that
+ * most is over.
+ */
 enum { WAVES = 3 };
-static const uint16_t wave_ms[WAVES] = { 0, 1000, 3000 };
+static const uint8_t wave_hops[WAVES] = { 5, 5, 8 };
+
+static uint64_t
+wave_ms(unsigned wave, uint64_t sweep_ms)
+{
+	static const uint8_t percent[WAVES] = { 0, 15, 60 };
+
+	assert(wave < WAVES);
+	return sweep_ms * percent[wave] / 100;
+}
 
 static void
 move(struct plan *p, enum plan_state to)
@@ -47,9 +64,9 @@ move(struct plan *p, enum plan_state to)
 }
 
 static uint8_t
-hops_of(const struct plan *p, uint32_t later)
+hops_of(const struct plan *p)
 {
-	return opener_hops[(p->c.attempt + later) % sizeof(opener_hops)];
+	return opener_hops[p->c.attempt % sizeof(opener_hops)];
 }
 
 static uint64_t
@@ -58,6 +75,34 @@ rtt_of(const struct plan *p)
 	if (p->c.rtt_ms == 0)
 		return PLAN_RTT_MS;
 	return p->c.rtt_ms < PLAN_RTT_MAX_MS ? p->c.rtt_ms : PLAN_RTT_MAX_MS;
+}
+
+/* ---- what others say ---- */
+
+/* Of use only with the ports that were seen. */
+static bool
+is_guessed(enum nat_kind k)
+{
+	return k == NAT_KIND_SEQUENTIAL || k == NAT_KIND_BLOCK;
+}
+
+/* It comes from the other, who may say anything. */
+static void
+make_sane(struct nat_view *nat)
+{
+	int step = nat->step;
+
+	if (nat->kind == NAT_KIND_SEQUENTIAL)
+		nat->hi = nat->lo;
+	if ((unsigned)nat->kind >= NAT_KINDS)
+		nat->kind = NAT_KIND_UNKNOWN;
+	if (is_guessed(nat->kind) && (nat->lo == 0 || nat->hi < nat->lo))
+		nat->kind = NAT_KIND_HARD;
+	if (nat->kind == NAT_KIND_BLOCK && nat->hi - nat->lo >= NAT_BLOCK_MAX)
+		nat->kind = NAT_KIND_RANDOM;
+	if (step == 0 || step > NAT_SEQUENCE_STEP_MAX ||
+	    step < -NAT_SEQUENCE_STEP_MAX)
+		nat->step = 1;
 }
 
 /* ---- targets ---- */
@@ -108,14 +153,6 @@ add_window(struct plan *p)
 	}
 }
 
-/* A port that their NAT gave to somebody else. */
-static bool
-is_spent(const struct plan *p, const struct endpoint *e)
-{
-	return p->c.theirs.nat.kind == NAT_KIND_SEQUENTIAL &&
-	       endpoint_same_addr(e, &p->outside);
-}
-
 static bool
 is_world_v4(const struct endpoint *e)
 {
@@ -136,17 +173,15 @@ set_targets(struct plan *p)
 		if (is_world_v4(&t->candidate[i]))
 			p->outside = t->candidate[i];
 	/* What we guess first, since each shot takes a port of ours, too. */
-	if (t->nat.kind == NAT_KIND_SEQUENTIAL && t->nat.hi != 0 &&
-	    p->outside.port != 0 && (is_plain(p->c.own.kind) || sequential))
+	if (t->nat.kind == NAT_KIND_SEQUENTIAL && p->outside.port != 0 &&
+	    (is_plain(p->c.own.kind) || sequential))
 		add_window(p);
 	/* Likewise, what they may expect of us. */
 	for (size_t i = 0; sequential && i < t->n; i++)
-		if (is_world_v4(&t->candidate[i]) &&
-		    !is_spent(p, &t->candidate[i]))
+		if (is_world_v4(&t->candidate[i]))
 			add_target(p, &t->candidate[i]);
 	for (size_t i = 0; i < t->n; i++)
-		if (!is_spent(p, &t->candidate[i]))
-			add_target(p, &t->candidate[i]);
+		add_target(p, &t->candidate[i]);
 }
 
 /* ---- the heavy part ---- */
@@ -223,13 +258,6 @@ set_sweep(struct plan *p)
 		p->heavy.n_sweep = p->heavy.width;
 }
 
-/* Of use only with the ports that were seen. */
-static bool
-is_guessed(enum nat_kind k)
-{
-	return k == NAT_KIND_SEQUENTIAL || k == NAT_KIND_BLOCK;
-}
-
 static bool
 is_hard(enum nat_kind k)
 {
@@ -244,8 +272,7 @@ set_heavy(struct plan *p)
 	enum nat_kind theirs = p->c.theirs.nat.kind;
 
 	memset(&p->heavy, 0, sizeof(p->heavy));
-	if (p->outside.port == 0 ||
-	    (is_guessed(theirs) && p->c.theirs.nat.hi == 0))
+	if (p->outside.port == 0)
 		return;
 	if (is_hard(own) && theirs == NAT_KIND_EASY)
 		p->heavy.n_sockets = (uint8_t)sockets_of(&p->c.own);
@@ -280,9 +307,10 @@ begin_openers(struct plan *p, uint64_t now_ms)
 }
 
 static void
-begin_probing(struct plan *p, uint64_t at_ms)
+begin_probing(struct plan *p, uint64_t at_ms, bool openers_before)
 {
-	unsigned n = p->n_targets == 0 ? 0U : p->shots / p->n_targets;
+	unsigned shots = p->shots - (openers_before ? p->n_targets : 0U);
+	unsigned n = p->n_targets == 0 ? 0U : shots / p->n_targets;
 	/* The last one would fall into what is heavy. */
 	unsigned most = has_heavy(p) ? PLAN_ROUNDS_MAX - 1 : PLAN_ROUNDS_MAX;
 
@@ -295,13 +323,17 @@ begin_probing(struct plan *p, uint64_t at_ms)
 	p->next_ms = at_ms;
 }
 
-/* Nobody has to wait for the other's opener. */
+/*
+ * Nobody has to wait for the other's opener. Else the answerer waits, though
+ * the offerer may have opened to him: if he knew another address of ours than
+ * we have now, he has not, and our probe would cost him his port for as long
+ * as he tries.
+ */
 static bool
 is_safe(const struct plan *p)
 {
 	return p->c.own.kind == NAT_KIND_OPEN ||
-	       p->c.theirs.nat.kind == NAT_KIND_OPEN ||
-	       (is_plain(p->c.own.kind) && is_plain(p->c.theirs.nat.kind));
+	       p->c.theirs.nat.kind == NAT_KIND_OPEN;
 }
 
 void
@@ -309,6 +341,8 @@ plan_init(struct plan *p, const struct plan_config *cfg, uint64_t now_ms)
 {
 	assert(cfg->rng != NULL);
 	*p = (struct plan){ .c = *cfg, .shots = PLAN_SHOTS_MAX };
+	make_sane(&p->c.own);
+	make_sane(&p->c.theirs.nat);
 	set_targets(p);
 	set_heavy(p);
 	if (!cfg->answers) {
@@ -319,9 +353,9 @@ plan_init(struct plan *p, const struct plan_config *cfg, uint64_t now_ms)
 			p->next_ms = now_ms + PLAN_ANSWER_MS;
 		p->probe_ms = now_ms + PLAN_ANSWER_MS;
 	} else if (is_safe(p)) {
-		begin_probing(p, now_ms);
+		begin_probing(p, now_ms, false);
 	} else {
-		begin_probing(p, now_ms + rtt_of(p) / 2 + PLAN_LATER_MS);
+		begin_probing(p, now_ms + rtt_of(p) / 2 + PLAN_LATER_MS, true);
 		begin_openers(p, now_ms);
 	}
 }
@@ -332,9 +366,10 @@ plan_answered(struct plan *p, const struct plan_side *theirs, uint64_t now_ms)
 	if (p->state != PLAN_OPENING)
 		return;
 	p->c.theirs = *theirs;
+	make_sane(&p->c.theirs.nat);
 	set_targets(p);
 	set_heavy(p);
-	begin_probing(p, now_ms);
+	begin_probing(p, now_ms, false);
 }
 
 /* What comes after the last target of a round. */
@@ -363,7 +398,7 @@ shoot_round(struct plan *p, struct plan_shot *ret)
 		return false;
 	*ret = (struct plan_shot){ .to = p->target[p->at++] };
 	if (p->opening && p->c.theirs.nat.kind != NAT_KIND_OPEN)
-		ret->hops = hops_of(p, 0);
+		ret->hops = hops_of(p);
 	p->shots--;
 	return true;
 }
@@ -387,23 +422,28 @@ begin_heavy(struct plan *p, uint64_t now_ms)
 		p->next_ms += PLAN_SWEEP_LATER_MS;
 }
 
+/* How long they sweep over our ports. */
+static uint64_t
+sweep_ms(const struct plan *p)
+{
+	return PLAN_SWEEP_GAP_MS * (p->c.own.kind == NAT_KIND_RANDOM
+	                                   ? (uint64_t)PLAN_SWEEP_RANDOM
+	                                   : (uint64_t)PLAN_SWEEP_BLOCK);
+}
+
 static void
 end_wave(struct plan *p, uint64_t now_ms)
 {
-	uint64_t begun_ms = p->probe_ms + PLAN_HEAVY_MS;
-	uint64_t sweep_ms =
-	    PLAN_SWEEP_GAP_MS * (p->c.own.kind == NAT_KIND_RANDOM
-	                                ? PLAN_SWEEP_RANDOM
-	                                : PLAN_SWEEP_BLOCK);
+	uint64_t at = p->probe_ms + PLAN_HEAVY_MS;
 
 	p->heavy.sent = 0;
 	p->heavy.wave++;
-	p->next_ms = p->heavy.wave < WAVES
-	                 ? begun_ms + wave_ms[p->heavy.wave]
-	                 : begun_ms + sweep_ms + PLAN_SWEEP_LATER_MS +
-	                       PLAN_GRACE_MS + rtt_of(p);
-	if (p->next_ms < now_ms)
-		p->next_ms = now_ms;
+	if (p->heavy.wave < WAVES)
+		at += wave_ms(p->heavy.wave, sweep_ms(p));
+	else
+		at += sweep_ms(p) + PLAN_SWEEP_LATER_MS + PLAN_GRACE_MS +
+		      rtt_of(p);
+	p->next_ms = at > now_ms ? at : now_ms;
 }
 
 static bool
@@ -415,8 +455,7 @@ shoot_spread(struct plan *p, uint64_t now_ms, struct plan_shot *ret)
 	}
 	*ret = (struct plan_shot){ .to = p->outside };
 	ret->socket = (uint8_t)(p->heavy.sent + 1);
-	if (p->heavy.wave < WAVES - 1)
-		ret->hops = hops_of(p, p->heavy.wave);
+	ret->hops = wave_hops[p->heavy.wave];
 	p->next_ms = now_ms + PLAN_SPREAD_GAP_MS;
 	if (++p->heavy.sent == p->heavy.n_sockets)
 		end_wave(p, now_ms);
@@ -448,7 +487,7 @@ shoot_sweep(struct plan *p, uint64_t now_ms, struct plan_shot *ret)
 
 /* One thing that is due; true: it is a shot. */
 static bool
-step(struct plan *p, uint64_t now_ms, struct plan_shot *ret)
+do_next(struct plan *p, uint64_t now_ms, struct plan_shot *ret)
 {
 	switch (p->state) {
 	case PLAN_OPENING:
@@ -481,7 +520,7 @@ bool
 plan_next(struct plan *p, uint64_t now_ms, struct plan_shot *ret)
 {
 	while (p->next_ms <= now_ms)
-		if (step(p, now_ms, ret))
+		if (do_next(p, now_ms, ret))
 			return true;
 	return false;
 }

@@ -38,6 +38,9 @@ enum {
 	PLAN_SPREAD_RANDOM = 128,
 	PLAN_SEQUENCE_REACH = 512, /* ports that a busy NAT may be ahead */
 	PLAN_GRACE_MS = 1000,      /* and a round trip, for the last answer */
+	/* Between two tries in vain: routers have forgotten by then what came
+	 * too early. */
+	PLAN_AGAIN_MS = 35000,
 };
 
 /* One party as the offer or answer shows it. Candidates in the order they are
