@@ -268,6 +268,8 @@ void nets_met(struct node *n, const struct endpoint *at,
 /* False: it belongs to no DHT. */
 bool
 nets_receive(struct node *n, const struct endpoint *from, struct span datagram);
+/* Something went out to `to`: who asks from there was not a stranger. */
+void nets_sent(struct node *n, const struct endpoint *to);
 void nets_tick(struct node *n);
 uint64_t nets_deadline_ms(const struct node *n);
 bool nets_settle(struct node *n); /* true: there was something */

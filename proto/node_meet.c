@@ -457,6 +457,9 @@ meet_on_dht(struct node *n, unsigned net, const struct dht_event *e)
 		break;
 	case DHT_PEERS: /* discovery's */
 		break;
+	case DHT_SEEN:
+	case DHT_UNSOLICITED:
+		break;
 	}
 }
 

@@ -183,6 +183,15 @@ nets_receive(struct node *n, const struct endpoint *from, struct span datagram)
 }
 
 void
+nets_sent(struct node *n, const struct endpoint *to)
+{
+	for (unsigned i = 0; i < NODE_NETS; i++)
+		if (n->dht[i] != NULL && to->port != 0 &&
+		    net_family(i) == endpoint_family(to))
+			dht_sent(n->dht[i], to, n->now);
+}
+
+void
 nets_tick(struct node *n)
 {
 	for (unsigned i = 0; i < NODE_NETS; i++)

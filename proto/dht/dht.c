@@ -50,6 +50,7 @@ dht_new(const struct dht_config *cfg, struct now now)
 	token_init(&d->tokens, cfg->rng, now.mono_ms);
 	guard_init(&d->guard, cfg->loopback, cfg->rng, now.mono_ms);
 	address_init(&d->address, cfg->loopback, now.mono_ms);
+	sent_init(&d->sent, cfg->loopback, cfg->rng, now.mono_ms);
 	d->rpc_due_ms = d->later_due_ms = NEVER;
 	d->own_ms = NEVER; /* until there is somebody to ask */
 	d->fill = TABLE_BUCKETS_MAX;
@@ -186,10 +187,31 @@ dht_may_ask(struct dht *d, const struct endpoint *from)
 }
 
 void
+dht_asked_by(struct dht *d, const struct endpoint *from)
+{
+	enum endpoint_scope scope = endpoint_scope(from);
+
+	if (d->now_ms < d->stranger_ms ||
+	    (scope != SCOPE_GLOBAL && scope != SCOPE_LOOPBACK) ||
+	    !sent_nothing(&d->sent, from, d->now_ms))
+		return;
+	d->stranger = *from;
+	d->stranger_ms = d->now_ms + UNSOLICITED_MS;
+}
+
+void
+dht_sent(struct dht *d, const struct endpoint *to, struct now now)
+{
+	assert(d && to);
+	sent_keep(&d->sent, to, now.mono_ms);
+}
+
+void
 dht_on_query(struct dht *d, const struct endpoint *from, const struct krpc *m,
     struct span datagram)
 {
 	assert(m->kind == KRPC_QUERY);
+	dht_asked_by(d, from);
 	serve_query(d, from, m, datagram, d->now_ms);
 }
 
@@ -459,6 +481,33 @@ op_event(struct dht *d, struct op *op, struct dht_event *ret)
 	return true;
 }
 
+/* What others see of us and of where we are. */
+static bool
+place_event(struct dht *d, struct dht_event *ret)
+{
+	if (d->tell_address) {
+		d->tell_address = false;
+		ret->kind = DHT_ADDRESS;
+		ret->address = d->address.own;
+		return true;
+	}
+	if (d->n_seen > 0) {
+		ret->kind = DHT_SEEN;
+		ret->address = d->seen[d->seen_first].us;
+		ret->by = d->seen[d->seen_first].by;
+		d->seen_first = (d->seen_first + 1) % SEEN_MAX;
+		d->n_seen--;
+		return true;
+	}
+	if (d->stranger.port != 0) {
+		ret->kind = DHT_UNSOLICITED;
+		ret->by = d->stranger;
+		d->stranger.port = 0;
+		return true;
+	}
+	return false;
+}
+
 bool
 dht_next_event(struct dht *d, struct dht_event *ret)
 {
@@ -468,12 +517,8 @@ dht_next_event(struct dht *d, struct dht_event *ret)
 		ret->kind = DHT_READY;
 		return true;
 	}
-	if (d->tell_address) {
-		d->tell_address = false;
-		ret->kind = DHT_ADDRESS;
-		ret->address = d->address.own;
+	if (place_event(d, ret))
 		return true;
-	}
 	for (unsigned i = 0; i < DHT_OPS_MAX && d->n_ops > 0; i++)
 		if (op_at(d, i) && op_event(d, d->op[i], ret))
 			return true;

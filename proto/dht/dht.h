@@ -83,6 +83,8 @@ void dht_key(const struct dht *d, struct node_key *ret);
  * of a length of [SPEC §8.2] that no session owns. */
 void dht_receive(struct dht *d, const struct endpoint *from,
     struct span datagram, struct now now);
+/* Something else, not of d, was sent there from the socket that d uses. */
+void dht_sent(struct dht *d, const struct endpoint *to, struct now now);
 void dht_tick(struct dht *d, struct now now);
 uint64_t dht_deadline_ms(const struct dht *d); /* monotonic, or NEVER */
 
@@ -134,6 +136,14 @@ enum dht_event_kind {
 	DHT_ADDRESS,
 	DHT_READY, /* nodes have answered, for the first time */
 	DHT_PEERS, /* n of them, as one node names them */
+	/* address: ours, as the node at `by` sees it, who has just answered:
+	 * a sample of what the router does. The oldest are lost if they are
+	 * not fetched after each call. */
+	DHT_SEEN,
+	/* by: an address that this socket has sent nothing to for ten minutes
+	 * or more has asked us: nothing keeps strangers out. Not more often
+	 * than every ten seconds. */
+	DHT_UNSOLICITED,
 };
 /* Was a value that we stored found by a second lookup, begun elsewhere? */
 enum dht_back {
@@ -158,7 +168,7 @@ struct dht_event {
 	uint64_t op;
 	size_t n;
 	bool found;
-	struct endpoint address;
+	struct endpoint address, by;
 	const struct dht_item *item;  /* borrowed until the next call on d */
 	const struct endpoint *peers; /* borrowed likewise; n of them */
 	struct dht_report report;

@@ -411,6 +411,24 @@ move(struct dht *d, uint64_t now_ms)
 		rename_node(d, &d->address.own, now_ms);
 }
 
+static void
+keep_seen(struct dht *d, const struct endpoint *by, const struct endpoint *us)
+{
+	struct seen *s;
+
+	if (us->port == 0 || endpoint_family(us) != d->cfg.family ||
+	    endpoint_scope(us) == SCOPE_UNUSABLE)
+		return;
+	if (d->n_seen == SEEN_MAX) {
+		d->seen_first = (d->seen_first + 1) % SEEN_MAX;
+		d->n_seen--;
+	}
+	s = &d->seen[(d->seen_first + d->n_seen) % SEEN_MAX];
+	*s = (struct seen){ *by, *us };
+	d->n_seen++;
+	assert(d->n_seen <= SEEN_MAX);
+}
+
 /* How an answer saw us. In the overlay nobody takes a node whose id fits no
  * address, and so nobody would ask it and vote: there the first vote counts
  * for the id alone, until the majority knows better. */
@@ -420,6 +438,7 @@ learn_address(
 {
 	if (!m->has_ip)
 		return;
+	keep_seen(d, &rpc->to, &m->ip);
 	if (address_vote(&d->address, &rpc->to, &m->ip, now_ms))
 		move(d, now_ms);
 	else if (d->carrier && !d->bound &&

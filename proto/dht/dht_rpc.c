@@ -37,6 +37,7 @@ out_commit(struct dht *d, const struct writer *w, const struct endpoint *to)
 	o->to = *to;
 	o->n = (uint16_t)w->n;
 	d->n_out++;
+	sent_keep(&d->sent, to, d->now_ms);
 	d->stats.n_out++;
 	d->stats.bytes_out += w->n;
 }

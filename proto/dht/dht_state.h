@@ -18,6 +18,7 @@
 #include "proto/dht/lookup.h"
 #include "proto/dht/peers.h"
 #include "proto/dht/recall.h"
+#include "proto/dht/sent.h"
 #include "proto/dht/sweep.h"
 #include "proto/dht/table.h"
 #include "proto/dht/token.h"
@@ -43,6 +44,8 @@ enum {
 	LATER_MAX = 32,    /* queries kept until their asker is proven */
 	LATER_BYTES = 192, /* of one; more is answered at once, as it fits */
 	LATER_MS = 1000,   /* for the asker's answer to our ping */
+	SEEN_MAX = 8,      /* of DHT_SEEN, not fetched yet; the oldest goes */
+	UNSOLICITED_MS = 10 * 1000, /* between two of DHT_UNSOLICITED */
 };
 
 _Static_assert((RPC_MAX & (RPC_MAX - 1)) == 0 && RPC_MAX % RPC_MIN == 0,
@@ -119,6 +122,11 @@ struct later {
 	uint8_t data[LATER_BYTES];
 };
 
+/* How one who answered sees us. */
+struct seen {
+	struct endpoint by, us;
+};
+
 struct out {
 	struct endpoint to;
 	uint16_t n;
@@ -146,6 +154,11 @@ struct dht {
 	struct token_keys tokens;
 	struct guard guard;
 	struct address address;
+	struct sent sent;
+	struct seen seen[SEEN_MAX]; /* a ring */
+	unsigned seen_first, n_seen;
+	struct endpoint stranger; /* UNSOLICITED, to be told; port 0: none */
+	uint64_t stranger_ms;     /* not before */
 
 	struct rpc *rpc; /* owned, cap_rpc: at t modulo that */
 	size_t n_rpc, cap_rpc;
@@ -220,6 +233,8 @@ form_of(const struct dht *d)
 
 /* May this address ask us anything now? Counts it. */
 bool dht_may_ask(struct dht *d, const struct endpoint *from);
+/* Somebody has asked: was he asked to? */
+void dht_asked_by(struct dht *d, const struct endpoint *from);
 /* A query that may be answered, in that datagram. */
 void dht_on_query(struct dht *d, const struct endpoint *from,
     const struct krpc *m, struct span datagram);

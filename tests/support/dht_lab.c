@@ -27,6 +27,14 @@ lab_drain(void)
 			lab.n_done++;
 			lab.done = e;
 		}
+		if (e.kind == DHT_SEEN) {
+			lab.n_seen++;
+			lab.seen = e;
+		}
+		if (e.kind == DHT_UNSOLICITED) {
+			lab.n_strangers++;
+			lab.stranger = e;
+		}
 	}
 	while (dht_next_send(lab.d, &s)) {
 		assert_int_equal(krpc_decode(s.data, &lab.scratch, &m), ERR_OK);

@@ -27,6 +27,8 @@ struct lab {
 	size_t n_values, n_done;
 	struct dht_item value;
 	struct dht_event done;
+	size_t n_seen, n_strangers;
+	struct dht_event seen, stranger; /* the last ones */
 };
 
 extern struct lab lab; /* large: not on the stack */

@@ -188,6 +188,8 @@ print_event(const struct dht_event *e)
 		[DHT_PEERS] = "peers",
 	};
 
+	if (e->kind > DHT_PEERS) /* of the place where we are */
+		return;
 	printf("{\"event\":\"%s\",\"line\":%" PRIu64
 	       ",\"n\":%zu,\"found\":%s,\"port\":%u",
 	    names[e->kind], e->op, e->n, e->found ? "true" : "false",

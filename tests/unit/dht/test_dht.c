@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 static struct dht_net net; /* large: not on the stack */
-static size_t n_events[DHT_PEERS + 1];
+static size_t n_events[DHT_UNSOLICITED + 1];
 static struct dht_event last;
 static struct dht_item last_item;
 static uint64_t first_byte_not_d;
@@ -23,7 +23,8 @@ on_event(void *ctx, size_t i, const struct dht_event *e)
 	(void)ctx;
 	(void)i;
 	n_events[e->kind]++;
-	last = *e;
+	if (e->kind <= DHT_PEERS)
+		last = *e;
 	if (e->kind == DHT_VALUE)
 		last_item = *e->item;
 	for (size_t k = 0; e->kind == DHT_PEERS && k < e->n; k++)

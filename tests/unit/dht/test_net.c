@@ -54,6 +54,9 @@ on_event(void *ctx, size_t i, const struct dht_event *e)
 	case DHT_PUT_DONE:
 		r = &w->put[e->op];
 		break;
+	case DHT_SEEN:
+	case DHT_UNSOLICITED:
+		return;
 	case DHT_PEERS:
 		break;
 	}

@@ -13,7 +13,7 @@
 enum { TAPE_MAX = 4096 };
 
 static struct dht_net net; /* large: not on the stack */
-static size_t n_events[DHT_READY + 1];
+static size_t n_events[DHT_UNSOLICITED + 1];
 static struct dht_event last;
 static struct dht_item last_item;
 static struct dht_net_packet tape[TAPE_MAX]; /* what was delivered */
@@ -26,7 +26,8 @@ on_event(void *ctx, size_t i, const struct dht_event *e)
 	(void)ctx;
 	(void)i;
 	n_events[e->kind]++;
-	last = *e;
+	if (e->kind <= DHT_PEERS)
+		last = *e;
 	if (e->kind == DHT_VALUE)
 		last_item = *e->item;
 }

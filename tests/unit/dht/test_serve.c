@@ -387,6 +387,66 @@ nodes_of_the_other_family_are_wanted_while_few_are_known(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
 
+/* ---- what others show us of our own place ---- */
+
+static void
+each_answer_tells_how_its_sender_sees_us(void **state)
+{
+	struct krpc_node nodes[4];
+	struct krpc m = { .kind = KRPC_RESPONSE, .has_ip = true };
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		nodes[i] = lab_peer(i);
+		lab_clear();
+		dht_candidate(lab.d, &nodes[i].at, lab.now);
+		lab_drain();
+		m.ip = test_addr(30, 1, 1, (uint8_t)i);
+		m.ip.port = i < 3 ? (uint16_t)(5000 + i) : 0;
+		lab_reply(0, &nodes[i], &m);
+		m.kind = KRPC_RESPONSE;
+	}
+	assert_int_equal(lab.n_seen, 3); /* a port of 0 is nonsense */
+	assert_true(endpoint_eq(&lab.seen.by, &nodes[2].at));
+	assert_int_equal(lab.seen.address.port, 5002);
+}
+
+static void
+a_question_out_of_the_blue_shows_that_strangers_come_in(void **state)
+{
+	struct krpc m = lab_query(KRPC_PING);
+	struct krpc_node known = lab_peer(1), other = lab_peer(2);
+	struct endpoint friendly = test_addr(77, 1, 1, 1);
+	struct endpoint beside = test_addr(192, 168, 1, 1);
+
+	(void)state;
+	m.read_only = true; /* not pinged for it */
+	lab_krpc(&other.at, &m);
+	assert_int_equal(lab.n_strangers, 0); /* too soon to tell */
+	lab_pass(SENT_BLIND_MS);
+	dht_candidate(lab.d, &known.at, lab.now);
+	dht_sent(lab.d, &friendly, lab.now); /* by a session */
+	lab_drain();
+	known.at.port++; /* his router may have given him another */
+	lab_krpc(&known.at, &m);
+	lab_krpc(&friendly, &m);
+	lab_krpc(&beside, &m);
+	assert_int_equal(lab.n_strangers, 0);
+	other = lab_peer(3);
+	lab_krpc(&other.at, &m);
+	assert_int_equal(lab.n_strangers, 1);
+	assert_true(endpoint_eq(&lab.stranger.by, &other.at));
+	other = lab_peer(4);
+	lab_krpc(&other.at, &m); /* not told so soon again */
+	assert_int_equal(lab.n_strangers, 1);
+	lab_pass(UNSOLICITED_MS);
+	lab_krpc(&other.at, &m); /* we have answered him before */
+	assert_int_equal(lab.n_strangers, 1);
+	other = lab_peer(5);
+	lab_krpc(&other.at, &m);
+	assert_int_equal(lab.n_strangers, 2);
+}
+
 int
 main(void)
 {
@@ -403,6 +463,8 @@ main(void)
 		TEST(large_values_leave_the_other_familys_nodes_out_first),
 		TEST(nodes_of_the_other_family_are_wanted_while_few_are_known),
 		TEST(waiting_readers_are_bounded_and_the_first_one_goes),
+		TEST(each_answer_tells_how_its_sender_sees_us),
+		TEST(a_question_out_of_the_blue_shows_that_strangers_come_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,8 @@ on_event(void *ctx, size_t i, const struct dht_event *e)
 	case DHT_PEERS:
 	case DHT_ADDRESS:
 	case DHT_READY:
+	case DHT_SEEN:
+	case DHT_UNSOLICITED:
 		break;
 	}
 }
