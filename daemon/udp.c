@@ -322,6 +322,15 @@ udp_extra_fd(const struct udp *u, unsigned k)
 }
 
 bool
+udp_extra_bound(const struct udp *u, unsigned k, struct endpoint *ret)
+{
+	if (udp_extra_fd(u, k) < 0)
+		return false;
+	*ret = u->extra[k].bound;
+	return true;
+}
+
+bool
 udp_extra_works(const struct udp *u, char why[UDP_WHY_SIZE])
 {
 	(void)refuse(why, ERR_UNSUPPORTED, "no socket");

@@ -54,6 +54,7 @@ MUST_USE enum err udp_extra_open(
 /* What waits to leave by it is dropped. Not open is fine. */
 void udp_extra_close(struct udp *u, unsigned k);
 int udp_extra_fd(const struct udp *u, unsigned k); /* -1: not open */
+bool udp_extra_bound(const struct udp *u, unsigned k, struct endpoint *ret);
 /* True if one could be opened now, for one family at least. */
 bool udp_extra_works(const struct udp *u, char why[UDP_WHY_SIZE]);
 

@@ -1,13 +1,15 @@
-/* UDP: batches, bounds, inherited sockets. */
+/* UDP: batches, bounds, inherited sockets, extra ones, hops. */
 #include "daemon/addr.h"
 #include "daemon/udp.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -237,6 +239,241 @@ an_address_that_is_not_here_is_refused_by_name(void **state)
 	udp_free(u);
 }
 
+/* ---- hops ---- */
+
+static void
+queue_hops(struct udp *u, const struct endpoint *to, uint8_t hops, char c)
+{
+	const struct udp_way way = { .to = *to, .hops = hops };
+
+	udp_queue_way(u, &way, span_of(&c, 1));
+}
+
+/* The hops that the next datagram arrived with; its byte is that. */
+static int
+read_hops(int fd, char want)
+{
+	_Alignas(struct cmsghdr) char control[256];
+	char got = 0;
+	struct iovec iov = { &got, 1 };
+	struct msghdr h = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int hops = -1;
+
+	h.msg_control = control;
+	h.msg_controllen = sizeof(control);
+	assert_int_equal(recvmsg(fd, &h, 0), 1);
+	assert_int_equal(got, want);
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c))
+		if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL) ||
+		    (c->cmsg_level == IPPROTO_IPV6 &&
+		        c->cmsg_type == IPV6_HOPLIMIT))
+			memcpy(&hops, CMSG_DATA(c), sizeof(hops));
+	return hops;
+}
+
+static void
+check_hops(const char *host, int level, int option)
+{
+	static const uint8_t hops[] = { 0, 3, 3, 3, 0, 255, 1, 0, 0 };
+	struct endpoint at;
+	struct endpoint to;
+	int fd = plain_socket(host, &to);
+	int on = 1;
+	enum family busy;
+	struct udp *u;
+
+	if (fd < 0)
+		skip(); /* a machine without IPv6 */
+	u = new_on(host, &at);
+	assert_int_equal(setsockopt(fd, level, option, &on, sizeof(on)), 0);
+	for (size_t i = 0; i < sizeof(hops); i++)
+		queue_hops(u, &to, hops[i], (char)('a' + i));
+	assert_true(udp_flush(u, &busy));
+	for (size_t i = 0; i < sizeof(hops); i++)
+		assert_int_equal(
+		    read_hops(fd, (char)('a' + i)), hops[i] ? hops[i] : 64);
+	(void)close(fd);
+	udp_free(u);
+}
+
+static void
+each_datagram_goes_as_many_hops_as_it_is_told(void **state)
+{
+	(void)state;
+	check_hops("127.0.0.1:0", IPPROTO_IP, IP_RECVTTL);
+}
+
+static void
+each_datagram_goes_as_many_hops_in_ipv6_too(void **state)
+{
+	(void)state;
+	check_hops("[::1]:0", IPPROTO_IPV6, IPV6_RECVHOPLIMIT);
+}
+
+/* ---- extra sockets ---- */
+
+static void
+queue_from(struct udp *u, unsigned socket, const struct endpoint *to, char c)
+{
+	const struct udp_way way = { .to = *to, .socket = socket };
+
+	udp_queue_way(u, &way, span_of(&c, 1));
+}
+
+static void
+flush(struct udp *u)
+{
+	enum family busy;
+
+	assert_true(udp_flush(u, &busy));
+}
+
+static void
+an_extra_socket_has_a_port_of_its_own_and_hears_there(void **state)
+{
+	struct endpoint a_at;
+	struct endpoint b_at;
+	struct udp *a = new_on("127.0.0.1:0", &a_at);
+	struct udp *b = new_on("127.0.0.1:0", &b_at);
+	struct taken t = { 0 };
+	struct endpoint extra;
+
+	(void)state;
+	assert_true(udp_extra_works(a, why));
+	assert_int_equal(udp_extra_open(a, 7, FAMILY_V4, why), ERR_OK);
+	assert_int_equal(udp_extra_open(a, 7, FAMILY_V4, why), ERR_EXISTS);
+	assert_true(udp_extra_fd(a, 7) >= 0);
+	assert_int_equal(udp_extra_fd(a, 8), -1);
+	queue_from(a, 7, &b_at, 'x');
+	queue_from(a, 0, &b_at, 'y');
+	queue_from(a, 7, &b_at, 'z');
+	flush(a);
+	assert_int_equal(udp_receive(b, FAMILY_V4, take, &t), 3);
+	assert_int_equal(t.first, 'z');
+	assert_true(endpoint_same_addr(&t.from, &a_at));
+	assert_int_not_equal(t.from.port, a_at.port);
+	extra = t.from;
+	queue_from(b, 0, &extra, 'r');
+	flush(b);
+	assert_int_equal(udp_receive(a, FAMILY_V4, take, &t), 0);
+	assert_int_equal(udp_extra_receive(a, 7, take, &t), 1);
+	assert_int_equal(t.first, 'r');
+	assert_true(endpoint_eq(&t.from, &b_at));
+	udp_free(a);
+	udp_free(b);
+}
+
+/* A number may come again at once. */
+static void
+what_waits_for_a_closed_socket_leaves_by_no_other(void **state)
+{
+	struct endpoint at;
+	struct endpoint to;
+	struct udp *u = new_on("127.0.0.1:0", &at);
+	struct udp *b = new_on("127.0.0.1:0", &to);
+	struct taken t = { 0 };
+	struct udp_stats stats;
+
+	(void)state;
+	assert_int_equal(udp_extra_open(u, 1, FAMILY_V4, why), ERR_OK);
+	queue_from(u, 1, &to, 'o');
+	queue_from(u, 0, &to, 'u');
+	queue_from(u, 1, &to, 'o');
+	udp_extra_close(u, 1);
+	udp_extra_close(u, 1);
+	assert_int_equal(udp_extra_open(u, 1, FAMILY_V4, why), ERR_OK);
+	queue_from(u, 1, &to, 'n');
+	queue_from(u, 2, &to, '2'); /* not open */
+	flush(u);
+	assert_int_equal(udp_receive(b, FAMILY_V4, take, &t), 2);
+	assert_int_equal(t.first, 'n');
+	udp_get_stats(u, &stats);
+	assert_int_equal(stats.queue_dropped, 3);
+	assert_int_equal(stats.extra, 1);
+	udp_free(u);
+	udp_free(b);
+}
+
+static void
+all_extra_sockets_open_at_once(void **state)
+{
+	struct endpoint at;
+	struct endpoint v6;
+	struct udp *u = new_on("127.0.0.1:0", &at);
+	struct udp_stats stats;
+	struct taken t = { 0 };
+
+	(void)state;
+	for (unsigned k = 1; k <= UDP_EXTRA_MAX; k++)
+		assert_int_equal(udp_extra_open(u, k, FAMILY_V4, why), ERR_OK);
+	for (unsigned k = 1; k <= UDP_EXTRA_MAX; k++)
+		queue_from(u, k, &at, (char)k);
+	assert_int_equal(addr_parse("[::1]:9", &v6), ERR_OK);
+	queue_from(u, 1, &v6, '6'); /* not of its family */
+	flush(u);
+	while (t.n < UDP_EXTRA_MAX)
+		assert_true(udp_receive(u, FAMILY_V4, take, &t) > 0);
+	udp_get_stats(u, &stats);
+	assert_int_equal(stats.extra, UDP_EXTRA_MAX);
+	assert_int_equal(stats.queue_dropped, 1);
+	udp_free(u);
+}
+
+/* Hostile input 61: no descriptors are left. */
+static void
+hostile_61_an_extra_socket_without_descriptors_is_refused(void **state)
+{
+	struct endpoint at;
+	struct udp *u = new_on("127.0.0.1:0", &at);
+	struct rlimit old;
+	struct rlimit none;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(udp_extra_open(u, 1, FAMILY_V4, why), ERR_LIMIT);
+	assert_false(udp_extra_works(u, why));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(udp_extra_fd(u, 1), -1);
+	assert_int_equal(udp_extra_open(u, 1, FAMILY_V4, why), ERR_OK);
+	udp_free(u);
+	assert_int_equal(udp_new(&u), ERR_OK);
+	assert_false(udp_extra_works(u, why)); /* no socket to be beside of */
+	assert_int_equal(udp_extra_open(u, 1, FAMILY_V4, why), ERR_UNSUPPORTED);
+	udp_free(u);
+}
+
+/* Hostile input 20: whoever says that a port is closed, or that hops are used
+ * up, ends nothing. */
+static void
+hostile_20_icmp_errors_end_nothing(void **state)
+{
+	struct endpoint at;
+	struct endpoint closed;
+	struct udp *u = new_on("127.0.0.1:0", &at);
+	struct taken t = { 0 };
+	struct udp_stats stats;
+
+	(void)state;
+	(void)close(plain_socket("127.0.0.1:0", &closed));
+	assert_int_equal(udp_extra_open(u, 1, FAMILY_V4, why), ERR_OK);
+	for (unsigned i = 0; i < 10; i++) {
+		queue_from(u, i % 2, &closed, 'c');
+		flush(u); /* the answer is there before the next one leaves */
+		queue_from(u, i % 2, &at, 'a');
+	}
+	flush(u);
+	while (t.n < 10)
+		assert_true(udp_receive(u, FAMILY_V4, take, &t) > 0);
+	assert_int_equal(udp_extra_receive(u, 1, take, &t), 0);
+	udp_get_stats(u, &stats);
+	assert_int_equal(stats.send_failed, 0);
+	assert_int_equal(stats.out, 20);
+	udp_free(u);
+}
+
 int
 main(void)
 {
@@ -252,6 +489,16 @@ main(void)
 		    an_inherited_descriptor_must_be_a_bound_udp_socket),
 		cmocka_unit_test(
 		    an_address_that_is_not_here_is_refused_by_name),
+		cmocka_unit_test(each_datagram_goes_as_many_hops_as_it_is_told),
+		cmocka_unit_test(each_datagram_goes_as_many_hops_in_ipv6_too),
+		cmocka_unit_test(
+		    an_extra_socket_has_a_port_of_its_own_and_hears_there),
+		cmocka_unit_test(
+		    what_waits_for_a_closed_socket_leaves_by_no_other),
+		cmocka_unit_test(all_extra_sockets_open_at_once),
+		cmocka_unit_test(
+		    hostile_61_an_extra_socket_without_descriptors_is_refused),
+		cmocka_unit_test(hostile_20_icmp_errors_end_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* Hostile input 61: the kernel has no room, takes a part, is interrupted,
- * refuses runs. Nothing is lost by that, nothing sent twice, nothing spins.
- * This program's sendmmsg and recvmmsg stand before the library's. */
+ * refuses runs, refuses sockets. Nothing is lost by that, nothing sent twice,
+ * nothing spins. This program's calls stand before the library's. */
 #include "daemon/addr.h"
 #include "daemon/udp.h"
 
@@ -23,6 +23,7 @@ static struct {
 	unsigned part;   /* messages a call takes at most, 0: all */
 	int refuse_runs; /* errno of every run, 0: they work */
 	int interrupt;   /* reads to interrupt */
+	int no_socket;   /* errno of every socket(), 0: it works */
 } fault;
 
 static int
@@ -59,6 +60,14 @@ recvmmsg(
 	if (fault.interrupt-- > 0)
 		return failed(EINTR);
 	return (int)syscall(SYS_recvmmsg, fd, m, n, flags, timeout);
+}
+
+int
+socket(int domain, int type, int protocol)
+{
+	if (fault.no_socket)
+		return failed(fault.no_socket);
+	return (int)syscall(SYS_socket, domain, type, protocol);
 }
 
 /* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
@@ -225,6 +234,100 @@ refused_runs_go_one_by_one(void **state)
 	}
 }
 
+/* Hops differ from datagram to datagram: still one call, and what goes equally
+ * far is a run. */
+static void
+hops_do_not_break_the_batch(void **state)
+{
+	static const uint8_t hops[] = { 0, 3, 3, 0, 5, 5, 5, 0 };
+	struct endpoint b_at;
+	struct udp_stats s;
+	enum family busy;
+	struct pair p = { 0 };
+	uint8_t buf[SIZE];
+
+	(void)state;
+	memset(&fault, 0, sizeof(fault));
+	p.a = bound(&b_at);
+	p.b = bound(&p.b_at);
+	for (unsigned i = 0; i < 8; i++) {
+		struct udp_way way = { .to = p.b_at, .hops = hops[i] };
+
+		memset(buf, (int)i, sizeof(buf));
+		udp_queue_way(p.a, &way, span_of(buf, sizeof(buf)));
+	}
+	assert_true(udp_flush(p.a, &busy));
+	udp_get_stats(p.a, &s);
+	assert_int_equal(s.out, 8);
+	assert_int_equal(fault.calls, 1);
+	while (p.got < 8)
+		assert_true(udp_receive(p.b, FAMILY_V4, in_order, &p) > 0);
+	udp_free(p.a);
+	udp_free(p.b);
+}
+
+/* A sandbox without a network, and one whose kernel filter says so. */
+static void
+hostile_61_a_sandbox_allows_no_extra_sockets(void **state)
+{
+	static const struct {
+		int errnum;
+		enum err err;
+	} all[] = {
+		{ EPERM, ERR_UNSUPPORTED },
+		{ EACCES, ERR_UNSUPPORTED },
+		{ EAFNOSUPPORT, ERR_UNSUPPORTED },
+		{ EMFILE, ERR_LIMIT },
+		{ ENFILE, ERR_LIMIT },
+		{ ENOBUFS, ERR_LIMIT },
+		{ ENOMEM, ERR_LIMIT },
+		{ EINVAL, ERR_IO },
+	};
+	char why[UDP_WHY_SIZE];
+	struct endpoint at;
+	struct udp *u;
+
+	(void)state;
+	memset(&fault, 0, sizeof(fault));
+	u = bound(&at);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		fault.no_socket = all[i].errnum;
+		assert_int_equal(
+		    udp_extra_open(u, 3, FAMILY_V4, why), all[i].err);
+		assert_string_equal(why, strerror(all[i].errnum));
+		assert_false(udp_extra_works(u, why));
+	}
+	fault.no_socket = 0;
+	assert_true(udp_extra_works(u, why));
+	assert_int_equal(udp_extra_open(u, 3, FAMILY_V4, why), ERR_OK);
+	udp_free(u);
+}
+
+/* One socket's buffer is full: the others' datagrams wait, in order. */
+static void
+hostile_61_a_full_extra_socket_is_asked_again_later(void **state)
+{
+	char why[UDP_WHY_SIZE];
+	enum family busy;
+	struct pair p;
+
+	(void)state;
+	setup(&p);
+	assert_int_equal(udp_extra_open(p.a, 1, FAMILY_V4, why), ERR_OK);
+	for (unsigned i = 0; i < 3; i++) {
+		struct udp_way way = { .to = p.b_at, .socket = i % 2 };
+
+		udp_queue_way(p.a, &way, span_of("", 0));
+	}
+	fault.fail[3] = EAGAIN; /* 150 leave in three calls */
+	fault.n_fail = 4;
+	assert_false(udp_flush(p.a, &busy));
+	assert_true(udp_flush(p.a, &busy));
+	assert_int_equal(fault.calls, 6);
+	udp_free(p.a);
+	udp_free(p.b);
+}
+
 int
 main(void)
 {
@@ -234,6 +337,10 @@ main(void)
 		cmocka_unit_test(hostile_61_a_part_is_not_sent_again),
 		cmocka_unit_test(hostile_61_an_interrupted_read_goes_on),
 		cmocka_unit_test(refused_runs_go_one_by_one),
+		cmocka_unit_test(hops_do_not_break_the_batch),
+		cmocka_unit_test(hostile_61_a_sandbox_allows_no_extra_sockets),
+		cmocka_unit_test(
+		    hostile_61_a_full_extra_socket_is_asked_again_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
