@@ -113,6 +113,8 @@ rpc_net_status(struct rpc_call *c)
 	json_put_uint(o, "too_long", u.too_long);
 	json_put_uint(o, "send_failed", u.send_failed);
 	json_put_uint(o, "queue_dropped", u.queue_dropped);
+	json_put_uint(o, "extra_sockets", n.sockets);
+	json_put_uint(o, "extra_sockets_max", n.sockets_max);
 	json_close(o, '}');
 }
 

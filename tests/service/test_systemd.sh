@@ -68,6 +68,8 @@ test_that 'a first connection starts the daemon' ctl status
 test_that 'it said that it is ready' holds '^active$' property ActiveState
 test_that 'it is its main process that says so' not holds '^0$' \
     property MainPID
+test_that 'it may open extra sockets' \
+    holds '"extra_sockets_max": *144' ctl --json net status
 test_that 'an identity is made' ctl id create --no-passphrase
 test_that 'a member of btchat may write' as alice \
     btchatctl -S /run/btchatd/control.sock invite new
@@ -144,6 +146,8 @@ test_that 'the netless example starts' lab exec sh -c '
 	systemctl daemon-reload && systemctl start btchatd-net.socket &&
 	systemctl start btchatd.service'
 test_that 'and answers' ctl net status
+test_that 'and knows that it has no more sockets to open' \
+    holds '"extra_sockets_max": *0[,}]' ctl --json net status
 
 # The unit of one user.
 # shellcheck disable=SC2016
