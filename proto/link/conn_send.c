@@ -300,18 +300,27 @@ send_path(struct links *l, struct peer *p, const struct endpoint *to,
 	packet_end(l, p, k, to, now);
 }
 
+/* To an address that has proven nothing it counts as the challenge does. */
 static void
 send_response(struct links *l, struct peer *p, struct now now)
 {
 	struct conn *c = p->conn;
+	struct probe *b = &c->probe;
+	bool probed = b->active && endpoint_eq(&b->at, &c->response_to);
+	uint64_t before = c->bytes_out;
+	size_t budget = c->response_max;
 	struct packet k;
 
 	c->response_due = false;
 	if (!c->cur || !session_may_send(c->cur))
 		return;
+	if (probed && budget > 3 * b->in - b->out)
+		budget = (size_t)(3 * b->in - b->out);
 	packet_begin(&k, c->cur, MTU_BASE);
 	frame_write_path(&k.w, FRAME_PATH_RESPONSE, c->response);
-	send_path(l, p, &c->response_to, c->response_max, &k, now);
+	send_path(l, p, &c->response_to, budget, &k, now);
+	if (probed)
+		b->out += c->bytes_out - before;
 }
 
 static void

@@ -71,6 +71,14 @@ tap(struct wire *w, struct wire_datagram *d)
 
 	if (!endpoint_eq(&d->from, &w->node[r->to].at))
 		return true;
+	if (r->seen)
+		r->seen(r, &d->to, d->n);
+	if (d->n == PACKET_MESSAGE_1_SIZE) {
+		memcpy(r->call, d->b, d->n);
+		r->called = d->to;
+		r->has_call = true;
+		return false;
+	}
 	r->n_in++;
 	r->bytes_in += d->n;
 	r->last_to = d->to;
@@ -109,6 +117,12 @@ raw_clear(struct raw *r)
 bool
 raw_shake(struct raw *r)
 {
+	return raw_shake_with(r, 0);
+}
+
+bool
+raw_shake_with(struct raw *r, uint16_t flags)
+{
 	struct raw_m1 m = raw_m1_of(r->w, r->as, r->to);
 	struct handshake_attempt a;
 	struct handshake_payload_2 payload;
@@ -116,21 +130,90 @@ raw_shake(struct raw *r)
 		.id_i = &r->w->node[r->as].id,
 		.id_r = &r->w->node[r->to].id,
 	};
+	struct ratchet_key fallback;
 	uint8_t out[PACKET_MESSAGE_1_SIZE];
 	bool ok;
 
 	memset(&r->keys, 0, sizeof(r->keys));
 	r->next = 0;
+	r->at_index = 0;
 	r->n_in = 0;
 	m.ts_ms = ++r->ts_ms;
+	m.flags = flags;
 	raw_m1_seal(r->w, &m, out, &a);
 	wire_inject(r->w, r->to, &r->at, span_of(out, sizeof(out)));
 	keys.rk[KEY_CUR] = &m.cur;
 	keys.rk[KEY_PREV] = &m.prev;
+	pair_fallback(&r->w->node[r->as].disk[r->to].peer.rk0, &fallback);
+	keys.rk[KEY_FALLBACK] = &fallback;
 	ok = r->n_in == 1 && handshake_2_open(&a, &keys, r->frames, &payload,
 	                         &r->keys) == ERR_OK;
 	handshake_attempt_wipe(&a);
 	return ok;
+}
+
+/* Under which of the keys that the call names; rk0 is always known here. */
+static enum key_used
+choose(const struct raw *r, const struct handshake_request *req,
+    struct ratchet_key *base)
+{
+	const struct link_peer *cfg = &r->w->node[r->as].disk[r->to].peer;
+	enum key_used used = ratchet_choose(
+	    &cfg->ratchet, &req->payload.rid_cur, &req->payload.rid_prev, base);
+
+	if (used == KEY_FALLBACK)
+		pair_fallback(&cfg->rk0, base);
+	return used;
+}
+
+static void
+seal_answer(struct raw *r, const struct handshake_request *req)
+{
+	struct wire_node *n = &r->w->node[r->as];
+	uint8_t out[PACKET_MESSAGE_2_SIZE], e_sk[32], mac2[HANDSHAKE_MAC_SIZE];
+	struct ratchet_key base;
+	struct handshake_2 in = {
+		.rk = &base,
+		.id_i = &r->w->node[r->to].id,
+		.id_r = &n->id,
+		.e_sk = e_sk,
+		.mac2 = mac2,
+	};
+
+	in.payload.key_used = (uint8_t)choose(r, req, &base);
+	in.payload.flags = (uint8_t)req->payload.flags;
+	in.payload.udp_max = 1472;
+	in.payload.index = packet_draw_index(&r->w->rng.rng);
+	in.payload.time_ms = wire_now(r->w, r->as).wall_ms;
+	rng_fill(&r->w->rng.rng, e_sk, sizeof(e_sk));
+	rng_fill(&r->w->rng.rng, mac2, sizeof(mac2));
+	if (handshake_2_seal(req, &in, out, &r->keys))
+		abort();
+	r->next = 0;
+	r->at_index = 0;
+	r->n_in = 0;
+	wire_inject(r->w, r->to, &r->called, span_of(out, sizeof(out)));
+}
+
+bool
+raw_answer(struct raw *r)
+{
+	struct wire_node *n = &r->w->node[r->as];
+	struct handshake_static own = { .sk = n->self.s[0].sk,
+		.pk = n->self.s[0].pk };
+	struct handshake_guard guard;
+	struct handshake_request req;
+
+	if (!r->has_call)
+		return false;
+	r->has_call = false;
+	handshake_guard_derive(&n->self.reach, &own.pk,
+	    handshake_day(wire_now(r->w, r->to).wall_ms), &guard);
+	if (handshake_1_open(
+	        &guard, &own, span_of(r->call, sizeof(r->call)), &req))
+		return false; /* a day has passed since */
+	seal_answer(r, &req);
+	return true;
 }
 
 /* packet_seal without its own checks: any counter. */
@@ -143,7 +226,7 @@ seal_any(const struct raw *r, uint64_t counter, size_t n, uint8_t *out)
 	struct reader at;
 	uint32_t block;
 
-	wr_u32le(&w, r->keys.send_index[0]);
+	wr_u32le(&w, r->keys.send_index[r->at_index]);
 	wr_u64le(&w, counter);
 	noise_seal(r->keys.send.k, counter, wr_span_of(&w),
 	    span_of(out + PACKET_HEAD, n), out + PACKET_HEAD);
@@ -151,7 +234,7 @@ seal_any(const struct raw *r, uint64_t counter, size_t n, uint8_t *out)
 	block = rd_u32le(&at);
 	crypto_stream_chacha20_ietf_xor_ic(
 	    mask, mask, sizeof(mask), out + 16, block, r->keys.send.hp);
-	wr_u32le(&head, r->keys.send_index[0]);
+	wr_u32le(&head, r->keys.send_index[r->at_index]);
 	for (unsigned i = 0; i < 8; i++)
 		wr_u8(&head, (uint8_t)(counter >> 8 * i) ^ mask[i]);
 }
@@ -171,6 +254,20 @@ raw_send_as(struct raw *r, struct span frames, uint64_t counter,
 	r->bytes_in = 0;
 	r->frames = span_of(NULL, 0);
 	wire_inject(r->w, r->to, from, span_of(out, n + PACKET_OVERHEAD));
+}
+
+void
+raw_send_junk(struct raw *r, size_t n, const struct endpoint *from)
+{
+	uint8_t out[WIRE_DATAGRAM_MAX];
+	struct writer w = wr_init(out, sizeof(out));
+
+	assert(n >= 4 && n <= sizeof(out));
+	wr_u32le(&w, r->keys.send_index[r->at_index]);
+	rng_fill(&r->w->rng.rng, out + 4, n - 4);
+	r->n_in = 0;
+	r->bytes_in = 0;
+	wire_inject(r->w, r->to, from, span_of(out, n));
 }
 
 void

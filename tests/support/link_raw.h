@@ -15,7 +15,8 @@ struct raw {
 	unsigned as, to;
 	struct endpoint at;
 	struct handshake_keys keys;
-	uint64_t next; /* counter of what is sent */
+	uint64_t next;    /* counter of what is sent */
+	uint8_t at_index; /* of keys.send_index */
 	/* What came back since the last raw_send. */
 	unsigned n_in; /* datagrams */
 	size_t bytes_in;
@@ -25,6 +26,12 @@ struct raw {
 	uint8_t instance[8];
 	uint64_t ts_ms;
 	struct endpoint last_to; /* where the last datagram went */
+	/* The last message 1 of the other side, and where it went. */
+	uint8_t call[PACKET_MESSAGE_1_SIZE];
+	struct endpoint called;
+	bool has_call;
+	/* NULL, or told of every datagram of the other side. */
+	void (*seen)(struct raw *r, const struct endpoint *to, size_t n);
 };
 
 /* A message 1 of node `as` to node `to`; adjust may change what it says. */
@@ -49,10 +56,16 @@ void raw_init(struct raw *r, struct wire *w, unsigned as, unsigned to);
 void raw_clear(struct raw *r);
 /* Handshake; false: no message 2 came. */
 bool raw_shake(struct raw *r);
+/* The same with these flags. */
+bool raw_shake_with(struct raw *r, uint16_t flags);
+/* Answers the last call, as an honest responder; false: there was none. */
+bool raw_answer(struct raw *r);
 /* Seals the frames with the next counter and hands them over. */
 void raw_send(struct raw *r, struct span frames);
 void raw_send_as(struct raw *r, struct span frames, uint64_t counter,
     const struct endpoint *from);
+/* n bytes that begin with a live index and do not open. */
+void raw_send_junk(struct raw *r, size_t n, const struct endpoint *from);
 void raw_hello(struct raw *r, struct writer *w);
 /* Handshake and HELLO: the link is up on the other side. */
 bool raw_up(struct raw *r);

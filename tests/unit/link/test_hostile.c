@@ -419,6 +419,38 @@ hostile_18_a_hijacker_gets_a_challenge_only(void **state)
 	stop(&w, &r);
 }
 
+static uint64_t elsewhere; /* bytes to node 2 */
+
+static void
+count_elsewhere(struct raw *r, const struct endpoint *to, size_t n)
+{
+	if (endpoint_eq(to, &r->w->node[2].at))
+		elsewhere += n;
+}
+
+/* He asks for an answer as well: both together are not more than three times
+ * what he sent. Found by fuzz_session. */
+static void
+hostile_18_a_hijacker_draws_three_times_his_bytes(void **state)
+{
+	uint8_t buf[64];
+	struct writer b = wr_init(buf, sizeof(buf));
+	static const uint8_t data[FRAME_PATH_SIZE] = { 1 };
+	struct wire w;
+	struct raw r;
+
+	(void)state;
+	start(&w, &r);
+	elsewhere = 0;
+	r.seen = count_elsewhere;
+	frame_write_path(&b, FRAME_PATH_CHALLENGE, data);
+	raw_send_as(&r, wr_span_of(&b), r.next++, &w.node[2].at);
+	assert_int_equal(r.n_in, 2);
+	wire_run(&w, 20000);
+	assert_in_range(elsewhere, 2 * 92, 3 * 92);
+	stop(&w, &r);
+}
+
 static void
 path_after_response(struct raw *r, struct wire *w)
 {
@@ -596,7 +628,7 @@ hostile_71_two_at_once_make_one_contact(void **state)
 {
 	static const uint8_t ping[] = { FRAME_PING };
 	struct link_peer inv = { .role = LINK_INVITER };
-	struct raw one, two;
+	static struct raw one, two;
 	struct wire w;
 
 	(void)state;
@@ -644,6 +676,8 @@ main(void)
 		cmocka_unit_test(nothing_counts_before_hello),
 		cmocka_unit_test(hostile_17_counters_are_taken_once),
 		cmocka_unit_test(hostile_18_a_hijacker_gets_a_challenge_only),
+		cmocka_unit_test(
+		    hostile_18_a_hijacker_draws_three_times_his_bytes),
 		cmocka_unit_test(a_proven_path_is_taken),
 		cmocka_unit_test(hostile_28_a_hello_that_does_not_fit_closes),
 		cmocka_unit_test(a_longer_hello_is_taken),
