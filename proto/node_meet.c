@@ -459,6 +459,9 @@ meet_on_dht(struct node *n, unsigned net, const struct dht_event *e)
 		break;
 	case DHT_SEEN:
 	case DHT_UNSOLICITED:
+	case DHT_REGISTERED:
+	case DHT_HANDED:
+	case DHT_PASS_FAILED:
 		break;
 	}
 }

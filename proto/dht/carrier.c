@@ -31,9 +31,11 @@ struct carrier {
 	struct asked asked[CARRIER_ASKED_MAX];
 	unsigned asked_end; /* no used ones from there on */
 	struct day_key day[CARRIER_DAY_KEYS];
-	struct guard_bucket trials[2];   /* unproven, proven addresses */
-	uint32_t seen[CARRIER_SEEN_MAX]; /* parts of tags, a ring */
-	unsigned n_seen, seen_at;
+	struct guard_bucket trials[2]; /* unproven, proven addresses */
+	struct seen_tags {
+		uint32_t mark[CARRIER_SEEN_MAX]; /* parts of tags, a ring */
+		unsigned n, at;
+	} seen[2]; /* of what may draw an answer, and of what does not */
 };
 
 struct carrier *
@@ -133,20 +135,17 @@ draw_tag(const struct rng *rng, uint8_t ret[OVERLAY_TAG_SIZE])
 	while (ret[0] == 'd');
 }
 
-enum err
-carrier_ask(struct carrier *c, const struct carrier_query *q, struct now now,
-    struct writer *out, uint16_t *ret)
+/* Wipe *ret, whatever comes of it. */
+static enum err
+seal_query(struct carrier *c, const struct carrier_query *q, struct now now,
+    struct writer *out, struct overlay_exchange *ret)
 {
 	uint32_t today = (uint32_t)(now.wall_ms / 60000 / DAY_MIN);
 	uint8_t tag[OVERLAY_TAG_SIZE], e_sk[32];
 	struct overlay_query in = { .tag = tag, .e_sk = e_sk };
-	struct overlay_exchange x;
-	struct asked *a = asked_new(c);
 	size_t least = (q->answer_max + GUARD_FACTOR - 1) / GUARD_FACTOR;
 	enum err err;
 
-	if (!a)
-		return ERR_LIMIT;
 	in.n = q->n ? q->n->b : day_key(c, today)->pk;
 	in.krpc = q->krpc;
 	in.size = overlay_size(q->krpc.n, least);
@@ -154,16 +153,42 @@ carrier_ask(struct carrier *c, const struct carrier_query *q, struct now now,
 		return ERR_TOO_LONG;
 	draw_tag(c->rng, tag);
 	rng_fill(c->rng, e_sk, sizeof(e_sk));
-	err = overlay_query_seal(&in, out->p, &x);
+	err = overlay_query_seal(&in, out->p, ret);
+	sodium_memzero(e_sk, sizeof(e_sk));
+	if (!err)
+		out->n = in.size;
+	return err;
+}
+
+enum err
+carrier_ask(struct carrier *c, const struct carrier_query *q, struct now now,
+    struct writer *out, uint16_t *ret)
+{
+	struct overlay_exchange x;
+	struct asked *a = asked_new(c);
+	enum err err;
+
+	if (!a)
+		return ERR_LIMIT;
+	err = seal_query(c, q, now, out, &x);
 	if (err)
 		goto out;
-	out->n = in.size;
 	a->used = true;
 	a->to = *q->to;
 	overlay_keep(&x, &a->x);
 	*ret = (uint16_t)(a - c->asked);
 out:
-	sodium_memzero(e_sk, sizeof(e_sk));
+	overlay_exchange_wipe(&x);
+	return err;
+}
+
+enum err
+carrier_tell(struct carrier *c, const struct carrier_query *q, struct now now,
+    struct writer *out)
+{
+	struct overlay_exchange x;
+	enum err err = seal_query(c, q, now, out, &x);
+
 	overlay_exchange_wipe(&x);
 	return err;
 }
@@ -232,9 +257,13 @@ was_seen(const struct carrier *c, const uint8_t *tag)
 	uint32_t mark = mark_of(tag);
 	bool seen = false;
 
-	assert(c->n_seen <= CARRIER_SEEN_MAX);
-	for (unsigned i = 0; i < c->n_seen; i++)
-		seen |= c->seen[i] == mark;
+	for (unsigned k = 0; k < 2; k++) {
+		const struct seen_tags *s = &c->seen[k];
+
+		assert(s->n <= CARRIER_SEEN_MAX);
+		for (unsigned i = 0; i < s->n; i++)
+			seen |= s->mark[i] == mark;
+	}
 	return seen;
 }
 
@@ -271,18 +300,19 @@ carrier_open(struct carrier *c, struct span datagram, bool is_proven,
 }
 
 bool
-carrier_take(struct carrier *c, const struct carrier_call *call, int64_t minute,
-    struct now now)
+carrier_take(struct carrier *c, const struct carrier_call *call, bool mute,
+    int64_t minute, struct now now)
 {
+	struct seen_tags *s = &c->seen[mute];
 	int64_t here = (int64_t)(now.wall_ms / 60000);
 
 	if (minute < here - CARRIER_SKEW_MIN ||
 	    minute > here + CARRIER_SKEW_MIN)
 		return false;
-	c->seen[c->seen_at] = mark_of(call->x.tag);
-	c->seen_at = (c->seen_at + 1) % CARRIER_SEEN_MAX;
-	if (c->n_seen < CARRIER_SEEN_MAX)
-		c->n_seen++;
+	s->mark[s->at] = mark_of(call->x.tag);
+	s->at = (s->at + 1) % CARRIER_SEEN_MAX;
+	if (s->n < CARRIER_SEEN_MAX)
+		s->n++;
 	return true;
 }
 

@@ -16,8 +16,8 @@ enum {
 	/* Queries that were taken, so that a copy draws nothing: an hour's at
 	 * one a second. Whoever can make more of them knows N and needs no
 	 * copies. */
-	CARRIER_SEEN_MAX = 4096,
-	CARRIER_SKEW_MIN = 30, /* minutes that a query's clock may be off */
+	CARRIER_SEEN_MAX = 4096, /* and as many of those that draw nothing */
+	CARRIER_SKEW_MIN = 30,   /* minutes that a query's clock may be off */
 	/* Trials of datagrams, apart for addresses that are proven and those
 	 * that are not: either may be forged, and neither is to use up what
 	 * the other needs. One costs at most three Diffie-Hellmans, 150 us. */
@@ -59,6 +59,9 @@ void carrier_id(
  * carrier_forget. ERR_LIMIT (in flight), ERR_BAD_KEY, ERR_TOO_LONG. */
 MUST_USE enum err carrier_ask(struct carrier *c, const struct carrier_query *q,
     struct now now, struct writer *out, uint16_t *ret);
+/* The same for what draws no answer: nothing is kept. */
+MUST_USE enum err carrier_tell(struct carrier *c, const struct carrier_query *q,
+    struct now now, struct writer *out);
 void carrier_forget(struct carrier *c, uint16_t asked);
 /* Has this the tag of a query of ours, and comes from where that went? Its
  * exchange is *ret. Costs nothing. */
@@ -76,8 +79,10 @@ MUST_USE enum err carrier_read_answer(struct carrier *c, uint16_t asked,
 MUST_USE enum err
 carrier_open(struct carrier *c, struct span datagram, bool is_proven,
     struct now now, struct writer *krpc, struct carrier_call *ret);
-/* Is its minute near ours? If so a copy of it is refused from now on. */
-bool carrier_take(struct carrier *c, const struct carrier_call *call,
+/* Is its minute near ours? If so a copy of it is refused from now on. mute: it
+ * draws no answer, not even a copy would; such ones may be many and are to push
+ * no others out of memory. */
+bool carrier_take(struct carrier *c, const struct carrier_call *call, bool mute,
     int64_t minute, struct now now);
 /* Bytes of KRPC that an answer may have: three times the query, 1232. */
 size_t carrier_answer_max(const struct carrier_call *call);

@@ -18,7 +18,7 @@ new_carrier(struct dht *d)
 	if (d->cfg.carrier == DHT_MAINLINE)
 		return true;
 	d->carrier = carrier_new(d->cfg.rng, d->cfg.introduces);
-	return d->carrier != NULL;
+	return d->carrier && !ways_init(d) && !introducer_init(d);
 }
 
 struct dht *
@@ -34,6 +34,8 @@ dht_new(const struct dht_config *cfg, struct now now)
 	if (!d->out || rpc_init(d) || !new_carrier(d) ||
 	    items_init(&d->items, cfg->rng)) {
 		carrier_free(d->carrier);
+		ways_free(d->ways);
+		introducer_free(d->introducer);
 		free(d->rpc);
 		free(d->out);
 		free(d);
@@ -70,6 +72,8 @@ dht_free(struct dht *d)
 	peers_clear(&d->peers);
 	free(d->rpc);
 	carrier_free(d->carrier);
+	ways_free(d->ways);
+	introducer_free(d->introducer);
 	for (unsigned i = 0; i < OPS_ALL; i++)
 		free(d->op[i]);
 	free(d->out);
@@ -220,7 +224,9 @@ dht_on_answer(struct dht *d, const struct rpc *rpc, const struct krpc *m)
 {
 	assert(m->kind != KRPC_QUERY);
 	care_answered(d, rpc, m, d->now_ms);
-	if (rpc->use != RPC_CHECK)
+	if (rpc->use == RPC_REGISTER || rpc->use == RPC_PASS)
+		ways_answered(d, rpc, m);
+	else if (rpc->use != RPC_CHECK)
 		op_answered(d, rpc, m, d->now_ms);
 }
 
@@ -233,7 +239,7 @@ take_plain(struct dht *d, const struct endpoint *from, struct span datagram)
 
 	if (krpc_decode(datagram, &d->scratch, &m))
 		return false;
-	m.n = (struct node_key){ { 0 } }; /* means nothing here */
+	krpc_plain(&m);
 	if (m.kind == KRPC_QUERY) {
 		if (!dht_may_ask(d, from))
 			return false;
@@ -517,7 +523,7 @@ dht_next_event(struct dht *d, struct dht_event *ret)
 		ret->kind = DHT_READY;
 		return true;
 	}
-	if (place_event(d, ret))
+	if (place_event(d, ret) || (d->ways && ways_event(d, ret)))
 		return true;
 	for (unsigned i = 0; i < DHT_OPS_MAX && d->n_ops > 0; i++)
 		if (op_at(d, i) && op_event(d, d->op[i], ret))
@@ -536,6 +542,7 @@ dht_get_stats(const struct dht *d, struct dht_stats *ret)
 	ret->items = d->items.index.n;
 	ret->ops = d->n_ops;
 	ret->id = d->id;
+	introducer_stats(d, ret);
 	ret->network_size = density_size(&d->density, NULL);
 	/* Fewer than the lookups can tell by distance. */
 	if (!ret->network_size && ret->nodes > 0)

@@ -15,6 +15,13 @@ enum {
 	DHT_VALUE_MAX = 1000, /* bytes of a bencoded v [BEP 44] */
 	DHT_SALT_MAX = 64,    /* [BEP 44] */
 	DHT_OPS_MAX = 64,     /* gets and puts under way; more is ERR_LIMIT */
+	DHT_HANDLE_SIZE = 8,
+	DHT_HANDLES_MAX = 16, /* of ours, with all introducers */
+	DHT_CALLS_MAX = 64,   /* to handles of others; the one unused longest
+	                         is forgotten */
+	DHT_PASS_MIN = 56,    /* bytes of a datagram that introducers pass */
+	DHT_PASS_MAX = 1052,
+	DHT_TRUSTED_MAX = 64,
 };
 
 /* What carries KRPC: the public BitTorrent DHT, or the encrypted overlay of
@@ -120,6 +127,43 @@ MUST_USE enum err dht_refresh(
     struct dht *d, uint64_t name, const struct dht_item *item, struct now now);
 void dht_cancel(struct dht *d, uint64_t name); /* no event follows */
 
+/* ---- introducers; OVERLAY only [SPEC §8.3] ---- */
+
+/* Pass datagrams to those who register here: for a node that is reached
+ * unasked. Off, as at the start: none is passed, all are forgotten.
+ * ERR_NOMEM. */
+MUST_USE enum err dht_introduce(struct dht *d, bool on, struct now now);
+/* Handles of this node may take so many bytes a second, and find room where
+ * those of strangers do not. 0: it is a stranger again. ERR_LIMIT. */
+MUST_USE enum err
+dht_set_trusted(struct dht *d, const struct node_key *n, uint32_t rate);
+
+/* Where a datagram goes through an introducer: to who registered a handle, or
+ * back to who passed something to a handle of ours. A plain value; two that
+ * are equal lead to the same. */
+struct dht_way {
+	struct dht_node introducer;
+	uint8_t id[DHT_HANDLE_SIZE]; /* the handle; back: what came with it */
+	bool back;
+};
+bool dht_way_eq(const struct dht_way *a, const struct dht_way *b);
+
+/* Asks a node to pass on what comes for this handle of ours, which is random
+ * and told to none but contacts. One DHT_REGISTERED ends it, within ten
+ * seconds. Once more: renews it, which is also what keeps a router open. Ours
+ * may have moved meanwhile. ERR_LIMIT, ERR_BAD_KEY (no node to ask),
+ * ERR_STATE (read_only, or still under way). */
+MUST_USE enum err
+dht_register(struct dht *d, uint64_t name, const struct dht_node *introducer,
+    const uint8_t handle[DHT_HANDLE_SIZE], struct now now);
+/* What comes for it is dropped from now on, no event follows. The introducer
+ * is not told: it forgets by itself. */
+void dht_unregister(struct dht *d, const struct dht_node *introducer,
+    const uint8_t handle[DHT_HANDLE_SIZE]);
+/* Sends a datagram of DHT_PASS_MIN to DHT_PASS_MAX bytes, or loses it. */
+void dht_pass(struct dht *d, const struct dht_way *way, struct span datagram,
+    struct now now);
+
 struct dht_send {
 	struct endpoint to;
 	struct span data; /* borrowed until the next call on d */
@@ -144,6 +188,17 @@ enum dht_event_kind {
 	 * or more has asked us: nothing keeps strangers out. Not more often
 	 * than every ten seconds. */
 	DHT_UNSOLICITED,
+	/* op; found: the introducer passes for the next life_s seconds, else it
+	 * refuses or does not answer. */
+	DHT_REGISTERED,
+	/* datagram: came through an introducer; way: what answers it. For what
+	 * comes to a handle of ours op is its name and way.back is set; what
+	 * answers our own dht_pass has the way of that. address: of the other,
+	 * as the introducer sees it; port 0: it does not tell. Lost if it is
+	 * not fetched after each call. Never for dht_receive. */
+	DHT_HANDED,
+	/* way: the introducer says that nobody has registered that handle. */
+	DHT_PASS_FAILED,
 };
 /* Was a value that we stored found by a second lookup, begun elsewhere? */
 enum dht_back {
@@ -172,6 +227,9 @@ struct dht_event {
 	const struct dht_item *item;  /* borrowed until the next call on d */
 	const struct endpoint *peers; /* borrowed likewise; n of them */
 	struct dht_report report;
+	uint32_t life_s;
+	struct dht_way way;
+	struct span datagram; /* borrowed likewise */
 };
 bool dht_next_event(struct dht *d, struct dht_event *ret);
 
@@ -185,6 +243,10 @@ struct dht_stats {
 	uint64_t n_dropped;    /* datagrams that drew no answer */
 	struct target id;      /* own */
 	uint64_t network_size; /* estimate, 0 = unknown */
+	/* As an introducer. */
+	bool introduces;
+	size_t handles, circuits;
+	uint64_t n_passed, bytes_passed, n_refused; /* over budget */
 };
 void dht_get_stats(const struct dht *d, struct dht_stats *ret);
 

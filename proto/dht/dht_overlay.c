@@ -46,6 +46,9 @@ gives_nodes(enum krpc_method method)
 	case KRPC_PING:
 	case KRPC_ANNOUNCE_PEER:
 	case KRPC_PUT:
+	case KRPC_REGISTER:
+	case KRPC_PASS:
+	case KRPC_HAND:
 		break;
 	}
 	return false;
@@ -76,6 +79,32 @@ overlay_ask(struct dht *d, const struct rpc_request *r, struct krpc *m,
 		return false;
 	q.krpc = wr_span_of(&w);
 	return carrier_ask(d->carrier, &q, now, out, ret) == ERR_OK;
+}
+
+size_t
+overlay_encode(const struct dht *d, struct krpc *m, struct writer *ret)
+{
+	/* Nothing is compared with it, unless the caller says so. */
+	if (!m->t.p)
+		m->t = span_str("");
+	m->has_minute = true;
+	m->minute = (int64_t)(d->wall_ms / 60000);
+	krpc_encode(m, ret);
+	return ret->bad ? 0 : overlay_size(ret->n, 0);
+}
+
+bool
+overlay_tell(struct dht *d, const struct endpoint *to, const struct node_key *n,
+    struct span plain)
+{
+	struct now now = { d->now_ms, d->wall_ms };
+	struct carrier_query q = { .to = to, .n = n, .krpc = plain };
+	struct writer w;
+
+	if (!out_begin(d, &w) || carrier_tell(d->carrier, &q, now, &w))
+		return false;
+	out_commit(d, &w, to);
+	return true;
 }
 
 bool
@@ -122,6 +151,14 @@ take_answer(struct dht *d, const struct endpoint *from, struct span datagram,
 	return true;
 }
 
+/* What draws nothing whoever sends it, and may come often. */
+static bool
+is_mute(const struct krpc *m)
+{
+	return m->method == KRPC_HAND ||
+	       (m->method == KRPC_PASS && !m->has_handle);
+}
+
 /* Opened; is it a message that deserves an answer? */
 static bool
 fits(struct dht *d, const struct carrier_call *call, const struct krpc *m)
@@ -132,7 +169,26 @@ fits(struct dht *d, const struct carrier_call *call, const struct krpc *m)
 		return false;
 	if (call->introduction && m->method != KRPC_PING)
 		return false;
-	return carrier_take(d->carrier, call, m->minute, now);
+	return carrier_take(d->carrier, call, is_mute(m), m->minute, now);
+}
+
+/* Only who can ask is charged for asking: forged junk would else make us deaf
+ * to a whole network. What is passed has budgets of its own. */
+static bool
+serve(struct dht *d, const struct endpoint *from, struct krpc *m,
+    struct span datagram)
+{
+	assert(d->call);
+	if (m->method == KRPC_HAND)
+		return ways_hand(d, from, m);
+	if (m->method == KRPC_PASS)
+		return introducer_pass(d, from, m, datagram.n);
+	if (!dht_may_ask(d, from))
+		return false;
+	if (m->method == KRPC_REGISTER)
+		return introducer_register(d, from, m);
+	dht_on_query(d, from, m, datagram);
+	return true;
 }
 
 static bool
@@ -144,24 +200,21 @@ take_query(struct dht *d, const struct endpoint *from, struct span datagram)
 	bool is_proven = guard_is_proven(&d->guard, from, now.mono_ms);
 	struct carrier_call call;
 	struct krpc m;
+	bool taken = false;
 
 	if (d->cfg.read_only || !care_allowed(d, from) ||
 	    carrier_open(d->carrier, datagram, is_proven, now, &w, &call))
 		return false;
-	/* Only who can ask is charged for asking: forged junk would else make
-	 * us deaf to a whole network. */
-	if (krpc_decode(wr_span_of(&w), &d->scratch, &m) ||
-	    !fits(d, &call, &m) || !dht_may_ask(d, from)) {
-		carrier_call_wipe(&call);
-		return false;
-	}
+	if (krpc_decode(wr_span_of(&w), &d->scratch, &m) || !fits(d, &call, &m))
+		goto out;
 	if (call.introduction || !m.has_n)
 		m.n = (struct node_key){ { 0 } };
 	d->call = &call;
-	dht_on_query(d, from, &m, datagram);
+	taken = serve(d, from, &m, datagram);
 	d->call = NULL;
+out:
 	carrier_call_wipe(&call);
-	return true;
+	return taken;
 }
 
 bool

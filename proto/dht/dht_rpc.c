@@ -131,7 +131,7 @@ rpc_send(
 		return false;
 	m->kind = KRPC_QUERY;
 	m->t = span_of(rpc->t, sizeof(rpc->t));
-	m->has_id = true;
+	m->has_id = m->method != KRPC_PASS; /* it is long enough */
 	m->id = d->id;
 	m->read_only = d->cfg.read_only;
 	want_both(d, m);
@@ -153,6 +153,17 @@ rpc_send(
 	if (rpc->due_ms < d->rpc_due_ms)
 		d->rpc_due_ms = rpc->due_ms;
 	return true;
+}
+
+void
+rpc_bind(struct dht *d, struct span t, unsigned place, uint32_t serial)
+{
+	struct rpc *rpc = &d->rpc[slot_of(d, t.p)];
+
+	assert(rpc->use == RPC_REGISTER || rpc->use == RPC_PASS);
+	assert(span_eq(t, span_of(rpc->t, sizeof(rpc->t))));
+	rpc->op = (uint16_t)(OPS_ALL + place);
+	rpc->serial = serial;
 }
 
 static void
@@ -193,13 +204,50 @@ rpc_take(
 	return true;
 }
 
+void
+rpc_cancel(struct dht *d, enum rpc_use use, unsigned place, uint32_t serial)
+{
+	assert(use == RPC_REGISTER || use == RPC_PASS);
+	for (size_t i = 0; i < d->cap_rpc && d->n_rpc > 0; i++)
+		if (d->rpc[i].use == use && d->rpc[i].op == OPS_ALL + place &&
+		    d->rpc[i].serial == serial)
+			release(d, &d->rpc[i]);
+}
+
 bool
 rpc_pending(const struct dht *d, const struct endpoint *to)
 {
 	for (size_t i = 0; i < d->cap_rpc && d->n_rpc > 0; i++)
-		if (d->rpc[i].use != RPC_NONE && endpoint_eq(&d->rpc[i].to, to))
+		if (d->rpc[i].use != RPC_NONE && d->rpc[i].use != RPC_PASS &&
+		    endpoint_eq(&d->rpc[i].to, to))
 			return true;
 	return false;
+}
+
+/* Whose it was hears of it. */
+static void
+expired(struct dht *d, const struct rpc *late, uint64_t now_ms)
+{
+	switch (late->use) {
+	case RPC_CHECK:
+	case RPC_INTRODUCE:
+		care_timeout(d, late, now_ms);
+		break;
+	case RPC_REGISTER:
+		table_failed(&d->table, &late->to, false, now_ms);
+		ways_timeout(d, late);
+		break;
+	case RPC_PASS:
+		ways_timeout(d, late);
+		break;
+	case RPC_LOOKUP:
+	case RPC_PUT:
+	case RPC_SWEEP:
+		op_timeout(d, late, now_ms);
+		break;
+	case RPC_NONE:
+		assert(false);
+	}
 }
 
 void
@@ -222,12 +270,10 @@ rpc_expire(struct dht *d, uint64_t now_ms)
 			continue;
 		}
 		release(d, rpc);
-		if (d->carrier && late.use != RPC_INTRODUCE)
+		if (d->carrier && late.use != RPC_INTRODUCE &&
+		    late.use != RPC_PASS)
 			care_seed_lost(d, &late.to);
-		if (late.use == RPC_CHECK || late.use == RPC_INTRODUCE)
-			care_timeout(d, &late, now_ms);
-		else
-			op_timeout(d, &late, now_ms);
+		expired(d, &late, now_ms);
 	}
 	/* What was sent meanwhile has set rpc_due_ms by itself. */
 	if (next_ms < d->rpc_due_ms)

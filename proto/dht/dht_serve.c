@@ -222,6 +222,11 @@ fill_answer(struct dht *d, const struct call *c, struct answer *a)
 		answer_nodes(d, c, a);
 		answer_samples(d, c, a);
 		break;
+	case KRPC_REGISTER: /* dht_introduce.c's */
+	case KRPC_PASS:
+	case KRPC_HAND:
+		answer_error(a, KRPC_UNKNOWN, text_of(KRPC_UNKNOWN));
+		break;
 	}
 }
 
@@ -471,6 +476,7 @@ serve_later(struct dht *d, struct later *l, uint64_t now_ms)
 	c.room = guard_room(&d->guard, c.from, kept.n, now_ms);
 	if (krpc_decode(datagram, &d->scratch, &m) || c.spent >= c.room)
 		return;
+	krpc_plain(&m);
 	answer_call(d, &c);
 }
 

@@ -3,7 +3,8 @@
  * operations, output. Each file has one job: dht.c the outside, dht_rpc.c
  * transactions and sending, dht_overlay.c what the encrypted carrier adds,
  * dht_serve.c other people's queries, dht_op.c gets and lookups, dht_put.c
- * storing, dht_care.c bootstrap and upkeep of the table.
+ * storing, dht_care.c bootstrap and upkeep of the table, dht_introduce.c
+ * passing on for others, dht_ways.c having others pass on.
  */
 #ifndef PROTO_DHT_DHT_STATE_H
 #define PROTO_DHT_DHT_STATE_H
@@ -13,6 +14,7 @@
 #include "proto/dht/density.h"
 #include "proto/dht/dht.h"
 #include "proto/dht/guard.h"
+#include "proto/dht/introduce.h"
 #include "proto/dht/items.h"
 #include "proto/dht/krpc.h"
 #include "proto/dht/lookup.h"
@@ -58,6 +60,8 @@ enum rpc_use {
 	RPC_LOOKUP,    /* of op */
 	RPC_PUT,       /* of op */
 	RPC_SWEEP,     /* of op: for a place near its goal */
+	RPC_REGISTER,  /* at an introducer, of a handle of ours */
+	RPC_PASS,      /* answered only if nobody is there */
 };
 
 /* One query that waits for its answer from exactly there. */
@@ -67,7 +71,7 @@ struct rpc {
 	uint8_t t[4];
 	struct endpoint to;
 	uint64_t sent_ms, due_ms;
-	uint16_t op;
+	uint16_t op;     /* REGISTER, PASS: OPS_ALL and the place of that */
 	uint16_t asked;  /* OVERLAY: its exchange */
 	uint32_t serial; /* of the op, so that a later one is not meant */
 };
@@ -127,6 +131,49 @@ struct seen {
 	struct endpoint by, us;
 };
 
+/* A handle of ours at an introducer. */
+struct registration {
+	bool used, asking, has_token;
+	bool tell, took; /* an end to tell, and which */
+	uint8_t n_tries, n_proofs;
+	uint32_t serial, life_s;
+	uint64_t name;
+	uint64_t until_ms; /* what comes is taken */
+	struct dht_node at;
+	uint8_t handle[DHT_HANDLE_SIZE];
+	uint8_t cookie[KRPC_END_SIZE]; /* comes with what is for us */
+	uint8_t token[TOKEN_SIZE];     /* the introducer's, for the next time */
+};
+
+/* A handle of somebody else that we pass to. */
+struct outcall {
+	uint64_t used_ms;  /* 0: a free place */
+	uint64_t heard_ms; /* something came back; 0: nothing yet */
+	uint32_t serial;
+	bool asked; /* an exchange waits for the error, if there is one */
+	bool failed;
+	struct dht_node at;
+	uint8_t handle[DHT_HANDLE_SIZE];
+	uint8_t cookie[KRPC_END_SIZE];
+	uint8_t circuit[KRPC_END_SIZE]; /* heard: what leads there */
+};
+
+struct introducer; /* dht_introduce.c's own */
+
+/* What a node of the overlay keeps of its introducers. Secret. */
+struct ways {
+	struct registration own[DHT_HANDLES_MAX];
+	struct outcall call[DHT_CALLS_MAX];
+	unsigned n_told; /* ends that wait to be told */
+	struct handed {
+		size_t n; /* 0: nothing */
+		uint64_t name;
+		struct dht_way way;
+		struct endpoint other;
+		uint8_t data[DHT_PASS_MAX];
+	} handed;
+};
+
 struct out {
 	struct endpoint to;
 	uint16_t n;
@@ -143,10 +190,12 @@ struct seed {
 struct dht {
 	struct dht_config cfg;
 	struct target id;
-	struct carrier *carrier;   /* owned; NULL on Mainline */
-	struct carrier_call *call; /* the query at hand, or NULL */
-	struct dht *sibling;       /* of the other family, borrowed, or NULL */
-	bool bound;                /* OVERLAY: id fits an address */
+	struct carrier *carrier;       /* owned; NULL on Mainline */
+	struct carrier_call *call;     /* the query at hand, or NULL */
+	struct ways *ways;             /* owned; NULL on Mainline */
+	struct introducer *introducer; /* owned; NULL on Mainline */
+	struct dht *sibling; /* of the other family, borrowed, or NULL */
+	bool bound;          /* OVERLAY: id fits an address */
 	struct table table;
 	struct recall recall;
 	struct items items;
@@ -212,6 +261,9 @@ struct rpc_request {
 /* Fills in t, id and ro, and sends. False: too many in flight. */
 bool rpc_send(struct dht *d, const struct rpc_request *r, struct krpc *m,
     uint64_t now_ms);
+/* What was just sent with that t is of REGISTER or PASS, and of a place there.
+ */
+void rpc_bind(struct dht *d, struct span t, unsigned place, uint32_t serial);
 /* The query that a message answers, taken out (places move when a query is
  * sent: no pointers to them are kept); false: nobody asked. */
 bool rpc_take(
@@ -220,6 +272,9 @@ bool rpc_take(
 const struct rpc *
 rpc_find(const struct dht *d, const struct endpoint *from, struct span t);
 bool rpc_pending(const struct dht *d, const struct endpoint *to);
+/* It needs no answer any more. */
+void
+rpc_cancel(struct dht *d, enum rpc_use use, unsigned place, uint32_t serial);
 void rpc_expire(struct dht *d, uint64_t now_ms);
 
 static inline struct krpc_form
@@ -250,11 +305,42 @@ void overlay_own_id(struct dht *d, const struct endpoint *at);
 /* Seals a query; false: it cannot be. */
 bool overlay_ask(struct dht *d, const struct rpc_request *r, struct krpc *m,
     struct writer *out, uint16_t *ret);
+/* A query that draws no answer; returns the bytes of the datagram that it
+ * makes, 0: none. */
+size_t overlay_encode(const struct dht *d, struct krpc *m, struct writer *ret);
+/* Sends that under the key of who is at `to`; false: it did not go. */
+bool overlay_tell(struct dht *d, const struct endpoint *to,
+    const struct node_key *n, struct span plain);
 /* Seals, in place, the answer to d->call. */
 bool overlay_answer(struct dht *d, struct writer *w);
 /* A datagram; false: it drew nothing. */
 bool
 overlay_take(struct dht *d, const struct endpoint *from, struct span datagram);
+
+/* ---- dht_introduce.c: for others ---- */
+
+MUST_USE enum err introducer_init(struct dht *d); /* ERR_NOMEM */
+void introducer_free(struct introducer *i);
+/* Queries that were opened; false: it drew nothing. */
+bool introducer_register(
+    struct dht *d, const struct endpoint *from, const struct krpc *m);
+bool introducer_pass(struct dht *d, const struct endpoint *from,
+    const struct krpc *m, size_t n_bytes);
+void introducer_stats(const struct dht *d, struct dht_stats *ret);
+/* Is that something to pass on? Never what a DHT node would open. */
+bool is_passable(struct span datagram);
+
+/* ---- dht_ways.c: through others ---- */
+
+MUST_USE enum err ways_init(struct dht *d); /* ERR_NOMEM */
+void ways_free(struct ways *w);
+/* A query HAND; false: it is not for us. */
+bool
+ways_hand(struct dht *d, const struct endpoint *from, const struct krpc *m);
+/* Of RPC_REGISTER and RPC_PASS. */
+void ways_answered(struct dht *d, const struct rpc *rpc, const struct krpc *m);
+void ways_timeout(struct dht *d, const struct rpc *rpc);
+bool ways_event(struct dht *d, struct dht_event *ret);
 
 /* ---- dht_serve.c ---- */
 

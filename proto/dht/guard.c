@@ -44,6 +44,23 @@ guard_take(struct guard_bucket *b, uint64_t rate_per_s, uint64_t burst,
 	return bucket_take(b, 1);
 }
 
+uint64_t
+guard_level(struct guard_bucket *b, uint64_t rate_per_s, uint64_t burst,
+    uint64_t now_ms)
+{
+	bucket_fill(b, rate_per_s, burst, now_ms);
+	return b->milli / 1000;
+}
+
+void
+guard_spend(struct guard_bucket *b, uint64_t n)
+{
+	bool had = bucket_take(b, n);
+
+	assert(had);
+	(void)had;
+}
+
 void
 guard_init(
     struct guard *g, bool loopback, const struct rng *rng, uint64_t now_ms)

@@ -71,6 +71,10 @@ struct guard {
 /* Takes one out of a bucket that is filled by rate_per_s up to burst. */
 bool guard_take(struct guard_bucket *b, uint64_t rate_per_s, uint64_t burst,
     uint64_t now_ms);
+/* What is in it now; and takes n of that. */
+uint64_t guard_level(struct guard_bucket *b, uint64_t rate_per_s,
+    uint64_t burst, uint64_t now_ms);
+void guard_spend(struct guard_bucket *b, uint64_t n);
 void guard_init(
     struct guard *g, bool loopback, const struct rng *rng, uint64_t now_ms);
 /* May this query be looked at? Counts it. */

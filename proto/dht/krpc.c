@@ -13,7 +13,19 @@ static const char *const method_names[KRPC_METHODS] = {
 	[KRPC_GET] = "get",
 	[KRPC_PUT] = "put",
 	[KRPC_SAMPLE] = "sample_infohashes",
+	[KRPC_REGISTER] = "register",
+	[KRPC_PASS] = "pass",
+	[KRPC_HAND] = "hand",
 };
+
+_Static_assert(KRPC_HAND == KRPC_METHODS - 1, "all have names");
+
+static bool
+is_overlays(enum krpc_method method)
+{
+	return method == KRPC_REGISTER || method == KRPC_PASS ||
+	       method == KRPC_HAND;
+}
 
 /* A key that is absent is fine, one of a wrong type or size is not. */
 static void
@@ -131,6 +143,50 @@ read_peer(const struct bencode *b, uint32_t a, struct krpc *m)
 	m->noseed = read_flag(b, a, "noseed");
 }
 
+/* An address and a port as they stand everywhere. */
+static struct endpoint
+read_endpoint(struct reader *r, enum family family)
+{
+	struct endpoint at;
+	uint8_t v4[4];
+
+	if (family == FAMILY_V4) {
+		rd_bytes(r, v4, sizeof(v4));
+		return endpoint_v4(v4, rd_u16be(r));
+	}
+	rd_bytes(r, at.addr, sizeof(at.addr));
+	at.port = rd_u16be(r);
+	return at;
+}
+
+static bool
+read_address(struct span s, struct endpoint *ret)
+{
+	struct reader r = rd_init(s);
+
+	if (s.n != 6 && s.n != 18)
+		return false;
+	*ret = read_endpoint(&r, s.n == 6 ? FAMILY_V4 : FAMILY_V6);
+	return rd_done(&r);
+}
+
+/* Whom something is for, what it is, and who sends it. */
+static void
+read_passage(const struct bencode *b, uint32_t a, struct krpc *m)
+{
+	struct span s;
+
+	read_bytes(b, bencode_get(b, a, "c"), m->cookie, KRPC_END_SIZE,
+	    &m->has_cookie);
+	read_bytes(b, bencode_get(b, a, "f"), m->circuit, KRPC_END_SIZE,
+	    &m->has_circuit);
+	read_bytes(b, bencode_get(b, a, "h"), m->handle, KRPC_END_SIZE,
+	    &m->has_handle);
+	(void)bencode_str(b, bencode_get(b, a, "d"), &m->datagram);
+	if (bencode_str(b, bencode_get(b, a, "i"), &s))
+		m->has_ip = read_address(s, &m->ip);
+}
+
 static bool
 read_query(const struct bencode *b, struct krpc *m)
 {
@@ -151,7 +207,8 @@ read_query(const struct bencode *b, struct krpc *m)
 	read_bytes(
 	    b, bencode_get(b, a, "target"), m->target.b, 20, &m->has_target);
 	if (names_hash(m->method) ||
-	    (m->method == KRPC_OTHER && !m->has_target))
+	    ((m->method == KRPC_OTHER || is_overlays(m->method)) &&
+	        !m->has_target))
 		read_bytes(b, bencode_get(b, a, "info_hash"), m->target.b, 20,
 		    &m->has_target);
 	m->has_minute = bencode_int(b, bencode_get(b, a, "T"), &m->minute);
@@ -159,6 +216,8 @@ read_query(const struct bencode *b, struct krpc *m)
 	(void)bencode_str(b, bencode_get(b, a, "salt"), &m->salt);
 	read_want(b, a, m);
 	read_peer(b, a, m);
+	if (is_overlays(m->method))
+		read_passage(b, a, m);
 	m->fault = fault_of(b, a, m);
 	return true;
 }
@@ -167,23 +226,9 @@ static void
 read_ip(const struct bencode *b, struct krpc *m)
 {
 	struct span s;
-	struct reader r;
 
-	if (!bencode_str(b, bencode_get(b, 0, "ip"), &s))
-		return;
-	if (s.n != 6 && s.n != 18)
-		return;
-	r = rd_init(s);
-	if (s.n == 6) {
-		uint8_t addr[4];
-
-		rd_bytes(&r, addr, sizeof(addr));
-		m->ip = endpoint_v4(addr, rd_u16be(&r));
-	} else {
-		rd_bytes(&r, m->ip.addr, sizeof(m->ip.addr));
-		m->ip.port = rd_u16be(&r);
-	}
-	m->has_ip = rd_done(&r);
+	if (bencode_str(b, bencode_get(b, 0, "ip"), &s))
+		m->has_ip = read_address(s, &m->ip);
 }
 
 static bool
@@ -201,6 +246,7 @@ read_response(const struct bencode *b, struct krpc *m)
 	(void)bencode_str(b, bencode_get(b, r, "samples"), &m->samples);
 	(void)bencode_int(b, bencode_get(b, r, "num"), &m->num);
 	(void)bencode_int(b, bencode_get(b, r, "interval"), &m->interval);
+	(void)bencode_int(b, bencode_get(b, r, "e"), &m->life_s);
 	read_ip(b, m);
 	return m->has_id;
 }
@@ -250,6 +296,14 @@ krpc_decode(struct span in, struct bencode *scratch, struct krpc *ret)
 		return ERR_MALFORMED;
 	*ret = m;
 	return ERR_OK;
+}
+
+void
+krpc_plain(struct krpc *m)
+{
+	m->n = (struct node_key){ { 0 } };
+	if (m->kind == KRPC_QUERY && is_overlays(m->method))
+		m->method = KRPC_OTHER;
 }
 
 /* ---- writing; every dictionary in the order of its sorted keys ---- */
@@ -306,6 +360,29 @@ put_flag(struct writer *w, const char *key, bool v)
 		put_int(w, key, 1);
 }
 
+/* An address and a port, in their own number of bytes. */
+static void
+put_address(struct writer *w, const char *key, const struct endpoint *at)
+{
+	uint8_t buf[18];
+	struct writer a = wr_init(buf, sizeof(buf));
+
+	wr_span(&a, endpoint_addr(at));
+	wr_u16be(&a, at->port);
+	assert(!a.bad);
+	put_str(w, key, wr_span_of(&a));
+}
+
+static void
+put_passage(struct writer *w, const struct krpc *m)
+{
+	put_str(w, "d", m->datagram);
+	put_str(w, "f", maybe(m->circuit, KRPC_END_SIZE, m->has_circuit));
+	put_str(w, "h", maybe(m->handle, KRPC_END_SIZE, m->has_handle));
+	if (m->has_ip)
+		put_address(w, "i", &m->ip);
+}
+
 static void
 put_arguments(struct writer *w, const struct krpc *m)
 {
@@ -316,8 +393,12 @@ put_arguments(struct writer *w, const struct krpc *m)
 	put_str(w, "N", maybe(m->n.b, sizeof(m->n.b), m->has_n));
 	if (m->has_minute)
 		put_int(w, "T", m->minute);
+	if (is_overlays(m->method))
+		put_str(w, "c", maybe(m->cookie, KRPC_END_SIZE, m->has_cookie));
 	if (m->has_cas)
 		put_int(w, "cas", m->cas);
+	if (is_overlays(m->method))
+		put_passage(w, m);
 	put_str(w, "id", maybe(m->id.b, sizeof(m->id.b), m->has_id));
 	put_flag(w, "implied_port", m->implied_port);
 	if (hash)
@@ -347,6 +428,8 @@ put_answer(struct writer *w, const struct krpc *m)
 	be_key(w, "r");
 	be_dict(w);
 	put_str(w, "N", maybe(m->n.b, sizeof(m->n.b), m->has_n));
+	if (m->life_s)
+		put_int(w, "e", m->life_s);
 	put_str(w, "id", maybe(m->id.b, sizeof(m->id.b), m->has_id));
 	if (m->samples.p)
 		put_int(w, "interval", m->interval);
@@ -365,21 +448,6 @@ put_answer(struct writer *w, const struct krpc *m)
 	put_raw(w, "v", m->v);
 	put_raw(w, "values", m->values);
 	be_end(w);
-}
-
-static void
-put_ip(struct writer *w, const struct krpc *m)
-{
-	uint8_t buf[18];
-	struct writer ip = wr_init(buf, sizeof(buf));
-
-	if (!m->has_ip)
-		return;
-	assert(m->kind != KRPC_QUERY);
-	wr_span(&ip, endpoint_addr(&m->ip));
-	wr_u16be(&ip, m->ip.port);
-	assert(!ip.bad);
-	put_str(w, "ip", wr_span_of(&ip));
 }
 
 void
@@ -402,7 +470,8 @@ krpc_encode(const struct krpc *m, struct writer *w)
 		be_str(w, m->text.p, m->text.n);
 		be_end(w);
 	}
-	put_ip(w, m);
+	if (m->kind != KRPC_QUERY && m->has_ip)
+		put_address(w, "ip", &m->ip);
 	if (m->kind == KRPC_QUERY) {
 		assert(m->method != KRPC_OTHER);
 		put_str(w, "q", span_str(method_names[m->method]));
@@ -417,22 +486,6 @@ krpc_encode(const struct krpc *m, struct writer *w)
 }
 
 /* ---- lists of nodes and peers ---- */
-
-/* An address and a port as they stand in both kinds of list. */
-static struct endpoint
-read_endpoint(struct reader *r, enum family family)
-{
-	struct endpoint at;
-	uint8_t v4[4];
-
-	if (family == FAMILY_V4) {
-		rd_bytes(r, v4, sizeof(v4));
-		return endpoint_v4(v4, rd_u16be(r));
-	}
-	rd_bytes(r, at.addr, sizeof(at.addr));
-	at.port = rd_u16be(r);
-	return at;
-}
 
 size_t
 krpc_node_size(struct krpc_form form)

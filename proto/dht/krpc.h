@@ -29,8 +29,15 @@ enum krpc_method {
 	KRPC_GET,
 	KRPC_PUT,
 	KRPC_SAMPLE, /* sample_infohashes */
+	/* Overlay only [SPEC §8.3]; on Mainline nobody knows them. The last two
+	 * are answered by nothing, but the first of these by an error. */
+	KRPC_REGISTER,
+	KRPC_PASS,
+	KRPC_HAND,
 };
-#define KRPC_METHODS 8
+#define KRPC_METHODS 11
+
+enum { KRPC_END_SIZE = 8 }; /* bytes of a handle, a circuit, a cookie */
 
 enum krpc_code {
 	KRPC_OK = 0,
@@ -75,7 +82,13 @@ struct krpc {
 	bool implied_port, seed; /* announce_peer */
 	bool noseed;             /* get_peers [BEP 33] */
 	bool has_ip;
-	struct endpoint ip; /* how the answerer sees us */
+	struct endpoint ip; /* how the answerer sees us; HAND: who sends it */
+	/* REGISTER, PASS, HAND. */
+	bool has_handle, has_circuit, has_cookie;
+	uint8_t handle[KRPC_END_SIZE], circuit[KRPC_END_SIZE];
+	uint8_t cookie[KRPC_END_SIZE];
+	struct span datagram;
+	int64_t life_s; /* RESPONSE to REGISTER; 0: none */
 	/* announce_peer: of the peer; RESPONSE, written only: the asker's;
 	 * 0 = none. */
 	uint16_t port;
@@ -86,6 +99,9 @@ struct krpc {
 /* scratch: overwritten. ERR_MALFORMED: no KRPC, deserves no answer. */
 MUST_USE enum err
 krpc_decode(struct span in, struct bencode *scratch, struct krpc *ret);
+/* What a message that came on Mainline means there: what belongs to the overlay
+ * is as unknown as to anybody else. */
+void krpc_plain(struct krpc *m);
 /* m->method is not OTHER in a query. Sets w->bad if it does not fit. */
 void krpc_encode(const struct krpc *m, struct writer *w);
 

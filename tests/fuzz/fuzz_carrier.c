@@ -21,7 +21,7 @@ drain(struct dht *d, size_t size_max)
 	size_t n = 0;
 
 	while (dht_next_event(d, &e))
-		assert(e.kind >= DHT_VALUE && e.kind <= DHT_UNSOLICITED);
+		assert(e.kind >= DHT_VALUE && e.kind <= DHT_PASS_FAILED);
 	while (dht_next_send(d, &s)) {
 		assert(overlay_is_size(s.data.n) && s.data.p[0] != 'd');
 		assert(s.data.n <= size_max);

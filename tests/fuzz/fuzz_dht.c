@@ -51,7 +51,7 @@ drain(struct play *p)
 	struct krpc m;
 
 	while (dht_next_event(p->d, &e))
-		assert(e.kind >= DHT_VALUE && e.kind <= DHT_UNSOLICITED);
+		assert(e.kind >= DHT_VALUE && e.kind <= DHT_PASS_FAILED);
 	while (dht_next_send(p->d, &s)) {
 		assert(krpc_decode(s.data, &scratch, &m) == ERR_OK);
 		assert(s.data.n <= 1024 || m.v.p);

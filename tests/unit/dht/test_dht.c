@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 static struct dht_net net; /* large: not on the stack */
-static size_t n_events[DHT_UNSOLICITED + 1];
+static size_t n_events[DHT_PASS_FAILED + 1];
 static struct dht_event last;
 static struct dht_item last_item;
 static uint64_t first_byte_not_d;

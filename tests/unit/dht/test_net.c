@@ -56,6 +56,9 @@ on_event(void *ctx, size_t i, const struct dht_event *e)
 		break;
 	case DHT_SEEN:
 	case DHT_UNSOLICITED:
+	case DHT_REGISTERED:
+	case DHT_HANDED:
+	case DHT_PASS_FAILED:
 		return;
 	case DHT_PEERS:
 		break;

@@ -13,7 +13,7 @@
 enum { TAPE_MAX = 4096 };
 
 static struct dht_net net; /* large: not on the stack */
-static size_t n_events[DHT_UNSOLICITED + 1];
+static size_t n_events[DHT_PASS_FAILED + 1];
 static struct dht_event last;
 static struct dht_item last_item;
 static struct dht_net_packet tape[TAPE_MAX]; /* what was delivered */

@@ -69,6 +69,9 @@ on_event(void *ctx, size_t i, const struct dht_event *e)
 	case DHT_READY:
 	case DHT_SEEN:
 	case DHT_UNSOLICITED:
+	case DHT_REGISTERED:
+	case DHT_HANDED:
+	case DHT_PASS_FAILED:
 		break;
 	}
 }
