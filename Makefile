@@ -53,7 +53,7 @@ UNIT   := $(call exe,tests/unit/*/test_*.c)
 SIM    := $(call exe,tests/sim/test_*.c)
 FUZZ   := $(call exe,tests/fuzz/fuzz_*.c)
 REPLAY := $(patsubst $(B)/tests/fuzz/fuzz_%,$(B)/tests/fuzz/replay_%,$(FUZZ))
-BENCH  := $(addprefix $(B)/tests/bench/,tox count.so wan crowd day link)
+BENCH  := $(addprefix $(B)/tests/bench/,tox count.so wan crowd day link nodes)
 TOOLS  := $(call exe,tests/tools/*.c)
 WAN    := $(B)/tests/net/bin/wan
 PROGS  := $(patsubst %/main.c,$(B)/btchat%,$(wildcard daemon/main.c \
@@ -119,8 +119,9 @@ $(B)/tests/bench/crowd: $(B)/tests/bench/crowd.o $(B)/libproto.a
 $(B)/tests/bench/day: $(B)/tests/bench/day.o $(B)/libsim.a $(B)/libtest.a \
   $(B)/libproto.a
 $(B)/tests/bench/crowd $(B)/tests/bench/day: LIBS = $(call pc,libsodium)
-$(B)/tests/bench/link: $(B)/tests/bench/link.o $(ALLIBS)
-$(B)/tests/bench/link: LIBS = $(call pc,$(PKGS) cmocka)
+$(B)/tests/bench/link: $(B)/tests/bench/link.o $(B)/tests/bench/bare.o $(ALLIBS)
+$(B)/tests/bench/nodes: $(B)/tests/bench/nodes.o $(ALLIBS)
+$(B)/tests/bench/link $(B)/tests/bench/nodes: LIBS = $(call pc,$(PKGS) cmocka)
 $(B)/tests/bench/count.so: $(B)/tests/bench/count.o
 $(B)/tests/bench/count.so: LDFLAGS := -shared
 $(B)/tests/bench/count.o: HARD += -fPIC

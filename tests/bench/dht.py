@@ -24,7 +24,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import net_btchat
 import net_libtorrent
 import wan
-from bench import percentile, setting
+from figures import percentile, setting
 
 FIRST = {"btchat": 1, "libtorrent": 101} # addresses
 

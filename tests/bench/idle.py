@@ -28,7 +28,7 @@ import net_btchat
 import side_btchat
 import side_toxcore
 import wan
-from bench import setting
+from figures import setting
 from process import Process
 
 CROWD, TOX_NODES, TOX_FRIENDS = 64, 8, 20
@@ -81,8 +81,8 @@ def tox(build, place):
     nodes = [side_toxcore.Node(build, place, f"tox{i}")
              for i in range(TOX_NODES)]
     for node in nodes[1:]:
-        node.say("boot", nodes[0].port, nodes[0].dht_key)
-    nodes[0].say("boot", nodes[1].port, nodes[1].dht_key)
+        node.say("boot", "127.0.0.1", nodes[0].port, nodes[0].dht_key)
+    nodes[0].say("boot", "127.0.0.1", nodes[1].port, nodes[1].dht_key)
     for i in range(TOX_FRIENDS):
         # About half of all strings are keys of somebody.
         nodes[0].say("add", hashlib.sha256(b"%d" % i).hexdigest())

@@ -1,7 +1,9 @@
 """A measured process: what it sent, how long it computed, what it holds."""
 import os
+import select
 import struct
 import subprocess
+import time
 
 
 class Process:
@@ -12,7 +14,11 @@ class Process:
         env = dict(os.environ, **dict(env))
         env["LD_PRELOAD"] = os.path.join(build, "tests/bench/count.so")
         env["BENCH_COUNT"] = self.count_path
-        self.child = subprocess.Popen(command, env=env, **kwargs)
+        self.how = dict(kwargs, env=env)
+        self.launch(command)
+
+    def launch(self, command):
+        self.child = subprocess.Popen(command, **self.how)
 
     def counters(self):
         """Datagrams and bytes sent so far, processor milliseconds."""
@@ -38,14 +44,93 @@ class Process:
                     return int(line.split()[1])
         raise OSError("no VmRSS")
 
-    def stop(self):
+    def halt(self, kill=False):
+        """The process alone ends."""
         if self.child.poll() is None:
-            self.child.terminate()
+            if kill:
+                self.child.kill()
+            else:
+                self.child.terminate()
             try:
                 self.child.wait(10)
             except subprocess.TimeoutExpired:
                 self.child.kill()
                 self.child.wait()
+
+    def stop(self):
+        self.halt()
+
+
+class Lines:
+    """What a child says, a line at a time."""
+
+    def __init__(self, child):
+        self.child, self.rest = child, b""
+
+    def line(self, seconds):
+        end = time.monotonic() + seconds
+        while b"\n" not in self.rest:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self.child.stdout], [], [],
+                                              left)[0]:
+                raise OSError(f"no answer in {seconds} s")
+            got = os.read(self.child.stdout.fileno(), 1 << 16)
+            if not got:
+                raise OSError("it ended")
+            self.rest += got
+        line, self.rest = self.rest.split(b"\n", 1)
+        return line.decode()
+
+
+class Crowd:
+    """Many nodes in one process who have one contact, `hub`, a Process. They
+    say "online N"."""
+
+    PATIENCE_S = 300
+    AT_ONCE = 8 # on their way
+
+    def __init__(self, hub, command, **env):
+        self.hub, self.n, self.online = hub, 0, 0
+        self.child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env=dict(os.environ, **env))
+        self.lines = Lines(self.child)
+
+    def invite(self):
+        """One more of them meets the hub."""
+        raise NotImplementedError
+
+    def say(self, text):
+        self.child.stdin.write(text.encode() + b"\n")
+        self.child.stdin.flush()
+
+    def grow(self, n):
+        """Until there are n; how many of them are online."""
+        end = time.monotonic() + self.PATIENCE_S
+        while self.online < n and time.monotonic() < end:
+            if self.n < n and self.n - self.online < self.AT_ONCE:
+                self.invite()
+                self.n += 1
+            else:
+                self.look(end - time.monotonic())
+        return self.online
+
+    def look(self, seconds):
+        try:
+            words = self.lines.line(max(0, seconds)).split()
+            if words[0] == "online":
+                self.online = int(words[1])
+        except OSError:
+            pass
+
+    def rss_kib(self):
+        time.sleep(5) # what meeting needed goes back
+        return self.hub.rss_kib()
+
+    def stop(self):
+        self.child.stdin.close()
+        self.child.wait()
+        self.hub.stop()
 
 
 class Pair:
@@ -53,15 +138,10 @@ class Pair:
 
     def __init__(self):
         self.processes = []
-        self.figures = {}
-        self.notes = []
 
     def counters(self):
         each = [p.counters() for p in self.processes]
         return [sum(column) / len(each) for column in zip(*each)]
-
-    def rss_kib(self):
-        return sum(p.rss_kib() for p in self.processes) / len(self.processes)
 
     def stop(self):
         for process in self.processes:

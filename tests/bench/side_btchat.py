@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 
-from process import Pair, Process
+from process import Crowd, Pair, Process
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "..", "e2e"))
@@ -55,24 +55,30 @@ class Pipeline:
 
 
 class Daemon(Process):
-    def __init__(self, build, place, name, port, other_port):
+    def __init__(self, build, place, name, host, port, bootstrap=None):
         self.port = port
         state = os.path.join(place, name)
         # A Unix socket's path is short; a temporary directory's may not be.
         self.run = tempfile.TemporaryDirectory(prefix="bb-", dir="/tmp")
-        self.path = path = os.path.join(self.run.name, "s")
+        self.path = os.path.join(self.run.name, "s")
         self.log = open(os.path.join(place, name + ".log"), "wb")
-        super().__init__(
-            build, place, name,
-            [os.path.join(build, "btchatd"), "--state", state,
-             "--socket", path, "--listen", f"127.0.0.1:{port}",
-             "--set", "bootstrap-defaults=no",
-             "--bootstrap", f"127.0.0.1:{other_port}"],
-            stdout=self.log, stderr=self.log)
-        self.rpc = rpc.Rpc.connect(path, wait=20)
-        self.events = rpc.Rpc.connect(path, wait=20)
+        self.command = [os.path.join(build, "btchatd"), "--state", state,
+                        "--socket", self.path, "--listen", f"{host}:{port}",
+                        "--set", "bootstrap-defaults=no"]
+        if bootstrap:
+            self.command += ["--bootstrap", bootstrap]
+        super().__init__(build, place, name, self.command, stdout=self.log,
+                         stderr=self.log)
+        self.connect()
         self.rpc.call("identity.create", name=name)
         self.address = self.rpc.call("identity.show")["address"]
+        self.subscribe()
+
+    def connect(self):
+        self.rpc = rpc.Rpc.connect(self.path, wait=20)
+
+    def subscribe(self):
+        self.events = rpc.Rpc.connect(self.path, wait=20)
         self.events.call("events.subscribe", since="now")
 
     def add(self, address):
@@ -84,6 +90,26 @@ class Daemon(Process):
     def wait_ready(self, seconds):
         self.events.wait_event("contact.ready", seconds)
 
+    def wait_online(self, seconds):
+        """Until there is a session with somebody."""
+        end = time.monotonic() + seconds
+        while not any(c["online"]
+                      for c in self.rpc.call("contact.list")["items"]):
+            if time.monotonic() > end:
+                raise OSError(f"not online in {seconds} s")
+            time.sleep(0.002)
+
+    def again(self, kill):
+        """Ends and starts again; milliseconds until it is online."""
+        self.halt(kill)
+        start = time.monotonic()
+        self.launch(self.command)
+        self.connect()
+        self.wait_online(60)
+        took = 1000 * (time.monotonic() - start)
+        self.subscribe()
+        return took
+
     def stop(self):
         super().stop()
         self.log.close()
@@ -91,16 +117,18 @@ class Daemon(Process):
 
 
 class Side(Pair):
-    def __init__(self, build, place):
+    CROWD_MAX = 1000
+
+    def __init__(self, build, place, hosts):
         super().__init__()
-        self.build, self.place = build, place
+        self.build, self.place, self.hosts = build, place, hosts
 
     def start(self):
         ports = free_port(), free_port()
         for name, mine, other in (("a", 0, 1), ("b", 1, 0)):
             self.processes.append(Daemon(
-                self.build, self.place, "btchat-" + name, ports[mine],
-                ports[other]))
+                self.build, self.place, name, self.hosts[mine], ports[mine],
+                f"{self.hosts[other]}:{ports[other]}"))
 
     def meet(self):
         a, b = self.processes
@@ -110,6 +138,9 @@ class Side(Pair):
         a.wait_ready(120)
         b.wait_ready(120)
         return 1000 * (time.monotonic() - start)
+
+    def restart(self, kill):
+        return self.processes[1].again(kill)
 
     def round_trips(self, count):
         """Send one, wait for its event "delivered", and so on."""
@@ -144,4 +175,19 @@ class Side(Pair):
             line = a.events.read_line(60)
             delivered += b'"delivered"' in line
         return {"stored_s": count / stored,
-                "delivered_s": count / (time.monotonic() - start)}
+                "durable_s": count / (time.monotonic() - start)}
+
+    @staticmethod
+    def crowd(build, place):
+        return Guests(build, place)
+
+
+class Guests(Crowd):
+    def __init__(self, build, place):
+        hub = Daemon(build, place, "hub", "127.0.0.1", free_port())
+        super().__init__(
+            hub, [os.path.join(build, "tests/bench/nodes"), "crowd",
+                  str(hub.port)])
+
+    def invite(self):
+        self.say(self.hub.rpc.call("invite.create")["uri"])
