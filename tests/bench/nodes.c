@@ -159,6 +159,8 @@ carry_out(struct member *m, const struct effect *e)
 			m->online = false;
 		return;
 	case EFFECT_LAN:
+	case EFFECT_SOCKET_OPEN: /* for NATs; there is none */
+	case EFFECT_SOCKET_CLOSE:
 		return;
 	}
 }
