@@ -667,7 +667,7 @@ renew_at_ms(const struct links *l, const struct peer *p)
 		at = earlier(at, s->data_ms + SESSION_DATA_MS);
 	if (!lower)
 		at += LINK_HIGHER_LATER_MS;
-	if (s->next > full)
+	if (s->next > full || session_worn(s))
 		at = 0;
 	return at > c->renew_ms ? at : c->renew_ms;
 }

@@ -451,10 +451,13 @@ conn_receive(struct links *l, struct session *s, const struct endpoint *from,
 		.n = datagram.n,
 	};
 	uint64_t number;
-	bool highest;
+	bool highest, worn = session_worn(s);
 
-	if (session_open(s, datagram, plain, &number, &highest))
+	if (session_open(s, datagram, plain, &number, &highest)) {
+		if (session_worn(s) != worn) /* a time has come */
+			peer_touch(l, k.p);
 		return false;
+	}
 	peer_touch(l, k.p);
 	if (s->state == SESSION_HALF && accept_confirmed(l, s, now))
 		return true;

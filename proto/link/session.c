@@ -52,6 +52,13 @@ session_may_send(const struct session *s)
 	return s->next + 1 < SESSION_PACKETS_MAX;
 }
 
+bool
+session_worn(const struct session *s)
+{
+	assert(s->n_forged <= SESSION_FORGED_MAX);
+	return s->n_forged == SESSION_FORGED_MAX;
+}
+
 uint64_t
 session_seal(
     struct session *s, const struct rng *rng, size_t plain_n, uint8_t *out)
@@ -71,19 +78,29 @@ session_seal(
 	return number;
 }
 
+static enum err
+open_one(struct session *s, struct span datagram, uint8_t *out, uint64_t *ret)
+{
+	enum err err = packet_counter(&s->keys.receive, datagram, ret);
+
+	if (err)
+		return err;
+	err = replay_check(&s->replay, *ret);
+	if (err)
+		return err;
+	return packet_open(&s->keys.receive, datagram, *ret, out);
+}
+
 enum err
 session_open(struct session *s, struct span datagram, uint8_t *out,
     uint64_t *number, bool *highest)
 {
 	uint64_t n;
-	enum err err = packet_counter(&s->keys.receive, datagram, &n);
+	enum err err = open_one(s, datagram, out, &n);
 
-	if (err)
-		return err;
-	err = replay_check(&s->replay, n);
-	if (err)
-		return err;
-	err = packet_open(&s->keys.receive, datagram, n, out);
+	/* Copies come from any network. */
+	if (err && err != ERR_REPLAY && !session_worn(s))
+		s->n_forged++;
 	if (err)
 		return err;
 	*highest = n >= s->replay.next;

@@ -17,6 +17,7 @@
 
 enum {
 	SESSION_PACKETS_MAX = 1 << 20, /* of one key [SPEC §6.5] */
+	SESSION_FORGED_MAX = 1 << 20,  /* that did not open: it is renewed */
 	SESSION_SKIP_MIN = 64,         /* one number in 64..512 is left out */
 	SESSION_SKIP_MAX = 512,
 	SESSION_SKIPS = 64,         /* left-out numbers that are remembered */
@@ -71,6 +72,7 @@ struct session {
 	uint8_t at_index; /* of keys.send_index */
 	/* Receiving. */
 	struct replay replay;
+	uint32_t n_forged; /* did not open, up to SESSION_FORGED_MAX */
 	struct ranges received;
 	uint64_t largest_ms;  /* when the highest number came */
 	uint32_t unacked;     /* ack-eliciting, since our last ACK */
@@ -91,6 +93,8 @@ void session_wipe(struct session *s);
 
 /* True while its key may still seal. */
 bool session_may_send(const struct session *s);
+/* True once so much did not open that its key must not stay. */
+bool session_worn(const struct session *s);
 /* Seals plain, which stands at out + PACKET_HEAD; gives the number used. */
 uint64_t session_seal(
     struct session *s, const struct rng *rng, size_t plain_n, uint8_t *out);

@@ -1,6 +1,7 @@
 /* See link_raw.h. */
 #include "tests/support/link_raw.h"
 
+#include "proto/crypto/kdf.h"
 #include "proto/link/hello.h"
 
 #include <assert.h>
@@ -181,6 +182,7 @@ seal_answer(struct raw *r, const struct handshake_request *req)
 	};
 
 	in.payload.key_used = (uint8_t)choose(r, req, &base);
+	base.b[0] ^= r->lie_psk;
 	in.payload.flags = (uint8_t)req->payload.flags;
 	in.payload.udp_max = 1472;
 	in.payload.index = packet_draw_index(&r->w->rng.rng);
@@ -189,6 +191,12 @@ seal_answer(struct raw *r, const struct handshake_request *req)
 	rng_fill(&r->w->rng.rng, mac2, sizeof(mac2));
 	if (handshake_2_seal(req, &in, out, &r->keys))
 		abort();
+	if (r->lie_index) { /* but arrives as an answer to the right one */
+		const struct span covered = span_of(out, 72);
+
+		out[0] ^= 1;
+		kdf_b2(span_of(req->guard.mac1, 32), &covered, 1, out + 72, 16);
+	}
 	r->next = 0;
 	r->at_index = 0;
 	r->n_in = 0;
@@ -212,6 +220,7 @@ raw_answer(struct raw *r)
 	if (handshake_1_open(
 	        &guard, &own, span_of(r->call, sizeof(r->call)), &req))
 		return false; /* a day has passed since */
+	req.payload.index ^= r->lie_index;
 	seal_answer(r, &req);
 	return true;
 }

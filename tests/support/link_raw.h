@@ -30,6 +30,9 @@ struct raw {
 	uint8_t call[PACKET_MESSAGE_1_SIZE];
 	struct endpoint called;
 	bool has_call;
+	/* raw_answer uses a key that was not named, or tells the index of
+	 * another message 1. */
+	bool lie_psk, lie_index;
 	/* NULL, or told of every datagram of the other side. */
 	void (*seen)(struct raw *r, const struct endpoint *to, size_t n);
 };

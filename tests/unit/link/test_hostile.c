@@ -5,6 +5,7 @@
  */
 #include "proto/crypto/kdf.h"
 #include "proto/link/link.h"
+#include "proto/link/session.h"
 #include "tests/support/link_raw.h"
 
 #include <setjmp.h>
@@ -280,9 +281,12 @@ hostile_23_an_ack_of_too_many_ranges_closes(void **state)
 	closes_w(&b, CLOSE_PROTOCOL);
 }
 
+/* The first of a million streams closes; none is ever made. */
 static void
 hostile_24_other_streams_close(void **state)
 {
+	const uint64_t ids[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1 << 20,
+		4000000, (UINT64_C(1) << 62) - 1 };
 	struct wire w;
 	struct raw r;
 	uint64_t theirs;
@@ -291,7 +295,8 @@ hostile_24_other_streams_close(void **state)
 	start(&w, &r);
 	theirs = stream_of_enemy(&w);
 	stop(&w, &r);
-	for (uint64_t id = 0; id < 12; id++) {
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		uint64_t id = ids[i];
 		uint8_t buf[64];
 		struct writer b = wr_init(buf, sizeof(buf));
 
@@ -480,6 +485,76 @@ a_proven_path_is_taken(void **state)
 	assert_true(endpoint_eq(&info.path, &w.node[2].at));
 	assert_int_equal(w.node[VICTIM].paths[ENEMY], 1);
 	stop(&w, &r);
+}
+
+/* The index of a packet to the victim, which everybody on the way sees. */
+static bool
+tap_index(struct wire *w, struct wire_datagram *d)
+{
+	uint8_t *index = w->tap_ctx;
+
+	if (endpoint_eq(&d->to, &w->node[VICTIM].at))
+		memcpy(index, d->b, 4);
+	return true;
+}
+
+static void
+forge(struct wire *w, const uint8_t index[4], unsigned n)
+{
+	uint8_t b[PACKET_OVERHEAD + PACKET_PLAIN_MIN] = { 0 };
+
+	memcpy(b, index, 4);
+	for (unsigned i = 0; i < n; i++) {
+		memcpy(b + 4, &i, sizeof(i));
+		links_receive(w->node[VICTIM].links, &w->node[ENEMY].at,
+		    span_of(b, sizeof(b)), wire_now(w, VICTIM));
+	}
+	links_flush(w->node[VICTIM].links, wire_now(w, VICTIM));
+	wire_drain(w, VICTIM);
+}
+
+static uint32_t
+renewals(const struct wire *w)
+{
+	struct link_info info;
+
+	assert_true(links_info(w->node[VICTIM].links, ENEMY, &info));
+	assert_true(info.up);
+	return info.rekeys;
+}
+
+static void
+hostile_19_what_does_not_open_renews_the_key(void **state)
+{
+	uint8_t index[4], before[4];
+	struct wire w;
+
+	(void)state;
+	wire_init(&w, test_seed(1), 2);
+	wire_befriend(&w, VICTIM, ENEMY);
+	wire_connect(&w, VICTIM, ENEMY);
+	assert_true(wire_until(&w, wire_both_up, 1000));
+	w.tap = tap_index;
+	w.tap_ctx = index;
+	wire_write(&w, ENEMY, VICTIM, 1000);
+	wire_run(&w, 11000);
+	memcpy(before, index, sizeof(index));
+	forge(&w, index, SESSION_FORGED_MAX - 1); /* none is a replay */
+	wire_run(&w, 1000);
+	assert_int_equal(renewals(&w), 0);
+	forge(&w, index, 1);
+	wire_run(&w, 100);
+	assert_int_equal(renewals(&w), 1);
+	wire_write(&w, ENEMY, VICTIM, 1000);
+	wire_write(&w, VICTIM, ENEMY, 1000);
+	assert_true(wire_until(&w, wire_all_read, 1000));
+	assert_memory_not_equal(before, index, sizeof(index));
+	forge(&w, before, 1000); /* it is nobody's soon */
+	wire_run(&w, 100000);
+	assert_int_equal(renewals(&w), 1);
+	assert_int_equal(w.node[VICTIM].downs[ENEMY], 0);
+	assert_int_equal(w.node[ENEMY].downs[VICTIM], 0);
+	wire_clear(&w);
 }
 
 /* ---- HELLO ---- */
@@ -679,6 +754,7 @@ main(void)
 		cmocka_unit_test(
 		    hostile_18_a_hijacker_draws_three_times_his_bytes),
 		cmocka_unit_test(a_proven_path_is_taken),
+		cmocka_unit_test(hostile_19_what_does_not_open_renews_the_key),
 		cmocka_unit_test(hostile_28_a_hello_that_does_not_fit_closes),
 		cmocka_unit_test(a_longer_hello_is_taken),
 		cmocka_unit_test(an_instance_names_a_link),
