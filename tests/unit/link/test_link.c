@@ -132,7 +132,8 @@ hostile_14_both_at_once_make_one_link(void **state)
 		wire_connect(&w, i % 2, 1 - i % 2);
 		wire_run(&w, first);
 		wire_connect(&w, 1 - i % 2, i % 2);
-		if (!wire_until(&w, wire_both_up, 80)) {
+		/* Four ways of at most so long: two round trips. */
+		if (!wire_until(&w, wire_both_up, 4 * (10 + i % 10))) {
 			print_message("round %u, %u ms\n", i, (unsigned)first);
 			fail();
 		}
@@ -306,192 +307,6 @@ a_crash_replaces_the_dead_link(void **state)
 		assert_true(wire_until(&w, wire_all_read, 5000));
 		assert_int_equal(w.node[dead].fallbacks[1 - dead], 0);
 		assert_int_equal(w.node[1 - dead].fallbacks[dead], 0);
-		wire_clear(&w);
-	}
-}
-
-/* ---- 15: a crash or a loss between any two steps ---- */
-
-struct cutter {
-	unsigned pass; /* datagrams that still pass */
-};
-
-static bool
-tap_cut(struct wire *w, struct wire_datagram *d)
-{
-	struct cutter *c = w->tap_ctx;
-
-	(void)d;
-	if (c->pass == 0)
-		return false;
-	c->pass--;
-	return true;
-}
-
-static void
-no_fallback(const struct wire *w)
-{
-	assert_int_equal(w->node[0].fallbacks[1], 0);
-	assert_int_equal(w->node[1].fallbacks[0], 0);
-}
-
-/* The wire ends after `pass` datagrams, then those of `victims` crash (bit 0,
- * bit 1); the next handshake, by `next`, must agree without fallback. */
-static void
-cut_after(uint64_t seed, unsigned pass, unsigned victims, unsigned next)
-{
-	struct cutter c = { pass };
-	struct wire w;
-
-	start(&w, seed);
-	/* Some history, so that cur and prev differ from rk0. */
-	for (unsigned i = 0; i < seed % 3; i++) {
-		assert_true(meet(&w, 1));
-		wire_run(&w, 500);
-		wire_crash(&w, 0);
-		wire_crash(&w, 1);
-		w.now.wall_ms += 3700000;
-		wire_restart(&w, 0);
-		wire_restart(&w, 1);
-	}
-	w.tap = tap_cut;
-	w.tap_ctx = &c;
-	wire_connect(&w, seed % 2, 1 - seed % 2);
-	wire_run(&w, 240);
-	for (unsigned v = 0; v < 2; v++) {
-		if (victims >> v & 1)
-			wire_crash(&w, v);
-	}
-	wire_run(&w, 1000);
-	for (unsigned v = 0; v < 2; v++) {
-		if (victims >> v & 1)
-			wire_restart(&w, v);
-	}
-	w.tap = NULL;
-	w.now.wall_ms += 3700000; /* ADV is due again */
-	wire_connect(&w, next, 1 - next);
-	if (!wire_until(&w, wire_both_up, 30000)) {
-		/* Its three knocks were spent before the cut. */
-		wire_run(&w, 600000);
-		wire_connect(&w, next, 1 - next);
-	}
-	if (!wire_until(&w, wire_both_up, 30000)) {
-		print_message("seed %u pass %u victims %u next %u\n",
-		    (unsigned)seed, pass, victims, next);
-		fail();
-	}
-	wire_write(&w, 0, 1, 100);
-	wire_write(&w, 1, 0, 100);
-	assert_true(wire_until(&w, wire_all_read, 30000));
-	no_fallback(&w);
-	wire_clear(&w);
-}
-
-static void
-hostile_15_a_crash_between_steps_needs_no_fallback(void **state)
-{
-	(void)state;
-	for (unsigned pass = 0; pass < 9; pass++) {
-		for (unsigned victims = 0; victims < 4; victims++) {
-			for (uint64_t s = 1; s < 7; s++)
-				cut_after(
-				    s, pass, victims, (unsigned)(s % 4 / 2));
-		}
-	}
-}
-
-static void
-delayed_copies_do_no_harm(void **state)
-{
-	(void)state;
-	/* Copies of handshakes come up to 30 s later. */
-	for (unsigned i = 0; i < 30; i++) {
-		struct wire w;
-
-		start(&w, seed_of(1) + i);
-		w.copy = 60;
-		w.jitter_ms = i % 3 == 0 ? 30000 : 400;
-		wire_connect(&w, i % 2, 1 - i % 2);
-		wire_run(&w, 70000);
-		w.jitter_ms = 10;
-		w.copy = 0;
-		wire_run(&w, 600000);
-		assert_true(meet(&w, 2));
-		wire_write(&w, 0, 1, 100);
-		wire_write(&w, 1, 0, 100);
-		assert_true(wire_until(&w, wire_all_read, 30000));
-		no_fallback(&w);
-		wire_clear(&w);
-	}
-}
-
-/* 16: one side restored from an old copy. */
-static void
-hostile_16_a_restored_database_falls_back_once(void **state)
-{
-	(void)state;
-	for (unsigned who = 0; who < 2; who++) {
-		struct wire w;
-		struct wire_disk old;
-
-		start(&w, seed_of(1) + who);
-		old = w.node[who].disk[1 - who];
-		for (unsigned i = 0; i < 4; i++) {
-			assert_true(meet(&w, 1));
-			wire_run(&w, 500);
-			wire_crash(&w, 0);
-			wire_crash(&w, 1);
-			w.now.wall_ms += 3700000;
-			wire_restart(&w, 0);
-			wire_restart(&w, 1);
-		}
-		no_fallback(&w);
-		wire_crash(&w, who);
-		old.peer.last_ts_ms = w.node[who].disk[1 - who].peer.last_ts_ms;
-		w.node[who].disk[1 - who] = old;
-		wire_restart(&w, who);
-		wire_connect(&w, who, 1 - who);
-		assert_true(wire_until(&w, wire_both_up, 1000));
-		wire_write(&w, 0, 1, 100);
-		assert_true(wire_until(&w, wire_all_read, 1000));
-		assert_int_equal(w.node[0].fallbacks[1], 1);
-		assert_int_equal(w.node[1].fallbacks[0], 1);
-		/* And never again. */
-		for (unsigned i = 0; i < 3; i++) {
-			wire_crash(&w, i % 2);
-			wire_restart(&w, i % 2);
-			assert_true(meet(&w, 1));
-			wire_run(&w, 200);
-			w.now.wall_ms += 3700000;
-		}
-		assert_int_equal(w.node[0].fallbacks[1], 1);
-		assert_int_equal(w.node[1].fallbacks[0], 1);
-		wire_clear(&w);
-	}
-}
-
-static void
-a_policy_can_deny_the_fallback(void **state)
-{
-	(void)state;
-	for (unsigned denier = 0; denier < 2; denier++) {
-		struct wire w;
-		struct link_peer cfg;
-
-		start(&w, seed_of(1));
-		cfg = wire_contact(&w, denier, 1 - denier);
-		cfg.allow_fallback = false;
-		memset(cfg.ratchet.cur.b, 1, 32);
-		memset(cfg.ratchet.prev.b, 2, 32);
-		wire_crash(&w, denier);
-		w.node[denier].disk[1 - denier].peer = cfg;
-		wire_restart(&w, denier);
-		wire_connect(&w, 0, 1);
-		wire_run(&w, 20000);
-		wire_connect(&w, 1, 0);
-		wire_run(&w, 20000);
-		assert_int_equal(w.node[0].ups[1], 0);
-		assert_int_equal(w.node[1].ups[0], 0);
 		wire_clear(&w);
 	}
 }
@@ -756,6 +571,13 @@ trouble(struct wire *w)
 	}
 }
 
+static void
+no_fallback(const struct wire *w)
+{
+	assert_int_equal(w->node[0].fallbacks[1], 0);
+	assert_int_equal(w->node[1].fallbacks[0], 0);
+}
+
 /* Whatever happened, a good wire heals it, and no ratchet was lost. */
 static void
 random_troubles_end_well(void **state)
@@ -799,12 +621,6 @@ main(void)
 		cmocka_unit_test(silence_ends_a_link),
 		cmocka_unit_test(a_short_cut_is_survived),
 		cmocka_unit_test(a_crash_replaces_the_dead_link),
-		cmocka_unit_test(
-		    hostile_15_a_crash_between_steps_needs_no_fallback),
-		cmocka_unit_test(delayed_copies_do_no_harm),
-		cmocka_unit_test(
-		    hostile_16_a_restored_database_falls_back_once),
-		cmocka_unit_test(a_policy_can_deny_the_fallback),
 		cmocka_unit_test(an_invitation_pairs_two),
 		cmocka_unit_test(hostile_71_an_invitation_is_for_one),
 		cmocka_unit_test(a_contact_without_a_cell_is_known_by_rk0),

@@ -43,10 +43,12 @@ count_up(size_t n)
 #endif
 
 #ifdef ASAN
-size_t __sanitizer_get_allocated_size(const volatile void *p);
-int __sanitizer_install_malloc_and_free_hooks(
-    void (*on_malloc)(const volatile void *, size_t),
-    void (*on_free)(const volatile void *));
+/* The sanitizer's, under names that are not reserved. */
+size_t
+asan_size(const volatile void *p) __asm__("__sanitizer_get_allocated_size");
+int asan_hooks(void (*on_malloc)(const volatile void *, size_t),
+    void (*on_free)(const volatile void
+            *)) __asm__("__sanitizer_install_malloc_and_free_hooks");
 
 static void
 on_malloc(const volatile void *p, size_t n)
@@ -59,7 +61,7 @@ static void
 on_free(const volatile void *p)
 {
 	if (p)
-		live_bytes -= __sanitizer_get_allocated_size(p);
+		live_bytes -= asan_size(p);
 }
 
 static void
@@ -67,23 +69,23 @@ start_counting(void)
 {
 	static bool on;
 
-	if (!on &&
-	    !__sanitizer_install_malloc_and_free_hooks(on_malloc, on_free))
+	if (!on && !asan_hooks(on_malloc, on_free))
 		abort();
 	on = true;
 }
 #else
-/* NOLINTBEGIN(bugprone-reserved-identifier) glibc's own names */
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t n);
-void __libc_free(void *p);
-/* NOLINTEND(bugprone-reserved-identifier) */
+/* glibc's own, under names that are not reserved. */
+void *libc_malloc(size_t n) __asm__("__libc_malloc");
+void *libc_calloc(size_t n, size_t size) __asm__("__libc_calloc");
+void *libc_realloc(void *p, size_t n) __asm__("__libc_realloc");
+void libc_free(void *p) __asm__("__libc_free");
+
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 
 void *
 malloc(size_t n)
 {
-	void *p = __libc_malloc(n);
+	void *p = libc_malloc(n);
 
 	count_up(malloc_usable_size(p));
 	return p;
@@ -92,7 +94,7 @@ malloc(size_t n)
 void *
 calloc(size_t n, size_t size)
 {
-	void *p = __libc_calloc(n, size);
+	void *p = libc_calloc(n, size);
 
 	count_up(malloc_usable_size(p));
 	return p;
@@ -102,7 +104,7 @@ void *
 realloc(void *old, size_t n)
 {
 	size_t before = malloc_usable_size(old);
-	void *p = __libc_realloc(old, n);
+	void *p = libc_realloc(old, n);
 
 	live_bytes -= p ? before : 0;
 	count_up(malloc_usable_size(p));
@@ -113,8 +115,10 @@ void
 free(void *p)
 {
 	live_bytes -= malloc_usable_size(p);
-	__libc_free(p);
+	libc_free(p);
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 static void
 start_counting(void)

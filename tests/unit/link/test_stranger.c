@@ -114,6 +114,12 @@ hostile_3_no_bit_of_message_1_may_differ(void **state)
 	}
 	m[160] ^= 1;
 	assert_false(silent(&w, contact(&w), span_of(m, sizeof(m))));
+	/* On its way together with what it was made of: all 1,344 bits. */
+	for (unsigned i = 0; i < sizeof(m) * 8; i++) {
+		m[i / 8] ^= (uint8_t)(1U << i % 8);
+		assert_true(silent(&w, contact(&w), span_of(m, sizeof(m))));
+		m[i / 8] ^= (uint8_t)(1U << i % 8);
+	}
 	wire_clear(&w);
 }
 
@@ -344,12 +350,17 @@ hostile_8_low_order_ephemerals_are_dropped(void **state)
 			assert_int_equal(sscanf(hex[i] + 2 * k, "%2x", &v), 1);
 			e[k] = (uint8_t)v;
 		}
-		message_1(&w, m);
-		replace_e(&w, m, e);
-		assert_true(silent(&w, contact(&w), span_of(m, sizeof(m))));
+		/* Bit 255 is masked: the same point, or an ordinary one. */
+		for (unsigned top = 0; top < 2; top++) {
+			e[31] ^= (uint8_t)(top << 7);
+			message_1(&w, m);
+			replace_e(&w, m, e);
+			assert_true(
+			    silent(&w, contact(&w), span_of(m, sizeof(m))));
+		}
 	}
 	/* They passed mac1: it was the point that was refused. */
-	assert_int_equal(dh_count(&w), 2 * sizeof(hex) / sizeof(hex[0]));
+	assert_int_equal(dh_count(&w), 4 * sizeof(hex) / sizeof(hex[0]));
 	wire_clear(&w);
 }
 
@@ -385,6 +396,17 @@ hostile_9_own_and_reflected_statics_are_dropped(void **state)
 	wire_connect(&w, 0, 1);
 	assert_int_equal(first.n, PACKET_MESSAGE_1_SIZE);
 	assert_true(silent(&w, contact(&w), span_of(first.b, first.n)));
+	/* An S of ours that was replaced is still ours. */
+	w.node[0].self.s[1] = w.node[0].self.s[0];
+	memset(w.node[0].self.s[0].sk.b, 77, 32);
+	assert_int_equal(crypto_scalarmult_base(w.node[0].self.s[0].pk.b,
+	                     w.node[0].self.s[0].sk.b),
+	    0);
+	w.node[0].self.n_s = 2;
+	links_set_self(w.node[0].links, &w.node[0].self);
+	m.rs = w.node[0].self.s[0].pk;
+	raw_m1_seal(&w, &m, out, &a);
+	assert_true(silent(&w, contact(&w), span_of(out, sizeof(out))));
 	wire_clear(&w);
 }
 
@@ -467,6 +489,82 @@ hostile_11_a_flood_draws_cookies_only(void **state)
 	wire_clear(&w);
 }
 
+enum { FLOOD_MS = 5000, FLOOD_A_MS = 5, CALLS = 32, SOURCES = 250 };
+
+struct flood {
+	uint8_t call[CALLS][PACKET_MESSAGE_1_SIZE]; /* of strangers */
+	uint64_t in, out; /* bytes of the flood, and what it drew */
+	unsigned cookies[SOURCES];
+};
+
+/* Counts what goes to forged sources; the rest passes. */
+static bool
+tap_flood(struct wire *w, struct wire_datagram *d)
+{
+	struct flood *f = w->tap_ctx;
+	struct span addr = endpoint_addr(&d->to);
+
+	if (addr.p[0] != 203)
+		return true;
+	assert_int_equal(d->n, PACKET_COOKIE_REPLY_SIZE);
+	f->out += d->n;
+	f->cookies[addr.p[3]]++;
+	return false;
+}
+
+static void
+flood_ms(struct wire *w, struct flood *f)
+{
+	for (unsigned i = 0; i < FLOOD_A_MS; i++) {
+		uint32_t n = rng_below(&w->rng.rng, SOURCES);
+		const uint8_t addr[4] = { 203, 0, 113, (uint8_t)n };
+		struct endpoint from = endpoint_v4(
+		    addr, (uint16_t)(1024 + rng_below(&w->rng.rng, 60000)));
+
+		f->in += PACKET_MESSAGE_1_SIZE;
+		wire_inject(w, 0, &from,
+		    span_of(f->call[n % CALLS], PACKET_MESSAGE_1_SIZE));
+	}
+}
+
+/* 5,000 in a second with a valid mac1 from forged sources, beside a link. */
+static void
+hostile_11_a_flood_hurts_no_link(void **state)
+{
+	static struct flood f;
+	struct handshake_attempt a;
+	struct wire w;
+
+	(void)state;
+	memset(&f, 0, sizeof(f));
+	start(&w);
+	for (unsigned i = 0; i < CALLS; i++) {
+		struct raw_m1 m = raw_m1_of(&w, 2, 0);
+
+		raw_m1_seal(&w, &m, f.call[i], &a);
+	}
+	wire_connect(&w, 0, 1);
+	assert_true(wire_until(&w, wire_both_up, 100));
+	w.tap = tap_flood;
+	w.tap_ctx = &f;
+	for (unsigned ms = 0; ms < FLOOD_MS; ms++) {
+		flood_ms(&w, &f);
+		if (ms % 50 == 0) {
+			assert_true(wire_all_read(&w)); /* 2.5 round trips */
+			wire_write(&w, 0, 1, 200);
+			wire_write(&w, 1, 0, 200);
+		}
+		wire_run(&w, 1);
+	}
+	assert_int_equal(w.node[0].downs[1], 0);
+	/* Half of the seconds are under load, the others cost 4,000 DH. */
+	assert_true(dh_count(&w) <= 4002 * (FLOOD_MS / 1000 + 1));
+	assert_true(f.out > 0 && f.out <= f.in);
+	for (unsigned i = 0; i < SOURCES; i++)
+		assert_true(f.cookies[i] <= 20 * FLOOD_MS / 1000 + 5);
+	wire_clear(&w);
+}
+
 static bool
 tap_bend_cookies(struct wire *w, struct wire_datagram *d)
 {
@@ -493,6 +591,65 @@ hostile_12_cookies_let_contacts_in(void **state)
 	wire_connect(&w, 1, 0);
 	assert_true(wire_until(&w, wire_both_up, 1000));
 	assert_true(bent >= 2);
+	wire_clear(&w);
+}
+
+struct cookies {
+	struct wire_datagram first; /* cookie reply */
+	unsigned n;
+};
+
+/* Holds back every cookie reply. */
+static bool
+tap_keep_cookies(struct wire *w, struct wire_datagram *d)
+{
+	struct cookies *c = w->tap_ctx;
+
+	if (d->n != PACKET_COOKIE_REPLY_SIZE)
+		return true;
+	if (c->n++ == 0)
+		c->first = *d;
+	return false;
+}
+
+/* A reply to an attempt that is over, or under another mac1, is nothing to
+ * the next; that one goes on and gets in. */
+static void
+hostile_12_a_cookie_is_for_one_message_1(void **state)
+{
+	uint8_t out[PACKET_MESSAGE_1_SIZE], cookie[56];
+	struct handshake_guard guard;
+	struct handshake_attempt a;
+	struct cookies c = { .n = 0 };
+	struct raw_m1 m;
+	struct wire w;
+	uint64_t sent;
+
+	(void)state;
+	start(&w);
+	w.tap = tap_keep_cookies;
+	w.tap_ctx = &c;
+	load(&w, 2001);
+	wire_connect(&w, 1, 0);
+	wire_run(&w, 600000); /* given up, and forgiven */
+	assert_true(c.n >= 1);
+	load(&w, 2001);
+	sent = w.node[1].sent;
+	wire_connect(&w, 1, 0);
+	wire_run(&w, 20);
+	assert_int_equal(w.node[1].sent, ++sent);
+	wire_inject(&w, 1, &w.node[0].at, span_of(c.first.b, c.first.n));
+	assert_int_equal(w.node[1].sent, sent);
+	/* Under the right key, for a message 1 that node 1 never sent. */
+	m = raw_m1_of(&w, 1, 0);
+	raw_m1_seal(&w, &m, out, &a);
+	handshake_guard_derive(&m.reach, &m.rs, m.day, &guard);
+	handshake_cookie_seal(&guard, span_of(out, sizeof(out)), out,
+	    (const uint8_t[24]){ 1 }, cookie);
+	wire_inject(&w, 1, &w.node[0].at, span_of(cookie, sizeof(cookie)));
+	assert_int_equal(w.node[1].sent, sent);
+	w.tap = NULL;
+	assert_true(wire_until(&w, wire_both_up, 4000));
 	wire_clear(&w);
 }
 
@@ -556,6 +713,36 @@ hostile_13_message_2_after_the_attempt_is_dropped(void **state)
 	wire_clear(&w);
 }
 
+/* An answer under another key than those named, or with the index of another
+ * attempt in it, by somebody who has all keys. */
+static void
+hostile_13_message_2_of_another_psk_or_attempt_is_dropped(void **state)
+{
+	(void)state;
+	for (unsigned lie = 0; lie < 3; lie++) {
+		static struct raw r;
+		struct link_stats before, after;
+		struct wire w;
+
+		start(&w);
+		raw_init(&r, &w, 1, 0);
+		wire_connect(&w, 0, 1);
+		assert_true(r.has_call);
+		r.lie_psk = lie == 1;
+		r.lie_index = lie == 2;
+		links_stats(w.node[0].links, &before);
+		assert_true(raw_answer(&r));
+		links_stats(w.node[0].links, &after);
+		assert_int_equal(after.n_dropped - before.n_dropped, lie > 0);
+		assert_int_equal(r.n_in > 0, lie == 0); /* its PING, HELLO */
+		assert_int_equal(w.node[0].fallbacks[1], 0);
+		wire_run(&w, 300);
+		assert_true(r.has_call || lie == 0); /* it goes on */
+		raw_clear(&r);
+		wire_clear(&w);
+	}
+}
+
 /* A ts that does not rise is taken with RECOVER and a cookie, once in 10 s. */
 static void
 recover_needs_a_cookie(void **state)
@@ -615,10 +802,14 @@ main(void)
 		cmocka_unit_test(
 		    hostile_10_a_forged_contact_gets_one_message_2),
 		cmocka_unit_test(hostile_11_a_flood_draws_cookies_only),
+		cmocka_unit_test(hostile_11_a_flood_hurts_no_link),
 		cmocka_unit_test(hostile_12_cookies_let_contacts_in),
+		cmocka_unit_test(hostile_12_a_cookie_is_for_one_message_1),
 		cmocka_unit_test(hostile_13_a_bent_message_2_changes_nothing),
 		cmocka_unit_test(
 		    hostile_13_message_2_after_the_attempt_is_dropped),
+		cmocka_unit_test(
+		    hostile_13_message_2_of_another_psk_or_attempt_is_dropped),
 		cmocka_unit_test(recover_needs_a_cookie),
 		cmocka_unit_test(a_ts_of_tomorrow_is_dropped),
 	};
