@@ -487,6 +487,31 @@ class Lab:
             subprocess.run(["bridge", "link", "set", "dev", host.plug,
                             *what.split()], check=True)
 
+    def join(self, name, other):
+        """A host is in the LAN of another home, too, as with Wi-Fi and
+        mobile: by eth1, and only when eth0 is down."""
+        host, home = self.hosts[name], self.nodes[other]
+        number, lan = home.next, self.other_lan(host, home)
+        home.next += 1
+        home.space.ip("link add p%d type veth peer name eth1 netns %s" % (
+                          number, host.path),
+                      "link set p%d master br0" % number,
+                      "link set p%d up" % number)
+        addr = "%s.%d" % (lan, number)
+        host.ip("addr add %s/24 brd + dev eth1" % addr, "link set eth1 up",
+                "route add default via %s.1 dev eth1 metric 1000" % lan)
+        self.wan.ask("host", other, addr, name)
+
+    def other_lan(self, host, home):
+        if host.addrs and host.addr.startswith(home.lan + "."):
+            raise LabError("two LANs of one prefix: give %s another lan=" %
+                           home.name)
+        return home.lan
+
+    def leave(self, name):
+        """A host that joined a second home leaves its first, and knows."""
+        self.hosts[name].ip("link set eth0 down")
+
     # ---- trouble ----
 
     def node_of(self, name):

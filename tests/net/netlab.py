@@ -75,6 +75,14 @@ class Shell(cmd.Cmd):
         """roam HOST [HOME] | roam HOME: other addresses"""
         self.lab.roam(*line.split())
 
+    def do_join(self, line):
+        """join HOST HOME: a second interface there"""
+        self.lab.join(*line.split())
+
+    def do_leave(self, line):
+        """leave HOST: its first interface goes down"""
+        self.lab.leave(line)
+
     def do_reboot(self, line):
         """reboot HOME: mappings are lost"""
         self.lab.reboot(line)
