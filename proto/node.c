@@ -184,6 +184,8 @@ node_receive(struct node *n, const struct endpoint *from, struct span datagram,
 	n->now = now;
 	n->udp_in++;
 	n->udp_bytes_in += datagram.n;
+	if (endpoint_is_route(from, NULL))
+		return; /* a forged source: no datagram of the network has it */
 	if (!nets_receive(n, from, datagram))
 		links_receive(n->links, from, datagram, now);
 	n->unsettled = true;

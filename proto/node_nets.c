@@ -155,7 +155,7 @@ nets_met(struct node *n, const struct endpoint *at,
 	enum family f = endpoint_family(at);
 	struct dht *d = n->dht[net_of(DHT_OVERLAY, f)];
 
-	if (d != NULL && has_key(&keys[f]))
+	if (d != NULL && has_key(&keys[f]) && !endpoint_is_route(at, NULL))
 		dht_candidate_key(d, at, &keys[f], n->now);
 }
 

@@ -6,7 +6,13 @@
 
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
+/* Discard-only [RFC 6666]; the last 8 bytes are the number of the route. */
+static const uint8_t discard[8] = { 0x01 };
+
+enum { ROUTE_PORT = 1 };
+
 _Static_assert(sizeof(mapped) + 4 == 16, "::ffff:a.b.c.d");
+_Static_assert(sizeof(discard) + sizeof(uint64_t) == 16, "100::id");
 
 struct endpoint
 endpoint_v4(const uint8_t addr[4], uint16_t port)
@@ -17,6 +23,32 @@ endpoint_v4(const uint8_t addr[4], uint16_t port)
 	memcpy(e.addr, mapped, sizeof(mapped));
 	memcpy(e.addr + sizeof(mapped), addr, 4);
 	return e;
+}
+
+struct endpoint
+endpoint_route(uint64_t id)
+{
+	struct endpoint e = { .port = ROUTE_PORT };
+	struct writer w = wr_init(e.addr, sizeof(e.addr));
+
+	wr_bytes(&w, discard, sizeof(discard));
+	wr_u64le(&w, id);
+	assert(!w.bad && w.n == sizeof(e.addr));
+	return e;
+}
+
+bool
+endpoint_is_route(const struct endpoint *e, uint64_t *id)
+{
+	struct reader r;
+
+	assert(e);
+	if (memcmp(e->addr, discard, sizeof(discard)) != 0)
+		return false;
+	r = rd_init(span_of(e->addr + sizeof(discard), sizeof(uint64_t)));
+	if (id)
+		*id = rd_u64le(&r);
+	return true;
 }
 
 enum family
@@ -59,7 +91,7 @@ scope_v6(const uint8_t a[16])
 
 		return one ? SCOPE_LOOPBACK : SCOPE_UNUSABLE;
 	}
-	if (a[0] == 0xff)
+	if (a[0] == 0xff || memcmp(a, discard, sizeof(discard)) == 0)
 		return SCOPE_UNUSABLE;
 	if (a[0] == 0xfe && (a[1] & 0xc0) == 0x80)
 		return SCOPE_LINK;

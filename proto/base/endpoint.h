@@ -17,14 +17,24 @@ enum family { FAMILY_V4 = 0, FAMILY_V6 = 1 };
 
 /* How far an address reaches; the first four are never global. */
 enum endpoint_scope {
-	SCOPE_UNUSABLE, /* 0/8, multicast, broadcast, documentation is global */
+	SCOPE_UNUSABLE, /* 0/8, multicast, broadcast, 0100::/64; documentation
+	                 * is global */
 	SCOPE_LOOPBACK,
 	SCOPE_LINK,    /* 169.254/16, fe80::/10 */
 	SCOPE_PRIVATE, /* RFC 1918, 100.64/10, fc00::/7 */
 	SCOPE_GLOBAL,
 };
 
+/* Largest datagram that a route carries: 28 + 1024. [SPEC §6.4] */
+enum { ROUTE_UDP_MAX = 1052 };
+
 struct endpoint endpoint_v4(const uint8_t addr[4], uint16_t port);
+/* A way to a peer that is no address of the network but a carrier of ours,
+ * which the owner keeps under this number: 0100::/64, port 1. Nobody has such
+ * an address [RFC 6666], so none that a peer names is a route. */
+struct endpoint endpoint_route(uint64_t id);
+/* The whole prefix counts, whatever the port. id: NULL is fine. */
+bool endpoint_is_route(const struct endpoint *e, uint64_t *id);
 enum family endpoint_family(const struct endpoint *e);
 enum endpoint_scope endpoint_scope(const struct endpoint *e);
 bool endpoint_eq(const struct endpoint *a, const struct endpoint *b);

@@ -106,6 +106,8 @@ contact_learn_path(struct contact *c, const struct endpoint *e)
 {
 	uint8_t at = 0;
 
+	if (endpoint_is_route(e, NULL))
+		return false; /* a way of this process, not of the contact */
 	while (at < c->n_candidates && !endpoint_eq(&c->candidates[at], e))
 		at++;
 	if (at == 0 && c->n_candidates > 0)

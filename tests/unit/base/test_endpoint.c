@@ -63,6 +63,10 @@ scopes_end_where_the_registries_say(void **state)
 		{ "::", SCOPE_UNUSABLE },
 		{ "::1", SCOPE_LOOPBACK },
 		{ "::2", SCOPE_UNUSABLE },
+		{ "ff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", SCOPE_GLOBAL },
+		{ "100::", SCOPE_UNUSABLE }, /* discard-only */
+		{ "100::ffff:ffff:ffff:ffff", SCOPE_UNUSABLE },
+		{ "100:0:0:1::", SCOPE_GLOBAL },
 		{ "2001:db8::1", SCOPE_GLOBAL }, /* documentation */
 		{ "fbff::1", SCOPE_GLOBAL },
 		{ "fc00::", SCOPE_PRIVATE },
@@ -133,6 +137,36 @@ prefixes_count_bits_of_the_own_family(void **state)
 	assert_false(endpoint_same_prefix(&a, &c, 0)); /* two families */
 }
 
+static void
+a_route_is_its_number_and_no_address(void **state)
+{
+	static const uint64_t ids[] = { 0, 1, 0x0123456789abcdef, UINT64_MAX };
+	struct endpoint near = at("100:0:0:1::");
+	struct endpoint inside = at("100::1:2:3:4"), v4 = at("1.0.0.0");
+	uint64_t id = 7;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		struct endpoint e = endpoint_route(ids[i]);
+
+		assert_true(endpoint_is_route(&e, &id));
+		assert_int_equal(id, ids[i]);
+		assert_int_equal(endpoint_scope(&e), SCOPE_UNUSABLE);
+		assert_int_equal(endpoint_family(&e), FAMILY_V6);
+		for (size_t k = 0; k < i; k++) {
+			struct endpoint other = endpoint_route(ids[k]);
+
+			assert_false(endpoint_eq(&e, &other));
+		}
+	}
+	/* Whatever the port: a datagram with such a source is never believed.
+	 */
+	assert_true(endpoint_is_route(&inside, NULL));
+	assert_false(endpoint_is_route(&near, &id));
+	assert_false(endpoint_is_route(&v4, &id));
+	assert_int_equal(id, UINT64_MAX); /* untouched */
+}
+
 int
 main(void)
 {
@@ -141,6 +175,7 @@ main(void)
 		cmocka_unit_test(families_are_told_by_the_mapped_prefix),
 		cmocka_unit_test(equality_is_of_address_and_port),
 		cmocka_unit_test(prefixes_count_bits_of_the_own_family),
+		cmocka_unit_test(a_route_is_its_number_and_no_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,6 +152,7 @@ the_last_path_is_tried_first(void **state)
 {
 	static const struct contact_id id;
 	struct endpoint e = { { 0 }, 1 };
+	struct endpoint route = endpoint_route(7); /* no address of theirs */
 	struct contact c = { .id = id };
 
 	(void)state;
@@ -162,6 +163,7 @@ the_last_path_is_tried_first(void **state)
 	}
 	assert_int_equal(c.n_candidates, CELL_CANDIDATES_MAX);
 	assert_false(contact_learn_path(&c, &e));
+	assert_false(contact_learn_path(&c, &route));
 	e.port = 18;
 	assert_true(contact_learn_path(&c, &e));
 	assert_int_equal(c.candidates[0].port, 18);
