@@ -285,7 +285,10 @@ settle_links(struct node *n)
 	while (links_next(n->links, &out)) {
 		any = true;
 		if (out.kind == LINK_OUT_SEND) {
-			effect_send(n, &out.endpoint, out.data);
+			struct way way = { .to = out.endpoint,
+				.hops = out.hops };
+
+			effect_send_way(n, &way, out.data);
 		} else if (out.kind == LINK_OUT_TS) {
 			n->self.ts_floor_ms = out.ts_ms;
 			n->self_dirty = true;

@@ -55,7 +55,7 @@ send_cookie(struct call *k)
 	packet_draw_nonce(l->rng, nonce);
 	handshake_cookie_seal(&k->own->g, k->datagram, cookie, nonce, out);
 	sodium_memzero(cookie, sizeof(cookie));
-	(void)out_send(l, k->from, out, sizeof(out));
+	(void)out_send(l, k->from, 0, span_of(out, sizeof(out)));
 }
 
 /* True if it may cost us Diffie-Hellman. */
@@ -335,7 +335,7 @@ answer(struct call *k)
 	if (p->cfg.role == LINK_CONTACT && !peer_we_are_lower(l, p) &&
 	    !(p->attempt && p->attempt->accepted))
 		attempt_free(l, p);
-	(void)out_send(l, k->from, out, sizeof(out));
+	(void)out_send(l, k->from, 0, span_of(out, sizeof(out)));
 	peer_touch(l, p);
 }
 

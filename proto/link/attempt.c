@@ -230,7 +230,7 @@ send_to(struct links *l, struct attempt *a, uint8_t i,
 
 	if (!at || !address_may_send(at, now.mono_ms))
 		return false;
-	if (!out_send(l, &at->at, message, PACKET_MESSAGE_1_SIZE))
+	if (!out_send(l, &at->at, 0, span_of(message, PACKET_MESSAGE_1_SIZE)))
 		return false;
 	assert(address_usable(l, &at->at) || a->persist);
 	address_sent(at, now.mono_ms);

@@ -66,7 +66,7 @@ packet_end(struct links *l, struct peer *p, struct packet *k,
 	k->sent.bytes = (uint16_t)(n + PACKET_OVERHEAD);
 	k->sent.at_ms = now.mono_ms;
 	/* Without memory it is as good as lost on its way. */
-	(void)out_send(l, to, k->bytes, n + PACKET_OVERHEAD);
+	(void)out_send(l, to, 0, span_of(k->bytes, n + PACKET_OVERHEAD));
 	c->bytes_out += n + PACKET_OVERHEAD;
 	c->sent_ms = now.mono_ms;
 	if (!k->eliciting)

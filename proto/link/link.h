@@ -191,6 +191,7 @@ struct link_out {
 	struct link_hello hello; /* PAIRED, UP */
 	bool early;              /* UP: what was written since EARLY counts */
 	enum err err;            /* DOWN, REFUSED */
+	uint8_t hops;            /* SEND: how far it may go; 0: as usual */
 };
 /* In order. DATA is handed out only here, so the reader sets the pace. */
 bool links_next(struct links *l, struct link_out *ret);

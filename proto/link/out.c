@@ -69,17 +69,19 @@ out_at(struct links *l, enum link_out_kind kind, uint32_t peer,
 }
 
 bool
-out_send(struct links *l, const struct endpoint *to, const uint8_t *p, size_t n)
+out_send(struct links *l, const struct endpoint *to, uint8_t hops,
+    struct span datagram)
 {
-	struct out *o = out_new(LINK_OUT_SEND, 0, n);
+	struct out *o = out_new(LINK_OUT_SEND, 0, datagram.n);
 
-	assert(n > 0);
+	assert(datagram.n > 0);
 	if (!o)
 		return false;
 	o->o.endpoint = *to;
-	memcpy(o->bytes, p, n);
+	o->o.hops = hops;
+	memcpy(o->bytes, datagram.p, datagram.n);
 	l->stats.n_out++;
-	l->stats.bytes_out += n;
+	l->stats.bytes_out += datagram.n;
 	out_push(l, o);
 	return true;
 }

@@ -13,8 +13,9 @@ bool
 out_err(struct links *l, enum link_out_kind kind, uint32_t peer, enum err err);
 bool out_at(struct links *l, enum link_out_kind kind, uint32_t peer,
     const struct endpoint *e);
-bool out_send(
-    struct links *l, const struct endpoint *to, const uint8_t *p, size_t n);
+/* A datagram; hops: 0 is as usual. */
+bool out_send(struct links *l, const struct endpoint *to, uint8_t hops,
+    struct span datagram);
 /* The peer's ratchet and last_ts as they are now. */
 bool out_state(struct links *l, const struct peer *p);
 bool out_caller(struct links *l, const struct peer *p,
