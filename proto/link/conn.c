@@ -6,6 +6,7 @@
  */
 #include "proto/link/conn.h"
 #include "proto/link/attempt.h"
+#include "proto/link/offer.h"
 #include "proto/link/out.h"
 #include "proto/link/peer.h"
 
@@ -363,6 +364,8 @@ start_over(struct links *l, struct peer *p, struct session *s)
 	c->rescue = false;
 	c->probe.active = false;
 	c->response_due = false;
+	c->offer_due = false;
+	c->has_offered = false;
 	p->writable = false;
 	p->bulk_writable = false;
 	c->rekeys = 0;
@@ -528,6 +531,8 @@ on_lost(struct conn *c, struct session *s, const struct sent *sent)
 		c->max_bulk_due = true;
 	if (sent->carried & SENT_OBSERVED)
 		c->observed_due = true;
+	if (sent->carried & SENT_OFFER)
+		c->offer_due = true; /* the newest, if there is one by now */
 	if (s && (sent->carried & SENT_HELLO) && !s->hello_acked)
 		s->hello_due = true;
 }
@@ -710,6 +715,8 @@ up_deadline_ms(const struct links *l, const struct peer *p)
 		at = earlier(at, c->sent_ms + c->ping_after_ms);
 	if (c->probe.active)
 		at = earlier(at, c->probe.next_ms);
+	if (c->has_offered)
+		at = earlier(at, c->offered_ms);
 	return at;
 }
 
@@ -777,6 +784,7 @@ tick_up(struct links *l, struct peer *p, struct now now)
 {
 	struct conn *c = p->conn;
 
+	offer_tick(l, p, now);
 	if (peer_we_are_lower(l, p) &&
 	    now.mono_ms >= c->sent_ms + c->ping_after_ms) {
 		c->ping_due = true;

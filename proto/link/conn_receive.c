@@ -6,6 +6,7 @@
 #include "proto/link/accept.h"
 #include "proto/link/attempt.h"
 #include "proto/link/conn.h"
+#include "proto/link/offer.h"
 #include "proto/link/out.h"
 #include "proto/link/peer.h"
 
@@ -265,6 +266,13 @@ take_response(struct intake *k, const struct frame *f)
 }
 
 static void
+take_candidates(struct intake *k, const struct frame *f)
+{
+	if (offer_take(k->l, k->p, f->data, k->now))
+		refuse(k, CLOSE_FRAME_ENCODING, ERR_MALFORMED);
+}
+
+static void
 take_close(struct intake *k, const struct frame *f)
 {
 	conn_down(k->l, k->p, f->value == CLOSE_NONE ? ERR_OK : ERR_STATE);
@@ -328,6 +336,9 @@ take_frame(struct intake *k, const struct frame *f)
 	case FRAME_OBSERVED:
 		(void)out_at(
 		    k->l, LINK_OUT_OBSERVED, k->p->number, &f->observed);
+		return;
+	case FRAME_CANDIDATES:
+		take_candidates(k, f);
 		return;
 	}
 }

@@ -2,6 +2,7 @@
  * Building packets: what is due goes out in as few datagrams as it fits, each
  * padded with zeros to a bucket, so that a length tells little. [SPEC §6.4]
  */
+#include "proto/link/candidates.h"
 #include "proto/link/conn.h"
 #include "proto/link/out.h"
 #include "proto/link/peer.h"
@@ -122,6 +123,21 @@ put_ack(struct packet *k, struct now now)
 	session_acked(s);
 }
 
+/* Stays due where it does not fit: the next packet has less before it. */
+static void
+put_offer(struct conn *c, struct packet *k)
+{
+	uint8_t body[FRAME_CANDIDATES_SIZE];
+	size_t n = candidates_encode(&c->offer, body);
+
+	if (n + FRAME_BODY_OVERHEAD > k->w.cap - k->w.n)
+		return;
+	frame_write_candidates(&k->w, span_of(body, n));
+	k->sent.carried |= SENT_OFFER;
+	c->offer_due = false;
+	k->eliciting = true;
+}
+
 static void
 put_control(struct links *l, struct peer *p, struct packet *k)
 {
@@ -153,6 +169,8 @@ put_control(struct links *l, struct peer *p, struct packet *k)
 		c->observed_due = false;
 		k->eliciting = true;
 	}
+	if (c->offer_due)
+		put_offer(c, k);
 	assert(!k->w.bad);
 }
 
@@ -207,7 +225,7 @@ static bool
 control_due(const struct conn *c)
 {
 	return c->max_data_due || c->max_stream_due || c->max_bulk_due ||
-	       c->observed_due;
+	       c->observed_due || c->offer_due;
 }
 
 static bool

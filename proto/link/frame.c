@@ -98,12 +98,13 @@ decode_close(struct reader *r, struct frame *f)
 	return ERR_OK;
 }
 
+/* A length and a body, which may be longer than the part we know. */
 static enum err
-decode_hello(struct reader *r, struct frame *f)
+decode_body(struct reader *r, size_t min, struct frame *f)
 {
 	uint64_t n = rd_short(r);
 
-	if (n < FRAME_HELLO_MIN || n > r->n)
+	if (n < min || n > r->n)
 		return ERR_MALFORMED;
 	f->data = rd_span(r, (size_t)n);
 	return ERR_OK;
@@ -158,7 +159,9 @@ decode_of(struct reader *r, uint8_t type, struct frame *f)
 	case FRAME_CLOSE:
 		return decode_close(r, f);
 	case FRAME_HELLO:
-		return decode_hello(r, f);
+		return decode_body(r, FRAME_HELLO_MIN, f);
+	case FRAME_CANDIDATES:
+		return decode_body(r, FRAME_CANDIDATES_MIN, f);
 	case FRAME_OBSERVED:
 		return decode_observed(r, f);
 	}
@@ -279,6 +282,16 @@ frame_write_hello(struct writer *w, const uint8_t body[FRAME_HELLO_SIZE])
 	wr_u8(w, FRAME_HELLO);
 	wr_varint(w, FRAME_HELLO_SIZE);
 	wr_bytes(w, body, FRAME_HELLO_SIZE);
+}
+
+void
+frame_write_candidates(struct writer *w, struct span body)
+{
+	assert(body.n >= FRAME_CANDIDATES_MIN);
+	assert(body.n <= FRAME_CANDIDATES_SIZE);
+	wr_u8(w, FRAME_CANDIDATES);
+	wr_varint(w, body.n);
+	wr_span(w, body);
 }
 
 void

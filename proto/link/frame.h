@@ -1,6 +1,6 @@
 /*
  * Frames of a session: the subset of RFC 9000 that applies, with its numbers,
- * and two of our own. A pure codec. [SPEC §7.1] [RFC 9000 §19]
+ * and three of our own. A pure codec. [SPEC §7.1] [RFC 9000 §19]
  */
 #ifndef PROTO_LINK_FRAME_H
 #define PROTO_LINK_FRAME_H
@@ -13,9 +13,12 @@
 enum {
 	FRAME_HELLO_MIN = 236,  /* of a body that is taken */
 	FRAME_HELLO_SIZE = 300, /* of the body we know; longer ones are taken */
-	FRAME_PACKET_MAX = 64,  /* frames of a packet other than PADDING */
+	FRAME_CANDIDATES_MIN = 9,    /* of a body that is taken */
+	FRAME_CANDIDATES_SIZE = 161, /* longest that we write: eight of 19 */
+	FRAME_PACKET_MAX = 64,       /* frames of a packet other than PADDING */
 	FRAME_PATH_SIZE = 8,
 	FRAME_STREAM_OVERHEAD = 1 + 1 + 8 + 2, /* before data < 16384 bytes */
+	FRAME_BODY_OVERHEAD = 1 + 2,           /* before a body */
 };
 
 #define FRAME_VALUE_END (UINT64_C(1) << 62) /* [RFC 9000 §16] */
@@ -38,6 +41,7 @@ enum frame_type {
 	FRAME_CLOSE = 0x1c,
 	FRAME_HELLO = 0x3a,
 	FRAME_OBSERVED = 0x3b,
+	FRAME_CANDIDATES = 0x3c,
 };
 
 /* Why a session is closed: RFC 9000 §20.1, and our own from 0x100 on. */
@@ -58,9 +62,10 @@ struct frame {
 	enum frame_type type;
 	uint64_t
 	    stream; /* RESET_STREAM, STOP_SENDING, STREAM, MAX_STREAM_DATA */
-	uint64_t offset;   /* STREAM; final size of a RESET_STREAM */
-	bool fin;          /* STREAM */
-	struct span data;  /* STREAM, HELLO: borrowed from the packet */
+	uint64_t offset; /* STREAM; final size of a RESET_STREAM */
+	bool fin;        /* STREAM */
+	struct span
+	    data; /* STREAM, HELLO, CANDIDATES: borrowed from the packet */
 	uint64_t value;    /* the limit of a MAX_x; an error code */
 	uint64_t delay;    /* ACK: as on the wire, 8 us each */
 	struct ranges ack; /* ACK: packet numbers */
@@ -92,6 +97,8 @@ void frame_write_path(struct writer *w, enum frame_type type,
     const uint8_t data[FRAME_PATH_SIZE]);
 void frame_write_close(struct writer *w, enum frame_close code);
 void frame_write_hello(struct writer *w, const uint8_t body[FRAME_HELLO_SIZE]);
+/* n: FRAME_CANDIDATES_SIZE at most. */
+void frame_write_candidates(struct writer *w, struct span body);
 void frame_write_observed(struct writer *w, const struct endpoint *e);
 
 #endif /* PROTO_LINK_FRAME_H */

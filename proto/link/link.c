@@ -4,6 +4,7 @@
 #include "proto/link/accept.h"
 #include "proto/link/attempt.h"
 #include "proto/link/conn.h"
+#include "proto/link/offer.h"
 #include "proto/link/out.h"
 #include "proto/link/peer.h"
 
@@ -542,6 +543,18 @@ links_bulk_open(struct links *l, uint32_t peer)
 	if (!p || !p->conn || !p->conn->up)
 		return ERR_STATE;
 	conn_bulk_open(l, p);
+	return ERR_OK;
+}
+
+enum err
+links_offer(struct links *l, uint32_t peer, const struct link_candidates *offer)
+{
+	struct peer *p = peer_get(l, peer);
+
+	enter(l, NULL);
+	if (!p || !p->conn || !p->conn->up)
+		return ERR_STATE;
+	offer_set(l, p, offer);
 	return ERR_OK;
 }
 

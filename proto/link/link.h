@@ -71,6 +71,27 @@ struct link_peer {
 	bool allow_fallback;
 };
 
+/* Where a node may be reached and what its NAT does; told in a session. */
+enum link_nat_class {
+	LINK_NAT_UNKNOWN = 0,
+	LINK_NAT_OPEN,       /* who was never spoken to gets in */
+	LINK_NAT_EASY,       /* one outer port for all */
+	LINK_NAT_DEPENDENT,  /* another one for each address; how is unknown */
+	LINK_NAT_SEQUENTIAL, /* the last one plus step */
+	LINK_NAT_BLOCK,      /* any of a few */
+	LINK_NAT_RANDOM,
+};
+#define LINK_NAT_CLASSES 7
+
+struct link_candidates {
+	uint8_t class;   /* enum link_nat_class */
+	uint16_t lo, hi; /* outer ports seen last; lo: the last one; or 0 */
+	int16_t step;    /* SEQUENTIAL */
+	bool wants_answer;
+	uint8_t n;
+	struct endpoint endpoint[LINK_CANDIDATES_MAX];
+};
+
 struct links;
 
 struct links *links_new(const struct rng *rng, struct now now); /* or NULL */
@@ -129,6 +150,10 @@ links_bulk_write(struct links *l, uint32_t peer, struct span data);
 /* Lets the peer send bulk on the link that is up, to its end; before, a byte
  * of it closes the link. ERR_STATE: no link. */
 MUST_USE enum err links_bulk_open(struct links *l, uint32_t peer);
+/* Tells the peer where we are, until it is acknowledged; a newer one takes the
+ * place of an older. ERR_STATE: no link. */
+MUST_USE enum err links_offer(
+    struct links *l, uint32_t peer, const struct link_candidates *offer);
 /* Builds the packets that are due: after a batch of receives and writes. */
 void links_flush(struct links *l, struct now now);
 
@@ -160,6 +185,10 @@ enum link_out_kind {
 	LINK_OUT_BULK_WRITABLE, /* links_bulk_room did */
 	LINK_OUT_OBSERVED,      /* endpoint: ours, as the peer sees it */
 	LINK_OUT_PATH,          /* endpoint: where the peer is now */
+	/* candidates: what a links_offer of the peer said, of it the addresses
+	 * that may be contacted. Once a second at most, and then the newest;
+	 * the same may come twice. */
+	LINK_OUT_CANDIDATES,
 	LINK_OUT_FALLBACK, /* the ratchet was lost and began again from rk0 */
 	LINK_OUT_REFUSED,  /* an authenticated peer broke a rule; err says which
 	                    */
@@ -190,8 +219,9 @@ struct link_out {
 	struct pair_root root;   /* PAIRED */
 	struct link_hello hello; /* PAIRED, UP */
 	bool early;              /* UP: what was written since EARLY counts */
-	enum err err;            /* DOWN, REFUSED */
-	uint8_t hops;            /* SEND: how far it may go; 0: as usual */
+	struct link_candidates candidates; /* CANDIDATES */
+	enum err err;                      /* DOWN, REFUSED */
+	uint8_t hops; /* SEND: how far it may go; 0: as usual */
 };
 /* In order. DATA is handed out only here, so the reader sets the pace. */
 bool links_next(struct links *l, struct link_out *ret);

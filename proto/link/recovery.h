@@ -41,6 +41,7 @@ enum {
 	SENT_ACK = 16, /* acknowledged everything up to ack_hi - 1 */
 	SENT_MAX_BULK = 64,
 	SENT_MTU = 32, /* a probe: its loss is none of congestion */
+	SENT_OFFER = 128,
 };
 
 struct sent {

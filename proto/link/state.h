@@ -48,6 +48,7 @@ enum {
 	LINK_PROBE_MS = 3000, /* PATH_CHALLENGE is repeated, then given up */
 	LINK_PROBES_MAX = 3,
 	LINK_PAIRED_MS = 60000, /* a pairing session stays */
+	LINK_OFFER_MS = 1000,   /* between two CANDIDATES that are taken */
 };
 
 /* An output in the queue; SEND has its bytes behind it. */
@@ -132,6 +133,11 @@ struct conn {
 	struct recovery recovery;
 	struct mtu mtu;
 	bool max_data_due, max_stream_due, max_bulk_due, observed_due, ping_due;
+	bool offer_due;
+	struct link_candidates offer;
+	bool has_offered; /* one of the peer's waits until offered_ms */
+	struct link_candidates offered;
+	uint64_t offered_ms; /* when the next one is taken */
 	bool response_due;
 	struct endpoint response_to;
 	uint8_t response[FRAME_PATH_SIZE];

@@ -1,5 +1,6 @@
 /* The frames of a packet: whatever parses stays within its bounds, an ACK
  * means the same after it was written again, and HELLO too. */
+#include "proto/link/candidates.h"
 #include "proto/link/frame.h"
 #include "proto/link/hello.h"
 #include "tests/fuzz/fuzz.h"
@@ -43,6 +44,23 @@ check_hello(const struct frame *f)
 	assert(memcmp(body, f->data.p, n) == 0);
 }
 
+static void
+check_candidates(const struct frame *f)
+{
+	uint8_t body[FRAME_CANDIDATES_SIZE], b[FRAME_CANDIDATES_SIZE];
+	struct link_candidates c, again;
+	size_t n;
+
+	assert(f->data.n >= FRAME_CANDIDATES_MIN);
+	if (candidates_decode(f->data, &c))
+		return;
+	assert(c.n <= LINK_CANDIDATES_MAX && c.class < LINK_NAT_CLASSES);
+	n = candidates_encode(&c, body);
+	assert(candidates_decode(span_of(body, n), &again) == ERR_OK);
+	assert(again.n == c.n);
+	assert(candidates_encode(&again, b) == n && memcmp(body, b, n) == 0);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -64,6 +82,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check_ack(&f);
 		if (f.type == FRAME_HELLO)
 			check_hello(&f);
+		if (f.type == FRAME_CANDIDATES)
+			check_candidates(&f);
 	}
 	return 0;
 }

@@ -311,6 +311,10 @@ on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 	case LINK_OUT_PATH:
 		n->paths[b]++;
 		return;
+	case LINK_OUT_CANDIDATES:
+		n->offers[b]++;
+		n->offer = o->candidates;
+		return;
 	case LINK_OUT_FALLBACK:
 		n->fallbacks[b]++;
 		return;

@@ -39,6 +39,8 @@ struct wire_node {
 	uint8_t earlies[WIRE_NODES_MAX];
 	unsigned paired[WIRE_NODES_MAX], fallbacks[WIRE_NODES_MAX];
 	unsigned refused[WIRE_NODES_MAX], paths[WIRE_NODES_MAX];
+	unsigned offers[WIRE_NODES_MAX];
+	struct link_candidates offer; /* the last one */
 	unsigned writables[WIRE_NODES_MAX], bulk_writables[WIRE_NODES_MAX];
 	enum err last_err[WIRE_NODES_MAX];
 	bool up[WIRE_NODES_MAX];
