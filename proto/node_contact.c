@@ -334,7 +334,7 @@ contact_on_link(struct node *n, const struct link_out *out)
 		peer_shun(n, p, out->err);
 		break;
 	case LINK_OUT_CANDIDATES: /* nothing punches yet */
-	case LINK_OUT_OBSERVED: /* one contact's word; the DHT has many */
+	case LINK_OUT_OBSERVED:   /* one contact's word; the DHT has many */
 	case LINK_OUT_SEND:
 	case LINK_OUT_CALLER:
 	case LINK_OUT_TS:

@@ -27,7 +27,7 @@ check(const struct attempt *a)
 {
 	assert(a->peer->attempt == a);
 	assert(a->peer->cfg.role != LINK_INVITER && a->peer->cfg.n_s > 0);
-	assert(a->n_to <= LINK_CANDIDATES_MAX);
+	assert(a->n_to <= LINK_DOORS_MAX);
 	assert(a->accepted <= a->seq);
 	assert(a->step < STEPS || a->next_ms == NEVER);
 	assert(a->end_ms != NEVER);
@@ -222,28 +222,34 @@ out:
 	return ok;
 }
 
+/* What goes by a route is for its carrier to bound. */
+static bool
+may_send_to(const struct attempt *a, uint8_t i, uint64_t now_ms)
+{
+	const struct endpoint *to = &a->to[i].at;
+	const struct address *at = address_of(a->peer, to, now_ms);
+
+	return endpoint_is_route(to, NULL) ||
+	       (at && address_may_send(at, now_ms));
+}
+
 static bool
 send_to(struct links *l, struct attempt *a, uint8_t i,
     const uint8_t message[PACKET_MESSAGE_1_SIZE], struct now now)
 {
-	struct address *at = address_of(a->peer, &a->to[i].at, now.mono_ms);
+	const struct endpoint *to = &a->to[i].at;
+	struct address *at = address_of(a->peer, to, now.mono_ms);
 
-	if (!at || !address_may_send(at, now.mono_ms))
+	if (!may_send_to(a, i, now.mono_ms))
 		return false;
-	if (!out_send(l, &at->at, 0, span_of(message, PACKET_MESSAGE_1_SIZE)))
+	assert(at || endpoint_is_route(to, NULL));
+	assert(!at || address_usable(l, to) || a->persist);
+	if (!out_send(l, to, 0, span_of(message, PACKET_MESSAGE_1_SIZE)))
 		return false;
-	assert(address_usable(l, &at->at) || a->persist);
-	address_sent(at, now.mono_ms);
+	if (at)
+		address_sent(at, now.mono_ms);
 	a->to[i].sent = true;
 	return true;
-}
-
-static bool
-may_send_to(struct attempt *a, uint8_t i, uint64_t now_ms)
-{
-	const struct address *at = address_of(a->peer, &a->to[i].at, now_ms);
-
-	return at && address_may_send(at, now_ms);
 }
 
 /* Knocks at the addresses from `first` on. The first message that arrives is
@@ -295,16 +301,42 @@ attempt_of(struct links *l, struct peer *p, struct now now)
 	return a;
 }
 
+static bool
+has_door(const struct attempt *a, const struct endpoint *e)
+{
+	for (uint8_t i = 0; i < a->n_to; i++) {
+		if (endpoint_eq(&a->to[i].at, e))
+			return true;
+	}
+	return false;
+}
+
+static void
+add_door(struct attempt *a, const struct endpoint *e)
+{
+	if (a->n_to < LINK_DOORS_MAX && !has_door(a, e))
+		a->to[a->n_to++] = (struct door){ .at = *e };
+}
+
+static void
+add_routes(struct attempt *a)
+{
+	for (uint8_t i = 0; i < a->peer->n_routes; i++)
+		add_door(a, &a->peer->routes[i]);
+}
+
+/* Of what somebody named, eight count. */
 static void
 add_target(const struct links *l, struct attempt *a, const struct endpoint *e)
 {
-	if (a->n_to == LINK_CANDIDATES_MAX || !address_usable(l, e))
-		return;
+	uint8_t n = 0;
+
 	for (uint8_t i = 0; i < a->n_to; i++) {
-		if (endpoint_eq(&a->to[i].at, e))
-			return;
+		if (!endpoint_is_route(&a->to[i].at, NULL))
+			n++;
 	}
-	a->to[a->n_to++] = (struct door){ .at = *e };
+	if (n < LINK_CANDIDATES_MAX && address_usable(l, e))
+		add_door(a, e);
 }
 
 /* Starts the row of intervals, with a message 1 to the new addresses. */
@@ -337,6 +369,7 @@ attempt_start(struct links *l, struct peer *p, const struct endpoint *to,
 	before = a->n_to;
 	for (size_t i = 0; i < n; i++)
 		add_target(l, a, &to[i]);
+	add_routes(a);
 	if (a->n_to == before && before > 0)
 		return; /* nothing new: it goes on as it does */
 	if (a->end_ms < now.mono_ms + LINK_ATTEMPT_MS)
@@ -352,14 +385,56 @@ attempt_start(struct links *l, struct peer *p, const struct endpoint *to,
 	}
 }
 
+/* One more, behind all others and without a cookie; the oldest makes room. */
+static void
+fresh_door(struct attempt *a, const struct endpoint *e)
+{
+	uint8_t i = 0;
+
+	while (i < a->n_to && !endpoint_eq(&a->to[i].at, e))
+		i++;
+	if (i == LINK_DOORS_MAX)
+		i = 0;
+	if (i < a->n_to) {
+		memmove(&a->to[i], &a->to[i + 1],
+		    (size_t)(a->n_to - i - 1) * sizeof(a->to[0]));
+		a->n_to--;
+	}
+	/* Where the link runs or ran is no address that somebody named. */
+	a->to[a->n_to++] = (struct door){ .at = *e };
+}
+
+/* Where a running link may find its peer again; how many. In doubt these are
+ * all ways there are. */
+static uint8_t
+doors_of_link(struct attempt *a, const struct peer *p)
+{
+	const struct conn *c = p->conn;
+	uint8_t n = 1;
+
+	fresh_door(a, &c->path);
+	if (!c->rescue)
+		return n;
+	if (c->ways.spare.known) {
+		fresh_door(a, &c->ways.spare.at);
+		n++;
+	}
+	for (uint8_t i = 0; i < p->n_routes; i++) {
+		if (endpoint_eq(&p->routes[i], &c->path))
+			continue;
+		fresh_door(a, &p->routes[i]);
+		n++;
+	}
+	return n;
+}
+
 void
 attempt_revive(struct links *l, struct peer *p, struct now now)
 {
-	const struct conn *c = p->conn;
 	struct attempt *a;
-	uint8_t i = 0;
+	uint8_t n;
 
-	assert(c && c->up);
+	assert(p->conn && p->conn->up);
 	if (p->cfg.n_s == 0 || l->self.n_s == 0)
 		return;
 	a = attempt_of(l, p, now);
@@ -367,15 +442,9 @@ attempt_revive(struct links *l, struct peer *p, struct now now)
 		return;
 	a->persist = true;
 	a->end_ms = now.mono_ms + LINK_RESCUE_MS;
-	while (i < a->n_to && !endpoint_eq(&a->to[i].at, &c->path))
-		i++;
-	if (i == LINK_CANDIDATES_MAX)
-		i--;
-	if (i == a->n_to)
-		a->n_to++;
-	/* Where the link runs is no address that somebody named. */
-	a->to[i] = (struct door){ .at = c->path };
-	(void)begin(l, a, i, now);
+	n = doors_of_link(a, p);
+	assert(n > 0 && n <= a->n_to);
+	(void)begin(l, a, (uint8_t)(a->n_to - n), now);
 }
 
 void

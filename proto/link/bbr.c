@@ -53,7 +53,7 @@ check(const struct bbr *b)
 void
 bbr_init(struct bbr *b, uint32_t datagram)
 {
-	assert(datagram >= 1200);
+	assert(datagram >= 1024);
 	*b = (struct bbr){
 		.datagram = datagram,
 		.window = (uint64_t)BBR_WINDOW_INITIAL * datagram,
@@ -78,7 +78,7 @@ bbr_restart(struct bbr *b)
 void
 bbr_set_datagram(struct bbr *b, uint32_t datagram)
 {
-	assert(datagram >= 1200);
+	assert(datagram >= 1024);
 	b->datagram = datagram;
 	b->window = most(b->window, (uint64_t)BBR_WINDOW_MIN * b->datagram);
 }

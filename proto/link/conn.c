@@ -8,6 +8,7 @@
 #include "proto/link/attempt.h"
 #include "proto/link/offer.h"
 #include "proto/link/out.h"
+#include "proto/link/path.h"
 #include "proto/link/peer.h"
 
 #include <assert.h>
@@ -47,7 +48,8 @@ conn_check(const struct peer *p)
 	assert(c->up == (c->out_down != NULL));
 	assert(!c->up || p->cfg.role == LINK_CONTACT);
 	assert(!c->paired || p->cfg.role != LINK_CONTACT);
-	assert(c->up || (!c->rescue && !c->probe.active));
+	assert(c->up || !c->rescue);
+	path_check(c);
 	assert(!c->early || (!c->up && !c->paired));
 	assert(c->up || c->receive.highest == 0);
 	assert(c->up || c->early || c->send.end == 0);
@@ -56,7 +58,6 @@ conn_check(const struct peer *p)
 	assert(c->bulk_open || c->bulk_receive.limit == 0);
 	assert(c->credit >= LINK_CREDIT);
 	assert(c->send.next + c->bulk_send.next <= c->credit);
-	assert(!c->probe.active || c->probe.out <= 3 * c->probe.in);
 	assert(c->ping_after_ms >= LINK_PING_MIN_MS);
 	assert(c->ping_after_ms <= LINK_PING_MAX_MS);
 }
@@ -140,7 +141,7 @@ streams_begin(struct conn *c)
 }
 
 static struct conn *
-conn_new(const struct endpoint *path, struct now now)
+conn_new(struct links *l, const struct endpoint *path, struct now now)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
@@ -151,8 +152,8 @@ conn_new(const struct endpoint *path, struct now now)
 		return NULL;
 	}
 	streams_begin(c);
-	c->path = *path;
-	mtu_init(&c->mtu, path, MTU_BASE);
+	path_begin(l, c, path, now);
+	mtu_init(&c->mtu, path, MTU_BASE, true);
 	c->heard_ms = now.mono_ms;
 	c->sent_ms = now.mono_ms;
 	c->waiting_ms = NEVER;
@@ -216,7 +217,7 @@ conn_adopt(struct links *l, struct peer *p, struct session *s, struct now now)
 
 	assert(s->state == SESSION_OPEN && s->peer == p);
 	if (!c) {
-		c = conn_new(&s->from, now);
+		c = conn_new(l, &s->from, now);
 		if (!c)
 			return ERR_NOMEM;
 		p->conn = c;
@@ -310,11 +311,28 @@ conn_close(struct links *l, struct peer *p, struct session *s,
 
 /* ---- up ---- */
 
-static void
-new_mtu(struct conn *c, const struct endpoint *to)
+void
+conn_new_mtu(struct conn *c, bool proven)
 {
-	mtu_init(&c->mtu, to, c->cur->udp_max);
+	mtu_init(&c->mtu, &c->path, c->cur->udp_max, proven);
 	bbr_set_datagram(&c->recovery.bbr, c->mtu.size);
+}
+
+/* Where the handshake of the session in use went: there a link comes up; one
+ * that is up has a path already. */
+static void
+come_from(
+    struct links *l, struct peer *p, const struct session *s, struct now now)
+{
+	struct conn *c = p->conn;
+
+	address_answered(p, &s->from, now.mono_ms);
+	if (c->up) {
+		path_on_handshake(l, p, &s->from, now);
+		return;
+	}
+	path_begin(l, c, &s->from, now);
+	conn_new_mtu(c, true);
 }
 
 /* s carries the link from now on, unless a newer one does. */
@@ -331,15 +349,9 @@ make_current(struct links *l, struct peer *p, struct session *s, struct now now)
 		old = s;
 	} else {
 		c->cur = s;
-		c->rescue = false;
-		c->probe.active = false;
 		c->observed_due = true;
-		if (!endpoint_eq(&c->path, &s->from) && c->up)
-			(void)out_at(l, LINK_OUT_PATH, p->number, &s->from);
-		if (!endpoint_eq(&c->path, &s->from) || !old)
-			new_mtu(c, &s->from);
-		c->path = s->from;
-		address_answered(p, &s->from, now.mono_ms);
+		come_from(l, p, s, now);
+		c->rescue = false;
 	}
 	if (!old)
 		return;
@@ -362,8 +374,6 @@ start_over(struct links *l, struct peer *p, struct session *s)
 	recovery_reset(&c->recovery);
 	streams_begin(c);
 	c->rescue = false;
-	c->probe.active = false;
-	c->response_due = false;
 	c->offer_due = false;
 	c->has_offered = false;
 	p->writable = false;
@@ -417,6 +427,8 @@ greeted_contact(struct links *l, struct peer *p, struct session *s,
 		start_over(l, p, s);
 	s->hello_seen = true;
 	make_current(l, p, s, now);
+	if (!same)
+		path_upgrade(l, p, now);
 	attempt_free(l, p); /* whatever it was for: we have met */
 	if (!same) {
 		memcpy(c->instance, instance, HELLO_INSTANCE_SIZE);
@@ -473,19 +485,6 @@ conn_greeted(struct links *l, struct peer *p, struct session *s,
 		s->hello_due = true;
 	peer_touch(l, p);
 	return ERR_OK;
-}
-
-void
-conn_moved(struct links *l, struct peer *p, const struct endpoint *to)
-{
-	struct conn *c = p->conn;
-
-	assert(c->up && c->cur);
-	c->path = *to;
-	new_mtu(c, to);
-	c->observed_due = true;
-	recovery_new_path(&c->recovery);
-	(void)out_at(l, LINK_OUT_PATH, p->number, to);
 }
 
 /* ---- what became of packets ---- */
@@ -713,8 +712,7 @@ up_deadline_ms(const struct links *l, const struct peer *p)
 		at = earlier(at, renew_at_ms(l, p));
 	if (peer_we_are_lower(l, p) && !c->ping_due)
 		at = earlier(at, c->sent_ms + c->ping_after_ms);
-	if (c->probe.active)
-		at = earlier(at, c->probe.next_ms);
+	at = earlier(at, path_deadline_ms(c));
 	if (c->has_offered)
 		at = earlier(at, c->offered_ms);
 	return at;
@@ -777,6 +775,7 @@ tick_recovery(struct links *l, struct peer *p, struct now now)
 		on_lost(c, session_of_key(c, oldest->key), oldest);
 	c->force = 2; /* probes may pass the window [RFC 9002 §6.2.4] */
 	c->ping_due = true;
+	path_on_pto(l, p, now);
 }
 
 static void
@@ -785,6 +784,7 @@ tick_up(struct links *l, struct peer *p, struct now now)
 	struct conn *c = p->conn;
 
 	offer_tick(l, p, now);
+	path_tick(l, p, now);
 	if (peer_we_are_lower(l, p) &&
 	    now.mono_ms >= c->sent_ms + c->ping_after_ms) {
 		c->ping_due = true;
@@ -794,6 +794,7 @@ tick_up(struct links *l, struct peer *p, struct now now)
 	}
 	if (!c->rescue && now.mono_ms >= doubt_at_ms(c)) {
 		c->rescue = true;
+		path_on_silence(l, p, now);
 		attempt_revive(l, p, now);
 	} else if (!p->attempt && now.mono_ms >= renew_at_ms(l, p)) {
 		c->renew_ms = now.mono_ms + LINK_RENEW_AGAIN_MS;

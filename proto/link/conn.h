@@ -39,8 +39,8 @@ void conn_down(struct links *l, struct peer *p, enum err err);
 /* Tells the peer, then ends it. */
 void conn_close(struct links *l, struct peer *p, struct session *s,
     enum frame_close code, enum err err, struct now now);
-/* The path was proven. */
-void conn_moved(struct links *l, struct peer *p, const struct endpoint *to);
+/* The path is another one, or the first. proven: it takes MTU_BASE. */
+void conn_new_mtu(struct conn *c, bool proven);
 
 void conn_tick(struct links *l, struct peer *p, struct now now);
 uint64_t conn_deadline_ms(const struct links *l, const struct peer *p);
@@ -65,6 +65,17 @@ void conn_bulk_open(struct links *l, struct peer *p);
 /* ---- conn_send.c ---- */
 
 void conn_flush(struct links *l, struct peer *p, struct now now);
+enum { CONN_PATH_SIZE = PACKET_OVERHEAD + PACKET_PLAIN_MIN };
+
+/* One datagram of that size, the smallest, under the session in use. */
+struct conn_path {
+	const struct endpoint *to;
+	uint8_t hops;             /* 0: as usual */
+	const uint8_t *challenge; /* FRAME_PATH_SIZE bytes, or NULL */
+	const uint8_t *response;  /* likewise */
+};
+void conn_send_path(struct links *l, struct peer *p,
+    const struct conn_path *say, struct now now);
 void conn_send_close(struct links *l, struct peer *p, struct session *s,
     enum frame_close code, struct now now);
 

@@ -8,6 +8,7 @@
 #include "proto/link/conn.h"
 #include "proto/link/offer.h"
 #include "proto/link/out.h"
+#include "proto/link/path.h"
 #include "proto/link/peer.h"
 
 #include <assert.h>
@@ -23,9 +24,12 @@ struct intake {
 	struct now now;
 	size_t n; /* bytes of the datagram */
 	bool eliciting;
+	bool highest;
 	bool prompt; /* it asks for an ACK at once */
-	bool drop;   /* as if it had never come: not acknowledged */
-	bool gone;   /* the link ended with it */
+	bool asked;  /* PATH_CHALLENGE; the last one counts */
+	uint8_t challenge[FRAME_PATH_SIZE];
+	bool drop; /* as if it had never come: not acknowledged */
+	bool gone; /* the link ended with it */
 	bool breach;
 	enum frame_close code; /* breach: what to close with */
 	enum err err;          /* breach: what to tell the owner */
@@ -237,32 +241,11 @@ take_max_stream(struct intake *k, const struct frame *f)
 		s->limit = f->value;
 }
 
-/* Answered to where it came from. [RFC 9000 §8.2.2] */
 static void
 take_challenge(struct intake *k, const struct frame *f)
 {
-	struct conn *c = k->p->conn;
-
-	c->response_due = true;
-	c->response_to = *k->from;
-	c->response_max = k->n;
-	memcpy(c->response, f->path, sizeof(c->response));
-}
-
-static void
-take_response(struct intake *k, const struct frame *f)
-{
-	struct conn *c = k->p->conn;
-	struct probe *b = &c->probe;
-
-	if (!b->active || !c->cur ||
-	    sodium_memcmp(b->data, f->path, sizeof(b->data)) != 0)
-		return;
-	b->active = false;
-	c->cur->at_index = b->at_index;
-	address_answered(k->p, &b->at, k->now.mono_ms);
-	conn_moved(k->l, k->p, &b->at);
-	attempt_revive(k->l, k->p, k->now);
+	k->asked = true;
+	memcpy(k->challenge, f->path, sizeof(k->challenge));
 }
 
 static void
@@ -325,7 +308,7 @@ take_frame(struct intake *k, const struct frame *f)
 		take_challenge(k, f);
 		return;
 	case FRAME_PATH_RESPONSE:
-		take_response(k, f);
+		path_on_response(k->l, k->p, k->from, f->path, k->now);
 		return;
 	case FRAME_CLOSE:
 		take_close(k, f);
@@ -392,36 +375,17 @@ take_frames(struct intake *k, struct span plain)
 	}
 }
 
-/* ---- paths ---- */
-
-/* A packet with the highest number so far came from elsewhere: perhaps the
- * peer moved, perhaps somebody was faster with a copy. [SPEC §6.5] */
 static void
-watch_path(struct intake *k, bool highest)
+show_path(struct intake *k)
 {
-	struct conn *c = k->p->conn;
-	struct probe *b = &c->probe;
-
-	if (!c->up || k->s != c->cur || endpoint_eq(&c->path, k->from))
-		return;
-	if (b->active && endpoint_eq(&b->at, k->from)) {
-		b->in += k->n;
-		return;
-	}
-	if (!highest || k->from->port == 0 ||
-	    endpoint_scope(k->from) == SCOPE_UNUSABLE)
-		return;
-	*b = (struct probe){
-		.active = true,
-		.at = *k->from,
-		.in = k->n,
-		.next_ms = k->now.mono_ms,
-		.at_index = c->cur->at_index,
+	struct path_packet packet = {
+		.from = k->from,
+		.n = k->n,
+		.highest = k->highest && k->s == k->p->conn->cur,
+		.asked = k->asked ? k->challenge : NULL,
 	};
-	assert(!endpoint_eq(&b->at, &c->path));
-	if (b->at_index + 1 < c->cur->keys.n_send_index)
-		b->at_index++;
-	rng_fill(k->l->rng, b->data, sizeof(b->data));
+
+	path_on_packet(k->l, k->p, &packet, k->now);
 }
 
 static void
@@ -442,6 +406,9 @@ finish(struct intake *k, uint64_t number)
 		return;
 	session_received(k->s, number, k->eliciting, k->now.mono_ms);
 	k->s->ack_now |= k->prompt;
+	/* Answered to where it came from. [RFC 9000 §8.2.2] */
+	if (c->cur)
+		show_path(k);
 	/* The answer to HELLO in a pairing must not wait for a flush: what
 	 * PAIRED makes the owner do may end the session. */
 	if (c->paired)
@@ -462,9 +429,9 @@ conn_receive(struct links *l, struct session *s, const struct endpoint *from,
 		.n = datagram.n,
 	};
 	uint64_t number;
-	bool highest, worn = session_worn(s);
+	bool worn = session_worn(s);
 
-	if (session_open(s, datagram, plain, &number, &highest)) {
+	if (session_open(s, datagram, plain, &number, &k.highest)) {
 		if (session_worn(s) != worn) /* a time has come */
 			peer_touch(l, k.p);
 		return false;
@@ -480,7 +447,6 @@ conn_receive(struct links *l, struct session *s, const struct endpoint *from,
 	k.p->conn->waiting_ms = NEVER;
 	k.p->conn->rescue = false;
 	k.p->conn->bytes_in += datagram.n;
-	watch_path(&k, highest);
 	take_frames(&k, span_of(plain, datagram.n - PACKET_OVERHEAD));
 	sodium_memzero(plain, datagram.n - PACKET_OVERHEAD);
 	finish(&k, number);

@@ -5,6 +5,7 @@
 #include "proto/link/candidates.h"
 #include "proto/link/conn.h"
 #include "proto/link/out.h"
+#include "proto/link/path.h"
 #include "proto/link/peer.h"
 
 #include <assert.h>
@@ -14,11 +15,13 @@
 /* Below this it is not worth a piece of stream. */
 enum { PIECE_MIN = 16, CLOSE_SIZE_MAX = 16 };
 
-/* Unanswered probes after which full datagrams are of the base size. */
+/* Unanswered probes after which full datagrams are of the least size. */
 enum { MTU_PTO = 2 };
 
 struct packet {
-	struct session *s; /* borrowed */
+	struct session *s;         /* borrowed */
+	const struct endpoint *to; /* borrowed */
+	uint8_t hops;
 	struct writer w;
 	struct sent sent;
 	bool eliciting;
@@ -29,12 +32,17 @@ struct packet {
 
 /* A datagram of at most `size` bytes. */
 static void
-packet_begin(struct packet *k, struct session *s, size_t size)
+packet_begin(
+    struct packet *k, struct session *s, const struct endpoint *to, size_t size)
 {
 	assert(s->udp_max >= HANDSHAKE_UDP_MIN && size <= MTU_MAX);
 	if (size > s->udp_max)
 		size = s->udp_max;
+	if (size > ROUTE_UDP_MAX && endpoint_is_route(to, NULL))
+		size = ROUTE_UDP_MAX;
 	k->s = s;
+	k->to = to;
+	k->hops = 0;
 	k->w = wr_init(k->bytes + PACKET_HEAD, size - PACKET_OVERHEAD);
 	k->sent = (struct sent){ .key = s->key };
 	k->eliciting = false;
@@ -53,8 +61,7 @@ bucket(size_t n, size_t largest)
 
 /* Pads, seals, sends, and remembers it if it wants an answer. */
 static void
-packet_end(struct links *l, struct peer *p, struct packet *k,
-    const struct endpoint *to, struct now now)
+packet_end(struct links *l, struct peer *p, struct packet *k, struct now now)
 {
 	struct conn *c = p->conn;
 	size_t n = bucket(k->w.n, k->w.cap);
@@ -67,9 +74,11 @@ packet_end(struct links *l, struct peer *p, struct packet *k,
 	k->sent.bytes = (uint16_t)(n + PACKET_OVERHEAD);
 	k->sent.at_ms = now.mono_ms;
 	/* Without memory it is as good as lost on its way. */
-	(void)out_send(l, to, 0, span_of(k->bytes, n + PACKET_OVERHEAD));
+	(void)out_send(
+	    l, k->to, k->hops, span_of(k->bytes, n + PACKET_OVERHEAD));
 	c->bytes_out += n + PACKET_OVERHEAD;
-	c->sent_ms = now.mono_ms;
+	if (endpoint_eq(k->to, &c->path))
+		c->sent_ms = now.mono_ms;
 	if (!k->eliciting)
 		return;
 	recovery_sent(&c->recovery, &k->sent);
@@ -138,6 +147,13 @@ put_offer(struct conn *c, struct packet *k)
 	k->eliciting = true;
 }
 
+/* On a route the peer sees no address of ours. */
+static bool
+observed_due(const struct conn *c)
+{
+	return c->observed_due && !path_on_route(c);
+}
+
 static void
 put_control(struct links *l, struct peer *p, struct packet *k)
 {
@@ -163,7 +179,7 @@ put_control(struct links *l, struct peer *p, struct packet *k)
 		c->max_data_due = false;
 		k->eliciting = true;
 	}
-	if (c->observed_due) {
+	if (observed_due(c)) {
 		frame_write_observed(&k->w, &c->path);
 		k->sent.carried |= SENT_OBSERVED;
 		c->observed_due = false;
@@ -211,7 +227,7 @@ put_streams(struct links *l, struct peer *p, struct packet *k, bool bulk,
 	k->eliciting = false;
 	k->sent.stream =
 	    put_piece(k, &c->send, conn_stream_out(l, p), conn_chat_credit(c));
-	if (bulk)
+	if (bulk && !path_on_route(c))
 		k->sent.bulk = put_piece(
 		    k, &c->bulk_send, conn_bulk_out(l, p), conn_bulk_credit(c));
 	if (k->eliciting && k->s->data_ms == NEVER)
@@ -225,7 +241,7 @@ static bool
 control_due(const struct conn *c)
 {
 	return c->max_data_due || c->max_stream_due || c->max_bulk_due ||
-	       c->observed_due || c->offer_due;
+	       observed_due(c) || c->offer_due;
 }
 
 static bool
@@ -239,7 +255,17 @@ may_send(struct conn *c, const struct session *s)
 static size_t
 full_size(const struct conn *c)
 {
-	return c->recovery.pto_count < MTU_PTO ? c->mtu.size : MTU_BASE;
+	return c->recovery.pto_count < MTU_PTO ? c->mtu.size : MTU_LEAST;
+}
+
+/* Where the handshake went, until it is a link; where the peer is sure to hear
+ * us, until he has our HELLO. */
+static const struct endpoint *
+full_to(const struct conn *c, const struct session *s)
+{
+	if (!c->up)
+		return &s->from;
+	return s->hello_acked ? &c->path : path_answer_to(c);
 }
 
 /* One packet with everything under s that fits; HELLO stands first until it
@@ -251,7 +277,7 @@ send_full(struct links *l, struct peer *p, struct session *s, bool bulk,
 	struct conn *c = p->conn;
 	struct packet k;
 
-	packet_begin(&k, s, full_size(c));
+	packet_begin(&k, s, full_to(c, s), full_size(c));
 	if (!s->hello_acked && (s->hello_due || s == conn_carrier(c)))
 		put_hello(l, p, &k, now);
 	put_ack(&k, now);
@@ -265,7 +291,7 @@ send_full(struct links *l, struct peer *p, struct session *s, bool bulk,
 		c->ping_due = false;
 	}
 	if (k.w.n > 0)
-		packet_end(l, p, &k, c->up ? &c->path : &s->from, now);
+		packet_end(l, p, &k, now);
 }
 
 static void
@@ -273,10 +299,10 @@ send_ack(struct links *l, struct peer *p, struct session *s, struct now now)
 {
 	struct packet k;
 
-	packet_begin(&k, s, MTU_BASE);
+	packet_begin(&k, s, path_answer_to(p->conn), MTU_BASE);
 	put_ack(&k, now);
 	if (k.w.n > 0)
-		packet_end(l, p, &k, &p->conn->path, now);
+		packet_end(l, p, &k, now);
 }
 
 /* Where the session's handshake went, until it carries the link. */
@@ -286,7 +312,7 @@ send_hello(struct links *l, struct peer *p, struct session *s, struct now now)
 	struct conn *c = p->conn;
 	struct packet k;
 
-	packet_begin(&k, s, MTU_BASE);
+	packet_begin(&k, s, s == c->cur ? &c->path : &s->from, MTU_BASE);
 	put_hello(l, p, &k, now);
 	put_ack(&k, now);
 	if (!s->confirmed) {
@@ -294,78 +320,50 @@ send_hello(struct links *l, struct peer *p, struct session *s, struct now now)
 		k.eliciting = true;
 	}
 	if (k.w.n > 0)
-		packet_end(l, p, &k, s == c->cur ? &c->path : &s->from, now);
+		packet_end(l, p, &k, now);
 	s->hello_due = false;
 }
 
 /* ---- paths ---- */
 
-/* Both are padded as far as three times what came allows, to show that the
- * path takes full datagrams. [RFC 9000 §8.2] */
+/* What we have got, for a peer who may not hear us on the path; it is told
+ * there as well. */
 static void
-send_path(struct links *l, struct peer *p, const struct endpoint *to,
-    size_t budget, struct packet *k, struct now now)
+repeat_ack(struct packet *k, struct now now)
 {
-	if (budget < PACKET_OVERHEAD + PACKET_PLAIN_MIN)
-		return;
-	budget -= PACKET_OVERHEAD;
-	for (size_t b = 1024; budget < k->w.cap && b >= PACKET_PLAIN_MIN;
-	     b /= 2) {
-		if (b <= budget)
-			budget = k->w.cap = b;
-	}
-	wr_zeros(&k->w, k->w.cap - k->w.n);
-	packet_end(l, p, k, to, now);
+	const struct session *s = k->s;
+	uint64_t delay = (now.mono_ms - s->largest_ms) * 1000 / 8;
+
+	if (s->received.n > 0 &&
+	    frame_ack_size(&s->received, delay) <= k->w.cap - k->w.n)
+		frame_write_ack(&k->w, &s->received, delay);
 }
 
-/* To an address that has proven nothing it counts as the challenge does. */
-static void
-send_response(struct links *l, struct peer *p, struct now now)
+void
+conn_send_path(struct links *l, struct peer *p, const struct conn_path *say,
+    struct now now)
 {
-	struct conn *c = p->conn;
-	struct probe *b = &c->probe;
-	bool probed = b->active && endpoint_eq(&b->at, &c->response_to);
-	uint64_t before = c->bytes_out;
-	size_t budget = c->response_max;
+	struct session *s = p->conn->cur;
+	bool aside = !endpoint_eq(say->to, &p->conn->path);
+	uint8_t index;
 	struct packet k;
 
-	c->response_due = false;
-	if (!c->cur || !session_may_send(c->cur))
+	assert(say->challenge || say->response);
+	if (!s || !session_may_send(s))
 		return;
-	if (probed && budget > 3 * b->in - b->out)
-		budget = (size_t)(3 * b->in - b->out);
-	packet_begin(&k, c->cur, MTU_BASE);
-	frame_write_path(&k.w, FRAME_PATH_RESPONSE, c->response);
-	send_path(l, p, &c->response_to, budget, &k, now);
-	if (probed)
-		b->out += c->bytes_out - before;
-}
-
-static void
-send_challenge(struct links *l, struct peer *p, struct now now)
-{
-	struct conn *c = p->conn;
-	struct probe *b = &c->probe;
-	uint8_t index = c->cur->at_index;
-	uint64_t room = 3 * b->in - b->out, before = c->bytes_out;
-	struct packet k;
-
-	assert(b->active && b->n <= LINK_PROBES_MAX);
-	assert(b->at_index < c->cur->keys.n_send_index);
-	if (b->n == LINK_PROBES_MAX || !session_may_send(c->cur)) {
-		b->active = false;
-		return;
-	}
-	b->n++;
-	b->next_ms = now.mono_ms + LINK_PROBE_MS;
-	packet_begin(&k, c->cur, MTU_BASE);
-	frame_write_path(&k.w, FRAME_PATH_CHALLENGE, b->data);
-	c->cur->at_index = b->at_index;
-	send_path(
-	    l, p, &b->at, room < SIZE_MAX ? (size_t)room : SIZE_MAX, &k, now);
-	c->cur->at_index = index;
-	b->out += c->bytes_out - before;
-	assert(b->out <= 3 * b->in);
+	packet_begin(&k, s, say->to, CONN_PATH_SIZE);
+	k.hops = say->hops;
+	if (say->response)
+		frame_write_path(&k.w, FRAME_PATH_RESPONSE, say->response);
+	if (say->challenge)
+		frame_write_path(&k.w, FRAME_PATH_CHALLENGE, say->challenge);
+	if (aside)
+		repeat_ack(&k, now);
+	index = s->at_index;
+	if (aside && index + 1 < s->keys.n_send_index)
+		s->at_index++;
+	packet_end(l, p, &k, now);
+	s->at_index = index;
 }
 
 /* One datagram of a size that the path may not take. */
@@ -378,13 +376,13 @@ send_mtu_probe(struct links *l, struct peer *p, struct now now)
 
 	if (size == 0 || size > c->cur->udp_max || !may_send(c, c->cur))
 		return;
-	packet_begin(&k, c->cur, size);
+	packet_begin(&k, c->cur, &c->path, size);
 	wr_u8(&k.w, FRAME_PING);
 	wr_zeros(&k.w, k.w.cap - k.w.n);
 	k.eliciting = true;
 	k.sent.carried |= SENT_MTU;
 	mtu_probed(&c->mtu);
-	packet_end(l, p, &k, &c->path, now);
+	packet_end(l, p, &k, now);
 }
 
 /* ---- all that is due ---- */
@@ -400,7 +398,8 @@ urgent_due(const struct conn *c)
 static bool
 bulk_due(const struct conn *c)
 {
-	return stream_send_due(&c->bulk_send, conn_bulk_credit(c));
+	return !path_on_route(c) && /* it waits for a direct one */
+	       stream_send_due(&c->bulk_send, conn_bulk_credit(c));
 }
 
 static void
@@ -447,10 +446,7 @@ conn_flush(struct links *l, struct peer *p, struct now now)
 	if (!c)
 		return;
 	early = c->up ? NULL : conn_carrier(c);
-	if (c->response_due)
-		send_response(l, p, now);
-	if (c->probe.active && c->cur && now.mono_ms >= c->probe.next_ms)
-		send_challenge(l, p, now);
+	path_flush(l, p, now);
 	for (uint8_t i = 0; i < c->n_s; i++) {
 		struct session *s = c->s[i];
 
@@ -483,8 +479,8 @@ conn_send_close(struct links *l, struct peer *p, struct session *s,
 	assert(c && s);
 	if (!session_may_send(s))
 		return;
-	packet_begin(&k, s, MTU_BASE);
+	packet_begin(&k, s, s == c->cur ? &c->path : &s->from, MTU_BASE);
 	frame_write_close(&k.w, code);
 	assert(k.w.n <= CLOSE_SIZE_MAX);
-	packet_end(l, p, &k, s == c->cur ? &c->path : &s->from, now);
+	packet_end(l, p, &k, now);
 }

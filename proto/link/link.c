@@ -6,6 +6,7 @@
 #include "proto/link/conn.h"
 #include "proto/link/offer.h"
 #include "proto/link/out.h"
+#include "proto/link/path.h"
 #include "proto/link/peer.h"
 
 #include <assert.h>
@@ -171,8 +172,8 @@ depart(struct links *l)
 			continue;
 		if (s->at_index + 1 < s->keys.n_send_index)
 			s->at_index++;
-		p->conn->ping_due = true;
-		peer_touch(l, p);
+		if (p->conn->up)
+			path_doubt(l, p);
 	}
 }
 
@@ -271,6 +272,40 @@ links_connect(struct links *l, uint32_t peer, const struct endpoint *to,
 	if (p->conn && p->conn->up && !p->conn->rescue)
 		return;
 	attempt_start(l, p, to, n, now);
+}
+
+void
+links_set_routes(struct links *l, uint32_t peer, const struct endpoint *routes,
+    size_t n, struct now now)
+{
+	struct peer *p = peer_get(l, peer);
+	struct conn *c;
+
+	enter(l, &now);
+	if (!p)
+		return;
+	if (n > (size_t)LINK_ROUTES_MAX)
+		n = LINK_ROUTES_MAX;
+	for (size_t i = 0; i < n; i++) {
+		assert(endpoint_is_route(&routes[i], NULL));
+		p->routes[i] = routes[i];
+	}
+	p->n_routes = (uint8_t)n;
+	c = p->conn;
+	/* Its carrier is gone, perhaps. */
+	if (c && c->up && path_on_route(c) && !peer_has_route(p, &c->path))
+		path_doubt(l, p);
+}
+
+void
+links_probe(struct links *l, uint32_t peer, const struct endpoint *to,
+    uint8_t hops, struct now now)
+{
+	struct peer *p = peer_get(l, peer);
+
+	enter(l, &now);
+	if (p && p->conn && p->conn->up)
+		path_probe(l, p, to, hops, now);
 }
 
 void
@@ -633,6 +668,9 @@ links_info(const struct links *l, uint32_t peer, struct link_info *ret)
 	if (!c || !c->up)
 		return true;
 	ret->path = c->path;
+	ret->route = path_on_route(c);
+	ret->has_spare = c->ways.spare.known && c->ways.spare.answered_ms != 0;
+	ret->spare = c->ways.spare.at;
 	ret->rtt_ms = (c->recovery.smoothed_us + 500) / 1000;
 	ret->up_since_ms = c->up_ms;
 	ret->bytes_in = c->bytes_in;

@@ -24,6 +24,7 @@ enum {
 	LINK_PEER_STATICS_MAX =
 	    2, /* of a peer: the one in use, the one before */
 	LINK_CANDIDATES_MAX = 8,
+	LINK_ROUTES_MAX = 4,    /* to a peer */
 	LINK_PEERS_MAX = 16384, /* contacts and live invitations */
 	LINK_INVITES_MAX = 16, /* live at once: each costs hashes a message 1 */
 	LINK_STREAM_WINDOW = 256 * 1024, /* bytes of chat in flight */
@@ -120,6 +121,27 @@ void links_remove_peer(struct links *l, uint32_t peer, struct now now);
  */
 void links_connect(struct links *l, uint32_t peer, const struct endpoint *to,
     size_t n, struct now now);
+
+/*
+ * The routes to a peer: endpoint_route of ways that the owner keeps. Replaces
+ * the list; more than LINK_ROUTES_MAX are ignored. Nothing else makes a route
+ * usable, so that no peer can name one. Message 1 goes there together with the
+ * candidates of links_connect (which may be none), and a link in doubt goes on
+ * there. A datagram to a route has at most ROUTE_UDP_MAX bytes, bulk waits for
+ * a direct path. What comes through a carrier is given to links_receive as from
+ * its route, which need not be one of the list.
+ */
+void links_set_routes(struct links *l, uint32_t peer,
+    const struct endpoint *routes, size_t n, struct now now);
+/*
+ * Asks this address once, in the smallest datagram, whether the peer hears us
+ * there; hops as in LINK_OUT_SEND. If he answers from there, a link on a route
+ * moves; one on a direct path keeps the address to spare. Nothing happens
+ * without a link, or if the address may not be contacted. How many, when and
+ * where is the caller's to bound.
+ */
+void links_probe(struct links *l, uint32_t peer, const struct endpoint *to,
+    uint8_t hops, struct now now);
 
 /* An authenticated packet of this peer came from there, in a session under
  * another number: that of its invitation. */
@@ -230,6 +252,9 @@ struct link_info {
 	bool up;
 	bool connecting;
 	struct endpoint path;
+	bool route;     /* and that is one */
+	bool has_spare; /* another direct path, proven lately */
+	struct endpoint spare;
 	uint64_t rtt_ms, up_since_ms; /* mono */
 	uint64_t bytes_in, bytes_out;
 	uint32_t rekeys;

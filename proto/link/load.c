@@ -101,7 +101,9 @@ bucket(const struct load *d, const struct endpoint *from)
 	struct span addr = endpoint_addr(from);
 	uint8_t h[crypto_shorthash_BYTES];
 
-	if (endpoint_family(from) == FAMILY_V6)
+	/* Routes have one prefix and many owners. */
+	if (endpoint_family(from) == FAMILY_V6 &&
+	    !endpoint_is_route(from, NULL))
 		addr.n = PREFIX_V6;
 	crypto_shorthash(h, addr.p, addr.n, d->hash);
 	return ((uint32_t)h[0] | (uint32_t)h[1] << 8) % LOAD_SOURCES;

@@ -10,13 +10,15 @@ static const uint16_t sizes[] = { MTU_MAX, 1452, 1372, 1300 };
 
 enum { SIZES = sizeof(sizes) / sizeof(sizes[0]), MTU_MAX_V6 = 1452 };
 
+_Static_assert((int)MTU_LEAST == (int)ROUTE_UDP_MAX, "one size for both");
+
 static void
 check(const struct mtu *m)
 {
-	assert(m->size >= 1200 && m->size <= MTU_MAX);
+	assert(m->size >= MTU_LEAST && m->size <= MTU_MAX);
 	assert(m->at <= SIZES && m->tries < MTU_TRIES);
 	assert(m->n_lost < MTU_LOST && m->n_full <= MTU_FULL);
-	assert(m->probing == 0 || m->at < SIZES);
+	assert(m->probing == 0 || m->base || m->at < SIZES);
 }
 
 /* Goes to the next size that is worth a probe, from m->at on. */
@@ -30,18 +32,26 @@ skip(struct mtu *m)
 		m->at = SIZES;
 }
 
+static uint16_t
+base_of(const struct mtu *m)
+{
+	return m->max < MTU_BASE ? m->max : MTU_BASE;
+}
+
 void
-mtu_init(struct mtu *m, const struct endpoint *to, uint16_t udp_max)
+mtu_init(
+    struct mtu *m, const struct endpoint *to, uint16_t udp_max, bool proven)
 {
 	bool v4 = endpoint_family(to) == FAMILY_V4;
 
 	assert(udp_max >= 1200);
-	*m = (struct mtu){
-		.size = udp_max < MTU_BASE ? udp_max : MTU_BASE,
-		.max = v4 ? MTU_MAX : MTU_MAX_V6,
-	};
+	*m = (struct mtu){ .max = v4 ? MTU_MAX : MTU_MAX_V6 };
 	if (m->max > udp_max)
 		m->max = udp_max;
+	if (endpoint_is_route(to, NULL))
+		m->max = ROUTE_UDP_MAX;
+	m->base = !proven && m->max > MTU_LEAST;
+	m->size = proven ? base_of(m) : MTU_LEAST;
 	skip(m);
 	check(m);
 }
@@ -50,17 +60,18 @@ uint16_t
 mtu_due(const struct mtu *m, uint64_t now_ms)
 {
 	check(m);
-	if (m->probing || m->at == SIZES || m->n_full < MTU_FULL ||
-	    now_ms < m->again_ms)
+	if (m->probing || now_ms < m->again_ms)
 		return 0;
-	return sizes[m->at];
+	if (m->base)
+		return base_of(m);
+	return m->at == SIZES || m->n_full < MTU_FULL ? 0 : sizes[m->at];
 }
 
 void
 mtu_probed(struct mtu *m)
 {
-	assert(m->probing == 0 && m->at < SIZES);
-	m->probing = sizes[m->at];
+	assert(m->probing == 0 && (m->base || m->at < SIZES));
+	m->probing = m->base ? base_of(m) : sizes[m->at];
 }
 
 /* The search has ended; perhaps the path is another one later. */
@@ -83,10 +94,29 @@ mtu_acked(struct mtu *m, uint16_t bytes, bool probe)
 	if (!probe || bytes != m->probing)
 		return false;
 	m->probing = 0;
+	m->base = false;
 	m->size = bytes;
 	skip(m);
 	check(m);
 	return true;
+}
+
+/* The size that was under way does not come through. */
+static void
+probe_lost(struct mtu *m, uint64_t now_ms)
+{
+	m->probing = 0;
+	if (++m->tries < MTU_TRIES)
+		return;
+	if (m->base) {
+		m->tries = 0;
+		m->again_ms = now_ms + MTU_AGAIN_MS;
+		return;
+	}
+	m->at++;
+	skip(m);
+	if (m->at == SIZES)
+		rest(m, now_ms);
 }
 
 bool
@@ -94,15 +124,8 @@ mtu_lost(struct mtu *m, uint16_t bytes, bool probe, uint64_t now_ms)
 {
 	check(m);
 	if (probe) {
-		if (bytes != m->probing)
-			return false;
-		m->probing = 0;
-		if (++m->tries < MTU_TRIES)
-			return false;
-		m->at++;
-		skip(m);
-		if (m->at == SIZES)
-			rest(m, now_ms);
+		if (bytes == m->probing)
+			probe_lost(m, now_ms);
 		return false;
 	}
 	if (bytes <= MTU_BASE || m->size <= MTU_BASE || ++m->n_lost < MTU_LOST)

@@ -14,7 +14,9 @@
 #include <stdint.h>
 
 enum {
-	MTU_BASE = 1232,       /* bytes of UDP payload: IPv6's least MTU */
+	MTU_LEAST =
+	    1052, /* bytes of UDP payload: of a path not proven, a route */
+	MTU_BASE = 1232,       /* IPv6's least MTU */
 	MTU_MAX = 1472,        /* Ethernet with IPv4 */
 	MTU_FULL = 32,         /* full datagrams that came, before a probe */
 	MTU_TRIES = 3,         /* MAX_PROBES [RFC 8899 §5.1.2] */
@@ -26,13 +28,16 @@ struct mtu {
 	uint16_t size;     /* what leaves unprobed */
 	uint16_t max;      /* what both ends and the family take */
 	uint16_t probing;  /* under way, or 0 */
+	bool base;         /* it is MTU_BASE that is to be proven */
 	uint8_t at, tries; /* in the table of sizes; of this one */
 	uint8_t n_full, n_lost;
 	uint64_t again_ms; /* no probe before */
 };
 
-/* A new path to `to`, whose end takes udp_max. */
-void mtu_init(struct mtu *m, const struct endpoint *to, uint16_t udp_max);
+/* A new path to `to`, whose end takes udp_max. `proven`: so does the path, as
+ * far as MTU_BASE. A route takes MTU_LEAST and is not searched. */
+void mtu_init(
+    struct mtu *m, const struct endpoint *to, uint16_t udp_max, bool proven);
 /* The size of a probe that is due, or 0. */
 uint16_t mtu_due(const struct mtu *m, uint64_t now_ms);
 /* A probe of mtu_due's size leaves. */

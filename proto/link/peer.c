@@ -396,6 +396,16 @@ address_usable(const struct links *l, const struct endpoint *e)
 	return false;
 }
 
+bool
+peer_has_route(const struct peer *p, const struct endpoint *e)
+{
+	for (uint8_t i = 0; i < p->n_routes; i++) {
+		if (endpoint_eq(&p->routes[i], e))
+			return true;
+	}
+	return false;
+}
+
 /* The last time we sent there, 0 if never. */
 static uint64_t
 last_sent(const struct address *a)
@@ -421,6 +431,8 @@ address_of(struct peer *p, const struct endpoint *e, uint64_t now_ms)
 {
 	struct address *spare = NULL;
 
+	if (endpoint_is_route(e, NULL))
+		return NULL; /* its carrier counts */
 	if (!p->address)
 		p->address = calloc(LINK_ADDRESSES_MAX, sizeof(*p->address));
 	if (!p->address)

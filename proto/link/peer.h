@@ -45,9 +45,12 @@ void own_refresh(struct links *l, struct now now);
 bool own_static(const struct links *l, const struct static_pk *pk,
     struct handshake_static *ret);
 
-/* May this address be contacted at all? [SPEC §6.5] */
+/* May this address be contacted at all? [SPEC §6.5] No route may. */
 bool address_usable(const struct links *l, const struct endpoint *e);
-/* The record of an address; a new one if there is room, else NULL. */
+/* It is one of the ways that the owner has named to this peer. */
+bool peer_has_route(const struct peer *p, const struct endpoint *e);
+/* The record of an address; a new one if there is room, else NULL. A route has
+ * none. */
 struct address *
 address_of(struct peer *p, const struct endpoint *e, uint64_t now_ms);
 bool address_may_send(const struct address *a, uint64_t now_ms);

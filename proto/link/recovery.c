@@ -68,9 +68,10 @@ recovery_clear(struct recovery *r)
 }
 
 void
-recovery_new_path(struct recovery *r)
+recovery_new_path(struct recovery *r, uint64_t now_ms)
 {
 	r->has_rtt = false;
+	r->path_ms = now_ms;
 	r->pto_count = 0;
 	bbr_restart(&r->bbr);
 }
@@ -86,6 +87,7 @@ recovery_reset(struct recovery *r)
 		.smoothed_us = r->smoothed_us,
 		.var_us = r->var_us,
 		.min_us = r->min_us,
+		.path_ms = r->path_ms,
 		.pacer = r->pacer,
 		.loss_ms = NEVER,
 	};
@@ -365,7 +367,7 @@ recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
 			late(r, i);
 			continue;
 		}
-		if (s->number == largest) {
+		if (s->number == largest && s->at_ms >= r->path_ms) {
 			sample(r, (now_ms - s->at_ms) * 1000, delay_us);
 			rtt_us = r->latest_us;
 		}
@@ -404,6 +406,17 @@ recovery_drop_key(struct recovery *r, uint32_t key)
 		if (s->key == key && flying(s))
 			settle(r, i, LOST);
 	}
+	check(r);
+}
+
+void
+recovery_give_up(struct recovery *r)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		if (flying(record(r, i)))
+			settle(r, i, LOST);
+	}
+	r->loss_ms = NEVER;
 	check(r);
 }
 

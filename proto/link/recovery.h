@@ -67,6 +67,7 @@ struct recovery {
 	/* Round trip, in us. */
 	bool has_rtt;
 	uint64_t latest_us, smoothed_us, var_us, min_us;
+	uint64_t path_ms;   /* since when it is this path */
 	uint64_t in_flight; /* bytes of datagrams */
 	struct bbr bbr;
 	struct pacer pacer;
@@ -81,8 +82,12 @@ MUST_USE enum err recovery_init(struct recovery *r, uint32_t datagram);
 void recovery_clear(struct recovery *r);
 /* Forgets every packet and starts anew with what is known of the path. */
 void recovery_reset(struct recovery *r);
-/* Another path: round trip and window are not known there. */
-void recovery_new_path(struct recovery *r);
+/* Another path: round trip and window are not known there, and what left
+ * before does not tell them. [RFC 9000 §9.4] */
+void recovery_new_path(struct recovery *r, uint64_t now_ms);
+/* The path is dead: all that is in flight counts as lost, without a congestion
+ * event. */
+void recovery_give_up(struct recovery *r);
 /* A round trip measured by the handshake. */
 void recovery_sample(struct recovery *r, uint64_t rtt_ms, uint64_t now_ms);
 

@@ -25,7 +25,9 @@ enum {
 	LINK_CREDIT = 1024 * 1024,
 	LINK_SESSIONS_MAX = 4, /* of a link, at one time */
 	LINK_TRIES_MAX = 6,    /* messages 1 that may still be answered */
-	LINK_COOKIES_MAX = 3,  /* cookie replies from one address, an attempt */
+	/* Of an attempt: what the owner names, and where the link is or was. */
+	LINK_DOORS_MAX = LINK_CANDIDATES_MAX + LINK_ROUTES_MAX + 2,
+	LINK_COOKIES_MAX = 3, /* cookie replies from one address, an attempt */
 	LINK_INVITE_STATICS = 2, /* own S that an invitation is tried with */
 	/* Guards of own (R, S, day). */
 	LINK_GUARDS_MAX =
@@ -45,8 +47,6 @@ enum {
 	LINK_ADV_S = 3600,
 	LINK_TS_AHEAD_MS = 60000,
 	LINK_RECOVER_MS = 10000,
-	LINK_PROBE_MS = 3000, /* PATH_CHALLENGE is repeated, then given up */
-	LINK_PROBES_MAX = 3,
 	LINK_PAIRED_MS = 60000, /* a pairing session stays */
 	LINK_OFFER_MS = 1000,   /* between two CANDIDATES that are taken */
 };
@@ -86,7 +86,7 @@ struct attempt {
 	struct peer *peer;    /* borrowed */
 	struct try tries[LINK_TRIES_MAX];
 	uint32_t seq, accepted; /* of the last made; of the answered one */
-	struct door to[LINK_CANDIDATES_MAX];
+	struct door to[LINK_DOORS_MAX];
 	uint8_t n_to;
 	uint8_t step;      /* in the table of intervals */
 	bool persist;      /* for a running link */
@@ -102,15 +102,35 @@ struct address {
 	uint64_t sent_ms[LINK_BUDGET];
 };
 
-/* A new address of a running link, not trusted yet. */
-struct probe {
-	bool active;
+/* A way that may have answered a challenge. */
+struct way {
+	bool known;
 	struct endpoint at;
-	uint8_t data[FRAME_PATH_SIZE];
-	uint64_t in, out; /* bytes */
-	uint64_t next_ms;
-	uint8_t n;
-	uint8_t at_index; /* of the session's sending indices */
+	uint64_t answered_ms; /* 0: not yet */
+};
+
+/* What is known of the ways to a peer besides the one that the link takes. A
+ * *check* asks the path and the others whether they live. */
+struct ways {
+	uint8_t key[16];  /* secret: what a challenge says */
+	struct way spare; /* a direct one */
+	struct way route; /* the one that answered last */
+	struct endpoint
+	    from;     /* where the peer spoke from, other than the path */
+	bool is_from; /* in this check */
+	uint64_t from_in, from_out; /* bytes, since it is that one */
+	uint64_t proven_ms;         /* the path answered, or was chosen */
+	uint64_t asked_ms;          /* begin of the check, or NEVER */
+	uint64_t round_ms;          /* of its next round, or NEVER */
+	uint8_t rounds;             /* of this check */
+	bool all;           /* routes are asked from the first round on */
+	bool check_due;     /* begins with the next flush */
+	uint64_t spare_ms;  /* when the spare is asked without a check */
+	uint8_t n_spare;    /* how often, since it answered */
+	uint64_t began_ms;  /* this path was taken */
+	uint64_t keep_ms;   /* the first PING of a direct one, or NEVER */
+	uint64_t ask_at_ms; /* bucket of challenges to strangers: */
+	uint32_t ask_spent_ms;
 };
 
 /* What two processes have together; and before it is up, the first session
@@ -124,7 +144,7 @@ struct conn {
 	bool paired; /* a pairing session that has done its work */
 	uint8_t instance[HELLO_INSTANCE_SIZE]; /* the peer's */
 	struct endpoint path;
-	struct probe probe;
+	struct ways ways;
 	struct stream_send send, bulk_send;
 	struct stream_receive receive, bulk_receive;
 	bool bulk_open;    /* we take bulk */
@@ -138,10 +158,6 @@ struct conn {
 	bool has_offered; /* one of the peer's waits until offered_ms */
 	struct link_candidates offered;
 	uint64_t offered_ms; /* when the next one is taken */
-	bool response_due;
-	struct endpoint response_to;
-	uint8_t response[FRAME_PATH_SIZE];
-	size_t response_max; /* bytes of the packet that asked */
 	uint64_t pace_ms;    /* when more may leave, or NEVER */
 	uint8_t force;       /* packets that may pass the window */
 	bool rescue;         /* no answer; an attempt tries to revive it */
@@ -166,8 +182,10 @@ struct peer {
 	struct attempt *attempt;               /* owned, or NULL */
 	struct session *half;                  /* owned, or NULL */
 	struct conn *conn;                     /* owned, or NULL */
-	uint64_t recover_ms;                   /* last RECOVER that was taken */
-	uint64_t shunned_until_ms;             /* nothing before */
+	struct endpoint routes[LINK_ROUTES_MAX];
+	uint8_t n_routes;
+	uint64_t recover_ms;       /* last RECOVER that was taken */
+	uint64_t shunned_until_ms; /* nothing before */
 	struct heap_node timer;
 	struct peer *next_dirty, *next_ready;
 	bool dirty, ready;

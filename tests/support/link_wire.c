@@ -139,6 +139,59 @@ wire_connect(struct wire *w, unsigned a, unsigned b)
 	wire_drain(w, a);
 }
 
+static void
+name_routes(struct wire *w, unsigned a, unsigned b)
+{
+	struct endpoint to[WIRE_ROUTES_MAX];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < w->n_routes; i++) {
+		const struct wire_route *r = &w->route[i];
+
+		for (unsigned e = 0; e < 2; e++) {
+			if (r->node[e] == a && r->node[1 - e] == b)
+				to[n++] = r->end[e];
+		}
+	}
+	if (w->node[a].links)
+		links_set_routes(w->node[a].links, b, to, n, wire_now(w, a));
+}
+
+void
+wire_add_route(struct wire *w, unsigned a, unsigned b, uint64_t delay_ms)
+{
+	struct wire_route *r = &w->route[w->n_routes++];
+
+	assert(w->n_routes <= WIRE_ROUTES_MAX && a != b);
+	*r = (struct wire_route){ .node = { a, b }, .delay_ms = delay_ms };
+	r->end[0] = endpoint_route(rng_u32(&w->rng.rng));
+	r->end[1] = endpoint_route(rng_u32(&w->rng.rng));
+	name_routes(w, a, b);
+	name_routes(w, b, a);
+}
+
+static void
+set_local(struct wire *w, unsigned a)
+{
+	struct wire_node *n = &w->node[a];
+	struct endpoint local[2] = { n->at, n->at_v6 };
+
+	links_set_local(n->links, local, n->at_v6.port ? 2 : 1, false);
+}
+
+void
+wire_move(struct wire *w, unsigned a, bool told)
+{
+	struct wire_node *n = &w->node[a];
+
+	n->at.addr[15] ^= 0x80;
+	n->at.port++;
+	if (told)
+		set_local(w, a);
+	links_flush(n->links, wire_now(w, a));
+	wire_drain(w, a);
+}
+
 void
 wire_crash(struct wire *w, unsigned a)
 {
@@ -152,6 +205,11 @@ wire_restart(struct wire *w, unsigned a)
 {
 	assert(!w->node[a].links);
 	start_links(w, a);
+	set_local(w, a);
+	for (unsigned b = 0; b < w->n_nodes; b++) {
+		if (b != a)
+			name_routes(w, a, b);
+	}
 }
 
 /* ---- streams ---- */
@@ -229,7 +287,50 @@ read_data(
 	n->read[b] += data.n;
 }
 
+/* ---- routes ---- */
+
+/* The route that ends there at this node; *end says which end. */
+static struct wire_route *
+route_of(struct wire *w, const struct endpoint *e, unsigned *end)
+{
+	for (unsigned i = 0; i < 2 * w->n_routes; i++) {
+		if (!endpoint_eq(&w->route[i / 2].end[i % 2], e))
+			continue;
+		*end = i % 2;
+		return &w->route[i / 2];
+	}
+	abort(); /* nobody named it */
+}
+
+static bool
+passes(const struct wire *w, const struct endpoint *to)
+{
+	return !w->cut && !w->cut_direct && !w->cut_family[endpoint_family(to)];
+}
+
 /* ---- outputs ---- */
+
+static void
+on_send(struct wire *w, struct wire_node *n, const struct link_out *o)
+{
+	bool v6 = endpoint_family(&o->endpoint) == FAMILY_V6;
+	const struct endpoint *from = v6 ? &n->at_v6 : &n->at;
+	struct endpoint far;
+
+	n->sent++;
+	n->sent_bytes += o->data.n;
+	if (endpoint_is_route(&o->endpoint, NULL)) {
+		unsigned end;
+		struct wire_route *r = route_of(w, &o->endpoint, &end);
+
+		assert(o->data.n <= ROUTE_UDP_MAX && o->hops == 0);
+		assert(&w->node[r->node[end]] == n);
+		far = r->end[1 - end];
+		wire_send(w, &o->endpoint, &far, o->data);
+	} else if (from->port != 0) {
+		wire_send(w, from, &o->endpoint, o->data);
+	}
+}
 
 static void
 on_up(struct wire *w, struct wire_node *n, const struct link_out *o)
@@ -261,9 +362,7 @@ on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 	assert(b < WIRE_NODES_MAX);
 	switch (o->kind) {
 	case LINK_OUT_SEND:
-		n->sent++;
-		n->sent_bytes += o->data.n;
-		wire_send(w, &n->at, &o->endpoint, o->data);
+		on_send(w, n, o);
 		return;
 	case LINK_OUT_STATE:
 		n->disk[b].peer.ratchet = o->ratchet;
@@ -379,6 +478,11 @@ enqueue(struct wire *w, const struct endpoint *from, const struct endpoint *to,
 	if (d->at_ms == NEVER)
 		return;
 	d->at_ms += w->delay_ms;
+	if (endpoint_is_route(to, NULL)) {
+		unsigned end;
+
+		d->at_ms += route_of(w, to, &end)->delay_ms;
+	}
 	if (w->jitter_ms > 0)
 		d->at_ms += rng_below(&w->rng.rng, (uint32_t)w->jitter_ms);
 	d->order = w->order++;
@@ -407,7 +511,18 @@ wire_send(struct wire *w, const struct endpoint *from,
 	memcpy(d.b, b.p, b.n);
 	if (w->tap && !w->tap(w, &d))
 		return;
-	if (w->cut || chance(w, w->loss))
+	if (endpoint_is_route(to, NULL)) {
+		unsigned end;
+		struct wire_route *r = route_of(w, to, &end);
+
+		r->n++;
+		r->bytes += b.n;
+		if (r->cut || w->cut)
+			return;
+	} else if (!passes(w, to)) {
+		return;
+	}
+	if (chance(w, w->loss))
 		return;
 	enqueue(w, &d.from, &d.to, span_of(d.b, d.n));
 	if (chance(w, w->copy))
@@ -452,8 +567,19 @@ deliver(struct wire *w)
 
 	w->queue[i] = w->queue[--w->n_queue];
 	w->delivered++;
+	if (endpoint_is_route(&d.to, NULL)) {
+		unsigned end, to;
+
+		to = route_of(w, &d.to, &end)->node[end];
+		wire_inject(w, to, &d.to, span_of(d.b, d.n));
+		return;
+	}
 	for (unsigned a = 0; a < w->n_nodes; a++) {
-		if (endpoint_eq(&w->node[a].at, &d.to))
+		const struct wire_node *n = &w->node[a];
+
+		if (endpoint_eq(&n->at, &d.to) ||
+		    endpoint_eq(&n->also, &d.to) ||
+		    (n->at_v6.port != 0 && endpoint_eq(&n->at_v6, &d.to)))
 			wire_inject(w, a, &d.from, span_of(d.b, d.n));
 	}
 }

@@ -14,6 +14,7 @@
 
 enum {
 	WIRE_NODES_MAX = 3,
+	WIRE_ROUTES_MAX = 4,
 	WIRE_QUEUE_MAX = 8192,
 	WIRE_DATAGRAM_MAX = 1500,
 };
@@ -30,7 +31,9 @@ struct wire_node {
 	struct id_pk id;
 	struct id_sk sk;
 	struct link_self self;
-	struct endpoint at;
+	struct endpoint at;    /* what is sent comes from here */
+	struct endpoint at_v6; /* and what goes to IPv6; port 0: none */
+	struct endpoint also;  /* heard there as well; port 0: nowhere */
 	struct wire_disk disk[WIRE_NODES_MAX]; /* by the number of the peer */
 	uint64_t ts_floor_ms;
 	int64_t clock_ms; /* how far its wall clock is off */
@@ -60,6 +63,15 @@ struct wire_datagram {
 	uint8_t b[WIRE_DATAGRAM_MAX];
 };
 
+/* A way between two nodes that is no address: each end has its own name. */
+struct wire_route {
+	unsigned node[2];
+	struct endpoint end[2];
+	uint64_t delay_ms; /* more than the wire's */
+	bool cut;
+	uint64_t n, bytes; /* carried */
+};
+
 struct wire {
 	struct test_rng rng;
 	struct now now;
@@ -70,8 +82,12 @@ struct wire {
 	uint64_t rate;      /* bytes a second each way; 0: any */
 	uint64_t buffer_ms; /* that may wait for it */
 	bool cut;           /* nothing passes */
-	bool any_data;      /* bytes of streams are not checked */
-	uint32_t early;     /* bytes that are written as soon as words may */
+	bool cut_direct;    /* only routes do */
+	bool cut_family[FAMILY_COUNT];
+	struct wire_route route[WIRE_ROUTES_MAX];
+	unsigned n_routes;
+	bool any_data;  /* bytes of streams are not checked */
+	uint32_t early; /* bytes that are written as soon as words may */
 	/* NULL, or asked for every datagram: false swallows it. */
 	bool (*tap)(struct wire *w, struct wire_datagram *d);
 	void *tap_ctx;
@@ -92,6 +108,11 @@ struct link_peer wire_contact(struct wire *w, unsigned a, unsigned b);
 void wire_set_peer(
     struct wire *w, unsigned a, unsigned b, const struct link_peer *cfg);
 void wire_connect(struct wire *w, unsigned a, unsigned b);
+/* One more route between the two, named to both by links_set_routes. */
+void wire_add_route(struct wire *w, unsigned a, unsigned b, uint64_t delay_ms);
+/* Another address; the old one is deaf from now on unless `also` says else.
+ * `told`: links_set_local follows. */
+void wire_move(struct wire *w, unsigned a, bool told);
 /* Loses its memory; comes back with what is on its disk. */
 void wire_crash(struct wire *w, unsigned a);
 void wire_restart(struct wire *w, unsigned a);

@@ -234,7 +234,7 @@ silence_ends_a_link(void **state)
 	(void)state;
 	start(&w, seed_of(1));
 	assert_true(meet(&w, 1));
-	wire_run(&w, 1000);
+	wire_run(&w, 5000);
 	w.cut = true;
 	/* Data that nobody answers: in doubt after 2 s, dead 15 s later. */
 	wire_write(&w, 0, 1, 100);

@@ -15,7 +15,7 @@ start(unsigned udp_max)
 	struct endpoint to = endpoint_v4(addr, 7000);
 	struct mtu m;
 
-	mtu_init(&m, &to, (uint16_t)udp_max);
+	mtu_init(&m, &to, (uint16_t)udp_max, true);
 	return m;
 }
 
