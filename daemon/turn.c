@@ -36,6 +36,7 @@ struct turn {
 	size_t n;
 	uint64_t retry_ms;         /* pause before the next turn_recover */
 	uint64_t tell_tampered_ms; /* not again before */
+	bool events_moved;         /* a commit may have brought events */
 };
 
 enum err
@@ -47,6 +48,7 @@ turn_new(struct daemon *d)
 		return ERR_NOMEM;
 	t->end = &t->first;
 	t->retry_ms = RECOVER_FIRST_MS;
+	t->events_moved = true;
 	d->turn = t;
 	return ERR_OK;
 }
@@ -298,6 +300,7 @@ turn_recover(struct daemon *d)
 	err = reopen_store(d);
 	if (!err)
 		err = store_commit(d->store);
+	t->events_moved = true;
 	if (!err)
 		err = store_probe(d->store);
 	if (!err)
@@ -365,6 +368,7 @@ commit(struct daemon *d)
 {
 	enum api_error code = API_OK;
 
+	d->turn->events_moved |= store_dirty(d->store);
 	if (d->turn_failed || store_commit(d->store)) {
 		code = store_error(d->store);
 		store_rollback(d->store);
@@ -398,7 +402,10 @@ tell_events(struct daemon *d)
 {
 	struct events_log log;
 
-	if (events_log(d->store, &log) || log.head == d->event_head)
+	if (!d->turn->events_moved || events_log(d->store, &log))
+		return;
+	d->turn->events_moved = false;
+	if (log.head == d->event_head)
 		return;
 	d->event_head = log.head;
 	if (d->hooks.events_ready)

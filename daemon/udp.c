@@ -536,20 +536,25 @@ take_message(struct udp *u, const struct sock *s, struct mmsghdr *m,
 	return n;
 }
 
+/* Where runs are taken few messages fit, and most are single datagrams: it
+ * is read again until a turn has something to do. */
 static size_t
 receive(struct udp *u, const struct sock *s,
     void (*take)(void *ctx, const struct endpoint *from, struct span data),
     void *ctx)
 {
-	unsigned batch = prepare_batch(u->in, s->runs);
 	size_t all = 0;
-	int n;
+	int batch, n;
 
-	/* An error here is an old ICMP's or a signal: nothing to do, the next
-	 * read goes on. */
-	n = recvmmsg(s->fd, u->in->msg, batch, MSG_DONTWAIT, NULL);
-	for (int i = 0; i < n; i++)
-		all += take_message(u, s, &u->in->msg[i], take, ctx);
+	do {
+		batch = (int)prepare_batch(u->in, s->runs);
+		/* An error here is an old ICMP's or a signal: nothing to do,
+		 * the next read goes on. */
+		n = recvmmsg(
+		    s->fd, u->in->msg, (unsigned)batch, MSG_DONTWAIT, NULL);
+		for (int i = 0; i < n; i++)
+			all += take_message(u, s, &u->in->msg[i], take, ctx);
+	} while (n == batch && all < UDP_RECEIVE_BATCH);
 	return all;
 }
 

@@ -15,7 +15,7 @@
 
 enum {
 	UDP_PAYLOAD_MAX = 1500, /* bytes taken; longer ones are dropped */
-	UDP_RECEIVE_BATCH = 64, /* reads of one socket at a time */
+	UDP_RECEIVE_BATCH = 64, /* datagrams of one socket at a time */
 	UDP_RUN_MAX = 64,       /* datagrams in one, with UDP_GRO */
 	UDP_SEND_BATCH = 64,    /* datagrams a sendmmsg */
 	UDP_QUEUE_MAX = 8192,   /* datagrams of one turn; more are dropped */
@@ -58,8 +58,9 @@ bool udp_extra_bound(const struct udp *u, unsigned k, struct endpoint *ret);
 /* True if one could be opened now, for one family at least. */
 bool udp_extra_works(const struct udp *u, char why[UDP_WHY_SIZE]);
 
-/* Reads up to UDP_RECEIVE_BATCH times, up to UDP_RUN_MAX datagrams each, and
- * hands each over; returns how many. data is borrowed during the call. */
+/* Reads until nothing is left or UDP_RECEIVE_BATCH datagrams have come, and
+ * hands each over; returns how many: the last read may bring some runs of
+ * UDP_RUN_MAX more. data is borrowed during the call. */
 size_t udp_receive(struct udp *u, enum family f,
     void (*take)(void *ctx, const struct endpoint *from, struct span data),
     void *ctx);
