@@ -31,10 +31,14 @@ struct call {
 
 /* ---- checks ---- */
 
+/* Contacts come first among them; in a flood, invitations must wait. */
 static const struct own_guard *
-guard_of(const struct links *l, struct span datagram)
+guard_of(struct links *l, struct span datagram, struct now now)
 {
-	for (size_t i = 0; i < l->n_own; i++) {
+	size_t n = load_guards(&l->load, l->n_own, now.mono_ms);
+
+	l->stats.n_mac += n;
+	for (size_t i = 0; i < n; i++) {
 		if (handshake_mac1_ok(&l->own[i].g, datagram))
 			return &l->own[i];
 	}
@@ -366,7 +370,7 @@ accept_message_1(struct links *l, const struct endpoint *from,
 
 	assert(l->has_self && datagram.n == PACKET_MESSAGE_1_SIZE);
 	own_refresh(l, now);
-	k.own = guard_of(l, datagram);
+	k.own = guard_of(l, datagram, now);
 	if (k.own && acceptable(&k))
 		answer(&k);
 	else

@@ -266,6 +266,7 @@ struct link_stats {
 	uint64_t n_in, n_out, bytes_in, bytes_out;
 	uint64_t n_dropped; /* silently */
 	uint64_t n_dh;      /* Diffie-Hellman operations spent on message 1 */
+	uint64_t n_mac; /* guards that a message 1 was tried with, at most */
 };
 void links_stats(const struct links *l, struct link_stats *ret);
 

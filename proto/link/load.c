@@ -54,6 +54,21 @@ load_is_high(const struct load *d, size_t n_half, uint64_t now_ms)
 	return second == d->second + 1 && d->dh_now > LOAD_DH_HIGH;
 }
 
+size_t
+load_guards(struct load *d, size_t n, uint64_t now_ms)
+{
+	uint64_t second = now_ms / 1000;
+
+	assert(second >= d->mac_second);
+	if (second != d->mac_second)
+		d->macs_now = 0;
+	d->mac_second = second;
+	if (d->macs_now > LOAD_MACS_HIGH && n > LOAD_GUARDS)
+		n = LOAD_GUARDS;
+	d->macs_now += (uint32_t)n;
+	return n;
+}
+
 static void
 renew(struct load *d, uint64_t now_ms)
 {

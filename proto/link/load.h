@@ -14,6 +14,10 @@ enum {
 	LOAD_HALF_HIGH = LOAD_HALF_MAX / 8,
 	/* DH of one second that are load: 20 % of it at 50 us each. */
 	LOAD_DH_HIGH = 4000,
+	/* mac1 computed in one second before only LOAD_GUARDS are tried: 15 %
+	 * of it at 0.3 us each. */
+	LOAD_MACS_HIGH = 500000,
+	LOAD_GUARDS = 12,        /* R with every S, three days each */
 	LOAD_SECRET_MS = 120000, /* a cookie secret; the one before counts */
 	LOAD_SOURCES = 1024,     /* buckets of sources; some share one */
 	LOAD_REPLIES_S = 20,     /* cookie replies to one source */
@@ -27,6 +31,8 @@ struct load {
 	uint64_t secret_ms;
 	uint64_t second;          /* which one dh_now counts */
 	uint32_t dh_now, dh_last; /* of this second and the one before */
+	uint64_t mac_second;
+	uint32_t macs_now;
 	uint8_t hash[16];
 	struct {
 		uint64_t at_ms;
@@ -38,6 +44,8 @@ void load_init(struct load *d, const struct rng *rng);
 void load_wipe(struct load *d);
 void load_count_dh(struct load *d, uint32_t n, uint64_t now_ms);
 bool load_is_high(const struct load *d, size_t n_half, uint64_t now_ms);
+/* How many of n guards a message 1 is tried with now; they are counted. */
+size_t load_guards(struct load *d, size_t n, uint64_t now_ms);
 /* The cookie that we give to this address now. */
 void load_cookie(struct load *d, const struct endpoint *from, uint64_t now_ms,
     uint8_t ret[HANDSHAKE_COOKIE_SIZE]);

@@ -332,11 +332,12 @@ own_refresh(struct links *l, struct now now)
 	l->own_stale = false;
 	l->own_day = day;
 	l->n_own = 0;
-	for (uint8_t s = 0; s < l->self.n_s; s++) {
+	/* The likely ones first: in a flood the others are left out. */
+	_Static_assert(3 * LINK_STATICS_MAX == LOAD_GUARDS, "R with every S");
+	for (uint8_t s = 0; s < l->self.n_s; s++)
 		own_add(l, &l->self.reach, NULL, s);
-		if (l->self.has_reach_prev)
-			own_add(l, &l->self.reach_prev, NULL, s);
-	}
+	for (uint8_t s = 0; l->self.has_reach_prev && s < l->self.n_s; s++)
+		own_add(l, &l->self.reach_prev, NULL, s);
 	for (size_t i = 0; i < l->n_invite; i++) {
 		for (uint8_t s = 0; s < l->self.n_s && s < LINK_INVITE_STATICS;
 		     s++)

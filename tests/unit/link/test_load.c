@@ -31,6 +31,24 @@ dh_of_one_second_is_load(void **state)
 }
 
 static void
+a_flood_is_tried_with_few_guards(void **state)
+{
+	struct test_rng t;
+	size_t n = 0;
+
+	(void)state;
+	test_rng_init(&t, 1);
+	load_init(&d, &t.rng);
+	while (n <= LOAD_MACS_HIGH) {
+		assert_int_equal(load_guards(&d, 96, 5000), 96);
+		n += 96;
+	}
+	assert_int_equal(load_guards(&d, 96, 5999), LOAD_GUARDS);
+	assert_int_equal(load_guards(&d, 3, 5999), 3);
+	assert_int_equal(load_guards(&d, 96, 6000), 96);
+}
+
+static void
 a_source_gets_20_a_second_in_bursts_of_5(void **state)
 {
 	const uint8_t v4[4] = { 192, 0, 2, 1 };
@@ -106,6 +124,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dh_of_one_second_is_load),
+		cmocka_unit_test(a_flood_is_tried_with_few_guards),
 		cmocka_unit_test(a_source_gets_20_a_second_in_bursts_of_5),
 		cmocka_unit_test(
 		    a_cookie_holds_for_its_address_and_two_secrets),

@@ -565,6 +565,38 @@ hostile_11_a_flood_hurts_no_link(void **state)
 	wire_clear(&w);
 }
 
+/* Sixteen invitations multiply what a message 1 costs; a flood of junk of
+ * that size must not, and contacts are heard in it. */
+static void
+hostile_11_junk_of_the_right_size_costs_little(void **state)
+{
+	enum { JUNK = 100000 };
+	uint8_t junk[PACKET_MESSAGE_1_SIZE], m[PACKET_MESSAGE_1_SIZE];
+	struct link_peer inv = { .role = LINK_INVITER };
+	struct link_stats stats;
+	struct links *l;
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	l = w.node[0].links;
+	for (unsigned i = 0; i < LINK_INVITES_MAX; i++) {
+		inv.rk0.b[0] = inv.reach.b[0] = (uint8_t)i;
+		assert_int_equal(links_set_peer(l, 100 + i, &inv), ERR_OK);
+	}
+	message_1(&w, m);
+	rng_fill(&w.rng.rng, junk, sizeof(junk));
+	for (unsigned i = 0; i < JUNK; i++) {
+		memcpy(junk, &i, sizeof(i));
+		links_receive(l, &w.node[2].at, span_of(junk, sizeof(junk)),
+		    wire_now(&w, 0));
+	}
+	links_stats(l, &stats);
+	assert_true(stats.n_mac < 500000 + 100 + 12 * JUNK);
+	assert_false(silent(&w, contact(&w), span_of(m, sizeof(m))));
+	wire_clear(&w);
+}
+
 static bool
 tap_bend_cookies(struct wire *w, struct wire_datagram *d)
 {
@@ -803,6 +835,8 @@ main(void)
 		    hostile_10_a_forged_contact_gets_one_message_2),
 		cmocka_unit_test(hostile_11_a_flood_draws_cookies_only),
 		cmocka_unit_test(hostile_11_a_flood_hurts_no_link),
+		cmocka_unit_test(
+		    hostile_11_junk_of_the_right_size_costs_little),
 		cmocka_unit_test(hostile_12_cookies_let_contacts_in),
 		cmocka_unit_test(hostile_12_a_cookie_is_for_one_message_1),
 		cmocka_unit_test(hostile_13_a_bent_message_2_changes_nothing),
