@@ -65,6 +65,15 @@ take_datagram(void *ctx, const struct endpoint *from, struct span data)
 }
 
 static void
+take_datagrams(struct daemon *d, enum family f)
+{
+	/* Before they are looked at: what they may cost depends on it. */
+	if (d->node && udp_is_behind(d->udp, f))
+		node_behind(d->node, d->now);
+	(void)udp_receive(d->udp, f, take_datagram, d);
+}
+
+static void
 on_udp(evutil_socket_t fd, short what, void *ctx)
 {
 	struct daemon *d = ctx;
@@ -73,8 +82,7 @@ on_udp(evutil_socket_t fd, short what, void *ctx)
 	daemon_wake(d);
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		if (udp_fd(d->udp, (enum family)f) == fd)
-			(void)udp_receive(
-			    d->udp, (enum family)f, take_datagram, d);
+			take_datagrams(d, (enum family)f);
 }
 
 /* Tick and send: the turn that follows every pass does the work. */

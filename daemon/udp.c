@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <linux/sock_diag.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -40,6 +41,7 @@ struct sock {
 	struct endpoint bound;
 	bool segments; /* UDP_SEGMENT works */
 	bool runs;     /* UDP_GRO is on */
+	bool more;     /* the last read may have left some */
 };
 
 struct udp {
@@ -539,7 +541,7 @@ take_message(struct udp *u, const struct sock *s, struct mmsghdr *m,
 /* Where runs are taken few messages fit, and most are single datagrams: it
  * is read again until a turn has something to do. */
 static size_t
-receive(struct udp *u, const struct sock *s,
+receive(struct udp *u, struct sock *s,
     void (*take)(void *ctx, const struct endpoint *from, struct span data),
     void *ctx)
 {
@@ -555,6 +557,7 @@ receive(struct udp *u, const struct sock *s,
 		for (int i = 0; i < n; i++)
 			all += take_message(u, s, &u->in->msg[i], take, ctx);
 	} while (n == batch && all < UDP_RECEIVE_BATCH);
+	s->more = n == batch;
 	return all;
 }
 
@@ -564,6 +567,19 @@ udp_receive(struct udp *u, enum family f,
     void *ctx)
 {
 	return receive(u, &u->sock[f], take, ctx);
+}
+
+bool
+udp_is_behind(const struct udp *u, enum family f)
+{
+	uint32_t mem[SK_MEMINFO_VARS] = { 0 };
+	socklen_t n = sizeof(mem);
+
+	/* Before Linux 4.12 nobody can tell. */
+	if (!u->sock[f].more ||
+	    getsockopt(u->sock[f].fd, SOL_SOCKET, SO_MEMINFO, mem, &n))
+		return false;
+	return mem[SK_MEMINFO_RMEM_ALLOC] > mem[SK_MEMINFO_RCVBUF] / 8;
 }
 
 size_t

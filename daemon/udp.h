@@ -64,6 +64,9 @@ bool udp_extra_works(const struct udp *u, char why[UDP_WHY_SIZE]);
 size_t udp_receive(struct udp *u, enum family f,
     void (*take)(void *ctx, const struct endpoint *from, struct span data),
     void *ctx);
+/* True if the last udp_receive left more than an eighth of the socket's buffer
+ * filled: datagrams come faster than they are taken. */
+bool udp_is_behind(const struct udp *u, enum family f);
 size_t udp_extra_receive(struct udp *u, unsigned k,
     void (*take)(void *ctx, const struct endpoint *from, struct span data),
     void *ctx);

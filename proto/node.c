@@ -192,6 +192,13 @@ node_receive(struct node *n, const struct endpoint *from, struct span datagram,
 }
 
 void
+node_behind(struct node *n, struct now now)
+{
+	n->now = now;
+	links_behind(n->links, now);
+}
+
+void
 node_stop(struct node *n, struct now now)
 {
 	n->now = now;

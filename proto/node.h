@@ -125,6 +125,8 @@ void node_receive_socket(struct node *n, unsigned socket,
     const struct endpoint *from, struct span datagram, struct now now);
 /* It could not be opened, or broke: it is closed. Also between two effects. */
 void node_socket_lost(struct node *n, unsigned socket, struct now now);
+/* More datagrams wait than an eighth of a socket's buffer holds. */
+void node_behind(struct node *n, struct now now);
 /* A datagram to the group of the local network. */
 void node_lan_receive(struct node *n, const struct endpoint *from,
     struct span datagram, struct now now);

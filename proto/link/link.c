@@ -428,6 +428,13 @@ links_receive(struct links *l, const struct endpoint *from,
 	}
 }
 
+void
+links_behind(struct links *l, struct now now)
+{
+	enter(l, &now);
+	load_behind(&l->load, now.mono_ms);
+}
+
 static uint64_t
 deadline_of(const struct links *l, const struct peer *p)
 {

@@ -156,6 +156,8 @@ bool links_claim(const struct links *l, struct span datagram);
 /* Takes any datagram that is not KRPC. */
 void links_receive(struct links *l, const struct endpoint *from,
     struct span datagram, struct now now);
+/* More of them wait than an eighth of the socket's buffer holds. */
+void links_behind(struct links *l, struct now now);
 void links_tick(struct links *l, struct now now);
 uint64_t links_deadline_ms(const struct links *l);
 

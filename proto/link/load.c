@@ -42,12 +42,18 @@ load_count_dh(struct load *d, uint32_t n, uint64_t now_ms)
 	d->dh_now += n;
 }
 
+void
+load_behind(struct load *d, uint64_t now_ms)
+{
+	d->behind_until_ms = now_ms + LOAD_BEHIND_MS;
+}
+
 bool
 load_is_high(const struct load *d, size_t n_half, uint64_t now_ms)
 {
 	uint64_t second = now_ms / 1000;
 
-	if (n_half > LOAD_HALF_HIGH)
+	if (n_half > LOAD_HALF_HIGH || now_ms < d->behind_until_ms)
 		return true;
 	if (second == d->second)
 		return d->dh_now > LOAD_DH_HIGH || d->dh_last > LOAD_DH_HIGH;

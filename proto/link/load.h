@@ -17,7 +17,8 @@ enum {
 	/* mac1 computed in one second before only LOAD_GUARDS are tried: 15 %
 	 * of it at 0.3 us each. */
 	LOAD_MACS_HIGH = 500000,
-	LOAD_GUARDS = 12,        /* R with every S, three days each */
+	LOAD_GUARDS = 12, /* R with every S, three days each */
+	LOAD_BEHIND_MS = 1000,
 	LOAD_SECRET_MS = 120000, /* a cookie secret; the one before counts */
 	LOAD_SOURCES = 1024,     /* buckets of sources; some share one */
 	LOAD_REPLIES_S = 20,     /* cookie replies to one source */
@@ -33,6 +34,7 @@ struct load {
 	uint32_t dh_now, dh_last; /* of this second and the one before */
 	uint64_t mac_second;
 	uint32_t macs_now;
+	uint64_t behind_until_ms;
 	uint8_t hash[16];
 	struct {
 		uint64_t at_ms;
@@ -43,6 +45,8 @@ struct load {
 void load_init(struct load *d, const struct rng *rng);
 void load_wipe(struct load *d);
 void load_count_dh(struct load *d, uint32_t n, uint64_t now_ms);
+/* Datagrams come faster than they are taken: load, for a second. */
+void load_behind(struct load *d, uint64_t now_ms);
 bool load_is_high(const struct load *d, size_t n_half, uint64_t now_ms);
 /* How many of n guards a message 1 is tried with now; they are counted. */
 size_t load_guards(struct load *d, size_t n, uint64_t now_ms);

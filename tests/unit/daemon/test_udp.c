@@ -131,6 +131,34 @@ an_empty_datagram_is_handed_over_and_a_huge_one_is_not(void **state)
 }
 
 static void
+who_reads_too_slowly_is_behind(void **state)
+{
+	struct endpoint at;
+	struct endpoint from;
+	struct udp *u = new_on("127.0.0.1:0", &at);
+	int fd = plain_socket("127.0.0.1:0", &from);
+	static uint8_t b[UDP_PAYLOAD_MAX];
+	struct sockaddr_storage ss;
+	socklen_t n = addr_to_sockaddr(&at, &ss);
+	struct taken t = { 0 };
+
+	(void)state;
+	/* More than the largest buffer that the kernel may have given. */
+	for (unsigned i = 0; i < 20000; i++)
+		(void)sendto(fd, b, sizeof(b), 0, (struct sockaddr *)&ss, n);
+	assert_true(udp_receive(u, FAMILY_V4, take, &t) > 0);
+	assert_true(udp_is_behind(u, FAMILY_V4));
+	while (udp_receive(u, FAMILY_V4, take, &t) > 0)
+		continue;
+	assert_false(udp_is_behind(u, FAMILY_V4));
+	assert_int_equal(sendto(fd, b, 1, 0, (struct sockaddr *)&ss, n), 1);
+	assert_int_equal(udp_receive(u, FAMILY_V4, take, &t), 1);
+	assert_false(udp_is_behind(u, FAMILY_V4));
+	(void)close(fd);
+	udp_free(u);
+}
+
+static void
 the_queue_is_bounded_and_can_be_dropped(void **state)
 {
 	struct endpoint at;
@@ -481,6 +509,7 @@ main(void)
 		cmocka_unit_test(what_is_queued_arrives_after_the_flush_only),
 		cmocka_unit_test(
 		    an_empty_datagram_is_handed_over_and_a_huge_one_is_not),
+		cmocka_unit_test(who_reads_too_slowly_is_behind),
 		cmocka_unit_test(the_queue_is_bounded_and_can_be_dropped),
 		cmocka_unit_test(
 		    one_that_cannot_be_sent_does_not_stop_the_others),

@@ -13,7 +13,7 @@
 static struct load d;
 
 static void
-dh_of_one_second_is_load(void **state)
+dh_and_what_waits_are_load(void **state)
 {
 	struct test_rng t;
 
@@ -28,6 +28,10 @@ dh_of_one_second_is_load(void **state)
 	assert_false(load_is_high(&d, 0, 7000));
 	assert_true(load_is_high(&d, LOAD_HALF_HIGH + 1, 7000));
 	assert_false(load_is_high(&d, LOAD_HALF_HIGH, 7000));
+	load_behind(&d, 9000);
+	assert_true(load_is_high(&d, 0, 9000));
+	assert_true(load_is_high(&d, 0, 9999));
+	assert_false(load_is_high(&d, 0, 10000));
 }
 
 static void
@@ -123,7 +127,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(dh_of_one_second_is_load),
+		cmocka_unit_test(dh_and_what_waits_are_load),
 		cmocka_unit_test(a_flood_is_tried_with_few_guards),
 		cmocka_unit_test(a_source_gets_20_a_second_in_bursts_of_5),
 		cmocka_unit_test(
