@@ -28,6 +28,7 @@ needs.fuzz-run := build test fuzz
 needs.bench := build test bench
 needs.bench-dht := build test bench
 needs.bench-idle := build test bench
+needs.bench-flood := build test bench
 NEEDS := $(sort $(foreach g,$(MAKECMDGOALS),$(needs.$(g))))
 ifneq ($(NEEDS),)
 $(shell packaging/install-deps.sh $(NEEDS) >&2)
@@ -64,7 +65,7 @@ pc = $(shell pkg-config --libs $(1))
 # What is being made; V=1 shows the command instead.
 say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
 
-.PHONY: all tests check check-long demo bench bench-dht bench-idle dht-scale vectors lint tidy \
+.PHONY: all tests check check-long demo bench bench-dht bench-idle bench-flood dht-scale vectors lint tidy \
   format fuzz fuzz-run fuzz-replay install dist stats clean help
 .DELETE_ON_ERROR:
 all: $(PROGS)
@@ -190,6 +191,10 @@ bench-dht: $(BENCH)
 # What waiting for contacts who never come costs; takes half an hour.
 bench-idle: all $(BENCH)
 	@$(PYTHON) tests/bench/idle.py --build $(B)
+
+# What floods cost, and those who talk meanwhile.
+bench-flood: all $(B)/tests/tools/flood
+	@$(PYTHON) tests/bench/siege.py --build $(B)
 
 # What a get and a put cost in a DHT of N nodes: one row for each.
 N ?= 100 1000 10000
