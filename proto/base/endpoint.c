@@ -51,6 +51,14 @@ endpoint_is_route(const struct endpoint *e, uint64_t *id)
 	return true;
 }
 
+bool
+endpoint_is_relayed(const struct endpoint *e)
+{
+	uint64_t id;
+
+	return endpoint_is_route(e, &id) && (id & ROUTE_DIRECT) == 0;
+}
+
 enum family
 endpoint_family(const struct endpoint *e)
 {

@@ -33,8 +33,13 @@ struct endpoint endpoint_v4(const uint8_t addr[4], uint16_t port);
  * which the owner keeps under this number: 0100::/64, port 1. Nobody has such
  * an address [RFC 6666], so none that a peer names is a route. */
 struct endpoint endpoint_route(uint64_t id);
+/* Of a route's number: it leads over no third party but through a socket of
+ * its own, and is as good as an address. */
+#define ROUTE_DIRECT (UINT64_C(1) << 63)
 /* The whole prefix counts, whatever the port. id: NULL is fine. */
 bool endpoint_is_route(const struct endpoint *e, uint64_t *id);
+/* A route that others carry: poorer than any address. */
+bool endpoint_is_relayed(const struct endpoint *e);
 enum family endpoint_family(const struct endpoint *e);
 enum endpoint_scope endpoint_scope(const struct endpoint *e);
 bool endpoint_eq(const struct endpoint *a, const struct endpoint *b);

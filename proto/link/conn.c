@@ -187,7 +187,7 @@ conn_early(struct links *l, struct peer *p, const struct session *s)
 	assert(s->initiator && s->state == SESSION_OPEN);
 	if (c->up || p->cfg.role != LINK_CONTACT || s->fallback)
 		return;
-	c->early = out_simple(l, LINK_OUT_EARLY, p->number);
+	c->early = out_at(l, LINK_OUT_EARLY, p->number, &s->from);
 }
 
 /* The session that is missed least: a replaced one, else one that is not

@@ -38,7 +38,7 @@ packet_begin(
 	assert(s->udp_max >= HANDSHAKE_UDP_MIN && size <= MTU_MAX);
 	if (size > s->udp_max)
 		size = s->udp_max;
-	if (size > ROUTE_UDP_MAX && endpoint_is_route(to, NULL))
+	if (size > ROUTE_UDP_MAX && endpoint_is_relayed(to))
 		size = ROUTE_UDP_MAX;
 	k->s = s;
 	k->to = to;
@@ -151,7 +151,7 @@ put_offer(struct conn *c, struct packet *k)
 static bool
 observed_due(const struct conn *c)
 {
-	return c->observed_due && !path_on_route(c);
+	return c->observed_due && !endpoint_is_route(&c->path, NULL);
 }
 
 static void
@@ -283,6 +283,8 @@ send_full(struct links *l, struct peer *p, struct session *s, bool bulk,
 	put_ack(&k, now);
 	if (c->up && s == c->cur)
 		put_control(l, p, &k);
+	else if (c->offer_due && s == conn_carrier(c))
+		put_offer(c, &k);
 	if (s == conn_carrier(c))
 		put_streams(l, p, &k, bulk, now);
 	if (c->ping_due || (s->initiator && !s->confirmed)) {

@@ -13,9 +13,10 @@
 enum {
 	FRAME_HELLO_MIN = 236,  /* of a body that is taken */
 	FRAME_HELLO_SIZE = 300, /* of the body we know; longer ones are taken */
-	FRAME_CANDIDATES_MIN = 9,    /* of a body that is taken */
-	FRAME_CANDIDATES_SIZE = 161, /* longest that we write: eight of 19 */
-	FRAME_PACKET_MAX = 64,       /* frames of a packet other than PADDING */
+	FRAME_CANDIDATES_MIN = 10, /* of a body that is taken */
+	/* Longest that we write: eight of 19, and two introducers of 58. */
+	FRAME_CANDIDATES_SIZE = 278,
+	FRAME_PACKET_MAX = 64, /* frames of a packet other than PADDING */
 	FRAME_PATH_SIZE = 8,
 	FRAME_STREAM_OVERHEAD = 1 + 1 + 8 + 2, /* before data < 16384 bytes */
 	FRAME_BODY_OVERHEAD = 1 + 2,           /* before a body */

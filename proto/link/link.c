@@ -594,7 +594,7 @@ links_offer(struct links *l, uint32_t peer, const struct link_candidates *offer)
 	struct peer *p = peer_get(l, peer);
 
 	enter(l, NULL);
-	if (!p || !p->conn || !p->conn->up)
+	if (!p || !p->conn || !(p->conn->up || p->conn->early))
 		return ERR_STATE;
 	offer_set(l, p, offer);
 	return ERR_OK;

@@ -16,6 +16,7 @@
 #include "proto/base/env.h"
 #include "proto/base/err.h"
 #include "proto/crypto/callers.h"
+#include "proto/crypto/cell.h"
 #include "proto/crypto/identity.h"
 #include "proto/crypto/pair.h"
 
@@ -72,25 +73,16 @@ struct link_peer {
 	bool allow_fallback;
 };
 
-/* Where a node may be reached and what its NAT does; told in a session. */
-enum link_nat_class {
-	LINK_NAT_UNKNOWN = 0,
-	LINK_NAT_OPEN,       /* who was never spoken to gets in */
-	LINK_NAT_EASY,       /* one outer port for all */
-	LINK_NAT_DEPENDENT,  /* another one for each address; how is unknown */
-	LINK_NAT_SEQUENTIAL, /* the last one plus step */
-	LINK_NAT_BLOCK,      /* any of a few */
-	LINK_NAT_RANDOM,
-};
-#define LINK_NAT_CLASSES 7
-
+/* Where a node may be reached, by whom, and what its NAT does; told in a
+ * session. */
 struct link_candidates {
-	uint8_t class;   /* enum link_nat_class */
+	enum nat_class class;
 	uint16_t lo, hi; /* outer ports seen last; lo: the last one; or 0 */
 	int16_t step;    /* SEQUENTIAL */
 	bool wants_answer;
-	uint8_t n;
+	uint8_t n, n_introducers;
 	struct endpoint endpoint[LINK_CANDIDATES_MAX];
+	struct cell_introducer introducers[CELL_INTRODUCERS_MAX];
 };
 
 struct links;
@@ -175,7 +167,8 @@ links_bulk_write(struct links *l, uint32_t peer, struct span data);
  * of it closes the link. ERR_STATE: no link. */
 MUST_USE enum err links_bulk_open(struct links *l, uint32_t peer);
 /* Tells the peer where we are, until it is acknowledged; a newer one takes the
- * place of an older. ERR_STATE: no link. */
+ * place of an older. It may leave before the link is up, as words may.
+ * ERR_STATE: no link. */
 MUST_USE enum err links_offer(
     struct links *l, uint32_t peer, const struct link_candidates *offer);
 /* Builds the packets that are due: after a batch of receives and writes. */
@@ -199,7 +192,7 @@ enum link_out_kind {
 	/* The peer has answered under a known S: what is written to its chat
 	 * from now on, streams beginning at 0, leaves at once and belongs to
 	 * the link that UP announces with `early`. Without that UP it is lost.
-	 */
+	 * endpoint: where the answer came from. */
 	LINK_OUT_EARLY,
 	LINK_OUT_UP,   /* confirmed and HELLO verified; streams begin at 0 */
 	LINK_OUT_DOWN, /* the link ended; err says why */

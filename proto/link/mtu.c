@@ -48,7 +48,7 @@ mtu_init(
 	*m = (struct mtu){ .max = v4 ? MTU_MAX : MTU_MAX_V6 };
 	if (m->max > udp_max)
 		m->max = udp_max;
-	if (endpoint_is_route(to, NULL))
+	if (endpoint_is_relayed(to))
 		m->max = ROUTE_UDP_MAX;
 	m->base = !proven && m->max > MTU_LEAST;
 	m->size = proven ? base_of(m) : MTU_LEAST;

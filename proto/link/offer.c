@@ -13,8 +13,8 @@ offer_set(struct links *l, struct peer *p, const struct link_candidates *offer)
 {
 	struct conn *c = p->conn;
 
-	assert(c && c->up && offer->n <= LINK_CANDIDATES_MAX);
-	assert(offer->class < LINK_NAT_CLASSES);
+	assert(c && (c->up || c->early) && offer->n <= LINK_CANDIDATES_MAX);
+	assert(offer->class < NAT_CLASSES);
 	c->offer = *offer;
 	c->offer_due = true;
 	peer_touch(l, p);

@@ -99,7 +99,7 @@ path_begin(
 bool
 path_on_route(const struct conn *c)
 {
-	return endpoint_is_route(&c->path, NULL);
+	return endpoint_is_relayed(&c->path);
 }
 
 void
@@ -108,8 +108,8 @@ path_check(const struct conn *c)
 	const struct ways *w = &c->ways;
 
 	assert(!w->spare.known || !endpoint_eq(&w->spare.at, &c->path));
-	assert(!w->spare.known || !endpoint_is_route(&w->spare.at, NULL));
-	assert(!w->route.known || endpoint_is_route(&w->route.at, NULL));
+	assert(!w->spare.known || !endpoint_is_relayed(&w->spare.at));
+	assert(!w->route.known || endpoint_is_relayed(&w->route.at));
 	assert(w->spare.known || w->spare_ms == NEVER);
 	assert(w->rounds <= PATH_ROUNDS);
 	assert(w->asked_ms != NEVER || (w->round_ms == NEVER && !w->is_from));
@@ -384,7 +384,7 @@ validated(
 
 	assert(!endpoint_eq(at, &c->path));
 	address_answered(p, at, now.mono_ms);
-	if (endpoint_is_route(at, NULL)) {
+	if (endpoint_is_relayed(at)) {
 		w->route = (struct way){
 			.known = true, .at = *at, .answered_ms = now.mono_ms
 		};
@@ -436,7 +436,7 @@ path_on_handshake(
 static bool
 is_news(struct ways *w, const struct path_packet *k, struct now now)
 {
-	bool known = endpoint_is_route(k->from, NULL) ||
+	bool known = endpoint_is_relayed(k->from) ||
 	             (w->spare.known && endpoint_eq(&w->spare.at, k->from));
 
 	if (!k->highest)
@@ -492,7 +492,7 @@ path_on_packet(struct links *l, struct peer *p, const struct path_packet *k,
 		return;
 	if (!path_on_route(c))
 		heard_elsewhere(l, p, k, now);
-	else if (!endpoint_is_route(k->from, NULL) &&
+	else if (!endpoint_is_relayed(k->from) &&
 	         may_ask(&c->ways, now.mono_ms))
 		challenge(l, p, k->from, 0, now);
 }
@@ -504,7 +504,7 @@ path_answer_to(const struct conn *c)
 
 	if (w->asked_ms == NEVER || !w->is_from)
 		return &c->path;
-	if (endpoint_is_route(&w->from, NULL))
+	if (endpoint_is_relayed(&w->from))
 		return &w->from;
 	if (answered(w, &w->spare) && endpoint_eq(&w->spare.at, &w->from))
 		return &w->from;
@@ -533,7 +533,8 @@ path_probe(struct links *l, struct peer *p, const struct endpoint *to,
     uint8_t hops, struct now now)
 {
 	assert(p->conn && p->conn->up);
-	if (!address_usable(l, to) && !peer_has_route(p, to))
+	if (!address_usable(l, to) && !peer_has_route(p, to) &&
+	    !(endpoint_is_route(to, NULL) && !endpoint_is_relayed(to)))
 		return;
 	challenge(l, p, to, hops, now);
 	peer_touch(l, p);

@@ -307,17 +307,17 @@ classify_hard(const struct voices *v, struct nat_view *ret)
 
 	ret->n_seen = 1;
 	ret->seen[0] = p.newest;
-	ret->kind = NAT_KIND_RANDOM;
+	ret->kind = NAT_RANDOM;
 	/* Where the address changes, too, no port is worth a guess. */
 	if (is_most(p.n, p.all)) {
 		if (is_sequential(&newest, ret))
-			ret->kind = NAT_KIND_SEQUENTIAL;
+			ret->kind = NAT_SEQUENTIAL;
 		else if (is_block(&p, ret))
-			ret->kind = NAT_KIND_BLOCK;
+			ret->kind = NAT_BLOCK;
 	}
-	if (ret->kind == NAT_KIND_RANDOM)
+	if (ret->kind == NAT_RANDOM)
 		ret->lo = ret->hi = 0;
-	if (ret->kind != NAT_KIND_SEQUENTIAL)
+	if (ret->kind != NAT_SEQUENTIAL)
 		ret->step = 0;
 }
 
@@ -345,17 +345,28 @@ lets_in(const struct nat *t, uint64_t now_ms, const struct nat_view *c)
 	       endpoint_same_addr(&t->unasked_at, &c->seen[0]);
 }
 
+bool
+nat_lets_in(const struct nat *t, uint64_t now_ms)
+{
+	struct voices v = voices_of(t, now_ms);
+	struct nat_view at = { .kind = NAT_UNKNOWN };
+
+	if (v.n == 0) /* nobody says that we moved */
+		return t->has_unasked && now_ms - t->unasked_ms < NAT_OPEN_MS;
+	(void)most_seen(&v, 0, NULL, &at.seen[0]);
+	return lets_in(t, now_ms, &at);
+}
+
 void
 nat_look(const struct nat *t, uint64_t now_ms, struct nat_view *ret)
 {
 	struct voices v = voices_of(t, now_ms);
 
-	*ret = (struct nat_view){ .kind = NAT_KIND_UNKNOWN };
+	*ret = (struct nat_view){ .kind = NAT_UNKNOWN };
 	if (v.n < NAT_SAMPLES_MIN)
 		return;
 	if (is_easy(&v, ret))
-		ret->kind =
-		    lets_in(t, now_ms, ret) ? NAT_KIND_OPEN : NAT_KIND_EASY;
+		ret->kind = lets_in(t, now_ms, ret) ? NAT_OPEN : NAT_EASY;
 	else
 		classify_hard(&v, ret);
 }

@@ -8,6 +8,7 @@
 
 #include "proto/base/endpoint.h"
 #include "proto/base/env.h"
+#include "proto/base/nat_class.h"
 
 enum {
 	NAT_SAMPLES_MAX = 16, /* the oldest makes room */
@@ -22,20 +23,8 @@ enum {
 	NAT_OPEN_MS = 60 * 60 * 1000, /* what came in unasked counts so long */
 };
 
-/* The numbers are those of the wire. [SPEC §4.2] */
-enum nat_kind {
-	NAT_KIND_UNKNOWN = 0,
-	NAT_KIND_OPEN = 1, /* easy, and lets everybody in */
-	NAT_KIND_EASY = 2, /* one port for all; also: none at all */
-	NAT_KIND_HARD = 3, /* one for each, no more is known */
-	NAT_KIND_SEQUENTIAL = 4,
-	NAT_KIND_BLOCK = 5, /* any of a few hundred */
-	NAT_KIND_RANDOM = 6,
-};
-#define NAT_KINDS 7
-
 struct nat_view {
-	enum nat_kind kind;
+	enum nat_class kind;
 	/* SEQUENTIAL: the last one, in both. BLOCK: of those that were seen. */
 	uint16_t lo, hi;
 	int16_t step; /* SEQUENTIAL */
@@ -70,14 +59,16 @@ void nat_sample_add(struct nat *t, const struct endpoint *answerer,
 /* A datagram came in from an address that nothing was sent to for longer than
  * any NAT remembers. */
 void nat_unasked(struct nat *t, uint64_t now_ms);
+/* Somebody came in unasked of late, and we are still where he found us. */
+bool nat_lets_in(const struct nat *t, uint64_t now_ms);
 /* How many samples count. */
 size_t nat_n_samples(const struct nat *t, uint64_t now_ms);
 void nat_look(const struct nat *t, uint64_t now_ms, struct nat_view *ret);
 
 static inline bool
-nat_is_easy(enum nat_kind k)
+nat_is_easy(enum nat_class k)
 {
-	return k == NAT_KIND_OPEN || k == NAT_KIND_EASY;
+	return k == NAT_OPEN || k == NAT_EASY;
 }
 
 #endif /* PROTO_NAT_CLASS_H */

@@ -81,9 +81,9 @@ rtt_of(const struct plan *p)
 
 /* Of use only with the ports that were seen. */
 static bool
-is_guessed(enum nat_kind k)
+is_guessed(enum nat_class k)
 {
-	return k == NAT_KIND_SEQUENTIAL || k == NAT_KIND_BLOCK;
+	return k == NAT_SEQUENTIAL || k == NAT_BLOCK;
 }
 
 /* It comes from the other, who may say anything. */
@@ -92,14 +92,14 @@ make_sane(struct nat_view *nat)
 {
 	int step = nat->step;
 
-	if (nat->kind == NAT_KIND_SEQUENTIAL)
+	if (nat->kind == NAT_SEQUENTIAL)
 		nat->hi = nat->lo;
-	if ((unsigned)nat->kind >= NAT_KINDS)
-		nat->kind = NAT_KIND_UNKNOWN;
+	if ((unsigned)nat->kind >= NAT_CLASSES)
+		nat->kind = NAT_UNKNOWN;
 	if (is_guessed(nat->kind) && (nat->lo == 0 || nat->hi < nat->lo))
-		nat->kind = NAT_KIND_HARD;
-	if (nat->kind == NAT_KIND_BLOCK && nat->hi - nat->lo >= NAT_BLOCK_MAX)
-		nat->kind = NAT_KIND_RANDOM;
+		nat->kind = NAT_HARD;
+	if (nat->kind == NAT_BLOCK && nat->hi - nat->lo >= NAT_BLOCK_MAX)
+		nat->kind = NAT_RANDOM;
 	if (step == 0 || step > NAT_SEQUENCE_STEP_MAX ||
 	    step < -NAT_SEQUENCE_STEP_MAX)
 		nat->step = 1;
@@ -109,9 +109,9 @@ make_sane(struct nat_view *nat)
 
 /* Its mappings for us can be guessed, or are those we know. */
 static bool
-is_plain(enum nat_kind k)
+is_plain(enum nat_class k)
 {
-	return k == NAT_KIND_UNKNOWN || nat_is_easy(k);
+	return k == NAT_UNKNOWN || nat_is_easy(k);
 }
 
 static void
@@ -139,7 +139,7 @@ add_window(struct plan *p)
 	static const uint8_t straight[PLAN_WINDOW] = { 1, 2, 3, 4, 5, 6, 7, 8 };
 	static const uint8_t ahead[PLAN_WINDOW] = { 1, 2, 4, 6, 5, 9, 8, 10 };
 	const struct nat_view *nat = &p->c.theirs.nat;
-	bool both = p->c.own.kind == NAT_KIND_SEQUENTIAL;
+	bool both = p->c.own.kind == NAT_SEQUENTIAL;
 	const uint8_t *by = both && p->c.answers ? ahead : straight;
 
 	for (size_t i = 0; i < PLAN_WINDOW; i++) {
@@ -164,7 +164,7 @@ static void
 set_targets(struct plan *p)
 {
 	const struct plan_side *t = &p->c.theirs;
-	bool sequential = p->c.own.kind == NAT_KIND_SEQUENTIAL;
+	bool sequential = p->c.own.kind == NAT_SEQUENTIAL;
 
 	assert(t->n <= PLAN_CANDIDATES_MAX);
 	p->n_targets = 0;
@@ -173,7 +173,7 @@ set_targets(struct plan *p)
 		if (is_world_v4(&t->candidate[i]))
 			p->outside = t->candidate[i];
 	/* What we guess first, since each shot takes a port of ours, too. */
-	if (t->nat.kind == NAT_KIND_SEQUENTIAL && p->outside.port != 0 &&
+	if (t->nat.kind == NAT_SEQUENTIAL && p->outside.port != 0 &&
 	    (is_plain(p->c.own.kind) || sequential))
 		add_window(p);
 	/* Likewise, what they may expect of us. */
@@ -218,11 +218,11 @@ sockets_of(const struct nat_view *own)
 	unsigned last;
 	unsigned n;
 
-	if (own->kind == NAT_KIND_RANDOM)
+	if (own->kind == NAT_RANDOM)
 		return PLAN_SPREAD_RANDOM;
-	if (own->kind == NAT_KIND_SEQUENTIAL)
+	if (own->kind == NAT_SEQUENTIAL)
 		return PLAN_SPREAD_SEQUENCE;
-	assert(own->kind == NAT_KIND_BLOCK);
+	assert(own->kind == NAT_BLOCK);
 	block_of(own, &first, &last);
 	n = PLAN_SPREAD_BLOCK * ((last - first) / 1024 + 1);
 	return n < PLAN_SPREAD_BLOCK_MAX ? n : PLAN_SPREAD_BLOCK_MAX;
@@ -234,12 +234,12 @@ static void
 set_sweep(struct plan *p)
 {
 	const struct nat_view *nat = &p->c.theirs.nat;
-	bool sequential = nat->kind == NAT_KIND_SEQUENTIAL;
+	bool sequential = nat->kind == NAT_SEQUENTIAL;
 	unsigned first = 1024;
 	unsigned last = UINT16_MAX;
 	unsigned stride = 7; /* many sockets of theirs have ports in a row */
 
-	if (nat->kind == NAT_KIND_BLOCK)
+	if (nat->kind == NAT_BLOCK)
 		block_of(nat, &first, &last);
 	p->heavy.base = sequential ? nat->hi + nat->step : (int32_t)first;
 	p->heavy.step = sequential ? nat->step : 1;
@@ -253,30 +253,30 @@ set_sweep(struct plan *p)
 		stride += 2;
 	p->heavy.stride = (uint16_t)(stride % p->heavy.width);
 	p->heavy.n_sweep =
-	    nat->kind == NAT_KIND_RANDOM ? PLAN_SWEEP_RANDOM : PLAN_SWEEP_BLOCK;
+	    nat->kind == NAT_RANDOM ? PLAN_SWEEP_RANDOM : PLAN_SWEEP_BLOCK;
 	if (p->heavy.n_sweep > p->heavy.width)
 		p->heavy.n_sweep = p->heavy.width;
 }
 
 static bool
-is_hard(enum nat_kind k)
+is_hard(enum nat_class k)
 {
-	return is_guessed(k) || k == NAT_KIND_RANDOM;
+	return is_guessed(k) || k == NAT_RANDOM;
 }
 
 /* An open side needs none of it: they come to us, or we to them. */
 static void
 set_heavy(struct plan *p)
 {
-	enum nat_kind own = p->c.own.kind;
-	enum nat_kind theirs = p->c.theirs.nat.kind;
+	enum nat_class own = p->c.own.kind;
+	enum nat_class theirs = p->c.theirs.nat.kind;
 
 	memset(&p->heavy, 0, sizeof(p->heavy));
 	if (p->outside.port == 0)
 		return;
-	if (is_hard(own) && theirs == NAT_KIND_EASY)
+	if (is_hard(own) && theirs == NAT_EASY)
 		p->heavy.n_sockets = (uint8_t)sockets_of(&p->c.own);
-	else if (own == NAT_KIND_EASY && is_hard(theirs))
+	else if (own == NAT_EASY && is_hard(theirs))
 		set_sweep(p);
 }
 
@@ -332,8 +332,7 @@ begin_probing(struct plan *p, uint64_t at_ms, bool openers_before)
 static bool
 is_safe(const struct plan *p)
 {
-	return p->c.own.kind == NAT_KIND_OPEN ||
-	       p->c.theirs.nat.kind == NAT_KIND_OPEN;
+	return p->c.own.kind == NAT_OPEN || p->c.theirs.nat.kind == NAT_OPEN;
 }
 
 void
@@ -397,7 +396,7 @@ shoot_round(struct plan *p, struct plan_shot *ret)
 	if (p->at >= p->n_targets || p->shots == 0)
 		return false;
 	*ret = (struct plan_shot){ .to = p->target[p->at++] };
-	if (p->opening && p->c.theirs.nat.kind != NAT_KIND_OPEN)
+	if (p->opening && p->c.theirs.nat.kind != NAT_OPEN)
 		ret->hops = hops_of(p);
 	p->shots--;
 	return true;
@@ -426,7 +425,7 @@ begin_heavy(struct plan *p, uint64_t now_ms)
 static uint64_t
 sweep_ms(const struct plan *p)
 {
-	return PLAN_SWEEP_GAP_MS * (p->c.own.kind == NAT_KIND_RANDOM
+	return PLAN_SWEEP_GAP_MS * (p->c.own.kind == NAT_RANDOM
 	                                   ? (uint64_t)PLAN_SWEEP_RANDOM
 	                                   : (uint64_t)PLAN_SWEEP_BLOCK);
 }

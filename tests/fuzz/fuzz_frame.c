@@ -54,7 +54,7 @@ check_candidates(const struct frame *f)
 	assert(f->data.n >= FRAME_CANDIDATES_MIN);
 	if (candidates_decode(f->data, &c))
 		return;
-	assert(c.n <= LINK_CANDIDATES_MAX && c.class < LINK_NAT_CLASSES);
+	assert(c.n <= LINK_CANDIDATES_MAX && c.class < NAT_CLASSES);
 	n = candidates_encode(&c, body);
 	assert(candidates_decode(span_of(body, n), &again) == ERR_OK);
 	assert(again.n == c.n);

@@ -11,13 +11,13 @@
 
 #include <cmocka.h>
 
-enum { VICTIM = 0, ENEMY = 1, EACH = 19 };
+enum { VICTIM = 0, ENEMY = 1, EACH = 19, INTRODUCER = 58 };
 
 static struct link_candidates
 some(uint8_t n)
 {
 	struct link_candidates c = {
-		.class = LINK_NAT_SEQUENTIAL,
+		.class = NAT_SEQUENTIAL,
 		.lo = 0x1234,
 		.hi = 0xfedc,
 		.step = -3,
@@ -35,6 +35,15 @@ some(uint8_t n)
 		c.endpoint[i].addr[0] = 0x20;
 		c.endpoint[i].addr[15] = i;
 	}
+	c.n_introducers = n < CELL_INTRODUCERS_MAX ? n : CELL_INTRODUCERS_MAX;
+	for (uint8_t i = 0; i < c.n_introducers; i++) {
+		struct cell_introducer *t = &c.introducers[i];
+		const uint8_t v4[4] = { 198, 51, 100, i };
+
+		t->at = endpoint_v4(v4, (uint16_t)(5000 + i));
+		memset(t->n.b, 0xa0 + i, sizeof(t->n.b));
+		memset(t->handle, 0xb0 + i, sizeof(t->handle));
+	}
 	return c;
 }
 
@@ -49,6 +58,10 @@ equal(const struct link_candidates *a, const struct link_candidates *b)
 	assert_int_equal(a->n, b->n);
 	for (uint8_t i = 0; i < a->n; i++)
 		assert_true(endpoint_eq(&a->endpoint[i], &b->endpoint[i]));
+	assert_int_equal(a->n_introducers, b->n_introducers);
+	for (uint8_t i = 0; i < a->n_introducers; i++)
+		assert_memory_equal(&a->introducers[i], &b->introducers[i],
+		    sizeof(a->introducers[i]));
 }
 
 /* ---- bytes ---- */
@@ -57,13 +70,13 @@ static void
 fields_stand_where_the_page_says(void **state)
 {
 	static const uint8_t head[] = { 4, 0x12, 0x34, 0xfe, 0xdc, 0xff, 0xfd,
-		1, 2, 4, 0, 0 };
+		1, 2, 2, 4, 0, 0 };
 	struct link_candidates in = some(2), out;
 	uint8_t b[FRAME_CANDIDATES_SIZE + 5] = { 0 };
 	size_t n = candidates_encode(&in, b);
 
 	(void)state;
-	assert_int_equal(n, FRAME_CANDIDATES_MIN + 2 * EACH);
+	assert_int_equal(n, FRAME_CANDIDATES_MIN + 2 * (EACH + INTRODUCER));
 	assert_memory_equal(b, head, sizeof(head));
 	assert_int_equal(b[FRAME_CANDIDATES_MIN + 17], 4000 >> 8);
 	assert_int_equal(b[FRAME_CANDIDATES_MIN + 18], 4000 & 0xff);
@@ -86,12 +99,12 @@ what_is_unknown_is_skipped(void **state)
 	size_t n = candidates_encode(&in, b);
 
 	(void)state;
-	b[0] = LINK_NAT_CLASSES;
+	b[0] = NAT_CLASSES;
 	b[7] |= 0xfe;
 	b[FRAME_CANDIDATES_MIN] = 9;        /* a kind of later */
 	b[FRAME_CANDIDATES_MIN + EACH] = 4; /* holds IPv6 */
 	assert_int_equal(candidates_decode(span_of(b, n), &out), ERR_OK);
-	assert_int_equal(out.class, LINK_NAT_UNKNOWN);
+	assert_int_equal(out.class, NAT_UNKNOWN);
 	assert_true(out.wants_answer);
 	assert_int_equal(out.n, 1);
 	assert_true(endpoint_eq(&out.endpoint[0], &in.endpoint[2]));
@@ -169,7 +182,7 @@ an_offer_needs_a_link(void **state)
 static void
 raw_offer(struct raw *r, const struct link_candidates *c)
 {
-	uint8_t body[FRAME_CANDIDATES_SIZE], b[256];
+	uint8_t body[FRAME_CANDIDATES_SIZE], b[2 * FRAME_CANDIDATES_SIZE];
 	struct writer w = wr_init(b, sizeof(b));
 
 	frame_write_candidates(&w, span_of(body, candidates_encode(c, body)));

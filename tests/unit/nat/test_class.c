@@ -58,50 +58,46 @@ each_kind_is_told_from_its_ports(void **state)
 {
 	static const struct {
 		uint32_t port[NAT_SAMPLES_MAX + 1];
-		enum nat_kind kind;
+		enum nat_class kind;
 		uint16_t lo, hi;
 		int16_t step;
 	} all[] = {
-		{ { 0 }, NAT_KIND_UNKNOWN, 0, 0, 0 },
-		{ { 9, 9, 9, 0 }, NAT_KIND_UNKNOWN, 0, 0, 0 },
-		{ { 9, 9, 9, 9, 0 }, NAT_KIND_EASY, 0, 0, 0 },
+		{ { 0 }, NAT_UNKNOWN, 0, 0, 0 },
+		{ { 9, 9, 9, 0 }, NAT_UNKNOWN, 0, 0, 0 },
+		{ { 9, 9, 9, 9, 0 }, NAT_EASY, 0, 0, 0 },
 		/* A liar, at any place. */
-		{ { 5, 9, 9, 9, 0 }, NAT_KIND_EASY, 0, 0, 0 },
-		{ { 9, 9, 9, 5, 0 }, NAT_KIND_EASY, 0, 0, 0 },
-		{ { 9, 100005, 9, 9, 0 }, NAT_KIND_EASY, 0, 0, 0 },
-		{ { 9, 5, 9, 9, 7, 9, 9, 9, 0 }, NAT_KIND_EASY, 0, 0, 0 },
+		{ { 5, 9, 9, 9, 0 }, NAT_EASY, 0, 0, 0 },
+		{ { 9, 9, 9, 5, 0 }, NAT_EASY, 0, 0, 0 },
+		{ { 9, 100005, 9, 9, 0 }, NAT_EASY, 0, 0, 0 },
+		{ { 9, 5, 9, 9, 7, 9, 9, 9, 0 }, NAT_EASY, 0, 0, 0 },
 		/* A new mapping: the newest few decide. */
-		{ { 9, 9, 9, 9, 9, 9, 9, 5, 5, 5, 0 }, NAT_KIND_EASY, 0, 0, 0 },
+		{ { 9, 9, 9, 9, 9, 9, 9, 5, 5, 5, 0 }, NAT_EASY, 0, 0, 0 },
 		/* Two addresses, a port on each. */
-		{ { 9, 100007, 9, 100007, 0 }, NAT_KIND_EASY, 0, 0, 0 },
-		{ { 9, 7, 9, 7, 0 }, NAT_KIND_BLOCK, 7, 9, 0 },
+		{ { 9, 100007, 9, 100007, 0 }, NAT_EASY, 0, 0, 0 },
+		{ { 9, 7, 9, 7, 0 }, NAT_BLOCK, 7, 9, 0 },
 		/* In a row, with gaps of our other flows. */
-		{ { 4000, 4001, 4002, 4003, 0 }, NAT_KIND_SEQUENTIAL, 4003,
-		    4003, 1 },
-		{ { 4000, 4006, 4008, 4018, 0 }, NAT_KIND_SEQUENTIAL, 4018,
-		    4018, 2 },
-		{ { 9000, 8999, 8995, 8994, 0 }, NAT_KIND_SEQUENTIAL, 8994,
-		    8994, -1 },
-		{ { 4000, 4001, 60000, 4002, 4005, 4009, 0 },
-		    NAT_KIND_SEQUENTIAL, 4009, 4009, 1 },
-		{ { 4000, 4001, 100700, 4002, 4005, 4009, 0 },
-		    NAT_KIND_SEQUENTIAL, 4009, 4009, 1 },
+		{ { 4000, 4001, 4002, 4003, 0 }, NAT_SEQUENTIAL, 4003, 4003,
+		    1 },
+		{ { 4000, 4006, 4008, 4018, 0 }, NAT_SEQUENTIAL, 4018, 4018,
+		    2 },
+		{ { 9000, 8999, 8995, 8994, 0 }, NAT_SEQUENTIAL, 8994, 8994,
+		    -1 },
+		{ { 4000, 4001, 60000, 4002, 4005, 4009, 0 }, NAT_SEQUENTIAL,
+		    4009, 4009, 1 },
+		{ { 4000, 4001, 100700, 4002, 4005, 4009, 0 }, NAT_SEQUENTIAL,
+		    4009, 4009, 1 },
 		/* What was long ago does not hide it. */
 		{ { 500, 700, 100, 4000, 4001, 4003, 4004, 4009, 4011, 0 },
-		    NAT_KIND_SEQUENTIAL, 4011, 4011, 1 },
+		    NAT_SEQUENTIAL, 4011, 4011, 1 },
 		/* A block is near, in no order. */
-		{ { 4900, 4100, 4700, 4300, 0 }, NAT_KIND_BLOCK, 4100, 4900,
-		    0 },
-		{ { 4900, 4100, 60000, 4300, 0 }, NAT_KIND_BLOCK, 4100, 4900,
-		    0 },
-		{ { 4900, 4100, 9000, 4300, 700, 0 }, NAT_KIND_RANDOM, 0, 0,
-		    0 },
-		{ { 1024, 3071, 2000, 1500, 0 }, NAT_KIND_BLOCK, 1024, 3071,
-		    0 },
-		{ { 1024, 3072, 1500, 60000, 0 }, NAT_KIND_RANDOM, 0, 0, 0 },
+		{ { 4900, 4100, 4700, 4300, 0 }, NAT_BLOCK, 4100, 4900, 0 },
+		{ { 4900, 4100, 60000, 4300, 0 }, NAT_BLOCK, 4100, 4900, 0 },
+		{ { 4900, 4100, 9000, 4300, 700, 0 }, NAT_RANDOM, 0, 0, 0 },
+		{ { 1024, 3071, 2000, 1500, 0 }, NAT_BLOCK, 1024, 3071, 0 },
+		{ { 1024, 3072, 1500, 60000, 0 }, NAT_RANDOM, 0, 0, 0 },
 		/* Two addresses and no port that stays. */
-		{ { 9, 100007, 8, 100005, 0 }, NAT_KIND_RANDOM, 0, 0, 0 },
-		{ { 1, 65535, 30000, 50000, 0 }, NAT_KIND_RANDOM, 0, 0, 0 },
+		{ { 9, 100007, 8, 100005, 0 }, NAT_RANDOM, 0, 0, 0 },
+		{ { 1, 65535, 30000, 50000, 0 }, NAT_RANDOM, 0, 0, 0 },
 	};
 
 	(void)state;
@@ -155,7 +151,7 @@ a_crowd_of_one_network_has_one_voice(void **state)
 		from = other(k);
 		nat_sample_add(&t, &from, &truth, T);
 	}
-	assert_int_equal(look(&t).kind, NAT_KIND_EASY);
+	assert_int_equal(look(&t).kind, NAT_EASY);
 	from = endpoint_v4((uint8_t[4]){ 192, 168, 1, 1 }, 1);
 	nat_sample_add(&t, &from, &lie, T);
 	from = other(9);
@@ -183,7 +179,7 @@ ipv6_counts_by_its_32_bits(void **state)
 		nat_sample_add(&t, &from, &us, T);
 	}
 	assert_int_equal(nat_n_samples(&t, T), 4);
-	assert_int_equal(look(&t).kind, NAT_KIND_EASY);
+	assert_int_equal(look(&t).kind, NAT_EASY);
 }
 
 /* A mapping that lives on is as old as it is: the order is that of the making,
@@ -198,7 +194,7 @@ asking_again_does_not_change_the_order(void **state)
 
 	(void)state;
 	nat_sample_add(&t, &from, &us, T + 15000);
-	assert_int_equal(look(&t).kind, NAT_KIND_SEQUENTIAL);
+	assert_int_equal(look(&t).kind, NAT_SEQUENTIAL);
 	assert_int_equal(look(&t).lo, 4003);
 	us.port = 4007; /* made anew */
 	nat_sample_add(&t, &from, &us, T + 16000);
@@ -214,9 +210,9 @@ samples_grow_old(void **state)
 
 	(void)state;
 	nat_look(&t, T + NAT_SAMPLE_MS - 1, &v);
-	assert_int_equal(v.kind, NAT_KIND_EASY);
+	assert_int_equal(v.kind, NAT_EASY);
 	nat_look(&t, T + NAT_SAMPLE_MS, &v); /* the first is too old */
-	assert_int_equal(v.kind, NAT_KIND_UNKNOWN);
+	assert_int_equal(v.kind, NAT_UNKNOWN);
 	nat_moved(&t);
 	assert_int_equal(nat_n_samples(&t, T), 0);
 }
@@ -231,25 +227,25 @@ who_is_visited_unasked_is_open(void **state)
 
 	(void)state;
 	nat_unasked(&t, T + 10000);
-	assert_int_equal(look(&t).kind, NAT_KIND_OPEN);
+	assert_int_equal(look(&t).kind, NAT_OPEN);
 	for (unsigned k = 0; k < 4; k++) { /* we moved behind another one */
 		struct endpoint from = other(k);
 		struct endpoint us = v4(22, 9, 9);
 
 		nat_sample_add(&t, &from, &us, T + 11000);
 	}
-	assert_int_equal(look(&t).kind, NAT_KIND_EASY);
+	assert_int_equal(look(&t).kind, NAT_EASY);
 	t = seen_as(easy);
 	nat_unasked(&t, T + 10000);
 	nat_look(&t, T + NAT_OPEN_MS + 10000, &v);
-	assert_int_equal(v.kind, NAT_KIND_UNKNOWN);
+	assert_int_equal(v.kind, NAT_UNKNOWN);
 	/* A hard one that lets in: nobody knows at which port. */
 	t = seen_as(hard);
 	nat_unasked(&t, T + 10000);
-	assert_int_equal(look(&t).kind, NAT_KIND_RANDOM);
+	assert_int_equal(look(&t).kind, NAT_RANDOM);
 	nat_init(&t); /* before the first sample */
 	nat_unasked(&t, T);
-	assert_int_equal(look(&t).kind, NAT_KIND_UNKNOWN);
+	assert_int_equal(look(&t).kind, NAT_UNKNOWN);
 }
 
 /* Whatever comes, in any order: bounds hold, and what is told was seen. */
@@ -283,11 +279,11 @@ any_samples_leave_it_sane(void **state)
 			assert_true(
 			    t.sample[k - 1].since_ms <= t.sample[k].since_ms);
 		nat_look(&t, now, &v);
-		assert_true((v.kind == NAT_KIND_UNKNOWN) == (v.n_seen == 0));
+		assert_true((v.kind == NAT_UNKNOWN) == (v.n_seen == 0));
 		assert_true(v.lo <= v.hi);
-		assert_true((v.step != 0) == (v.kind == NAT_KIND_SEQUENTIAL));
-		assert_true((v.lo != 0) == (v.kind == NAT_KIND_SEQUENTIAL ||
-		                               v.kind == NAT_KIND_BLOCK));
+		assert_true((v.step != 0) == (v.kind == NAT_SEQUENTIAL));
+		assert_true((v.lo != 0) ==
+		            (v.kind == NAT_SEQUENTIAL || v.kind == NAT_BLOCK));
 	}
 }
 

@@ -369,9 +369,9 @@ any_side(struct test_rng *r)
 {
 	struct plan_side s = { .n = (uint8_t)rng_below(&r->rng, 9) };
 
-	s.nat.kind = (enum nat_kind)rng_below(&r->rng, 256);
+	s.nat.kind = (enum nat_class)rng_below(&r->rng, 256);
 	if (rng_below(&r->rng, 8))
-		s.nat.kind = (enum nat_kind)rng_below(&r->rng, NAT_KINDS);
+		s.nat.kind = (enum nat_class)rng_below(&r->rng, NAT_CLASSES);
 	s.nat.lo = any_port(r);
 	s.nat.hi = any_port(r);
 	s.nat.step = (int16_t)(any_port(r) - 32768);
@@ -479,14 +479,14 @@ whatever_the_other_says_a_plan_keeps_its_bounds(void **state)
 static struct plan_side
 easy_side(void)
 {
-	struct plan_side s = { .nat = { .kind = NAT_KIND_EASY }, .n = 1 };
+	struct plan_side s = { .nat = { .kind = NAT_EASY }, .n = 1 };
 
 	s.candidate[0] = endpoint_v4((uint8_t[4]){ 20, 1, 2, 3 }, 1000);
 	return s;
 }
 
 static struct plan
-plan_of(bool answers, enum nat_kind own, const struct plan_side *theirs)
+plan_of(bool answers, enum nat_class own, const struct plan_side *theirs)
 {
 	static struct test_rng r;
 	struct plan_config c = { .rng = &r.rng, .answers = answers };
@@ -521,19 +521,19 @@ probes_follow_the_pace_of_the_design(void **state)
 {
 	static const uint64_t pace[] = { 0, 50, 100, 200, 400, 800, 1600 };
 	struct plan_side s = easy_side();
-	struct plan p = plan_of(true, NAT_KIND_EASY, &s);
+	struct plan p = plan_of(true, NAT_EASY, &s);
 	uint64_t at[PLAN_SHOTS_MAX];
 
 	(void)state;
 	assert_int_equal(probe_times(&p, at), 7);
 	for (unsigned i = 0; i < 7; i++)
 		assert_int_equal(at[i], pace[i] + 80 / 2 + PLAN_LATER_MS);
-	p = plan_of(false, NAT_KIND_EASY, &s);
+	p = plan_of(false, NAT_EASY, &s);
 	plan_answered(&p, &s, 500);
 	assert_int_equal(probe_times(&p, at), 7);
 	for (unsigned i = 0; i < 7; i++)
 		assert_int_equal(at[i], pace[i] + 500);
-	p = plan_of(true, NAT_KIND_OPEN, &s); /* nothing to wait for */
+	p = plan_of(true, NAT_OPEN, &s); /* nothing to wait for */
 	assert_int_equal(probe_times(&p, at), 7);
 	assert_int_equal(at[0], 0);
 }
@@ -542,7 +542,7 @@ static void
 without_an_answer_it_ends_with_openers(void **state)
 {
 	struct plan_side s = easy_side();
-	struct plan p = plan_of(false, NAT_KIND_EASY, &s);
+	struct plan p = plan_of(false, NAT_EASY, &s);
 	uint64_t at[PLAN_SHOTS_MAX];
 
 	(void)state;
@@ -556,7 +556,7 @@ static void
 a_hard_offerer_is_silent_until_the_answer(void **state)
 {
 	struct plan_side s = easy_side();
-	struct plan p = plan_of(false, NAT_KIND_RANDOM, &s);
+	struct plan p = plan_of(false, NAT_RANDOM, &s);
 	struct plan_shot shot;
 
 	(void)state;
@@ -569,7 +569,7 @@ static void
 nothing_heavy_without_consent(void **state)
 {
 	struct plan_side s = easy_side();
-	struct plan p = plan_of(true, NAT_KIND_RANDOM, &s);
+	struct plan p = plan_of(true, NAT_RANDOM, &s);
 	uint64_t at[PLAN_SHOTS_MAX];
 
 	(void)state;
@@ -577,8 +577,8 @@ nothing_heavy_without_consent(void **state)
 	assert_int_equal(plan_sockets(&p), PLAN_SPREAD_RANDOM);
 	assert_in_range(probe_times(&p, at), 1, PLAN_SHOTS_MAX);
 	assert_false(plan_is_heavy(&p));
-	s.nat.kind = NAT_KIND_OPEN;
-	p = plan_of(true, NAT_KIND_RANDOM, &s);
+	s.nat.kind = NAT_OPEN;
+	p = plan_of(true, NAT_RANDOM, &s);
 	assert_false(plan_is_heavy(&p)); /* we come in as we are */
 }
 
