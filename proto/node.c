@@ -25,6 +25,9 @@ node_new(const struct node_config *cfg, struct now now)
 	n->sockets_max = cfg->sockets_max;
 	n->lan.on = cfg->lan;
 	n->lan.beacon_ms = now.mono_ms;
+	memcpy(n->has_family, cfg->family, sizeof(n->has_family));
+	n->reachable = cfg->reachable;
+	intro_init(n);
 	if (n->lan.on)
 		rng_fill(&n->rng, n->lan.key, sizeof(n->lan.key));
 	assert(n->cells_min <= NODE_CELLS_MIN_MAX);
@@ -157,6 +160,8 @@ node_set_local(
 	n->n_local = (uint8_t)count;
 	links_set_local(n->links, n->local, n->n_local, n->loopback);
 	lan_changed(n);
+	intro_moved(n);
+	cross_changed(n);
 	meet_all(n); /* another network: who was out of reach may not be */
 	n->unsettled = true;
 }
@@ -174,6 +179,7 @@ node_set_mapped(
 		memcpy(n->mapped, mapped, count * sizeof(*mapped));
 	n->n_mapped = (uint8_t)count;
 	meet_changed(n); /* contacts are told by the next cell */
+	cross_changed(n);
 	n->unsettled = true;
 }
 
@@ -247,6 +253,8 @@ node_tick(struct node *n, struct now now)
 	nets_tick(n);
 	discovery_tick(n);
 	lan_tick(n);
+	intro_tick(n);
+	cross_tick(n);
 	if (links_deadline_ms(n->links) <= now.mono_ms)
 		links_tick(n->links, now);
 	if (n->save_dht_ms <= now.mono_ms) {
@@ -277,11 +285,24 @@ node_deadline_ms(const struct node *n)
 	at = min_ms(at, nets_deadline_ms(n));
 	at = min_ms(at, discovery_deadline_ms(n));
 	at = min_ms(at, lan_deadline_ms(n));
+	at = min_ms(at, intro_deadline_ms(n));
+	at = min_ms(at, cross_deadline_ms(n));
 	at = min_ms(at, links_deadline_ms(n->links));
 	return min_ms(at, meet_deadline_ms(n));
 }
 
 /* ---- settling ---- */
+
+static void
+send_on(struct node *n, const struct link_out *out)
+{
+	struct way way = { .to = out->endpoint, .hops = out->hops };
+
+	if (endpoint_is_route(&out->endpoint, NULL))
+		route_send(n, &out->endpoint, out->data, out->hops);
+	else
+		effect_send_way(n, &way, out->data);
+}
 
 static bool
 settle_links(struct node *n)
@@ -292,10 +313,7 @@ settle_links(struct node *n)
 	while (links_next(n->links, &out)) {
 		any = true;
 		if (out.kind == LINK_OUT_SEND) {
-			struct way way = { .to = out.endpoint,
-				.hops = out.hops };
-
-			effect_send_way(n, &way, out.data);
+			send_on(n, &out);
 		} else if (out.kind == LINK_OUT_TS) {
 			n->self.ts_floor_ms = out.ts_ms;
 			n->self_dirty = true;

@@ -57,6 +57,9 @@ struct node_config {
 	 * where fewer contacts are without a session; 0: no dummies. */
 	size_t cells_min;
 	bool lan; /* beacons on the local network */
+	/* Everybody reaches us unasked: no need to wait until somebody shows
+	 * it. */
+	bool reachable;
 	/* Extra sockets that may be asked for, at most NODE_SOCKETS_MAX; 0
 	 * where the owner cannot open any. */
 	size_t sockets_max;
@@ -276,10 +279,18 @@ bool node_failed(const struct node *n);
 
 /* ---- looking ---- */
 
+enum node_way {
+	NODE_WAY_NONE = 0,   /* not online */
+	NODE_WAY_DIRECT,     /* path is theirs */
+	NODE_WAY_INTRODUCER, /* path is that of who passes it on, both ways */
+};
+#define NODE_WAYS 3
+
 struct node_contact_info {
 	struct id_pk id;
 	enum contact_state state;
 	bool online, connecting;
+	enum node_way way;
 	struct endpoint path; /* if online */
 	uint64_t rtt_ms;
 	uint64_t bytes_in, bytes_out;

@@ -115,10 +115,20 @@ uint8_t
 own_candidates(const struct node *n, struct endpoint *ret)
 {
 	uint8_t count = 0;
+	struct nat_view view;
 
 	for (int f = 0; f < FAMILY_COUNT; f++)
 		if (n->has_address[f] && usable(n, &n->address[f]))
 			count = add_candidate(&n->address[f], ret, count);
+	/* Of a router that gives each peer another port: where it was seen
+	 * last, to guess from. */
+	for (int f = 0; f < FAMILY_COUNT; f++) {
+		intro_view(n, f ? FAMILY_V6 : FAMILY_V4, &view);
+		for (uint8_t i = 0; i < view.n_seen; i++)
+			if (usable(n, &view.seen[i]))
+				count =
+				    add_candidate(&view.seen[i], ret, count);
+	}
 	for (uint8_t i = 0; i < n->n_mapped; i++)
 		if (usable(n, &n->mapped[i]))
 			count = add_candidate(&n->mapped[i], ret, count);
@@ -126,6 +136,17 @@ own_candidates(const struct node *n, struct endpoint *ret)
 		if (usable(n, &n->local[i]))
 			count = add_candidate(&n->local[i], ret, count);
 	return count;
+}
+
+void
+fill_cell(const struct node *n, struct cell *cell)
+{
+	struct nat_view view;
+
+	intro_nat(n, &view);
+	cell->nat = view.kind;
+	cell->n_candidates = own_candidates(n, cell->candidates);
+	cell->n_introducers = intro_list(n, cell->introducers);
 }
 
 /* Seals our cell for `epoch` and begins to put it in one DHT. */
@@ -142,7 +163,7 @@ put_cell(
 		return false;
 	cell.cert = n->self.s[0].cert;
 	cell.reach = *what->reach;
-	cell.n_candidates = own_candidates(n, cell.candidates);
+	fill_cell(n, &cell);
 	rng_fill(&n->rng, nonce, sizeof(nonce));
 	memcpy(item.pk, op->key.pk, sizeof(item.pk));
 	if (op->step == 2)

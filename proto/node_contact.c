@@ -65,6 +65,7 @@ peer_new(struct node *n, const struct contact *c, struct peer **ret)
 	p->c = *c;
 	p->slot = slot;
 	p->timer.owner = p;
+	p->cross_ms = NEVER;
 	outbox_init(&p->outbox);
 	record_reader_init(&p->reader);
 	rendezvous_stop(&p->meet);
@@ -96,6 +97,8 @@ unlist(struct peer **head, const struct peer *p, bool work)
 void
 peer_del(struct node *n, struct peer *p)
 {
+	p->online = false;
+	cross_on_down(n, p);
 	unlist(&n->dirty, p, false);
 	unlist(&n->work, p, true);
 	heap_remove(&n->timers, &p->timer);
@@ -172,15 +175,47 @@ note(struct node *n, struct peer *p, enum why_kind kind, uint8_t n_tried)
 	why_note(&p->why, &step);
 }
 
+/* Who passes to him what we send, if he is not reached directly. */
+void
+reach_routes(struct node *n, struct peer *p)
+{
+	uint32_t number = p->c.invited ? PEER_PAIRING + p->slot : p->slot;
+	struct endpoint to[CELL_INTRODUCERS_MAX];
+	size_t count = 0;
+
+	_Static_assert((int)CELL_INTRODUCERS_MAX <= (int)LINK_ROUTES_MAX, "");
+	for (uint8_t i = 0; i < p->n_introducers; i++)
+		if (route_by_introducer(n, &p->introducers[i], &to[count]))
+			count++;
+	links_set_routes(n->links, number, to, count, n->now);
+	if (p->crossed)
+		links_set_routes(
+		    n->links, PEER_PAIRING + p->slot, to, count, n->now);
+}
+
+void
+reach_changed(struct node *n)
+{
+	meet_changed(n);
+	cross_changed(n);
+}
+
+/* Message 1 goes all ways at once, by introducers too: the one that is direct
+ * is the quickest, if there is one. */
 void
 peer_connect(struct node *n, struct peer *p)
 {
 	uint32_t number = p->c.invited ? PEER_PAIRING + p->slot : p->slot;
+	unsigned count = p->n_introducers;
 
-	if (p->c.n_s > 0 && p->c.n_candidates > 0) {
+	count += p->c.n_candidates;
+	if (count == 0)
+		return;
+	reach_routes(n, p);
+	if (p->c.n_s > 0) {
 		links_connect(n->links, number, p->c.candidates,
 		    p->c.n_candidates, n->now);
-		note(n, p, WHY_KNOCK, p->c.n_candidates);
+		note(n, p, WHY_KNOCK, (uint8_t)count);
 	}
 	if (p->crossed) /* they may have taken the root that we missed */
 		links_connect(n->links, PEER_PAIRING + p->slot, p->c.candidates,
@@ -196,6 +231,7 @@ peer_shun(struct node *n, struct peer *p, enum err why)
 	p->online = false;
 	p->early = false;
 	p->ack_due = false;
+	cross_on_down(n, p);
 	record_reader_clear(&p->reader);
 	p->shunned_until_ms = n->now.mono_ms + NODE_SHUN_MS;
 	links_shun(n->links, p->slot, p->shunned_until_ms, n->now);
@@ -226,6 +262,20 @@ learn_hello(struct node *n, struct peer *p, const struct link_hello *h)
 	return ERR_OK;
 }
 
+/* His overlay node, where he is met at an address. */
+static void
+learn_node(struct node *n, struct peer *p, const struct link_hello *h)
+{
+	enum family f = endpoint_family(&p->path);
+
+	p->has_node = !endpoint_is_route(&p->path, NULL) &&
+	              !sodium_is_zero(h->node[f].b, sizeof(h->node[f].b));
+	if (!p->has_node)
+		return;
+	p->node = (struct dht_node){ p->path, h->node[f] };
+	nets_met(n, &p->path, h->node);
+}
+
 static void
 on_up(struct node *n, struct peer *p, const struct link_out *out)
 {
@@ -242,6 +292,7 @@ on_up(struct node *n, struct peer *p, const struct link_out *out)
 	p->path = out->endpoint;
 	if (contact_learn_path(&p->c, &out->endpoint))
 		peer_dirty(n, p);
+	learn_node(n, p, h);
 	if (p->pairing && !p->c.invited) {
 		links_remove_peer(n->links, PEER_PAIRING + p->slot, n->now);
 		p->pairing = false;
@@ -254,11 +305,11 @@ on_up(struct node *n, struct peer *p, const struct link_out *out)
 		effect_event(n, NODE_CONTACT_READY, p, NULL, ERR_OK);
 	}
 	effect_event(n, NODE_ONLINE, p, &out->endpoint, ERR_OK);
-	nets_met(n, &out->endpoint, h->node);
 	if (h->time_ms > n->now.wall_ms + day_ms ||
 	    n->now.wall_ms > h->time_ms + day_ms)
 		effect_event(n, NODE_CLOCK, p, NULL, ERR_OK);
 	meet_stop(n, p);
+	cross_on_up(n, p);
 	chat_up(n, p, h, out->early);
 }
 
@@ -273,6 +324,7 @@ on_down(struct node *n, struct peer *p)
 	p->online = false;
 	p->early = false;
 	p->ack_due = false;
+	cross_on_down(n, p);
 	meet_start(n, p);
 }
 
@@ -283,6 +335,7 @@ on_path(struct node *n, struct peer *p, const struct endpoint *e)
 	if (contact_learn_path(&p->c, e))
 		peer_dirty(n, p);
 	effect_event(n, NODE_ONLINE, p, e, ERR_OK);
+	cross_on_path(n, p);
 }
 
 /* The event is durable: not one for each handshake of who does it on purpose.
@@ -311,6 +364,10 @@ contact_on_link(struct node *n, const struct link_out *out)
 		break;
 	case LINK_OUT_EARLY:
 		chat_early(n, p);
+		cross_on_early(n, p, &out->endpoint);
+		break;
+	case LINK_OUT_CANDIDATES:
+		cross_on_offer(n, p, &out->candidates);
 		break;
 	case LINK_OUT_UP:
 		on_up(n, p, out);
@@ -333,8 +390,7 @@ contact_on_link(struct node *n, const struct link_out *out)
 	case LINK_OUT_REFUSED:
 		peer_shun(n, p, out->err);
 		break;
-	case LINK_OUT_CANDIDATES: /* nothing punches yet */
-	case LINK_OUT_OBSERVED:   /* one contact's word; the DHT has many */
+	case LINK_OUT_OBSERVED: /* one contact's word; the DHT has many */
 	case LINK_OUT_SEND:
 	case LINK_OUT_CALLER:
 	case LINK_OUT_TS:
@@ -394,7 +450,9 @@ node_contact_delete(struct node *n, const struct contact_id *id, struct now now)
 	meet_forget(n, p);
 	hosts_met(n, p);
 	peer_del(n, p);
-	/* Who is gone knew R: from now on he finds us no more. */
+	/* Who is gone knew R and our handles: from now on he finds us no more.
+	 */
+	intro_renew(n);
 	self_renew_reach(&n->self, &n->rng, now.wall_ms / 1000);
 	n->self_dirty = true;
 	self_to_links(n);
@@ -414,6 +472,24 @@ node_contact_find(
 	return p != NULL;
 }
 
+/* What stands behind a path that is no address. */
+static void
+look_route(
+    const struct node *n, const struct peer *p, struct node_contact_info *ret)
+{
+	struct route r;
+
+	ret->path = (struct endpoint){ 0 };
+	ret->way = NODE_WAY_INTRODUCER;
+	if (!route_look(n, &p->path, &r))
+		return;
+	ret->path = r.way.introducer.at;
+	if (r.kind == ROUTE_SOCKET) {
+		ret->way = NODE_WAY_DIRECT;
+		ret->path = r.at;
+	}
+}
+
 bool
 node_contact_get(const struct node *n, const struct contact_id *id,
     struct node_contact_info *ret)
@@ -430,6 +506,7 @@ node_contact_get(const struct node *n, const struct contact_id *id,
 		.online = p->online,
 		.connecting = l.connecting,
 		.path = p->path,
+		.way = p->online ? NODE_WAY_DIRECT : NODE_WAY_NONE,
 		.rtt_ms = l.rtt_ms,
 		.bytes_in = l.bytes_in,
 		.bytes_out = l.bytes_out,
@@ -442,6 +519,8 @@ node_contact_get(const struct node *n, const struct contact_id *id,
 		.published_nodes = p->meet.stored,
 		.cell_seen = p->meet.seen,
 	};
+	if (p->online && endpoint_is_route(&p->path, NULL))
+		look_route(n, p, ret);
 	return true;
 }
 

@@ -13,6 +13,7 @@
 #include "proto/chat/why.h"
 #include "proto/dht/dht.h"
 #include "proto/link/link.h"
+#include "proto/nat/plan.h"
 #include "proto/node.h"
 
 enum {
@@ -85,6 +86,38 @@ struct lan_budget {
 	uint8_t n;
 };
 
+/* An overlay node that passes to us what comes for the handle. */
+struct introducer {
+	enum { INTRO_NONE = 0, INTRO_ASKED, INTRO_SERVES } state;
+	struct dht_node node;
+	uint8_t handle[CELL_HANDLE_SIZE];
+	bool asking;        /* an answer is awaited */
+	uint8_t n_silent;   /* renewals in a row */
+	uint64_t next_ms;   /* NONE: another one is looked for */
+	uint32_t search_ms; /* and after that so much later */
+};
+
+/* What a route stands for. */
+struct route {
+	enum { ROUTE_FREE = 0, ROUTE_INTRODUCER, ROUTE_SOCKET } kind;
+	uint32_t serial;
+	uint64_t used_ms;
+	struct dht_way way;   /* INTRODUCER */
+	struct endpoint seen; /* where that sees the peer; or zeros */
+	unsigned socket;      /* SOCKET: ours */
+	struct endpoint at;   /* and of the peer */
+};
+
+/* A try to get from a route to a direct path. */
+struct crossing {
+	bool used;
+	uint32_t slot;
+	struct plan plan;
+	bool asked, heavy; /* whether to agree to hundreds of packets */
+	uint8_t n_sockets;
+	uint8_t socket[PLAN_SPREAD_RANDOM + 1]; /* by the plan's numbers */
+};
+
 /* One contact, as long as it exists. */
 struct peer {
 	struct contact c;
@@ -108,6 +141,16 @@ struct peer {
 	struct putting put;
 	struct lan_budget lan;
 	struct why why;
+	/* Who passes to it, as its cell or itself said last. */
+	struct cell_introducer introducers[CELL_INTRODUCERS_MAX];
+	uint8_t n_introducers;
+	bool has_node; /* online by an address: its overlay node */
+	struct dht_node node;
+	bool has_offer;
+	struct link_candidates offer;
+	uint64_t cross_ms;    /* the next try for a direct path, or NEVER */
+	uint32_t n_crossings; /* in vain, since the session runs by a route */
+	uint64_t heavy_ms;    /* the last try with many packets; 0: none */
 };
 
 /* A live invitation of ours, served by its own cell. */
@@ -155,6 +198,9 @@ struct op {
 };
 
 enum {
+	INTRO_REFUSALS = 32, /* nodes that do not pass, remembered */
+	ROUTES_MAX = 512,    /* the one used least makes room */
+	CROSSINGS_MAX = 16,  /* at once; others wait */
 	NODE_NETS = DHT_CARRIERS * FAMILY_COUNT,
 	NODE_BOTH_TURNS = 2,      /* that go to both carriers of MIXED */
 	DISCOVERY_PEERS_MAX = 16, /* asked for their N after one lookup */
@@ -232,6 +278,22 @@ struct node {
 		uint32_t n_early; /* since the last change */
 		size_t turn;      /* slot of the next one to be told */
 	} lan;
+	/* How we are reached: what routers do, who passes to us. */
+	bool has_family[FAMILY_COUNT];
+	bool reachable; /* our operator says so */
+	struct nat nat[FAMILY_COUNT];
+	struct introducer intro[CELL_INTRODUCERS_MAX];
+	uint32_t intro_serial; /* of our address */
+	struct {
+		struct endpoint at;
+		uint64_t until_ms;
+	} intro_refused[INTRO_REFUSALS];
+	uint32_t intro_refused_at;
+	uint64_t settle_ms; /* the first cells wait for one, until then */
+	struct route routes[ROUTES_MAX];
+	uint32_t route_serial;
+	struct crossing crossings[CROSSINGS_MAX];
+	size_t n_routed; /* contacts whose session runs by a route */
 	/* Extra sockets; [0] is not used. */
 	struct {
 		bool open;
@@ -316,7 +378,53 @@ unsigned socket_open(struct node *n, enum family f);
 void socket_close(struct node *n, unsigned socket);
 bool socket_is_open(const struct node *n, unsigned socket);
 
+/* node_intro.c: what our routers do, and our introducers. */
+void intro_init(struct node *n);
+void intro_moved(struct node *n); /* another network, another address */
+void intro_renew(struct node *n); /* other handles */
+void intro_on_dht(struct node *n, unsigned net, const struct dht_event *e);
+void intro_tick(struct node *n);
+uint64_t intro_deadline_ms(const struct node *n);
+/* Shall cells wait a moment for one? */
+bool intro_is_settling(const struct node *n);
+/* Those that serve us; returns how many, at most CELL_INTRODUCERS_MAX. */
+uint8_t intro_list(const struct node *n, struct cell_introducer *ret);
+void intro_view(const struct node *n, enum family f, struct nat_view *ret);
+/* As cells and offers tell it. */
+void intro_nat(const struct node *n, struct nat_view *ret);
+
+/* node_route.c: ways that are no address. */
+/* The endpoint that stands for it in links; false: no room. */
+bool route_by_introducer(
+    struct node *n, const struct cell_introducer *i, struct endpoint *ret);
+bool route_by_socket(struct node *n, unsigned socket, const struct endpoint *at,
+    struct endpoint *ret);
+void route_send(
+    struct node *n, const struct endpoint *to, struct span data, uint8_t hops);
+void route_on_handed(struct node *n, const struct dht_event *e);
+void route_on_failed(struct node *n, const struct dht_event *e);
+void route_socket_closed(struct node *n, unsigned socket);
+/* False: it is none, or no longer one. */
+bool
+route_look(const struct node *n, const struct endpoint *e, struct route *ret);
+
+/* node_cross.c: from a route to a direct path. */
+void
+cross_on_early(struct node *n, struct peer *p, const struct endpoint *path);
+void cross_on_up(struct node *n, struct peer *p);
+void cross_on_path(struct node *n, struct peer *p);
+void cross_on_down(struct node *n, struct peer *p);
+void cross_on_offer(
+    struct node *n, struct peer *p, const struct link_candidates *theirs);
+void cross_changed(struct node *n); /* our addresses, or introducers */
+void cross_tick(struct node *n);
+uint64_t cross_deadline_ms(const struct node *n);
+
 /* node_contact.c: contacts and what links tell of them. */
+/* Tells links the routes to the contact. */
+void reach_routes(struct node *n, struct peer *p);
+/* Our introducers have changed: cells and sessions tell it. */
+void reach_changed(struct node *n);
 MUST_USE enum err
 peer_new(struct node *n, const struct contact *c, struct peer **ret);
 void peer_del(struct node *n, struct peer *p); /* no effects */
@@ -380,6 +488,8 @@ bool cell_read(const struct op *op, const struct dht_item *item,
     const struct id_pk *writer, uint64_t now_s, struct cell *ret);
 /* Own addresses as others may use them; at most CELL_CANDIDATES_MAX. */
 uint8_t own_candidates(const struct node *n, struct endpoint *ret);
+/* What a cell of ours says of how we are reached. */
+void fill_cell(const struct node *n, struct cell *cell);
 struct op *
 cell_op_new(struct node *n, enum op_kind kind, unsigned net, uint32_t slot);
 void cell_op_free(struct node *n, struct op *op);

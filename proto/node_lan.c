@@ -127,7 +127,7 @@ send_cell(struct node *n, const struct disc_key *disc, enum cell_dir dir,
 		return;
 	cell.cert = n->self.s[0].cert;
 	cell.reach = *reach;
-	cell.n_candidates = own_candidates(n, cell.candidates);
+	fill_cell(n, &cell);
 	rng_fill(&n->rng, datagram, sizeof(datagram));
 	rng_fill(&n->rng, nonce, sizeof(nonce));
 	lan_token(disc, LAN_CELL, dir, now_slot(n), &token);

@@ -9,6 +9,9 @@
 #include <sodium.h>
 #include <string.h>
 
+/* A put waits so long before it asks again whether it must. */
+enum { SETTLE_STEP_MS = 50 };
+
 void
 meet_forget(struct node *n, const struct peer *p)
 {
@@ -214,6 +217,8 @@ meet_take_cell(struct node *n, struct peer *p, const struct cell *cell)
 	p->c.cell_min = cell->unix_min;
 	memcpy(p->c.candidates, cell->candidates, sizeof(cell->candidates));
 	p->c.n_candidates = cell->n_candidates;
+	memcpy(p->introducers, cell->introducers, sizeof(p->introducers));
+	p->n_introducers = cell->n_introducers;
 	peer_dirty(n, p);
 	if (changed)
 		peer_to_links(n, p);
@@ -418,8 +423,11 @@ on_address(struct node *n, enum family f, const struct endpoint *e)
 {
 	if (n->has_address[f] && endpoint_eq(&n->address[f], e))
 		return;
+	if (n->has_address[f])
+		intro_moved(n);
 	n->has_address[f] = true;
 	n->address[f] = *e;
+	cross_changed(n);
 	effect_event(n, NODE_ADDRESS, NULL, e, ERR_OK);
 	meet_all(n); /* we moved: look and publish as after a start */
 }
@@ -485,6 +493,8 @@ run_peer(struct node *n, struct peer *p)
 		unshun(n, p);
 	if (p->meet.look_at_ms <= now_ms)
 		look_for(n, p);
+	if (p->meet.publish_at_ms <= now_ms && intro_is_settling(n))
+		p->meet.publish_at_ms = now_ms + SETTLE_STEP_MS;
 	if (p->meet.publish_at_ms <= now_ms)
 		publish_to(n, p);
 	meet_retime(n, p);

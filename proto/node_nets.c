@@ -214,6 +214,18 @@ nets_deadline_ms(const struct node *n)
 	return at;
 }
 
+static void
+on_event(struct node *n, unsigned net, const struct dht_event *e)
+{
+	intro_on_dht(n, net, e);
+	if (e->kind == DHT_HANDED)
+		route_on_handed(n, e);
+	else if (e->kind == DHT_PASS_FAILED)
+		route_on_failed(n, e);
+	else
+		meet_on_dht(n, net, e);
+}
+
 bool
 nets_settle(struct node *n)
 {
@@ -226,7 +238,7 @@ nets_settle(struct node *n)
 			continue;
 		while (dht_next_event(n->dht[i], &e)) {
 			any = true;
-			meet_on_dht(n, i, &e);
+			on_event(n, i, &e);
 		}
 		while (dht_next_send(n->dht[i], &s)) {
 			any = true;

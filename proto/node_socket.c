@@ -46,27 +46,13 @@ socket_is_open(const struct node *n, unsigned socket)
 	       n->socket[socket].open;
 }
 
-/* Nothing is done with it yet but to count it: who opens sockets takes what
- * comes in. */
-void
-node_receive_socket(struct node *n, unsigned socket,
-    const struct endpoint *from, struct span datagram, struct now now)
-{
-	(void)from;
-	n->now = now;
-	if (!socket_is_open(n, socket))
-		return;
-	n->udp_in++;
-	n->udp_bytes_in += datagram.n;
-	n->unsettled = true;
-}
-
 void
 node_socket_lost(struct node *n, unsigned socket, struct now now)
 {
 	n->now = now;
 	if (!socket_is_open(n, socket))
 		return;
+	route_socket_closed(n, socket);
 	forget(n, socket);
 	n->unsettled = true;
 }

@@ -1,0 +1,383 @@
+/*
+ * Being reached: what our router does, and who passes to us what strangers
+ * send while it lets nobody in unasked. Introducers are overlay nodes that
+ * everybody reaches, one of each family if possible; contacts learn them from
+ * our cells. [SPEC §8.3]
+ */
+#include "proto/node_int.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <string.h>
+
+enum {
+	/* The first answer keeps a router's mapping for half a minute; one
+	 * more packet after two seconds makes it two minutes. */
+	KEEP_FIRST_MS = 2500,
+	KEEP_MIN_MS = 22000, /* as a session does [SPEC §7.4] */
+	KEEP_MAX_MS = 28000,
+	AGAIN_MS = 3000, /* a renewal was not answered */
+	SILENT_MAX = 2,  /* such renewals in a row; then another one */
+	SEARCH_MIN_MS = 250,
+	SEARCH_MAX_MS = 5 * 60 * 1000,
+	REFUSED_MS = 10 * 60 * 1000, /* not asked again before */
+	/* The first cells wait so long for an introducer to answer, as the
+	 * next put of each can come a minute later only. */
+	SETTLE_MS = 1500,
+};
+
+/* In the low half of its names an op of a cell has a small number. */
+#define INTRO_NAME UINT64_C(0xffff0000)
+
+static uint64_t
+name_of(const struct node *n, unsigned i)
+{
+	return (uint64_t)n->intro_serial << 32 | INTRO_NAME | i;
+}
+
+/* ---- our router ---- */
+
+static bool
+is_open(const struct node *n, enum family f)
+{
+	return n->reachable || nat_lets_in(&n->nat[f], n->now.mono_ms);
+}
+
+void
+intro_view(const struct node *n, enum family f, struct nat_view *ret)
+{
+	nat_look(&n->nat[f], n->now.mono_ms, ret);
+	if (n->reachable)
+		ret->kind = NAT_OPEN;
+}
+
+/* Of the family that routers translate, if we take part in it. */
+void
+intro_nat(const struct node *n, struct nat_view *ret)
+{
+	intro_view(n, n->has_family[FAMILY_V4] ? FAMILY_V4 : FAMILY_V6, ret);
+}
+
+/* In the family that we pass for others in, everybody must get in to us. */
+static void
+serve_if_open(struct node *n, enum family f)
+{
+	struct dht *d = n->dht[net_of(DHT_OVERLAY, f)];
+
+	if (d != NULL && dht_introduce(d, is_open(n, f), n->now))
+		n->failed = true;
+}
+
+/* ---- whom to ask ---- */
+
+static bool
+was_refused(const struct node *n, const struct endpoint *at)
+{
+	for (size_t i = 0; i < INTRO_REFUSALS; i++)
+		if (n->intro_refused[i].until_ms > n->now.mono_ms &&
+		    endpoint_eq(&n->intro_refused[i].at, at))
+			return true;
+	return false;
+}
+
+static void
+refused_by(struct node *n, const struct endpoint *at)
+{
+	size_t i = n->intro_refused_at++ % INTRO_REFUSALS;
+
+	n->intro_refused[i].at = *at;
+	n->intro_refused[i].until_ms = n->now.mono_ms + REFUSED_MS;
+}
+
+/* Two introducers in one network would fail together. */
+static bool
+may_ask(const struct node *n, const struct endpoint *at)
+{
+	enum endpoint_scope scope = endpoint_scope(at);
+
+	if (was_refused(n, at) ||
+	    (scope != SCOPE_GLOBAL &&
+	        !(scope == SCOPE_LOOPBACK && n->loopback)))
+		return false;
+	for (size_t i = 0; i < n->n_local; i++)
+		if (endpoint_eq(&n->local[i], at))
+			return false;
+	for (size_t i = 0; i < CELL_INTRODUCERS_MAX; i++)
+		if (n->intro[i].state != INTRO_NONE &&
+		    (scope == SCOPE_GLOBAL
+		            ? endpoint_same_network(&n->intro[i].node.at, at)
+		            : endpoint_eq(&n->intro[i].node.at, at)))
+			return false;
+	return true;
+}
+
+/* Contacts first: they know us anyway. */
+static bool
+choose(const struct node *n, enum family f, struct dht_node *ret)
+{
+	struct dht_node list[NODE_SAVED_NODES_MAX];
+	const struct dht *d = n->dht[net_of(DHT_OVERLAY, f)];
+	size_t count, from;
+
+	if (d == NULL || is_open(n, f))
+		return false;
+	for (size_t i = 0; i < n->peers_cap; i++) {
+		const struct peer *p = n->peers[i];
+
+		if (p == NULL || !p->online || !p->has_node ||
+		    endpoint_family(&p->node.at) != f ||
+		    !may_ask(n, &p->node.at))
+			continue;
+		*ret = p->node;
+		return true;
+	}
+	count = dht_nodes(d, list, NODE_SAVED_NODES_MAX);
+	from = count ? rng_below(&n->rng, (uint32_t)count) : 0;
+	for (size_t i = 0; i < count; i++) {
+		*ret = list[(from + i) % count];
+		if (may_ask(n, &ret->at))
+			return true;
+	}
+	return false;
+}
+
+/* ---- asking ---- */
+
+static void
+ask(struct node *n, unsigned i)
+{
+	struct introducer *t = &n->intro[i];
+	enum family f = endpoint_family(&t->node.at);
+	struct dht *d = n->dht[net_of(DHT_OVERLAY, f)];
+
+	t->next_ms = n->now.mono_ms + AGAIN_MS;
+	if (dht_register(d, name_of(n, i), &t->node, t->handle, n->now))
+		return; /* too much is under way: at the next time */
+	t->asking = true;
+}
+
+static void
+look_for_one(struct node *n, unsigned i)
+{
+	struct introducer *t = &n->intro[i];
+	enum family first = i % FAMILY_COUNT ? FAMILY_V6 : FAMILY_V4;
+	enum family other = first == FAMILY_V4 ? FAMILY_V6 : FAMILY_V4;
+
+	t->next_ms = n->now.mono_ms + t->search_ms;
+	t->search_ms *= 2;
+	if (t->search_ms > SEARCH_MAX_MS)
+		t->search_ms = SEARCH_MAX_MS;
+	if (!choose(n, first, &t->node) && !choose(n, other, &t->node))
+		return;
+	t->state = INTRO_ASKED;
+	t->n_silent = 0;
+	rng_fill(&n->rng, t->handle, sizeof(t->handle));
+	ask(n, i);
+}
+
+/* It passes for us no longer, or never did. */
+static void
+drop(struct node *n, unsigned i)
+{
+	struct introducer *t = &n->intro[i];
+	struct dht *d =
+	    n->dht[net_of(DHT_OVERLAY, endpoint_family(&t->node.at))];
+
+	if (t->state == INTRO_NONE)
+		return;
+	dht_unregister(d, &t->node, t->handle);
+	t->state = INTRO_NONE;
+	t->asking = false;
+}
+
+static void
+lose(struct node *n, unsigned i)
+{
+	struct introducer *t = &n->intro[i];
+	bool told = t->state == INTRO_SERVES;
+
+	drop(n, i);
+	t->search_ms = SEARCH_MIN_MS;
+	t->next_ms = n->now.mono_ms;
+	if (told)
+		reach_changed(n);
+}
+
+static void
+on_registered(struct node *n, const struct dht_event *e)
+{
+	unsigned i = (unsigned)(e->op & 0xffff);
+	struct introducer *t = &n->intro[i];
+	bool fresh;
+
+	if (i >= CELL_INTRODUCERS_MAX || e->op != name_of(n, i) || !t->asking)
+		return;
+	t->asking = false;
+	fresh = t->state == INTRO_ASKED;
+	if (!e->found) {
+		if (!fresh && ++t->n_silent <= SILENT_MAX)
+			return;
+		refused_by(n, &t->node.at);
+		lose(n, i);
+		if (n->now.mono_ms < n->settle_ms)
+			look_for_one(n, i);
+		return;
+	}
+	t->n_silent = 0;
+	t->search_ms = SEARCH_MIN_MS;
+	t->state = INTRO_SERVES;
+	t->next_ms = n->now.mono_ms + KEEP_MIN_MS +
+	             rng_below(&n->rng, KEEP_MAX_MS - KEEP_MIN_MS + 1);
+	if (!fresh)
+		return;
+	t->next_ms = n->now.mono_ms + KEEP_FIRST_MS;
+	reach_changed(n);
+}
+
+/* ---- events and time ---- */
+
+void
+intro_init(struct node *n)
+{
+	n->settle_ms = NEVER;
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		nat_init(&n->nat[f]);
+	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++) {
+		n->intro[i].search_ms = SEARCH_MIN_MS;
+		n->intro[i].next_ms = NEVER;
+	}
+}
+
+void
+intro_renew(struct node *n)
+{
+	n->intro_serial++;
+	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++)
+		if (n->intro[i].state != INTRO_NONE)
+			lose(n, i);
+}
+
+void
+intro_moved(struct node *n)
+{
+	for (int f = 0; f < FAMILY_COUNT; f++) {
+		nat_moved(&n->nat[f]);
+		serve_if_open(n, f);
+	}
+	intro_renew(n); /* the handles stand for the old address */
+}
+
+static bool
+is_needed(const struct node *n)
+{
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		if (n->dht[net_of(DHT_OVERLAY, f)] != NULL && !is_open(n, f))
+			return n->has_self;
+	return false;
+}
+
+void
+intro_tick(struct node *n)
+{
+	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++) {
+		struct introducer *t = &n->intro[i];
+
+		if (t->next_ms > n->now.mono_ms)
+			continue;
+		/* Whoever is open lets his registrations end in silence; the
+		 * cell is right again at its next put. */
+		if (!is_needed(n) ||
+		    (t->state != INTRO_NONE &&
+		        is_open(n, endpoint_family(&t->node.at)))) {
+			drop(n, i);
+			t->next_ms = n->now.mono_ms + SEARCH_MAX_MS;
+		} else if (t->state == INTRO_NONE) {
+			look_for_one(n, i);
+		} else if (!t->asking) {
+			ask(n, i);
+		} else {
+			t->next_ms = n->now.mono_ms + AGAIN_MS;
+		}
+	}
+}
+
+void
+intro_on_dht(struct node *n, unsigned net, const struct dht_event *e)
+{
+	enum family f = net_family(net);
+
+	switch (e->kind) {
+	case DHT_SEEN:
+		nat_sample_add(&n->nat[f], &e->by, &e->address, n->now.mono_ms);
+		return;
+	case DHT_UNSOLICITED:
+		nat_unasked(&n->nat[f], n->now.mono_ms);
+		serve_if_open(n, f);
+		return;
+	case DHT_REGISTERED:
+		on_registered(n, e);
+		return;
+	case DHT_READY:
+		if (net_carrier(net) != DHT_OVERLAY)
+			return;
+		if (n->settle_ms == NEVER)
+			n->settle_ms = n->now.mono_ms + SETTLE_MS;
+		for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++)
+			if (n->intro[i].state == INTRO_NONE)
+				n->intro[i].next_ms = n->now.mono_ms;
+		intro_tick(n);
+		return;
+	case DHT_VALUE:
+	case DHT_GET_DONE:
+	case DHT_PUT_DONE:
+	case DHT_ADDRESS:
+	case DHT_PEERS:
+	case DHT_HANDED:
+	case DHT_PASS_FAILED:
+		return;
+	}
+}
+
+uint64_t
+intro_deadline_ms(const struct node *n)
+{
+	uint64_t at = NEVER;
+
+	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++)
+		if (n->intro[i].next_ms < at)
+			at = n->intro[i].next_ms;
+	return at;
+}
+
+bool
+intro_is_settling(const struct node *n)
+{
+	bool any = false;
+
+	if (n->settle_ms == NEVER || n->now.mono_ms >= n->settle_ms)
+		return false;
+	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++) {
+		if (n->intro[i].state == INTRO_SERVES)
+			return false; /* one is enough to begin with */
+		any |= n->intro[i].state == INTRO_ASKED;
+	}
+	return any;
+}
+
+uint8_t
+intro_list(const struct node *n, struct cell_introducer *ret)
+{
+	uint8_t count = 0;
+
+	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++) {
+		const struct introducer *t = &n->intro[i];
+
+		if (t->state != INTRO_SERVES)
+			continue;
+		ret[count].at = t->node.at;
+		ret[count].n = t->node.n;
+		memcpy(ret[count].handle, t->handle, sizeof(t->handle));
+		count++;
+	}
+	return count;
+}

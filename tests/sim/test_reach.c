@@ -1,0 +1,266 @@
+/*
+ * Two people behind routers of every kind reach each other, on virtual time:
+ * the first words by an introducer, the session then by a direct path where
+ * there can be one. One table a run; REACH_SEEDS=n takes n seeds a cell,
+ * REACH_BAD=1 with loss and jitter, SIM_TRACE=1 prints what happens.
+ */
+#include "tests/sim/again.h"
+#include "tests/sim/sim.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum {
+	CROWD = 8,
+	SEEDS = 1,
+	SEEDS_LONG = 20,
+	ONE_WAY_MS = 20, /* from anybody to anybody else */
+	/* Strangers who come in count when the crowd is older than routers
+	 * remember. */
+	PEOPLE_MS = 330000,
+	SETTLED_MS = 400000,    /* introducers are there, routers known */
+	MEET_MS = 20000,        /* for a session */
+	WORD_MS = 10000,        /* for a word by it */
+	DIRECT_MS = 30000,      /* for a direct path */
+	DIRECT_LONG_MS = 60000, /* where hundreds of packets are needed */
+	BAD_LOSS = 50,          /* per mille */
+	BAD_JITTER_MS = 20,
+};
+
+/* How a kind of router meets another. */
+enum goal {
+	DIRECT = 0, /* at once */
+	MOSTLY,     /* direct in most tries, later */
+	RELAYED,    /* by an introducer, for good */
+};
+
+static const struct kind {
+	const char *name;
+	bool is_open;
+	struct router_config router;
+} kinds[] = {
+	{ "open", true, { 0 } },
+	{ "full cone", false, { .hops = 2 } },
+	{ "easy ADF", false, { .filtering = DEPENDS_ADDRESS, .hops = 2 } },
+	{ "easy APDF", false, { .filtering = DEPENDS_PORT, .hops = 2 } },
+	{ "linux", false,
+	    { .filtering = DEPENDS_PORT, .takes_unasked = true, .hops = 2 } },
+	{ "sequential", false,
+	    { .mapping = DEPENDS_PORT,
+	        .filtering = DEPENDS_PORT,
+	        .ports = PORTS_SEQUENTIAL,
+	        .hops = 2 } },
+	{ "block", false,
+	    { .mapping = DEPENDS_PORT,
+	        .filtering = DEPENDS_PORT,
+	        .ports = PORTS_RANDOM,
+	        .lo = 20000,
+	        .hi = 21023,
+	        .hops = 3 } },
+	{ "random", false,
+	    { .mapping = DEPENDS_PORT,
+	        .filtering = DEPENDS_PORT,
+	        .ports = PORTS_RANDOM,
+	        .hops = 2 } },
+};
+
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+enum { OPEN, FULL, ADF, APDF, LINUX, SEQ, BLOCK, RANDOM };
+
+static enum goal
+goal_of(size_t a, size_t b)
+{
+	size_t low = a < b ? a : b, high = a < b ? b : a;
+
+	/* Two sequential ones would need quiet routers. */
+	if (low <= ADF || (high <= SEQ && low < SEQ))
+		return DIRECT;
+	return low >= SEQ ? RELAYED : MOSTLY;
+}
+
+struct figures {
+	unsigned n, met, words, direct;
+	uint64_t met_ms, word_ms, direct_ms; /* the longest */
+};
+
+static bool
+is_direct_for(struct sim *s, uint32_t who)
+{
+	struct node_contact_info info;
+	struct contact_id id;
+	struct id_pk pk;
+
+	if (!s->nodes[who].node || !s->nodes[1 - who].node ||
+	    !node_id(s->nodes[1 - who].node, &pk) ||
+	    !node_contact_find(s->nodes[who].node, &pk, &id) ||
+	    !node_contact_get(s->nodes[who].node, &id, &info))
+		return false;
+	return info.online && info.way == NODE_WAY_DIRECT;
+}
+
+static bool
+is_direct(struct sim *s)
+{
+	return is_direct_for(s, 0) && is_direct_for(s, 1);
+}
+
+static void
+add_event(struct sim *s, const struct sim_event *e)
+{
+	sim_add(s, e->who, e->whom);
+}
+
+static struct sim *
+world(uint64_t seed, size_t a, size_t b, bool bad)
+{
+	struct sim_config cfg = {
+		.seed = seed,
+		.n_people = 2,
+		.n_crowd = CROWD,
+		.policy = NODE_MIXED,
+		.latency_min_ms = ONE_WAY_MS,
+		.latency_max_ms = ONE_WAY_MS,
+		.trace = getenv("SIM_TRACE") != NULL,
+	};
+	const size_t kind[2] = { a, b };
+	struct sim *s = sim_new(&cfg);
+
+	if (bad) {
+		s->net.weather.loss = BAD_LOSS;
+		s->net.weather.jitter_ms = BAD_JITTER_MS;
+	}
+	for (uint32_t i = 0; i < CROWD; i++)
+		sim_at(s, 100 * i, sim_start_event, 2 + i, 0, 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		if (!kinds[kind[i]].is_open)
+			net_router(&s->net, i, &kinds[kind[i]].router);
+		sim_at(s, PEOPLE_MS, sim_start_event, i, 0, 0);
+	}
+	/* One waits for the other, who adds him when all is quiet. */
+	sim_at(s, PEOPLE_MS + 1000, add_event, 0, 1, 0);
+	return s;
+}
+
+static void
+check_laws(const struct sim *s)
+{
+	if (s->check.failed)
+		fail_msg("%s\n%s", s->check.why, again_command());
+}
+
+static void
+longest(uint64_t *at, uint64_t ms)
+{
+	if (ms > *at)
+		*at = ms;
+}
+
+static void
+meet(size_t a, size_t b, uint64_t seed, bool bad, struct figures *f)
+{
+	struct sim *s = world(seed, a, b, bad);
+	bool mostly = goal_of(a, b) == MOSTLY;
+	uint64_t from_ms;
+
+	again_set("REACH_CELL=%zu,%zu REACH_FIRST=%llu REACH_SEEDS=1 "
+	          "REACH_BAD=%d SIM_TRACE=1",
+	    a, b, (unsigned long long)seed, bad);
+	f->n++;
+	sim_run(s, SETTLED_MS, NULL);
+	from_ms = s->now_ms;
+	if (!sim_add(s, 1, 0))
+		fail_msg("not added\n%s", again_command());
+	if (!sim_write(s, 1, 0, 40))
+		fail_msg("not written\n%s", again_command());
+	if (sim_run(s, from_ms + MEET_MS, sim_pair_online)) {
+		f->met++;
+		longest(&f->met_ms, s->now_ms - from_ms);
+	}
+	if (sim_run(s, s->now_ms + WORD_MS, sim_all_delivered)) {
+		f->words++;
+		longest(&f->word_ms, s->now_ms - from_ms);
+	}
+	if (sim_run(s, s->now_ms + (mostly ? DIRECT_LONG_MS : DIRECT_MS),
+	        is_direct)) {
+		f->direct++;
+		longest(&f->direct_ms, s->now_ms - from_ms);
+	}
+	check_laws(s);
+	sim_free(s);
+}
+
+static void
+report(size_t a, size_t b, const struct figures *f)
+{
+	static const char *const goals[] = { "direct", "mostly", "relayed" };
+
+	printf("%-10s %-10s %-7s  met %2u/%2u %5llu ms  word %2u/%2u %5llu ms"
+	       "  direct %2u/%2u %5llu ms\n",
+	    kinds[a].name, kinds[b].name, goals[goal_of(a, b)], f->met, f->n,
+	    (unsigned long long)f->met_ms, f->words, f->n,
+	    (unsigned long long)f->word_ms, f->direct, f->n,
+	    (unsigned long long)f->direct_ms);
+	fflush(stdout);
+}
+
+static void
+every_pair(bool bad)
+{
+	bool is_long = getenv("BTCHAT_LONG") != NULL;
+	uint64_t n = again_number("REACH_SEEDS", is_long ? SEEDS_LONG : SEEDS);
+	uint64_t first = again_number("REACH_FIRST", 1);
+	const char *cell = getenv("REACH_CELL");
+	unsigned failed = 0;
+
+	for (size_t i = 0; i < KINDS * KINDS; i++) {
+		size_t a = i / KINDS, b = i % KINDS; /* b calls, in turn */
+		struct figures f = { 0 };
+		enum goal goal = goal_of(a, b);
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "%zu,%zu", a, b);
+		if (a > b || (cell && strcmp(cell, name) != 0))
+			continue;
+		for (uint64_t seed = first; seed < first + n; seed++)
+			meet(seed % 2 ? a : b, seed % 2 ? b : a, seed, bad, &f);
+		report(a, b, &f);
+		failed += f.met < f.n || f.words < f.n;
+		failed += goal == DIRECT && 20 * f.direct < 19 * f.n;
+		failed += goal == MOSTLY && 2 * f.direct < f.n;
+	}
+	assert_int_equal(failed, 0);
+}
+
+static void
+routers_of_all_kinds_are_passed(void **state)
+{
+	(void)state;
+	every_pair(again_number("REACH_BAD", 0));
+}
+
+static void
+so_they_are_in_bad_weather(void **state)
+{
+	(void)state;
+	if (!getenv("BTCHAT_LONG"))
+		skip();
+	every_pair(true);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(routers_of_all_kinds_are_passed),
+		cmocka_unit_test(so_they_are_in_bad_weather),
+	};
+
+	(void)argc;
+	again_begin(argv[0]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
