@@ -111,6 +111,7 @@ def open_gate(space):
     with space.inside(), socket.socket(
             socket.AF_INET6, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         sock.setblocking(False)
         sock.bind(("::", GATE_PORT))
         return sock.detach()

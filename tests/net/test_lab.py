@@ -212,8 +212,9 @@ def natpmp(sock, port, life):
         ">H", answer[10:12])[0]
 
 
-def pcp(sock, host, port, life):
-    own = bytes(10) + b"\xff\xff" + socket.inet_aton(host.addr)
+def pcp(sock, addr, port, life):
+    own = (socket.inet_pton(socket.AF_INET6, addr) if ":" in addr else
+           bytes(10) + b"\xff\xff" + socket.inet_aton(addr))
     sock.send(struct.pack(">BBHI", 2, 1, 0, life) + own + bytes(range(12)) +
               struct.pack(">B3xHH", 17, port, 0) + bytes(16))
     answer = sock.recv(100)
@@ -229,7 +230,7 @@ def check_gate(lab):
         check("NAT-PMP maps a port", got == (0, 7777), got)
         check("a stranger gets in",
               passes(far, inside, (host.outside(), 7777)))
-        got = pcp(ask, host, 7778, 600)
+        got = pcp(ask, host.addr, 7778, 600)
         check("PCP maps a port", got == (0, 7778), got)
         check("a stranger gets in there, too",
               passes(far, other, (host.outside(), 7778)))
@@ -237,6 +238,15 @@ def check_gate(lab):
         check("and nobody gets in", is_lost(
             lab, "pm", "no-mapping",
             lambda: far.sendto(b"x", (host.outside(), 7777))))
+    with udp(host, port=7779, six=True) as inside, udp(
+            host, host.addr6, six=True) as ask, udp(
+            lab["pub"], six=True) as far:
+        with host.inside():
+            ask.connect(("fe80::1", 5351, 0, socket.if_nametoindex("eth0")))
+        got = pcp(ask, host.addr6, 7779, 600)
+        check("PCP opens a firewall of IPv6", got == (0, 7779), got)
+        check("a stranger gets in by IPv6",
+              passes(far, inside, (host.addr6, 7779)))
 
 
 # ---- LANs ----

@@ -141,16 +141,37 @@ answer(const struct node *n, const struct gate *g)
 	return 8;
 }
 
+/* An answer comes from the address that was asked: the control message of the
+ * question, which says at which address it came in, goes back with it. */
+static void
+reply(int fd, struct msghdr *m)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+
+	if (c && c->cmsg_type == IPV6_PKTINFO) {
+		struct in6_pktinfo info;
+
+		memcpy(&info, CMSG_DATA(c), sizeof(info));
+		if (!IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+			info.ipi6_ifindex = 0; /* the route's */
+		memcpy(CMSG_DATA(c), &info, sizeof(info));
+	}
+	(void)sendmsg(fd, m, 0);
+}
+
 void
 gate_read(struct wan *w, struct node *n)
 {
 	uint8_t in[GATE_MAX];
 	uint8_t out[GATE_MAX] = { 0 };
 	struct sockaddr_in6 from = { .sin6_family = AF_INET6 };
-	socklen_t from_n = sizeof(from);
+	_Alignas(struct cmsghdr)
+	    uint8_t control[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	struct iovec iov = { in, sizeof(in) };
+	struct msghdr m = { &from, sizeof(from), &iov, 1, control,
+		sizeof(control), 0 };
 	struct gate g = { .w = w, .in = in, .out = out };
-	ssize_t got = recvfrom(
-	    n->gate, in, sizeof(in), 0, (struct sockaddr *)&from, &from_n);
+	ssize_t got = recvmsg(n->gate, &m, 0);
 	size_t size;
 
 	if (got < 2)
@@ -161,7 +182,8 @@ gate_read(struct wan *w, struct node *n)
 	memcpy(g.from.addr, &from.sin6_addr, sizeof(g.from.addr));
 	g.nat = endpoint_family(&g.from) == FAMILY_V4 ? &n->nat : &n->firewall;
 	size = answer(n, &g);
+	m.msg_iov->iov_base = out;
+	m.msg_iov->iov_len = size;
 	if (size > 0)
-		(void)sendto(
-		    n->gate, out, size, 0, (struct sockaddr *)&from, from_n);
+		reply(n->gate, &m);
 }
