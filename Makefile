@@ -18,6 +18,7 @@ needs.tests := build test
 needs.check := build test
 needs.check-long := build test fuzz
 needs.vectors := build test
+needs.net-matrix := build test
 needs.dht-scale := build test
 needs.fuzz-replay := build test
 needs.demo := build demo
@@ -65,7 +66,8 @@ pc = $(shell pkg-config --libs $(1))
 # What is being made; V=1 shows the command instead.
 say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
 
-.PHONY: all tests check check-long demo bench bench-dht bench-idle bench-flood dht-scale vectors lint tidy \
+.PHONY: all tests check check-long demo bench bench-dht bench-idle bench-flood dht-scale vectors \
+  net-matrix lint tidy \
   format fuzz fuzz-run fuzz-replay install dist stats clean help
 .DELETE_ON_ERROR:
 all: $(PROGS)
@@ -147,7 +149,18 @@ check: tests
 # More seeds, more kills, a minute of every fuzzer.
 check-long: tests
 	@BTCHAT_LONG=1 $(RUN)
+	@$(MAKE) --no-print-directory net-matrix SEEDS=2
 	@$(MAKE) --no-print-directory fuzz-run
+
+# Every kind of NAT against every other, SEEDS times, in a clean net and in a
+# noisy one; MATRIX_S seconds at most for each. PAIRS="open:random ..." chooses.
+SEEDS ?= 20
+MATRIX_S ?= 3600
+net-matrix: tests
+	@B=$(B) $(PYTHON) tests/net/matrix.py --seeds $(SEEDS) \
+	  --time $(MATRIX_S) $(PAIRS)
+	@B=$(B) $(PYTHON) tests/net/matrix.py --seeds $(SEEDS) \
+	  --time $(MATRIX_S) --noise $(PAIRS)
 
 # DIR=path: every JSON file of the known formats found under it.
 DIR ?= tests/vectors

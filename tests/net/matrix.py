@@ -1,0 +1,358 @@
+#!/usr/bin/python3
+"""Every kind of NAT against every other, with whole daemons.
+
+    tests/net/matrix.py [--seeds N] [--noise] [--jobs N] [--time S]
+                        [--limit S] [CLASS:CLASS...]
+
+In each run one has long been there, with the other in its contacts; then that
+one comes, adds the first and says something; who comes alternates with the
+seed. Counted from when he has found the cell of the first: until his words are
+heard, in units of R, the round trip through a public node (1.5 is the target);
+and until the path is direct. That traffic is direct indeed is read from what
+the lab delivered. One row for each pair, with its target.
+"""
+import argparse
+import collections
+import concurrent.futures
+import os
+import select
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lab import nft  # noqa: E402
+from net import Failed, add_contact  # noqa: E402
+from people import Talk, World, need_lab  # noqa: E402
+
+DELAY_MS = 20            # of the outermost link of a and of b
+R_MS = D_MS = 4 * DELAY_MS  # public nodes have none
+NOISE = "jitter=20ms loss=5%"
+HEARD_R = 1.5            # within so many R words are heard
+POLL_MS = 20             # how late that may be seen here
+NOTHING_S = 5            # to wait for what is not to happen
+RETRIES_MS = 600         # three, each about what has been the last wait
+GOOD, GOOD_BLOCK = 0.95, 0.80
+
+# How a side is reached: the group of the target, and its line in a topology,
+# where %s stands for its letter, behind a carrier's NAT if there is one.
+Class = collections.namedtuple("Class", "name group home carrier")
+CLASSES = {c.name: c for c in (
+    Class("open", "OPEN", None, None),
+    Class("mapped", "OPEN", "nat=port-restricted portmap=pcp,natpmp", None),
+    Class("full-cone", "OPEN", "nat=full-cone", None),
+    Class("restricted", "ADF", "nat=restricted", None),
+    Class("port-restricted", "APDF", "nat=port-restricted", None),
+    Class("linux", "APDF", "nat=linux", None),
+    Class("linux-accept", "APDF", "nat=linux input=accept", None),
+    Class("ipv6", "APDF", "v4=no v6=fw", None),
+    Class("cgn", "APDF", "nat=port-restricted", "nat=port-restricted"),
+    Class("sequential", "SEQ", "nat=symmetric-seq", None),
+    Class("block", "BLOCK", "nat=symmetric ports=20000-21023", None),
+    Class("random", "RANDOM", "nat=symmetric", None),
+    Class("linux-random", "RANDOM", "nat=linux-random", None),
+    Class("cgn-random", "RANDOM", "nat=port-restricted", "nat=symmetric"),
+    Class("blocked", "NONE", "nat=udp-blocked", None),
+)}
+
+# What is to be reached: direct within so many ms, or by a relay, or not at
+# all; the order of the groups does not matter.
+Target = collections.namedtuple("Target", "way ms rate words")
+DIRECT = Target("direct", R_MS + D_MS, GOOD, "R+D")
+SLOWER = Target("direct", R_MS + 1.5 * D_MS, GOOD, "R+1.5D")
+RELAYED = Target("relayed", None, GOOD, "relayed")
+NOTHING = Target("none", None, 1.0, "none")
+TARGETS = {
+    "OPEN SEQ": DIRECT, "OPEN BLOCK": DIRECT, "OPEN RANDOM": DIRECT,
+    "ADF SEQ": SLOWER, "ADF BLOCK": SLOWER, "ADF RANDOM": SLOWER,
+    "APDF SEQ": Target("direct", 1000, GOOD, "1 s"),
+    "APDF BLOCK": Target("direct", 5000, GOOD, "5 s"),
+    "APDF RANDOM": Target("direct", 15000, GOOD_BLOCK, "15 s, 80 %"),
+    "SEQ SEQ": Target("direct", 1000, 0, "direct if quiet"),
+    "SEQ BLOCK": RELAYED, "SEQ RANDOM": RELAYED, "BLOCK BLOCK": RELAYED,
+    "BLOCK RANDOM": RELAYED, "RANDOM RANDOM": RELAYED,
+}
+GROUPS = ("OPEN", "ADF", "APDF", "SEQ", "BLOCK", "RANDOM", "NONE")
+
+
+def target_of(a, b):
+    groups = sorted((CLASSES[a].group, CLASSES[b].group), key=GROUPS.index)
+    if "NONE" in groups:
+        return NOTHING
+    return TARGETS.get(" ".join(groups), DIRECT)
+
+
+def side(letter, kind, other, link):
+    """The lines of one side; the other may want IPv6 of it."""
+    host = "x" + letter
+    v6 = ""
+    if other.name == "ipv6" and kind.group != "NONE" and kind.name != "ipv6":
+        v6 = "v6=fw" if kind.home else "v6=yes"
+    if kind.home is None:
+        return ["host %s %s %s" % (host, link, v6)]
+    if kind.carrier is None:
+        return ["home h%s hosts=%s %s %s %s" % (letter, host, kind.home, link,
+                                                v6)]
+    return ["cgnat c%s %s %s" % (letter, kind.carrier, link),
+            "home h%s hosts=%s behind=c%s %s %s" % (
+                letter, host, letter, kind.home, v6)]
+
+
+def topology(a, b, noise):
+    link = "delay=%dms %s" % (DELAY_MS, NOISE if noise else "")
+    a, b = CLASSES[a], CLASSES[b]
+    return "\n".join(side("a", a, b, link) + side("b", b, a, link))
+
+
+class Run:
+    """What one run gave; times in ms, None for never."""
+
+    def __init__(self, a, b, seed, noise):
+        self.a, self.b, self.seed, self.noise = a, b, seed, noise
+        self.message_ms = self.direct_ms = None
+        self.is_direct = False
+        self.wrong = []
+
+    def again(self):
+        return "tests/net/matrix.py --seed %d%s %s:%s" % (
+            self.seed, " --noise" * self.noise, self.a, self.b)
+
+
+def pause():
+    select.select([], [], [], 0.01)
+
+
+def delivered(flows, source, to):
+    """Packets of one daemon that reached the other. IPv4 of a linux home
+    goes by the name of that."""
+    def names(host):
+        return [host.name] + ([host.home.name] if host.home else [])
+    return sum(flows.get((one, other), 0) for one in names(source.host)
+               for other in names(to.host))
+
+
+def is_path_to(daemon, other):
+    """The session in use is with an address of the other itself."""
+    path = daemon.call("net.peers")["items"][0]["path"]
+    own = [other.host.outside(), *other.host.addrs, *other.host.addrs6]
+    return bool(path) and path.rpartition(":")[0].strip("[]") in own
+
+
+def wait_published(daemon, name, end):
+    """b's cell for a stands in the DHT."""
+    while time.monotonic() < end:
+        if any(step["what"] == "put" and step["stored"] > 0
+               for step in daemon.why(name)["steps"]):
+            return True
+        pause()
+    return False
+
+
+class Watch:
+    """Two who are about to meet, from a's side."""
+
+    def __init__(self, world, run, a, b, talk):
+        self.world, self.run, self.a, self.b = world, run, a, b
+        self.talk = talk
+        self.begin = self.found = self.heard = self.direct = None
+
+    def look(self):
+        """Notes what has happened meanwhile."""
+        now = time.monotonic()
+        if self.found is None:
+            for step in self.a.why(self.b.name)["steps"]:
+                if step["what"] == "look" and step["found"]:
+                    self.found = now - step["ago_ms"] / 1000
+        if self.heard is None and self.talk.sides[1].heard:
+            self.heard = now
+        if self.direct is None and is_path_to(self.a, self.b) and (
+                is_path_to(self.b, self.a)):
+            self.direct = now
+
+    def wait(self, limit_s):
+        end = self.begin + limit_s
+        while time.monotonic() < end and None in (
+                self.found, self.heard, self.direct):
+            self.talk.turn(time.monotonic() + 0.01)
+            self.look()
+
+    def tell(self):
+        run = self.run
+        begin = self.found or self.begin
+        if self.heard is not None:
+            run.message_ms = max((self.heard - begin) * 1000, 0)
+        if self.direct is not None:
+            run.direct_ms = max((self.direct - begin) * 1000, 0)
+        if self.heard is None:
+            return
+        self.world.lab.reset()
+        self.talk.go_on(self.talk.heard(10))
+        flows = self.world.lab.flows()
+        run.is_direct = min(delivered(flows, self.a, self.b),
+                            delivered(flows, self.b, self.a)) >= 10
+        run.wrong = self.talk.end()
+
+
+def run_pair(a, b, seed, noise, limit_s):
+    run = Run(a, b, seed, noise)
+    if target_of(a, b).way == "none":
+        limit_s = min(limit_s, NOTHING_S)
+    with World(topology(a, b, noise), seed) as world:
+        try:
+            meet(world, run, limit_s)
+        except Failed as error:
+            run.wrong.append(str(error))
+    return run
+
+
+def meet(world, run, limit_s):
+    a, b = world.people("xa", "xb")
+    if "blocked" not in (run.a, run.b):
+        a.wait_settled()
+        b.wait_settled()
+    b_conv = add_contact(b, a)
+    wait_published(b, "xa", time.monotonic() + limit_s / 3)
+    begin = time.monotonic()
+    talk = Talk(a, b, (add_contact(a, b), b_conv))
+    watch = Watch(world, run, a, b, talk)
+    watch.begin = begin
+    talk.sides[0].say()
+    watch.wait(limit_s)
+    watch.tell()
+
+
+# ---- the table ----
+
+def quantile(values, share):
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+
+
+def figures(values, scale, form):
+    if not values:
+        return "-"
+    return " / ".join(form % (quantile(values, share) / scale)
+                      for share in (0.5, 0.9))
+
+
+def told(runs):
+    return [run.message_ms for run in runs if run.message_ms is not None]
+
+
+def direct(runs):
+    return [run.direct_ms for run in runs
+            if run.is_direct and run.direct_ms is not None]
+
+
+def is_heard(runs):
+    times = told(runs)
+    return len(times) >= GOOD * len(runs) and (
+        quantile(times, 0.5) <= HEARD_R * R_MS + POLL_MS)
+
+
+def is_reached(runs, target):
+    if any(run.wrong for run in runs):
+        return False
+    if target.way == "none":
+        return not told(runs)
+    if len(told(runs)) < GOOD * len(runs):
+        return False
+    times = direct(runs)
+    return target.way == "relayed" or len(times) >= (
+        target.rate * len(runs)) and (
+        not times or quantile(times, 0.9) <= target.ms + RETRIES_MS)
+
+
+ROW = "%-15s %-15s %3s %5s %-12s%-3s %5s %-15s%-3s %s"
+HEAD = ROW % ("", "", "n", "heard", "R, med / 90", "", "dir.",
+              "ms, med / 90", "", "target")
+
+
+def row(pair, runs):
+    target = target_of(*pair)
+    return ROW % (
+        *pair, len(runs), "%d%%" % (100 * len(told(runs)) / len(runs)),
+        figures(told(runs), R_MS, "%.1f"), "ok" if is_heard(runs) else "",
+        "%d%%" % (100 * len(direct(runs)) / len(runs)),
+        figures(direct(runs), 1, "%.0f"),
+        "ok" if is_reached(runs, target) else "", target.words)
+
+
+def show(runs, noise):
+    print("\n# R = D = %d ms%s" % (
+        R_MS, ", each side with " + NOISE if noise else ""))
+    print(HEAD)
+    pairs = collections.defaultdict(list)
+    for run in runs:
+        pairs[run.a, run.b].append(run)
+    for pair, some in pairs.items():
+        print(row(pair, some))
+    ways = sum(is_reached(some, target_of(*pair))
+               for pair, some in pairs.items())
+    can = [some for pair, some in pairs.items()
+           if target_of(*pair).way != "none"]
+    print("%d of %d pairs reach their way, %d of %d are heard within %.1f R; "
+          "%d runs" % (ways, len(pairs), sum(map(is_heard, can)), len(can),
+                       HEARD_R, len(runs)), flush=True)
+
+
+def all_pairs():
+    names = [name for name in CLASSES if nft() or "linux" not in name]
+    return [(a, b) for i, a in enumerate(names) for b in names[i:]]
+
+
+def options():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="the first one")
+    parser.add_argument("--noise", action="store_true", help=NOISE)
+    parser.add_argument("--jobs", type=int, default=2 * os.cpu_count())
+    parser.add_argument("--time", type=float, default=float("inf"),
+                        help="seconds; what has not begun then is left out")
+    parser.add_argument("--limit", type=float, default=30,
+                        help="seconds that two have to meet")
+    parser.add_argument("pair", nargs="*")
+    return parser.parse_args()
+
+
+def matrix(pairs, args, tell=None):
+    """Runs, in an order that is fair to all pairs if time runs out."""
+    end = time.monotonic() + args.time
+    jobs = [(pair, args.seed + i) for i in range(args.seeds)
+            for pair in pairs]
+
+    def one(job):
+        if time.monotonic() > end:
+            return None
+        (a, b), seed = job
+        if seed % 2 == 0:
+            a, b = b, a  # either may be the one who comes
+        run = run_pair(a, b, seed, args.noise, args.limit)
+        if seed % 2 == 0:
+            run.a, run.b = run.b, run.a
+        if tell:
+            tell(run)
+        return run
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        return [run for run in pool.map(one, jobs) if run]
+
+
+def tell(run):
+    for text in run.wrong[:3]:
+        print("# %s: %.200s" % (run.again(), text), flush=True)
+
+
+def main():
+    args = options()
+    need_lab()
+    pairs = [tuple(pair.split(":")) for pair in args.pair] or all_pairs()
+    for a, b in pairs:
+        if a not in CLASSES or b not in CLASSES:
+            sys.exit("classes: " + " ".join(CLASSES))
+    runs = matrix(pairs, args, tell)
+    show(runs, args.noise)
+    # What is not reached is told; what breaks the laws of a talk is a bug.
+    sys.exit(1 if any(run.wrong for run in runs) else 0)
+
+
+if __name__ == "__main__":
+    main()
