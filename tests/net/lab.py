@@ -545,8 +545,7 @@ class Lab:
         host = self.hosts[name]
         if host.home:
             host.home.space.ip("link set %s up" % host.plug)
-            self.bridge(host, "state 3")
-            return
+            return  # the bridge forwards by itself once there is a carrier
         host.ip("link set eth0 up", *[
             "addr replace %s/128 dev eth0 nodad" % a for a in host.addrs6],
             *self.routes_of(host))
