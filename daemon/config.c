@@ -277,6 +277,21 @@ get_overlay_announce(const struct config *c, char *out, size_t cap)
 }
 
 static bool
+set_reachable(struct config *c, const char *value)
+{
+	if (strcmp(value, "auto") != 0 && strcmp(value, "yes") != 0)
+		return refuse(c, "\"%s\" is not auto or yes", value);
+	c->reachable = value[0] == 'y';
+	return true;
+}
+
+static void
+get_reachable(const struct config *c, char *out, size_t cap)
+{
+	(void)snprintf(out, cap, "%s", c->reachable ? "yes" : "auto");
+}
+
+static bool
 set_port_mapping(struct config *c, const char *value)
 {
 	return set_bool(c, value, &c->port_mapping);
@@ -338,6 +353,8 @@ static const struct key keys[CONFIG_KEYS] = {
 	    false, true, set_overlay_announce, get_overlay_announce },
 	[CONFIG_KEY_PORT_MAPPING] = { "port-mapping", "bool", "yes",
 	    false, true, set_port_mapping, get_port_mapping },
+	[CONFIG_KEY_REACHABLE] = { "reachable", "enum", "auto",
+	    false, true, set_reachable, get_reachable },
 	[CONFIG_KEY_SOCKET] = { "socket", "string", "",
 	    false, true, set_socket, get_socket },
 	[CONFIG_KEY_STATE] = { "state", "string", "",

@@ -51,10 +51,11 @@ enum config_key {
 	CONFIG_KEY_LOG_LEVEL,
 	CONFIG_KEY_OVERLAY_ANNOUNCE,
 	CONFIG_KEY_PORT_MAPPING,
+	CONFIG_KEY_REACHABLE,
 	CONFIG_KEY_SOCKET,
 	CONFIG_KEY_STATE,
 };
-#define CONFIG_KEYS 14
+#define CONFIG_KEYS 15
 
 struct config {
 	char file[CONFIG_VALUE_MAX];   /* that was read; "": none */
@@ -71,6 +72,7 @@ struct config {
 	bool log_addresses;
 	bool lan_discovery; /* beacons to the local network */
 	bool port_mapping;  /* ask the gateway for one */
+	bool reachable;     /* everybody gets in; else it is found out */
 	int log_level;
 	uint64_t event_rows, event_days; /* kept at least */
 	enum config_source source[CONFIG_KEYS];

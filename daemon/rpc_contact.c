@@ -134,6 +134,7 @@ put_path(
 		return;
 	addr_format(&info.path, text);
 	json_put_str(o, "path", text);
+	json_put_str(o, "way", view_way(info.way));
 	json_put_uint(o, "rtt_ms", info.rtt_ms);
 }
 

@@ -89,6 +89,30 @@ put_mapped(struct json_out *o, const struct daemon *d)
 	json_close(o, ']');
 }
 
+/* Who passes to us, and what we pass for others. */
+static void
+put_introducers(struct json_out *o, const struct node_stats *n)
+{
+	size_t handles = 0;
+	uint64_t bytes = 0, datagrams = 0;
+	bool on = false;
+
+	for (int f = 0; f < FAMILY_COUNT; f++) {
+		on |= n->introduces[f].on;
+		handles += n->introduces[f].handles;
+		datagrams += n->introduces[f].n_passed;
+		bytes += n->introduces[f].bytes_passed;
+	}
+	json_put_uint(o, "introducers", n->introducers);
+	json_put_uint(o, "relayed", n->relayed);
+	json_put_open(o, "introduces", '{');
+	json_put_bool(o, "on", on);
+	json_put_uint(o, "nodes", handles);
+	json_put_uint(o, "datagrams", datagrams);
+	json_put_uint(o, "bytes", bytes);
+	json_close(o, '}');
+}
+
 void
 rpc_net_status(struct rpc_call *c)
 {
@@ -97,13 +121,14 @@ rpc_net_status(struct rpc_call *c)
 	struct udp_stats u;
 
 	udp_get_stats(c->d->udp, &u);
-	json_put_str(o, "nat", "unknown");
+	json_put_str(o, "nat", view_nat(view_nat_of(&n)));
 	put_local(o, c->d);
 	put_seen(o, &n);
 	put_mapped(o, c->d);
 	json_put_uint(o, "contacts", n.contacts);
 	json_put_uint(o, "online", n.online);
 	json_put_uint(o, "outbox", n.outbox);
+	put_introducers(o, &n);
 	json_put_open(o, "udp", '{');
 	json_put_uint(o, "in", u.in);
 	json_put_uint(o, "out", u.out);
@@ -219,10 +244,13 @@ put_peer(struct json_out *o, const struct store_contact *k,
 	json_put_str(o, "state", view_contact_state(i->state));
 	json_put_bool(o, "online", i->online);
 	json_put_bool(o, "connecting", i->connecting);
-	if (i->online)
+	if (i->online) {
 		put_endpoint(o, "path", &i->path);
-	else
+		json_put_str(o, "way", view_way(i->way));
+	} else {
 		json_put_null(o, "path");
+		json_put_null(o, "way");
+	}
 	json_put_uint(o, "rtt_ms", i->rtt_ms);
 	json_put_uint(o, "bytes_in", i->bytes_in);
 	json_put_uint(o, "bytes_out", i->bytes_out);

@@ -132,7 +132,7 @@ put_endpoints(struct json_out *o, const struct node_stats *n)
 	char text[ADDR_TEXT_SIZE];
 
 	json_put_open(o, "net", '{');
-	json_put_str(o, "nat", "unknown");
+	json_put_str(o, "nat", view_nat(view_nat_of(n)));
 	json_put_open(o, "endpoints", '[');
 	for (int f = 0; f < FAMILY_COUNT; f++) {
 		if (!n->dht[f].has_address)

@@ -234,6 +234,7 @@ turn_start_node(struct daemon *d)
 	cfg.policy = d->config.dht;
 	cfg.overlay_announce = d->config.overlay_announce;
 	cfg.cells_min = (size_t)d->config.cells_min;
+	cfg.reachable = d->config.reachable;
 	n = node_new(&cfg, d->now);
 	if (!n)
 		return ERR_NOMEM;

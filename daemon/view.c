@@ -2,6 +2,7 @@
 
 #include "proto/base/text.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -100,4 +101,34 @@ view_invite(struct json_out *o, const struct store_invite *i)
 	json_put_int(o, "expires_ms", (int64_t)i->expires_ms);
 	if (i->state == STORE_INVITE_USED)
 		json_put_id(o, "contact", i->used_by.b);
+}
+
+const char *
+view_nat(enum nat_class c)
+{
+	static const char *const names[NAT_CLASSES] = {
+		[NAT_UNKNOWN] = "unknown",
+		[NAT_OPEN] = "open",
+		[NAT_EASY] = "easy",
+		[NAT_HARD] = "hard",
+		[NAT_SEQUENTIAL] = "sequential",
+		[NAT_BLOCK] = "block",
+		[NAT_RANDOM] = "random",
+	};
+
+	assert((unsigned)c < NAT_CLASSES);
+	return names[c];
+}
+
+enum nat_class
+view_nat_of(const struct node_stats *n)
+{
+	return n->nat[FAMILY_V4] != NAT_UNKNOWN ? n->nat[FAMILY_V4]
+	                                        : n->nat[FAMILY_V6];
+}
+
+const char *
+view_way(enum node_way w)
+{
+	return w == NODE_WAY_INTRODUCER ? "introducer" : "direct";
 }

@@ -23,4 +23,11 @@ void view_invite(struct json_out *o, const struct store_invite *i);
 const char *view_message_state(enum message_state s); /* "queued"... */
 const char *view_contact_state(enum contact_state s);
 
+/* "unknown", "open", "easy", ...: what a router does. */
+const char *view_nat(enum nat_class c);
+/* Of the family that routers translate, or the other one. */
+enum nat_class view_nat_of(const struct node_stats *n);
+/* "direct" or "introducer". */
+const char *view_way(enum node_way w);
+
 #endif /* DAEMON_VIEW_H */

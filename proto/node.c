@@ -387,6 +387,10 @@ node_get_stats(const struct node *n, struct node_stats *ret)
 	ret->udp_bytes_in = n->udp_bytes_in;
 	ret->udp_bytes_out = n->udp_bytes_out;
 	nets_stats(n, ret);
+	intro_stats(n, ret);
+	for (size_t i = 0; n->n_routed > 0 && i < n->peers_cap; i++)
+		ret->relayed += n->peers[i] != NULL && n->peers[i]->online &&
+		                endpoint_is_relayed(&n->peers[i]->path);
 }
 
 bool

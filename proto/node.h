@@ -15,6 +15,7 @@
 #include "proto/base/endpoint.h"
 #include "proto/base/env.h"
 #include "proto/base/err.h"
+#include "proto/base/nat_class.h"
 #include "proto/chat/why.h"
 #include "proto/crypto/identity.h"
 #include "proto/crypto/types.h"
@@ -322,6 +323,15 @@ struct node_stats {
 	size_t contacts, online, invites, outbox;
 	uint64_t udp_in, udp_out, udp_bytes_in, udp_bytes_out, udp_dropped;
 	size_t sockets, sockets_max; /* extra ones: open, to be had */
+	/* How we are reached, and reach others. */
+	enum nat_class nat[FAMILY_COUNT]; /* what the router does */
+	size_t introducers; /* that pass to us what strangers send */
+	size_t relayed;     /* sessions that run by an introducer */
+	struct {
+		bool on; /* we are one ourselves */
+		size_t handles, circuits;
+		uint64_t n_passed, bytes_passed;
+	} introduces[FAMILY_COUNT];
 	struct node_dht_stats {
 		bool on;
 		size_t nodes, nodes_good, buckets, items, ops;

@@ -390,6 +390,7 @@ bool intro_is_settling(const struct node *n);
 /* Those that serve us; returns how many, at most CELL_INTRODUCERS_MAX. */
 uint8_t intro_list(const struct node *n, struct cell_introducer *ret);
 void intro_view(const struct node *n, enum family f, struct nat_view *ret);
+void intro_stats(const struct node *n, struct node_stats *ret);
 /* As cells and offers tell it. */
 void intro_nat(const struct node *n, struct nat_view *ret);
 

@@ -364,6 +364,31 @@ intro_is_settling(const struct node *n)
 	return any;
 }
 
+void
+intro_stats(const struct node *n, struct node_stats *ret)
+{
+	struct cell_introducer list[CELL_INTRODUCERS_MAX];
+
+	ret->introducers = intro_list(n, list);
+	for (int i = 0; i < FAMILY_COUNT; i++) {
+		enum family f = i ? FAMILY_V6 : FAMILY_V4;
+		const struct dht *d = n->dht[net_of(DHT_OVERLAY, f)];
+		struct nat_view view;
+		struct dht_stats s;
+
+		intro_view(n, f, &view);
+		ret->nat[f] = view.kind;
+		if (d == NULL)
+			continue;
+		dht_get_stats(d, &s);
+		ret->introduces[f].on = s.introduces;
+		ret->introduces[f].handles = s.handles;
+		ret->introduces[f].circuits = s.circuits;
+		ret->introduces[f].n_passed = s.n_passed;
+		ret->introduces[f].bytes_passed = s.bytes_passed;
+	}
+}
+
 uint8_t
 intro_list(const struct node *n, struct cell_introducer *ret)
 {
