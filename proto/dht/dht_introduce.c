@@ -210,13 +210,16 @@ introducer_register(
 	if (m->fault || !m->has_handle || !m->has_cookie || !m->has_n ||
 	    !key_is_known(&m->n))
 		return refuse(d, from, m, KRPC_PROTOCOL, "invalid handle");
-	if (!i->table || is_self(d, from, &m->n))
+	if (is_self(d, from, &m->n))
+		return false;
+	if (!i->table)
 		return refuse(d, from, m, KRPC_SERVER, "no introducer");
 	if (introduce_may(i->table, &wish, d->now_ms))
 		return refuse(d, from, m, KRPC_SERVER, "no room");
 	proof_of(from, m, &proof);
 	if (!token_check(&i->tokens, from, &proof, d->now_ms, m->token))
 		return challenge(d, from, m, &proof);
+	guard_proven(&d->guard, from, d->now_ms);
 	if (introduce_register(i->table, &wish, d->now_ms))
 		return refuse(d, from, m, KRPC_SERVER, "no room");
 	return accept(d, from, m, &proof);
@@ -285,6 +288,9 @@ introducer_pass(struct dht *d, const struct endpoint *from,
 	if (!is_passable(m->datagram))
 		return false;
 	err = find_to(d, from, m, n_bytes, &to);
+	/* Who names a circuit has had something sent to him, or registered. */
+	if (!err && m->has_circuit)
+		guard_proven(&d->guard, from, d->now_ms);
 	if (!err)
 		return hand_on(d, &to, m->datagram);
 	/* Who does not wait for it has no use for an answer. */

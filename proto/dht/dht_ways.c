@@ -419,10 +419,9 @@ hand_to_call(struct dht *d, struct outcall *c, const struct endpoint *from,
 	return true;
 }
 
-bool
-ways_hand(struct dht *d, const struct endpoint *from, const struct krpc *m)
+static bool
+hand_to(struct dht *d, const struct endpoint *from, const struct krpc *m)
 {
-	assert(m->method == KRPC_HAND);
 	for (size_t i = 0; i < DHT_HANDLES_MAX && m->has_cookie; i++) {
 		struct registration *r = &d->ways->own[i];
 
@@ -436,6 +435,16 @@ ways_hand(struct dht *d, const struct endpoint *from, const struct krpc *m)
 			return hand_to_call(d, c, from, m);
 	}
 	return false;
+}
+
+bool
+ways_hand(struct dht *d, const struct endpoint *from, const struct krpc *m)
+{
+	assert(m->method == KRPC_HAND);
+	if (!hand_to(d, from, m))
+		return false;
+	guard_proven(&d->guard, from, d->now_ms); /* it had our cookie */
+	return true;
 }
 
 void

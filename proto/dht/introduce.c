@@ -16,7 +16,7 @@ struct handle {
 	uint8_t id[INTRODUCE_ID_SIZE], cookie[INTRODUCE_ID_SIZE];
 	uint32_t rate; /* bytes a second */
 	uint16_t n_circuits;
-	struct guard_bucket bucket;
+	struct guard_bucket own, part; /* its rate; its part of all */
 };
 
 struct circuit {
@@ -39,6 +39,8 @@ struct introduce {
 	struct guard_bucket all;
 	struct introduce_stats stats;
 };
+
+_Static_assert((int)INTRODUCE_ALL_RATE >= (int)INTRODUCE_HANDLES, "parts");
 
 struct introduce *
 introduce_new(const struct rng *rng, uint64_t now_ms)
@@ -188,8 +190,9 @@ handle_new(struct introduce *t, const struct introduce_wish *w, uint64_t now_ms)
 	h->n = *w->n;
 	memcpy(h->id, w->handle, sizeof(h->id));
 	h->rate = w->rate ? w->rate : INTRODUCE_RATE;
-	h->bucket.at_ms = now_ms;
-	h->bucket.milli = UINT64_C(1000) * INTRODUCE_BURST_S * h->rate;
+	h->own.at_ms = h->part.at_ms = now_ms;
+	h->own.milli = UINT64_C(1000) * INTRODUCE_BURST_S * h->rate;
+	h->part.milli = UINT64_C(1000) * INTRODUCE_PART_BURST;
 	t->n_handles++;
 	return h;
 }
@@ -383,18 +386,23 @@ introduce_follow(struct introduce *t, const struct endpoint *from,
 
 /* ---- budgets ---- */
 
-/* When little is left for all, it is for handles that take little. */
+/* Charges the handle and all; false: there is not so much. */
 static bool
-affords(struct introduce *t, struct handle *h, size_t n_bytes, uint64_t now_ms)
+charge(struct introduce *t, struct handle *h, uint64_t n, uint64_t now_ms)
 {
 	uint64_t burst = (uint64_t)INTRODUCE_BURST_S * h->rate;
-	uint64_t own = guard_level(&h->bucket, h->rate, burst, now_ms);
+	uint64_t own = guard_level(&h->own, h->rate, burst, now_ms);
 	uint64_t all = guard_level(
 	    &t->all, INTRODUCE_ALL_RATE, INTRODUCE_ALL_BURST, now_ms);
+	uint64_t part = guard_level(&h->part, INTRODUCE_ALL_RATE / t->n_handles,
+	    INTRODUCE_PART_BURST, now_ms);
 
-	if (own < n_bytes || all < n_bytes)
+	if (own < n || all < n || (2 * all < INTRODUCE_ALL_BURST && part < n))
 		return false;
-	return 2 * all >= INTRODUCE_ALL_BURST || 2 * own >= burst;
+	guard_spend(&h->own, n);
+	guard_spend(&h->part, part < n ? part : n);
+	guard_spend(&t->all, n);
+	return true;
 }
 
 bool
@@ -406,12 +414,10 @@ introduce_pay(struct introduce *t, const struct introduce_to *to,
 	bool bounded = to->to_caller && !c->proven;
 
 	assert(c->used_ms && h->until_ms && n_bytes > 0);
-	if ((bounded && c->room < n_bytes) || !affords(t, h, n_bytes, now_ms)) {
+	if ((bounded && c->room < n_bytes) || !charge(t, h, n_bytes, now_ms)) {
 		t->stats.n_refused++;
 		return false;
 	}
-	guard_spend(&h->bucket, n_bytes);
-	guard_spend(&t->all, n_bytes);
 	if (bounded)
 		c->room -= (uint32_t)n_bytes;
 	t->stats.n_passed++;

@@ -43,6 +43,9 @@ enum {
 	INTRODUCE_BURST_S = 16, /* of its rate */
 	INTRODUCE_ALL_RATE = 64 * 1024,
 	INTRODUCE_ALL_BURST = 4 * INTRODUCE_ALL_RATE,
+	/* Of the last half of that each handle gets an equal part alone, so
+	 * that many who take much leave something to who takes little. */
+	INTRODUCE_PART_BURST = 4096,
 };
 
 struct introduce; /* secret: handles, and who talks to whom */

@@ -1,7 +1,5 @@
-/* Introducers among nodes of the overlay: what reaches whom, and what draws
- * nothing. The tables alone are test_introduce_table's. */
-#include "proto/dht/dht_state.h"
-#include "tests/support/dht_net.h"
+/* Introducers among nodes of the overlay: what they are for. */
+#include "tests/support/dht_intro.h"
 
 #include <setjmp.h>
 #include <sodium.h>
@@ -9,147 +7,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-enum { I = 0, A, B, C, NODES, LOG_MAX = 4096 };
-
-/* What a node was told, since the last clear. */
-struct heard {
-	size_t n_registered, n_handed, n_failed;
-	struct dht_event registered, handed, failed; /* the last ones */
-	size_t n;
-	uint8_t data[DHT_PASS_MAX];
-};
-
-static struct dht_net net; /* large: not on the stack */
-static struct heard heard[NODES];
-static struct dht_net_packet tape[LOG_MAX]; /* what was delivered */
-static size_t n_tape;
-static const uint8_t handle[DHT_HANDLE_SIZE] = "handle_b";
-static struct dht_node introducer;
-
-static void
-on_event(void *ctx, size_t i, const struct dht_event *e)
-{
-	struct heard *h = &heard[i];
-
-	(void)ctx;
-	if (e->kind == DHT_REGISTERED) {
-		h->n_registered++;
-		h->registered = *e;
-	} else if (e->kind == DHT_PASS_FAILED) {
-		h->n_failed++;
-		h->failed = *e;
-	} else if (e->kind == DHT_HANDED) {
-		h->n_handed++;
-		h->handed = *e;
-		h->n = e->datagram.n;
-		memcpy(h->data, e->datagram.p, e->datagram.n);
-	}
-}
-
-static void
-on_packet(void *ctx, const struct dht_net_packet *p)
-{
-	(void)ctx;
-	assert_true(n_tape < LOG_MAX);
-	tape[n_tape++] = *p;
-}
-
-static void
-clear(void)
-{
-	memset(heard, 0, sizeof(heard));
-	n_tape = 0;
-}
-
-static struct now
-now(void)
-{
-	return dht_net_now(&net);
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	dht_net_init(&net, test_seed(500), false);
-	net.overlay = true;
-	net.delay_ms = 20;
-	net.on_event = on_event;
-	net.on_packet = on_packet;
-	for (size_t i = 0; i < NODES; i++) {
-		clear();
-		(void)dht_net_join(&net, I);
-		dht_net_run(&net, 3000);
-	}
-	introducer.at = net.at[I];
-	dht_key(net.node[I], &introducer.n);
-	assert_int_equal(dht_introduce(net.node[I], true, now()), ERR_OK);
-	clear();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	dht_net_clear(&net);
-	return 0;
-}
-
-static void
-registers(size_t i, const uint8_t h[DHT_HANDLE_SIZE], bool took)
-{
-	size_t before = heard[i].n_registered;
-
-	assert_int_equal(
-	    dht_register(net.node[i], i, &introducer, h, now()), ERR_OK);
-	dht_net_run(&net, 10000);
-	assert_int_equal(heard[i].n_registered, before + 1);
-	assert_true(heard[i].registered.op == i);
-	assert_int_equal(heard[i].registered.found, took);
-	if (took)
-		assert_int_equal(heard[i].registered.life_s, INTRODUCE_LIFE_S);
-}
-
-static struct dht_way
-way_to(const uint8_t h[DHT_HANDLE_SIZE])
-{
-	struct dht_way way = { .introducer = introducer };
-
-	memcpy(way.id, h, sizeof(way.id));
-	return way;
-}
-
-/* A datagram of n bytes that begins with a. */
-static struct span
-datagram(uint8_t a, size_t n)
-{
-	static uint8_t buf[1400];
-
-	assert_true(n <= sizeof(buf));
-	memset(buf, 0x11, sizeof(buf));
-	buf[0] = a;
-	return span_of(buf, n);
-}
-
-static void
-pass(size_t i, const struct dht_way *way, struct span d)
-{
-	dht_pass(net.node[i], way, d, now());
-	dht_net_run(&net, 100);
-}
-
-static void
-is_handed(size_t i, uint8_t a, size_t n)
-{
-	assert_int_equal(heard[i].n_handed, 1);
-	assert_int_equal(heard[i].n, n);
-	assert_memory_equal(heard[i].data, datagram(a, n).p, n);
-	heard[i].n_handed = 0;
-}
-
-/* ---- what it is for ---- */
 
 static void
 two_who_cannot_reach_each_other_talk_through_a_third(void **state)
@@ -181,13 +38,241 @@ two_who_cannot_reach_each_other_talk_through_a_third(void **state)
 	assert_int_equal(heard[A].n_failed + heard[B].n_failed, 0);
 }
 
+static void
+a_registration_ends_unless_it_is_renewed(void **state)
+{
+	struct dht_way there = way_to(handle);
+
+	(void)state;
+	registers(B, handle, true);
+	for (unsigned i = 0; i < 5; i++) {
+		dht_net_run(&net, 50 * 1000);
+		registers(B, handle, true);
+	}
+	pass(A, &there, datagram(1, 168));
+	is_handed(B, 1, 168);
+	dht_net_run(&net, UINT64_C(1000) * INTRODUCE_LIFE_S);
+	pass(A, &there, datagram(1, 168));
+	assert_int_equal(heard[B].n_handed, 0);
+	assert_int_equal(heard[A].n_failed, 1);
+	assert_true(dht_way_eq(&heard[A].failed.way, &there));
+}
+
+static void
+only_an_introducer_introduces(void **state)
+{
+	struct dht_way there = way_to(handle);
+
+	(void)state;
+	registers(B, handle, true);
+	assert_int_equal(dht_introduce(net.node[I], false, now()), ERR_OK);
+	registers(B, handle, false);
+	pass(A, &there, datagram(1, 168));
+	assert_int_equal(heard[A].n_failed, 1);
+	/* And nobody answers at all: */
+	dht_net_kill(&net, I);
+	registers(B, handle, false);
+}
+
+/* Loss of any one datagram of a registration is made good. */
+static void
+a_registration_outlives_loss(void **state)
+{
+	size_t n_took = 0;
+
+	(void)state;
+	net.loss = 200;
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(
+		    dht_register(net.node[B], 1, &introducer, handle, now()),
+		    ERR_OK);
+		dht_net_run(&net, 20000);
+		n_took += heard[B].registered.found;
+	}
+	net.loss = 0;
+	assert_int_equal(heard[B].n_registered, 20);
+	assert_in_range(n_took, 16, 20);
+}
+
+static void
+who_moves_keeps_his_handle_and_his_calls(void **state)
+{
+	struct dht_way there = way_to(handle), back;
+
+	(void)state;
+	registers(B, handle, true);
+	pass(A, &there, datagram(1, 168));
+	is_handed(B, 1, 168);
+	back = heard[B].handed.way;
+	net.at[B].port++; /* his router forgot him */
+	pass(B, &back, datagram(2, 104));
+	assert_int_equal(heard[A].n_handed, 0);
+	registers(B, handle, true);
+	pass(B, &back, datagram(2, 104));
+	is_handed(A, 2, 104);
+	pass(A, &there, datagram(3, 168));
+	is_handed(B, 3, 168);
+	net.at[A].port++; /* the circuit is not his there */
+	pass(A, &there, datagram(4, 168));
+	assert_int_equal(heard[B].n_handed, 0);
+	dht_net_run(&net, 40 * 1000); /* then he begins with the handle again */
+	registers(B, handle, true);
+	pass(A, &there, datagram(5, 168));
+	is_handed(B, 5, 168);
+	assert_false(dht_way_eq(&heard[B].handed.way, &back));
+}
+
+static void
+what_is_no_longer_ours_is_dropped(void **state)
+{
+	struct dht_way there = way_to(handle);
+
+	(void)state;
+	registers(B, handle, true);
+	dht_unregister(net.node[B], &introducer, handle);
+	pass(A, &there, datagram(1, 168));
+	assert_int_equal(heard[B].n_handed, 0);
+	registers(B, handle, true);
+	pass(A, &there, datagram(1, 168));
+	is_handed(B, 1, 168);
+	/* While it is under way, too: no event. */
+	assert_int_equal(
+	    dht_register(net.node[B], 9, &introducer, handle, now()), ERR_OK);
+	assert_int_equal(
+	    dht_register(net.node[B], 9, &introducer, handle, now()),
+	    ERR_STATE);
+	dht_unregister(net.node[B], &introducer, handle);
+	dht_net_run(&net, 10000);
+	assert_true(heard[B].registered.op != 9);
+}
+
+static void
+our_own_places_are_bounded(void **state)
+{
+	uint8_t h[DHT_HANDLE_SIZE] = { 0 };
+	struct dht_node nobody = introducer;
+
+	(void)state;
+	memset(&nobody.n, 0, sizeof(nobody.n));
+	assert_int_equal(
+	    dht_register(net.node[B], 1, &nobody, h, now()), ERR_BAD_KEY);
+	nobody = introducer;
+	nobody.at.port = 0;
+	assert_int_equal(
+	    dht_register(net.node[B], 1, &nobody, h, now()), ERR_BAD_KEY);
+	for (unsigned i = 0; i < DHT_HANDLES_MAX; i++) {
+		h[0] = (uint8_t)i;
+		assert_int_equal(
+		    dht_register(net.node[B], i, &introducer, h, now()),
+		    ERR_OK);
+	}
+	h[0] = 200;
+	assert_int_equal(
+	    dht_register(net.node[B], 1, &introducer, h, now()), ERR_LIMIT);
+	dht_net_run(&net, 20000);
+	assert_int_equal(heard[B].n_registered, DHT_HANDLES_MAX);
+	assert_int_equal(stats().handles, INTRODUCE_PER_NODE);
+	assert_int_equal(/* those that were refused make room */
+	    dht_register(net.node[B], 1, &introducer, h, now()), ERR_OK);
+	for (unsigned i = 0; i < 3 * DHT_CALLS_MAX; i++) {
+		struct dht_way way = way_to(h);
+
+		way.id[1] = (uint8_t)i;
+		dht_pass(net.node[B], &way, datagram(1, 168), now());
+		if (i % 16 == 15)
+			dht_net_run(&net, 5000);
+	}
+	assert_in_range(heard[B].n_failed, 1, 3 * DHT_CALLS_MAX);
+}
+
+/* Who has shown that he is there is not held to that. */
+static void
+a_caller_who_answers_may_read_much(void **state)
+{
+	struct dht_way there = way_to(handle), back;
+
+	(void)state;
+	registers(B, handle, true);
+	pass(A, &there, datagram(1, 168));
+	back = heard[B].handed.way;
+	pass(B, &back, datagram(2, 104));
+	pass(A, &there, datagram(1, 92));
+	heard[A].n_handed = 0;
+	for (unsigned i = 0; i < 20; i++)
+		pass(B, &back, datagram(2, 1052));
+	assert_int_equal(heard[A].n_handed, 20);
+}
+
+static void
+a_contact_may_be_given_more(void **state)
+{
+	struct dht_way there = way_to(handle);
+	struct node_key b;
+
+	(void)state;
+	dht_key(net.node[B], &b);
+	assert_int_equal(dht_set_trusted(net.node[I], &b, 100000), ERR_OK);
+	for (unsigned i = 1; i < DHT_TRUSTED_MAX; i++) {
+		struct node_key other = { { (uint8_t)i } };
+
+		assert_int_equal(
+		    dht_set_trusted(net.node[I], &other, 1), ERR_OK);
+	}
+	memset(&b, 0xee, sizeof(b));
+	assert_int_equal(dht_set_trusted(net.node[I], &b, 1), ERR_LIMIT);
+	assert_int_equal(dht_set_trusted(net.node[I], &b, 0), ERR_OK);
+	registers(B, handle, true);
+	for (unsigned i = 0; i < 200; i++) {
+		dht_pass(net.node[A], &there, datagram(1, 1052), now());
+		dht_net_run(&net, 25);
+	}
+	dht_net_run(&net, 100);
+	assert_int_equal(heard[B].n_handed, 200);
+}
+
+/* That nobody answers a pass says nothing about the introducer. */
+static void
+a_pass_without_an_answer_is_no_failure(void **state)
+{
+	struct dht_way there = way_to(handle);
+	struct raw mute = raw_new(99, 9, 9, 9);
+	const struct dht *a = net.node[A];
+	uint64_t end_ms;
+
+	(void)state;
+	registers(B, handle, true);
+	assert_true(key_is_known(&a->seed[0].n)); /* I is a's seed */
+	pass(A, &there, datagram(1, 168));
+	end_ms = net.now_ms + 6000;
+	while (dht_net_step(&net, end_ms))
+		assert_true(key_is_known(&a->seed[0].n));
+	assert_int_equal(heard[A].n_failed, 0);
+	/* And is no reason not to ask there. */
+	there.introducer.at = mute.at;
+	there.introducer.n = raw_key(&mute);
+	pass(A, &there, datagram(1, 168));
+	dht_candidate_key(net.node[A], &mute.at, &there.introducer.n, now());
+	dht_net_run(&net, 100);
+	assert_int_equal(n_to(&mute.at), 2);
+	carrier_free(mute.c);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, intro_setup, intro_teardown)
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    two_who_cannot_reach_each_other_talk_through_a_third, setup,
-		    teardown),
+		TEST(two_who_cannot_reach_each_other_talk_through_a_third),
+		TEST(a_registration_ends_unless_it_is_renewed),
+		TEST(only_an_introducer_introduces),
+		TEST(a_registration_outlives_loss),
+		TEST(who_moves_keeps_his_handle_and_his_calls),
+		TEST(what_is_no_longer_ours_is_dropped),
+		TEST(our_own_places_are_bounded),
+		TEST(a_pass_without_an_answer_is_no_failure),
+		TEST(a_caller_who_answers_may_read_much),
+		TEST(a_contact_may_be_given_more),
 	};
 
 	if (sodium_init() < 0)
