@@ -45,10 +45,32 @@ check_head(const struct krpc *a, const struct krpc *b)
 	assert(a->code == b->code && span_eq(a->text, b->text));
 }
 
+static bool
+has_no_id(const struct krpc *m)
+{
+	return m->method == KRPC_PASS || m->method == KRPC_HAND;
+}
+
+static void
+check_passage(const struct krpc *a, const struct krpc *b)
+{
+	assert(a->has_handle == b->has_handle);
+	assert(a->has_circuit == b->has_circuit);
+	assert(a->has_cookie == b->has_cookie);
+	assert(memcmp(a->handle, b->handle, sizeof(a->handle)) == 0);
+	assert(memcmp(a->circuit, b->circuit, sizeof(a->circuit)) == 0);
+	assert(memcmp(a->cookie, b->cookie, sizeof(a->cookie)) == 0);
+	assert(span_eq(a->datagram, b->datagram));
+	assert(a->method >= KRPC_REGISTER ||
+	       (!a->has_handle && !a->has_ip && !a->has_circuit &&
+	           !a->datagram.p));
+}
+
 static void
 check_query(const struct krpc *a, const struct krpc *b)
 {
-	assert(!b->fault);
+	assert(!b->fault || has_no_id(b));
+	check_passage(a, b);
 	assert(a->has_id == b->has_id && a->has_target == b->has_target);
 	assert(memcmp(&a->target, &b->target, sizeof(a->target)) == 0);
 	assert(a->has_want == b->has_want);
@@ -78,6 +100,7 @@ check_answer(const struct krpc *a, const struct krpc *b)
 	assert(span_eq(a->nodes[FAMILY_V6], b->nodes[FAMILY_V6]));
 	assert(span_eq(a->values, b->values));
 	assert(span_eq(a->samples, b->samples));
+	assert(a->life_s == b->life_s);
 	assert(
 	    !a->samples.p || (a->num == b->num && a->interval == b->interval));
 }
@@ -93,7 +116,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > INPUT_MAX || krpc_decode(span_of(data, size), &scratch, &a))
 		return 0;
 	check_lists(&a);
-	if (a.kind == KRPC_QUERY && (a.method == KRPC_OTHER || a.fault))
+	if (a.kind == KRPC_QUERY &&
+	    (a.method == KRPC_OTHER || (a.fault && !has_no_id(&a))))
 		return 0;
 	krpc_encode(&a, &w);
 	assert(!w.bad);

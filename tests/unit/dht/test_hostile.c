@@ -682,6 +682,44 @@ random_and_nearly_good_datagrams_draw_only_krpc(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
 
+/* Hostile input 91: the names of the overlay's own methods, on Mainline. To the
+ * byte what any other name draws. */
+static void
+hostile_91_mainline_does_not_know_what_introducers_say(void **state)
+{
+	static const char id[] = "2:id20:abcdefghij0123456789";
+	static const char *const rest[] = { "",
+		"6:target20:01234567890123456789",
+		"9:info_hash20:01234567890123456789" };
+	static const char *const names[] = { "8:nononono", "8:register",
+		"4:nono", "4:pass", "4:hand" };
+	static const char passage[] =
+	    "1:c8:cookie_c1:d3:abc1:f8:circuit_1:h8:handle_h";
+	struct krpc_node nodes[8];
+
+	(void)state;
+	lab_meet(nodes, 8);
+	for (size_t i = 0; i < 2 * 3; i++) {
+		struct lab_sent said = { .n = 0 };
+
+		for (size_t k = 0; k < 5; k++) {
+			struct endpoint from = test_addr(60, (uint8_t)i, 1, 1);
+			char text[256];
+			int n = snprintf(text, sizeof(text),
+			    "d1:ad%s%s%se1:q%s2:roi1e1:t2:aa1:y1:qe",
+			    i < 3 ? "" : passage, id, rest[i % 3], names[k]);
+			lab_clear();
+			lab_inject(&from, span_of(text, (size_t)n));
+			assert_int_equal(lab.n_sent, 1);
+			if (k == 0 || k == 2) /* nobody's name, as long */
+				said = lab.sent[0];
+			assert_int_equal(lab.sent[0].n, said.n);
+			assert_memory_equal(
+			    lab.sent[0].data, said.data, said.n);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -700,6 +738,7 @@ main(void)
 		TEST(test_hostile_37_a_reflector_gains_nothing),
 		TEST(test_hostile_38_answers_nobody_asked_for),
 		TEST(test_hostile_39_errors_of_strange_shape),
+		TEST(hostile_91_mainline_does_not_know_what_introducers_say),
 		TEST(random_and_nearly_good_datagrams_draw_only_krpc),
 	};
 

@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -378,6 +379,78 @@ the_key_and_the_minute_stand_first(void **state)
 	assert_int_equal(got.minute, 30000000);
 }
 
+#define N32 "NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNN"
+
+static void
+what_introducers_say_reads_and_writes(void **state)
+{
+	struct krpc m;
+
+	(void)state;
+	expect_stable("d1:ad1:N32:" N32 "1:Ti30000000e1:c8:cookie_c1:h8:"
+	              "handle_h2:id20:" ID "5:token8:tokentoke1:q8:register"
+	              "1:t4:aaaa1:y1:qe");
+	expect_stable("d1:ad1:N32:" N32 "1:Ti30000000e1:c8:cookie_c1:d5:datag"
+	              "1:h8:handle_he1:q4:pass1:t4:aaaa1:y1:qe");
+	expect_stable("d1:ad1:Ti30000000e1:d5:datag1:f8:circuit_e1:q4:pass1:t0:"
+	              "1:y1:qe");
+	expect_stable("d1:ad1:Ti30000000e1:c8:cookie_c1:d5:datag1:f8:circuit_"
+	              "1:i6:abcdefe1:q4:hand1:t0:1:y1:qe");
+	assert_int_equal(decode("d1:ad1:Ti30000000e1:c8:cookie_c1:d5:datag1:f8:"
+	                        "circuit_1:i18:abcdefghijklmnopqre1:q4:hand1:"
+	                        "t0:1:y1:qe",
+	                     &m),
+	    ERR_OK);
+	assert_true(m.has_ip && m.has_cookie && m.has_circuit);
+	assert_false(m.has_handle);
+	assert_int_equal(m.method, KRPC_HAND);
+	assert_int_equal(m.datagram.n, 5);
+	assert_int_equal(m.ip.port, 'q' << 8 | 'r');
+	expect_stable("d1:ad1:Ti30000000e1:c8:cookie_c5:token8:tokentoke1:q4:"
+	              "hand1:t0:1:y1:qe");
+	expect_stable("d2:ip6:abcdef1:rd1:ei90e2:id20:" ID "5:token8:tokentoke"
+	              "1:t4:aaaa1:y1:re");
+	/* Only where they belong. */
+	assert_int_equal(decode("d1:ad1:c8:cookie_c1:f8:circuit_1:h8:handle_h"
+	                        "2:id20:" ID "e1:q4:ping1:t2:aa1:y1:qe",
+	                     &m),
+	    ERR_OK);
+	assert_false(m.has_cookie || m.has_circuit || m.has_handle);
+}
+
+/* Of what another would find in a message of a name that he does not know. */
+static void
+on_mainline_what_introducers_say_means_nothing(void **state)
+{
+	static const char *const args[] = { "", "2:id20:" ID,
+		"1:c8:cookie_c1:d5:datag1:f8:circuit_1:h8:handle_h",
+		"1:h3:xyz2:id20:" ID "9:info_hash20:" ID,
+		"2:id20:" ID "1:k3:abc", "2:id20:" ID "6:target20:" ID };
+	static const char *const names[] = { "8:register", "4:pass", "4:hand" };
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++) {
+		for (size_t k = 0; k < 3; k++) {
+			char text[2][256];
+			struct krpc ours, other;
+
+			(void)snprintf(text[0], sizeof(text[0]),
+			    "d1:ad%se1:q%s1:t2:aa1:y1:qe", args[i], names[k]);
+			(void)snprintf(text[1], sizeof(text[1]),
+			    "d1:ad%se1:q4:nono1:t2:aa1:y1:qe", args[i]);
+			assert_int_equal(decode(text[0], &ours), ERR_OK);
+			krpc_plain(&ours);
+			assert_int_equal(decode(text[1], &other), ERR_OK);
+			assert_int_equal(ours.method, KRPC_OTHER);
+			assert_string_equal(ours.fault ? ours.fault : "",
+			    other.fault ? other.fault : "");
+			assert_int_equal(ours.has_target, other.has_target);
+			assert_memory_equal(
+			    &ours.target, &other.target, sizeof(ours.target));
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -394,6 +467,9 @@ main(void)
 		cmocka_unit_test(a_method_of_the_future_may_bring_a_target),
 		cmocka_unit_test(overlay_lists_carry_the_key_of_each_node),
 		cmocka_unit_test(the_key_and_the_minute_stand_first),
+		cmocka_unit_test(what_introducers_say_reads_and_writes),
+		cmocka_unit_test(
+		    on_mainline_what_introducers_say_means_nothing),
 		cmocka_unit_test(node_lists_keep_their_order_and_their_limits),
 	};
 
