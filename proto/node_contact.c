@@ -331,11 +331,13 @@ on_down(struct node *n, struct peer *p)
 static void
 on_path(struct node *n, struct peer *p, const struct endpoint *e)
 {
+	bool was_poor = endpoint_is_relayed(&p->path);
+
 	p->path = *e;
 	if (contact_learn_path(&p->c, e))
 		peer_dirty(n, p);
 	effect_event(n, NODE_ONLINE, p, e, ERR_OK);
-	cross_on_path(n, p);
+	cross_on_path(n, p, was_poor);
 }
 
 /* The event is durable: not one for each handshake of who does it on purpose.

@@ -308,7 +308,7 @@ cross_on_up(struct node *n, struct peer *p)
 	count_routed(n);
 	reach_routes(n, p);
 	if (!is_poor(p)) {
-		cross_on_path(n, p);
+		cross_on_path(n, p, false);
 		return;
 	}
 	if (crossing_of(n, p) != NULL)
@@ -318,11 +318,13 @@ cross_on_up(struct node *n, struct peer *p)
 }
 
 void
-cross_on_path(struct node *n, struct peer *p)
+cross_on_path(struct node *n, struct peer *p, bool was_poor)
 {
 	struct crossing *c = crossing_of(n, p);
 
 	count_routed(n);
+	if (is_poor(p) && was_poor)
+		return;   /* by another introducer: the try goes on */
 	if (is_poor(p)) { /* the direct one is lost */
 		p->n_crossings = 0;
 		p->cross_ms = n->now.mono_ms;

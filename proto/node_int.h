@@ -413,7 +413,8 @@ route_look(const struct node *n, const struct endpoint *e, struct route *ret);
 void
 cross_on_early(struct node *n, struct peer *p, const struct endpoint *path);
 void cross_on_up(struct node *n, struct peer *p);
-void cross_on_path(struct node *n, struct peer *p);
+/* The session runs another way; was_poor: by a route before. */
+void cross_on_path(struct node *n, struct peer *p, bool was_poor);
 void cross_on_down(struct node *n, struct peer *p);
 void cross_on_offer(
     struct node *n, struct peer *p, const struct link_candidates *theirs);
