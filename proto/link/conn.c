@@ -712,7 +712,7 @@ up_deadline_ms(const struct links *l, const struct peer *p)
 		at = earlier(at, renew_at_ms(l, p));
 	if (peer_we_are_lower(l, p) && !c->ping_due)
 		at = earlier(at, c->sent_ms + c->ping_after_ms);
-	at = earlier(at, path_deadline_ms(c));
+	at = earlier(at, path_deadline_ms(p));
 	if (c->has_offered)
 		at = earlier(at, c->offered_ms);
 	return at;
@@ -775,7 +775,6 @@ tick_recovery(struct links *l, struct peer *p, struct now now)
 		on_lost(c, session_of_key(c, oldest->key), oldest);
 	c->force = 2; /* probes may pass the window [RFC 9002 §6.2.4] */
 	c->ping_due = true;
-	path_on_pto(l, p, now);
 }
 
 static void

@@ -89,7 +89,6 @@ path_begin(
 		.asked_ms = NEVER,
 		.round_ms = NEVER,
 		.spare_ms = NEVER,
-		.proven_ms = now.mono_ms,
 	};
 	rng_fill(l->rng, c->ways.key, sizeof(c->ways.key));
 	c->path = *at;
@@ -112,7 +111,9 @@ path_check(const struct conn *c)
 	assert(!w->route.known || endpoint_is_relayed(&w->route.at));
 	assert(w->spare.known || w->spare_ms == NEVER);
 	assert(w->rounds <= PATH_ROUNDS);
-	assert(w->asked_ms != NEVER || (w->round_ms == NEVER && !w->is_from));
+	assert(w->asked_ms != NEVER || w->round_ms == NEVER);
+	assert(!w->is_from || !endpoint_eq(&w->from, &c->path));
+	assert(w->calm_ms <= PATH_CALM_MAX_MS);
 	assert(w->n_spare <= PATH_BACK_TRIES);
 }
 
@@ -142,32 +143,82 @@ is_source(const struct links *l, const struct endpoint *from)
 	return false;
 }
 
-/* Sources may be forged: one more may be asked, and it is counted. */
-static bool
-may_ask(struct ways *w, uint64_t now_ms)
+/* Of the time that challenges to strangers have taken, what is left. */
+static uint32_t
+asked_lately(const struct ways *w, uint64_t now_ms)
 {
 	uint64_t gone = now_ms - w->ask_at_ms;
-	uint32_t spent =
-	    gone >= w->ask_spent_ms ? 0 : w->ask_spent_ms - (uint32_t)gone;
 
 	assert(w->ask_at_ms <= now_ms);
-	if (spent + STRANGER_MS > STRANGER_MS * PATH_STRANGERS_BURST)
-		return false;
-	w->ask_at_ms = now_ms;
-	w->ask_spent_ms = spent + STRANGER_MS;
-	return true;
+	return gone >= w->ask_spent_ms ? 0 : w->ask_spent_ms - (uint32_t)gone;
+}
+
+/* Sources may be forged, so strangers are asked at a bounded rate. */
+static bool
+may_ask(const struct ways *w, uint64_t now_ms)
+{
+	return asked_lately(w, now_ms) + STRANGER_MS <=
+	       STRANGER_MS * PATH_STRANGERS_BURST;
+}
+
+static void
+ask_stranger(
+    struct links *l, struct peer *p, const struct endpoint *at, struct now now)
+{
+	struct ways *w = &p->conn->ways;
+
+	if (!may_ask(w, now.mono_ms))
+		return;
+	w->ask_spent_ms = asked_lately(w, now.mono_ms) + STRANGER_MS;
+	w->ask_at_ms = now.mono_ms;
+	challenge(l, p, at, 0, now);
 }
 
 /* ---- moving ---- */
 
-static void
-proven(struct ways *w, uint64_t now_ms)
+/* Checks for the silence that goes on; an acknowledgement begins another. */
+static uint8_t
+silences(const struct conn *c)
 {
-	w->proven_ms = now_ms;
+	const struct ways *w = &c->ways;
+
+	return c->recovery.acked_ms > w->ended_ms ? 0 : w->n_ended;
+}
+
+static void
+check_end(struct conn *c, uint64_t now_ms)
+{
+	struct ways *w = &c->ways;
+
+	w->n_ended = silences(c);
+	if (w->n_ended < PATH_SILENT_MAX)
+		w->n_ended++;
+	w->ended_ms = now_ms;
 	w->asked_ms = NEVER;
 	w->round_ms = NEVER;
-	w->is_from = false;
 	w->all = false;
+}
+
+/* The path answered. Who speaks from elsewhere all the same has two addresses,
+ * or is somebody who copies: every question is one more chance that an answer
+ * is lost, so they become rare. */
+static void
+proven(struct conn *c, uint64_t now_ms)
+{
+	struct ways *w = &c->ways;
+
+	if (w->asked_ms == NEVER)
+		return;
+	check_end(c, now_ms);
+	if (!w->is_from)
+		return;
+	w->is_from = false;
+	w->calm_ms = 2 * w->calm_ms;
+	if (w->calm_ms == 0 || now_ms - w->calm_end_ms > PATH_CALM_MAX_MS)
+		w->calm_ms = PATH_CALM_MIN_MS;
+	if (w->calm_ms > PATH_CALM_MAX_MS)
+		w->calm_ms = PATH_CALM_MAX_MS;
+	w->calm_end_ms = now_ms + w->calm_ms;
 }
 
 /* The path that is left may be of use again: at once if it lived, else once
@@ -205,7 +256,11 @@ move(struct links *l, struct peer *p, const struct endpoint *at, struct now now)
 		w->spare_ms = NEVER;
 	}
 	leave(l, c, dead, now.mono_ms);
-	proven(w, now.mono_ms);
+	check_end(c, now.mono_ms);
+	w->n_ended = 0;
+	w->is_from = false;
+	w->calm_ms = 0;
+	w->calm_end_ms = 0;
 	w->route.known = false;
 	c->path = to;
 	if (s->at_index + 1 < s->keys.n_send_index)
@@ -222,14 +277,14 @@ move(struct links *l, struct peer *p, const struct endpoint *at, struct now now)
 	peer_touch(l, p);
 }
 
-static uint64_t
-grace_ms(const struct conn *c)
+static uint32_t
+step_of(const struct conn *c)
 {
-	uint64_t ms = recovery_pto_base_ms(&c->recovery);
+	uint64_t ms = recovery_answer_ms(&c->recovery);
 
 	if (ms < PATH_GRACE_MIN_MS)
-		return PATH_GRACE_MIN_MS;
-	return ms < PATH_GRACE_MAX_MS ? ms : PATH_GRACE_MAX_MS;
+		ms = PATH_GRACE_MIN_MS;
+	return (uint32_t)(ms < PATH_GRACE_MAX_MS ? ms : PATH_GRACE_MAX_MS) / 3;
 }
 
 /* Has it answered in the check under way? */
@@ -239,22 +294,23 @@ answered(const struct ways *w, const struct way *x)
 	return x->known && x->answered_ms != 0 && x->answered_ms >= w->asked_ms;
 }
 
-/* Goes to what answered if the path owes its answer for too long: a direct way
- * for another after two rounds, for a route after three. */
+/* Goes to what answered if the path owes its answer for too long: that to the
+ * third challenge, in the end. */
 static void
 judge(struct links *l, struct peer *p, struct now now)
 {
 	struct conn *c = p->conn;
 	struct ways *w = &c->ways;
-	uint64_t g = grace_ms(c), late;
+	uint64_t rounds;
 
 	if (w->asked_ms == NEVER)
 		return;
-	late = now.mono_ms - w->asked_ms;
-	if (answered(w, &w->spare) && (late >= 2 * g || path_on_route(c)))
+	rounds = (now.mono_ms - w->asked_ms) / w->step_ms;
+	if (answered(w, &w->spare) &&
+	    (rounds >= PATH_DIRECT || path_on_route(c)))
 		move(l, p, &w->spare.at, now);
 	else if (answered(w, &w->route) &&
-	         late >= (path_on_route(c) ? 2 : 3) * g)
+	         rounds >= (path_on_route(c) ? PATH_DIRECT : PATH_ROUTE))
 		move(l, p, &w->route.at, now);
 }
 
@@ -293,12 +349,14 @@ ask_from(struct links *l, struct peer *p, struct now now)
 	if (!w->is_from ||
 	    (w->spare.known && endpoint_eq(&w->spare.at, &w->from)))
 		return;
-	if (!endpoint_is_route(&w->from, NULL)) {
-		if (w->from_out + CONN_PATH_SIZE > 3 * w->from_in)
-			return;
-		w->from_out += CONN_PATH_SIZE;
+	if (endpoint_is_relayed(&w->from)) {
+		challenge(l, p, &w->from, 0, now);
+		return;
 	}
-	challenge(l, p, &w->from, 0, now);
+	if (w->from_out + CONN_PATH_SIZE > 3 * w->from_in)
+		return;
+	w->from_out += CONN_PATH_SIZE;
+	ask_stranger(l, p, &w->from, now);
 }
 
 /* Asks all that may carry the link; routes cost their carrier, so they are
@@ -312,8 +370,8 @@ ask_round(struct links *l, struct peer *p, struct now now)
 
 	assert(w->asked_ms != NEVER && w->rounds < PATH_ROUNDS);
 	w->rounds++;
-	w->round_ms = now.mono_ms + grace_ms(c);
-	if (!has_others(p))
+	w->round_ms = now.mono_ms + w->step_ms;
+	if (!has_others(p) || w->rounds > PATH_ASKED)
 		return;
 	challenge(l, p, &c->path, 0, now);
 	if (w->spare.known)
@@ -331,6 +389,7 @@ check_begin(struct links *l, struct peer *p, struct now now)
 	if (w->asked_ms != NEVER)
 		return;
 	w->asked_ms = now.mono_ms;
+	w->step_ms = step_of(p->conn);
 	w->rounds = 0;
 	ask_round(l, p, now);
 }
@@ -349,9 +408,9 @@ check_tick(struct links *l, struct peer *p, struct now now)
 	if (w->rounds < PATH_ROUNDS)
 		ask_round(l, p, now);
 	else if (c->rescue) /* it stays in question */
-		w->round_ms = now.mono_ms + grace_ms(c);
+		w->round_ms = now.mono_ms + w->step_ms;
 	else /* nobody answered: it goes on as it does */
-		proven(w, w->proven_ms);
+		check_end(c, now.mono_ms);
 }
 
 /* ---- what came ---- */
@@ -406,7 +465,7 @@ path_on_response(struct links *l, struct peer *p, const struct endpoint *from,
 	if (!c->up)
 		return;
 	if (fits(c, &c->path, data, now.mono_ms))
-		proven(&c->ways, now.mono_ms);
+		proven(c, now.mono_ms);
 	else if (fits(c, from, data, now.mono_ms) && is_source(l, from))
 		validated(l, p, from, now);
 }
@@ -419,7 +478,7 @@ path_on_handshake(
 
 	assert(c->up && c->cur);
 	if (endpoint_eq(at, &c->path)) {
-		proven(&c->ways, now.mono_ms);
+		proven(c, now.mono_ms);
 		return;
 	}
 	validated(l, p, at, now);
@@ -432,17 +491,16 @@ path_on_handshake(
 
 /* ---- where packets come from ---- */
 
-/* Is it worth a question that the peer speaks from there? */
+/* Is it worth a question that the peer speaks from there? After a move the
+ * peer may need a while to follow. */
 static bool
 is_news(struct ways *w, const struct path_packet *k, struct now now)
 {
 	bool known = endpoint_is_relayed(k->from) ||
 	             (w->spare.known && endpoint_eq(&w->spare.at, k->from));
 
-	if (!k->highest)
-		return false;
-	if (now.mono_ms - w->proven_ms < PATH_PROVEN_MS &&
-	    (known || endpoint_eq(&w->from, k->from)))
+	if (now.mono_ms < w->calm_end_ms ||
+	    (known && now.mono_ms - w->began_ms < PATH_CALM_MIN_MS))
 		return false;
 	return known || may_ask(w, now.mono_ms);
 }
@@ -455,25 +513,22 @@ heard_elsewhere(struct links *l, struct peer *p, const struct path_packet *k,
 {
 	struct ways *w = &p->conn->ways;
 	uint64_t out = k->asked ? CONN_PATH_SIZE : 0;
+	bool same = w->is_from && endpoint_eq(&w->from, k->from);
 
-	if (w->is_from && endpoint_eq(&w->from, k->from)) {
-		w->from_in += k->n;
-		w->from_out += out;
+	if (!same && !k->highest)
 		return;
+	if (!same) {
+		w->from = *k->from;
+		w->from_in = 0;
+		w->from_out = 0;
+		w->is_from = true;
 	}
-	if (!is_news(w, k, now))
-		return;
-	w->from = *k->from;
-	w->from_in = k->n;
-	w->from_out = out;
-	w->is_from = true;
-	if (w->asked_ms != NEVER) {
+	w->from_in += k->n;
+	w->from_out += out;
+	if (w->asked_ms == NEVER && is_news(w, k, now))
+		check_begin(l, p, now);
+	else if (w->asked_ms != NEVER && !same)
 		ask_from(l, p, now);
-		return;
-	}
-	w->asked_ms = now.mono_ms;
-	w->rounds = 0;
-	ask_round(l, p, now);
 }
 
 void
@@ -492,9 +547,8 @@ path_on_packet(struct links *l, struct peer *p, const struct path_packet *k,
 		return;
 	if (!path_on_route(c))
 		heard_elsewhere(l, p, k, now);
-	else if (!endpoint_is_relayed(k->from) &&
-	         may_ask(&c->ways, now.mono_ms))
-		challenge(l, p, k->from, 0, now);
+	else if (!endpoint_is_relayed(k->from))
+		ask_stranger(l, p, k->from, now);
 }
 
 const struct endpoint *
@@ -512,13 +566,6 @@ path_answer_to(const struct conn *c)
 }
 
 /* ---- what is asked ---- */
-
-void
-path_on_pto(struct links *l, struct peer *p, struct now now)
-{
-	if (p->conn->up && has_others(p))
-		check_begin(l, p, now);
-}
 
 void
 path_on_silence(struct links *l, struct peer *p, struct now now)
@@ -608,6 +655,23 @@ tick_spare(struct links *l, struct peer *p, struct now now)
 	w->n_spare++;
 }
 
+/* When nothing has been acknowledged for so long, not even the repetition after
+ * a PTO, that the path is asked, if there is another; or NEVER. */
+static uint64_t
+silence_ms(const struct peer *p)
+{
+	const struct conn *c = p->conn;
+	uint64_t since = recovery_silent_ms(&c->recovery);
+
+	if (since == NEVER || c->ways.asked_ms != NEVER || !has_others(p))
+		return NEVER;
+	if (since < c->ways.ended_ms)
+		since = c->ways.ended_ms;
+	return since + ((recovery_pto_base_ms(&c->recovery) +
+	                    recovery_answer_ms(&c->recovery))
+	                   << silences(c));
+}
+
 void
 path_tick(struct links *l, struct peer *p, struct now now)
 {
@@ -620,15 +684,20 @@ path_tick(struct links *l, struct peer *p, struct now now)
 		if (c->sent_ms < w->began_ms + PATH_KEEP_MIN_MS)
 			c->ping_due = true;
 	}
+	if (now.mono_ms >= silence_ms(p))
+		check_begin(l, p, now);
 	check_tick(l, p, now);
 	tick_spare(l, p, now);
 }
 
 uint64_t
-path_deadline_ms(const struct conn *c)
+path_deadline_ms(const struct peer *p)
 {
-	const struct ways *w = &c->ways;
-	uint64_t at = w->round_ms;
+	const struct ways *w = &p->conn->ways;
+	uint64_t at = w->round_ms, silence = silence_ms(p);
+
+	if (silence < at)
+		at = silence;
 
 	if (w->spare_ms < at)
 		at = w->spare_ms;

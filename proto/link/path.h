@@ -9,11 +9,18 @@
 
 enum {
 	PATH_TOKEN_MS = 30000, /* what a challenge says; the one before, too */
-	PATH_GRACE_MIN_MS = 200, /* between two rounds of a check */
-	PATH_GRACE_MAX_MS = 500,
-	PATH_ROUNDS = 4,       /* of a check */
-	PATH_PROVEN_MS = 5000, /* not checked again so soon */
-	PATH_STRANGERS_S = 8,  /* addresses asked for being a source */
+	/* An answer takes so long at most, as far as a check waits for it. */
+	PATH_GRACE_MIN_MS = 120,
+	PATH_GRACE_MAX_MS = 1000,
+	PATH_ASKED = 5,  /* rounds of challenges, a third of that apart */
+	PATH_DIRECT = 5, /* rounds until a direct way is taken instead */
+	PATH_ROUTE = 6,  /* until a route is */
+	PATH_ROUNDS = 7, /* of a check */
+	PATH_SILENT_MAX =
+	    4, /* doublings from one check for silence to the next */
+	PATH_CALM_MIN_MS = 5000,   /* from one for a word from elsewhere ... */
+	PATH_CALM_MAX_MS = 320000, /* ... twice as long each time, to this */
+	PATH_STRANGERS_S = 8,      /* addresses asked for being a source */
 	PATH_STRANGERS_BURST = 8,
 	PATH_SPARE_TRIES = 2, /* unanswered: no spare any more */
 	PATH_BACK_TRIES = 6,  /* of a dead path, at 1, 2, 4 ... s */
@@ -45,8 +52,6 @@ path_on_response(struct links *l, struct peer *p, const struct endpoint *from,
 /* A handshake of the running link proved an address. */
 void path_on_handshake(
     struct links *l, struct peer *p, const struct endpoint *at, struct now now);
-/* Nothing was acknowledged in time. */
-void path_on_pto(struct links *l, struct peer *p, struct now now);
 /* Nothing came for long: the link is in doubt, c->rescue. */
 void path_on_silence(struct links *l, struct peer *p, struct now now);
 
@@ -62,7 +67,7 @@ void path_upgrade(struct links *l, struct peer *p, struct now now);
 void path_doubt(struct links *l, struct peer *p);
 void path_flush(struct links *l, struct peer *p, struct now now);
 void path_tick(struct links *l, struct peer *p, struct now now);
-uint64_t path_deadline_ms(const struct conn *c);
+uint64_t path_deadline_ms(const struct peer *p); /* its link is up */
 
 /* Where an answer to the peer is sure to reach him: the path, unless he spoke
  * from another way that is proven while the path owes an answer. */

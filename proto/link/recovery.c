@@ -161,6 +161,29 @@ recovery_pto_base_ms(const struct recovery *r)
 }
 
 uint64_t
+recovery_answer_ms(const struct recovery *r)
+{
+	if (r->smoothed_us == 0)
+		return RECOVERY_INITIAL_RTT_US / 1000;
+	return (r->smoothed_us + 4 * r->var_us + 999) / 1000;
+}
+
+uint64_t
+recovery_silent_ms(const struct recovery *r)
+{
+	uint64_t since = NEVER;
+
+	if (r->in_flight_n == 0)
+		return NEVER;
+	for (uint32_t i = 0; i < r->n && since == NEVER; i++) {
+		if (flying(record(r, i)))
+			since = record(r, i)->at_ms;
+	}
+	assert(since != NEVER);
+	return since > r->acked_ms ? since : r->acked_ms;
+}
+
+uint64_t
 recovery_pto_ms(const struct recovery *r)
 {
 	uint64_t base = recovery_pto_base_ms(r), wait = base;
@@ -381,6 +404,7 @@ recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
 		return;
 	overtake_others(r, newest);
 	r->pto_count = 0;
+	r->acked_ms = now_ms;
 	detect(r, now_ms);
 	if (newest_ms > r->acked_sent_ms)
 		r->acked_sent_ms = newest_ms;

@@ -71,6 +71,7 @@ struct recovery {
 	uint64_t in_flight; /* bytes of datagrams */
 	struct bbr bbr;
 	struct pacer pacer;
+	uint64_t acked_ms;      /* when something was acknowledged last */
 	uint64_t acked_sent_ms; /* when the latest acknowledged one was sent */
 	uint64_t last_sent_ms;  /* last record, for the PTO */
 	uint64_t loss_ms;       /* when the time threshold runs out, or NEVER */
@@ -118,6 +119,11 @@ bool recovery_result(struct recovery *r, struct sent *ret, bool *acked);
 /* When to call recovery_on_loss_timer (loss_ms) or to probe; NEVER. */
 uint64_t recovery_pto_ms(const struct recovery *r);
 uint64_t recovery_pto_base_ms(const struct recovery *r); /* no backoff */
+/* How long an answer takes at most, as things go: smoothed and four times the
+ * variance, also of the path before. */
+uint64_t recovery_answer_ms(const struct recovery *r);
+/* Since when something is in flight and nothing was acknowledged, or NEVER. */
+uint64_t recovery_silent_ms(const struct recovery *r);
 /* The PTO passed: the next one waits longer. The oldest packet in flight, for
  * its content to be sent again while it still counts; NULL if none. */
 const struct sent *recovery_on_pto(struct recovery *r, uint64_t now_ms);

@@ -116,20 +116,24 @@ struct ways {
 	struct way spare; /* a direct one */
 	struct way route; /* the one that answered last */
 	struct endpoint
-	    from;     /* where the peer spoke from, other than the path */
-	bool is_from; /* in this check */
+	    from;     /* where the peer spoke last, other than the path */
+	bool is_from; /* since the path answered last */
 	uint64_t from_in, from_out; /* bytes, since it is that one */
-	uint64_t proven_ms;         /* the path answered, or was chosen */
-	uint64_t asked_ms;          /* begin of the check, or NEVER */
-	uint64_t round_ms;          /* of its next round, or NEVER */
-	uint8_t rounds;             /* of this check */
-	bool all;           /* routes are asked from the first round on */
-	bool check_due;     /* begins with the next flush */
-	uint64_t spare_ms;  /* when the spare is asked without a check */
-	uint8_t n_spare;    /* how often, since it answered */
-	uint64_t began_ms;  /* this path was taken */
-	uint64_t keep_ms;   /* the first PING of a direct one, or NEVER */
-	uint64_t ask_at_ms; /* bucket of challenges to strangers: */
+	uint32_t calm_ms;     /* how long no word from elsewhere counts, ... */
+	uint64_t calm_end_ms; /* and until when */
+	uint64_t ended_ms;    /* the last check, which led nowhere */
+	uint8_t n_ended;      /* so many of them for one silence */
+	uint64_t asked_ms;    /* begin of the check, or NEVER */
+	uint64_t round_ms;    /* of its next round, or NEVER */
+	uint32_t step_ms;     /* from one round to the next */
+	uint8_t rounds;       /* of this check */
+	bool all;             /* routes are asked from the first round on */
+	bool check_due;       /* begins with the next flush */
+	uint64_t spare_ms;    /* when the spare is asked without a check */
+	uint8_t n_spare;      /* how often, since it answered */
+	uint64_t began_ms;    /* this path was taken */
+	uint64_t keep_ms;     /* the first PING of a direct one, or NEVER */
+	uint64_t ask_at_ms;   /* bucket of challenges to strangers: */
 	uint32_t ask_spent_ms;
 };
 

@@ -1,9 +1,9 @@
 /*
  * A hostile contact after AEAD, with a memory: each input is a row of
- * packets under real keys, handshakes both ways, moves and pauses. Whatever
- * it does, the node neither crashes nor sends more than three times what came
- * to an address that has proven nothing; it tells its owner UP and DOWN in
- * turns (the wire asserts that), and the contact can always come back.
+ * packets under real keys, handshakes both ways, moves, routes, pauses.
+ * Whatever it does, the node neither crashes nor sends more than three times
+ * what came to an address that has proven nothing; it tells its owner UP and
+ * DOWN in turns (the wire asserts that), and the contact can always come back.
  * Input: a byte for what to do, a byte of length, the bytes.
  */
 #include "tests/fuzz/fuzz.h"
@@ -12,7 +12,8 @@
 #include <assert.h>
 #include <string.h>
 
-enum { VICTIM = 0, ENEMY = 1, STEPS_MAX = 48, PLACES = 4, CHUNK_MAX = 200 };
+enum { VICTIM = 0, ENEMY = 1, STEPS_MAX = 48, CHUNK_MAX = 200 };
+enum { PLACES = 5, ROUTE = 4 /* the last place is one */ };
 
 enum action {
 	DO_SEND,    /* these frames */
@@ -30,7 +31,7 @@ enum action {
 	DO_RESPOND, /* the last PATH_CHALLENGE, from where it went */
 	DO_BULK,    /* the node takes and writes bulk */
 	DO_JUNK,    /* a live index, and nothing else */
-	DO_SELF,    /* the node moves, restarts, forgets us, shuns us */
+	DO_SELF,    /* the node moves, restarts, forgets us, probes, ... */
 };
 
 /* One run. */
@@ -248,14 +249,27 @@ do_junk(struct span arg)
 	raw_send_junk(&play.r, n, &play.place[place].at);
 }
 
+/* What its owner orders is his to count. */
+static void
+do_probe(unsigned place)
+{
+	struct wire_node *v = &play.w.node[VICTIM];
+
+	play.place[place].in += PACKET_OVERHEAD + PACKET_PLAIN_MIN;
+	links_probe(v->links, ENEMY, &play.place[place].at, 0,
+	    wire_now(&play.w, VICTIM));
+	wire_drain(&play.w, VICTIM);
+}
+
 static void
 do_self(struct span arg)
 {
 	struct wire *w = &play.w;
 	struct wire_node *v = &w->node[VICTIM];
 	struct link_peer cfg = v->disk[ENEMY].peer;
+	struct link_candidates offer = { .n = (uint8_t)(arg.n % 9) };
 
-	switch (arg.n > 0 ? arg.p[0] % 4 : 0) {
+	switch (arg.n > 0 ? arg.p[0] % 7 : 0) {
 	case 0:
 		v->at.port ^= 1;
 		links_set_local(v->links, &v->at, 1, false);
@@ -268,6 +282,17 @@ do_self(struct span arg)
 		links_remove_peer(v->links, ENEMY, wire_now(w, VICTIM));
 		wire_drain(w, VICTIM);
 		wire_set_peer(w, VICTIM, ENEMY, &cfg);
+		break;
+	case 3:
+		links_set_routes(v->links, ENEMY, &play.place[ROUTE].at,
+		    arg.n % 2, wire_now(w, VICTIM));
+		break;
+	case 4:
+		do_probe((unsigned)arg.n % PLACES);
+		break;
+	case 5:
+		if (links_offer(v->links, ENEMY, &offer))
+			return; /* no link */
 		break;
 	default:
 		links_shun(v->links, ENEMY, w->now.mono_ms + 1000,
@@ -350,6 +375,9 @@ begin(void)
 		play.place[i].at = play.w.node[ENEMY].at;
 		play.place[i].at.port = (uint16_t)(play.place[i].at.port + i);
 	}
+	wire_add_route(&play.w, VICTIM, ENEMY, 0);
+	play.place[ROUTE].at = play.w.route[0].end[0];
+	play.place[ROUTE].proven = true; /* its carrier counts */
 	raw_init(r, &play.w, ENEMY, VICTIM);
 	r->seen = seen;
 	assert(raw_up(r));

@@ -62,27 +62,44 @@ raw_m1_seal(struct wire *w, const struct raw_m1 *m,
 
 /* ---- the hostile contact ---- */
 
+/* It left that node by a route, which it calls `from`. */
+static bool
+by_route(const struct wire *w, const struct endpoint *from, unsigned node)
+{
+	for (unsigned i = 0; i < 2 * w->n_routes; i++) {
+		const struct wire_route *r = &w->route[i / 2];
+
+		if (r->node[i % 2] == node && endpoint_eq(&r->end[i % 2], from))
+			return true;
+	}
+	return false;
+}
+
 static bool
 tap(struct wire *w, struct wire_datagram *d)
 {
 	struct raw *r = w->tap_ctx;
 	struct packet_key key = r->keys.receive;
 	struct span in = span_of(d->b, d->n);
+	bool route = by_route(w, &d->from, r->to);
+	const struct endpoint *to = &d->to; /* as the other side calls it */
 	uint64_t number;
 
-	if (!endpoint_eq(&d->from, &w->node[r->to].at))
+	if (route)
+		to = &d->from;
+	else if (!endpoint_eq(&d->from, &w->node[r->to].at))
 		return true;
 	if (r->seen)
-		r->seen(r, &d->to, d->n);
+		r->seen(r, to, d->n);
 	if (d->n == PACKET_MESSAGE_1_SIZE) {
 		memcpy(r->call, d->b, d->n);
-		r->called = d->to;
+		r->called = *to;
 		r->has_call = true;
 		return false;
 	}
 	r->n_in++;
 	r->bytes_in += d->n;
-	r->last_to = d->to;
+	r->last_to = *to;
 	if (r->keys.n_receive_index == 0) { /* no keys yet: message 2 */
 		memcpy(r->plain, d->b, d->n);
 		r->frames = span_of(r->plain, d->n);

@@ -221,8 +221,9 @@ pattern(unsigned a, uint64_t o)
 	return (uint8_t)(o * 31 + o / 251 + a * 101);
 }
 
-void
-wire_write(struct wire *w, unsigned a, unsigned b, size_t n)
+/* Packets leave with the next flush. */
+static void
+append(struct wire *w, unsigned a, unsigned b, size_t n)
 {
 	struct wire_node *x = &w->node[a];
 	uint8_t buf[1024];
@@ -241,7 +242,13 @@ wire_write(struct wire *w, unsigned a, unsigned b, size_t n)
 		x->written[b] += m;
 		n -= m;
 	}
-	links_flush(x->links, wire_now(w, a));
+}
+
+void
+wire_write(struct wire *w, unsigned a, unsigned b, size_t n)
+{
+	append(w, a, b, n);
+	links_flush(w->node[a].links, wire_now(w, a));
 	wire_drain(w, a);
 }
 
@@ -319,6 +326,7 @@ on_send(struct wire *w, struct wire_node *n, const struct link_out *o)
 
 	n->sent++;
 	n->sent_bytes += o->data.n;
+	n->hops = o->hops;
 	if (endpoint_is_route(&o->endpoint, NULL)) {
 		unsigned end;
 		struct wire_route *r = route_of(w, &o->endpoint, &end);
@@ -382,7 +390,8 @@ on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 	case LINK_OUT_EARLY:
 		n->earlies[b]++;
 		n->written[b] = 0;
-		wire_write(w, (unsigned)(n - w->node), b, w->early);
+		append(w, (unsigned)(n - w->node), b, w->early);
+		links_flush(n->links, wire_now(w, (unsigned)(n - w->node)));
 		return;
 	case LINK_OUT_UP:
 		on_up(w, n, o);
@@ -406,6 +415,7 @@ on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 		n->bulk_writables[b]++;
 		return;
 	case LINK_OUT_OBSERVED:
+		n->observed++;
 		return;
 	case LINK_OUT_PATH:
 		n->paths[b]++;
@@ -519,7 +529,7 @@ wire_send(struct wire *w, const struct endpoint *from,
 		r->bytes += b.n;
 		if (r->cut || w->cut)
 			return;
-	} else if (!passes(w, to)) {
+	} else if (!passes(w, to) || (w->hole > 0 && b.n > w->hole)) {
 		return;
 	}
 	if (chance(w, w->loss))
@@ -535,7 +545,7 @@ wire_inject(
 {
 	struct wire_node *n = &w->node[to];
 
-	if (!n->links)
+	if (!n->links || n->asleep)
 		return;
 	links_receive(n->links, from, b, wire_now(w, to));
 	links_flush(n->links, wire_now(w, to));
@@ -584,6 +594,12 @@ deliver(struct wire *w)
 	}
 }
 
+static bool
+awake(const struct wire *w, unsigned a)
+{
+	return w->node[a].links && !w->node[a].asleep;
+}
+
 /* When the next thing happens, NEVER if nothing will. */
 static uint64_t
 next_event(const struct wire *w)
@@ -593,9 +609,8 @@ next_event(const struct wire *w)
 	if (w->n_queue > 0)
 		at = w->queue[earliest(w)].at_ms;
 	for (unsigned a = 0; a < w->n_nodes; a++) {
-		uint64_t t = w->node[a].links
-		                 ? links_deadline_ms(w->node[a].links)
-		                 : NEVER;
+		uint64_t t =
+		    awake(w, a) ? links_deadline_ms(w->node[a].links) : NEVER;
 
 		if (t < at)
 			at = t;
@@ -627,7 +642,7 @@ step(struct wire *w, uint64_t end_ms)
 	for (unsigned a = 0; a < w->n_nodes; a++) {
 		struct links *l = w->node[a].links;
 
-		if (!l || links_deadline_ms(l) > w->now.mono_ms)
+		if (!awake(w, a) || links_deadline_ms(l) > w->now.mono_ms)
 			continue;
 		links_tick(l, wire_now(w, a));
 		wire_drain(w, a);

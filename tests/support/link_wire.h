@@ -34,6 +34,7 @@ struct wire_node {
 	struct endpoint at;    /* what is sent comes from here */
 	struct endpoint at_v6; /* and what goes to IPv6; port 0: none */
 	struct endpoint also;  /* heard there as well; port 0: nowhere */
+	bool asleep;           /* hears nothing, does nothing; time goes on */
 	struct wire_disk disk[WIRE_NODES_MAX]; /* by the number of the peer */
 	uint64_t ts_floor_ms;
 	int64_t clock_ms; /* how far its wall clock is off */
@@ -53,6 +54,8 @@ struct wire_node {
 	struct pair_root root; /* of the last PAIRED */
 	struct link_hello hello;
 	uint64_t sent, sent_bytes; /* datagrams */
+	unsigned observed;         /* LINK_OUT_OBSERVED */
+	uint8_t hops;              /* of the last datagram */
 };
 
 struct wire_datagram {
@@ -84,6 +87,7 @@ struct wire {
 	bool cut;           /* nothing passes */
 	bool cut_direct;    /* only routes do */
 	bool cut_family[FAMILY_COUNT];
+	size_t hole; /* a longer datagram does not pass a direct way; 0: any */
 	struct wire_route route[WIRE_ROUTES_MAX];
 	unsigned n_routes;
 	bool any_data;  /* bytes of streams are not checked */

@@ -115,6 +115,73 @@ a_black_hole_leads_back_to_the_base(void **state)
 	assert_int_equal(m.size, 1372);
 }
 
+/* A path that a link moved to: 1232 first, and at once; only then the rest. */
+static void
+a_new_path_proves_the_base_first(void **state)
+{
+	static const uint8_t addr[4] = { 192, 0, 2, 1 };
+	struct endpoint to = endpoint_v4(addr, 7000);
+	struct mtu m;
+
+	(void)state;
+	for (unsigned udp = 1200; udp <= 1500; udp += 50) {
+		unsigned base = udp < MTU_BASE ? udp : MTU_BASE;
+
+		mtu_init(&m, &to, (uint16_t)udp, false);
+		assert_int_equal(m.size, MTU_LEAST);
+		assert_int_equal(mtu_due(&m, 1000), base);
+		mtu_probed(&m);
+		assert_int_equal(mtu_due(&m, 1000), 0);
+		/* Acknowledged is what left on the path before, too. */
+		(void)mtu_acked(&m, 1472, false);
+		assert_int_equal(m.size, MTU_LEAST);
+		assert_true(mtu_acked(&m, (uint16_t)base, true));
+		assert_int_equal(m.size, base);
+		m.n_full = 0;
+		assert_int_equal(mtu_due(&m, 1000), 0);
+		fill(&m);
+		(void)search(&m, 1500, 1000);
+		assert_true(m.size >= base && m.size <= udp);
+	}
+}
+
+static void
+a_path_below_the_base_stays_at_the_least(void **state)
+{
+	static const uint8_t addr[4] = { 192, 0, 2, 1 };
+	struct endpoint to = endpoint_v4(addr, 7000);
+	uint64_t now_ms = 1000;
+	struct mtu m;
+
+	(void)state;
+	mtu_init(&m, &to, 1500, false);
+	for (unsigned again = 0; again < 3; again++) {
+		for (unsigned i = 0; i < MTU_TRIES; i++) {
+			assert_int_equal(mtu_due(&m, now_ms), MTU_BASE);
+			mtu_probed(&m);
+			assert_false(mtu_lost(&m, MTU_BASE, true, now_ms));
+		}
+		assert_int_equal(m.size, MTU_LEAST);
+		assert_int_equal(mtu_due(&m, now_ms + MTU_AGAIN_MS - 1), 0);
+		now_ms += MTU_AGAIN_MS;
+	}
+}
+
+static void
+a_route_is_not_searched(void **state)
+{
+	struct endpoint to = endpoint_route(1);
+	struct mtu m;
+
+	(void)state;
+	for (unsigned proven = 0; proven < 2; proven++) {
+		mtu_init(&m, &to, 1500, proven);
+		assert_int_equal(m.size, ROUTE_UDP_MAX);
+		fill(&m);
+		assert_int_equal(mtu_due(&m, 1000000), 0);
+	}
+}
+
 int
 main(void)
 {
@@ -123,6 +190,9 @@ main(void)
 		cmocka_unit_test(nothing_is_probed_before_a_transfer),
 		cmocka_unit_test(a_peer_that_takes_less_gets_less),
 		cmocka_unit_test(a_black_hole_leads_back_to_the_base),
+		cmocka_unit_test(a_new_path_proves_the_base_first),
+		cmocka_unit_test(a_path_below_the_base_stays_at_the_least),
+		cmocka_unit_test(a_route_is_not_searched),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -257,6 +257,81 @@ the_memory_of_a_transfer_is_given_back(void **state)
 	recovery_clear(&r);
 }
 
+/* What left on the old path says nothing of the new one. */
+static void
+a_new_path_is_measured_anew(void **state)
+{
+	struct recovery r;
+	uint64_t acked, lost;
+
+	(void)state;
+	assert_int_equal(recovery_init(&r, FULL), ERR_OK);
+	recovery_sample(&r, 500, 1000);
+	send(&r, 1, 0, 1000);
+	recovery_new_path(&r, 1400);
+	assert_int_equal(recovery_answer_ms(&r), 1500); /* a guess */
+	ack(&r, 1, 0, 1, 1500);
+	assert_false(r.has_rtt);
+	send(&r, 1, 1, 1510);
+	ack(&r, 1, 1, 2, 1530);
+	assert_true(r.has_rtt);
+	assert_int_equal(r.latest_us, 20000);
+	assert_int_equal(recovery_answer_ms(&r), 60);
+	results(&r, &acked, &lost);
+	assert_int_equal(acked, 3);
+	recovery_clear(&r);
+}
+
+static void
+a_dead_path_gives_everything_back(void **state)
+{
+	struct recovery r;
+	uint64_t acked, lost, window;
+
+	(void)state;
+	assert_int_equal(recovery_init(&r, FULL), ERR_OK);
+	recovery_sample(&r, 20, 1000);
+	for (uint64_t i = 0; i < 5; i++)
+		send(&r, 1 + (uint32_t)(i % 2), i, 1000);
+	window = r.bbr.window;
+	recovery_give_up(&r);
+	assert_int_equal(r.in_flight, 0);
+	assert_int_equal(r.bbr.window, window); /* none of congestion */
+	assert_int_equal(recovery_pto_ms(&r), NEVER);
+	results(&r, &acked, &lost);
+	assert_int_equal(lost, 0x1f);
+	assert_int_equal(acked, 0);
+	/* One of them comes in the end. */
+	ack(&r, 1, 0, 1, 1100);
+	results(&r, &acked, &lost);
+	assert_int_equal(acked | lost, 0);
+	recovery_clear(&r);
+}
+
+static void
+silence_begins_with_what_is_not_answered(void **state)
+{
+	struct recovery r;
+	uint64_t acked, lost;
+
+	(void)state;
+	assert_int_equal(recovery_init(&r, FULL), ERR_OK);
+	assert_int_equal(recovery_silent_ms(&r), NEVER);
+	recovery_sample(&r, 500, 900);
+	send(&r, 1, 0, 1000);
+	send(&r, 1, 1, 1050);
+	send(&r, 1, 2, 1100);
+	assert_int_equal(recovery_silent_ms(&r), 1000);
+	ack(&r, 1, 1, 2, 1080); /* the first is late, but he is there */
+	assert_int_equal(recovery_silent_ms(&r), 1080);
+	results(&r, &acked, &lost);
+	ack(&r, 1, 0, 1, 1090);
+	assert_int_equal(recovery_silent_ms(&r), 1100);
+	ack(&r, 1, 2, 3, 1120);
+	assert_int_equal(recovery_silent_ms(&r), NEVER);
+	recovery_clear(&r);
+}
+
 int
 main(void)
 {
@@ -270,6 +345,9 @@ main(void)
 		cmocka_unit_test(an_old_key_does_not_hold_its_packets),
 		cmocka_unit_test(the_table_is_bounded),
 		cmocka_unit_test(the_memory_of_a_transfer_is_given_back),
+		cmocka_unit_test(a_new_path_is_measured_anew),
+		cmocka_unit_test(a_dead_path_gives_everything_back),
+		cmocka_unit_test(silence_begins_with_what_is_not_answered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
