@@ -699,6 +699,21 @@ doubt_at_ms(const struct conn *c)
 	return c->waiting_ms + silence;
 }
 
+/* When a PING is due: of the lower ID for having sent nothing, of the higher
+ * for having heard nothing, which its gateway may be to blame for. */
+static uint64_t
+ping_at_ms(const struct links *l, const struct peer *p)
+{
+	const struct conn *c = p->conn;
+	uint64_t last = c->sent_ms;
+
+	if (peer_we_are_lower(l, p))
+		return last + c->ping_after_ms;
+	if (last < c->heard_ms)
+		last = c->heard_ms;
+	return last + c->ping_after_ms + LINK_HIGHER_LATER_MS;
+}
+
 static uint64_t
 up_deadline_ms(const struct links *l, const struct peer *p)
 {
@@ -710,8 +725,8 @@ up_deadline_ms(const struct links *l, const struct peer *p)
 		at = earlier(at, doubt_at_ms(c));
 	if (!p->attempt)
 		at = earlier(at, renew_at_ms(l, p));
-	if (peer_we_are_lower(l, p) && !c->ping_due)
-		at = earlier(at, c->sent_ms + c->ping_after_ms);
+	if (!c->ping_due)
+		at = earlier(at, ping_at_ms(l, p));
 	at = earlier(at, path_deadline_ms(p));
 	if (c->has_offered)
 		at = earlier(at, c->offered_ms);
@@ -784,8 +799,7 @@ tick_up(struct links *l, struct peer *p, struct now now)
 
 	offer_tick(l, p, now);
 	path_tick(l, p, now);
-	if (peer_we_are_lower(l, p) &&
-	    now.mono_ms >= c->sent_ms + c->ping_after_ms) {
+	if (now.mono_ms >= ping_at_ms(l, p)) {
 		c->ping_due = true;
 		c->ping_after_ms =
 		    LINK_PING_MIN_MS +

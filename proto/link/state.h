@@ -42,7 +42,8 @@ enum {
 	LINK_DEAD_MS = 75000,
 	LINK_PING_MIN_MS = 22000,
 	LINK_PING_MAX_MS = 28000,
-	LINK_HIGHER_LATER_MS = 10000, /* the higher ID renews later */
+	/* The higher ID renews later, and pings if the lower seems not to. */
+	LINK_HIGHER_LATER_MS = 10000,
 	LINK_RENEW_AGAIN_MS = 10000,
 	LINK_ADV_S = 3600,
 	LINK_TS_AHEAD_MS = 60000,
