@@ -5,7 +5,8 @@
 
 enum {
 	DICE_STORY = 1 << 22,
-	AGAIN_MS = 500, /* a user tries again */
+	AGAIN_MS = 500,         /* a user tries again */
+	SETTLE_LOOK_MS = 30000, /* a trace shows the contacts then */
 };
 
 static struct scenario *
@@ -333,8 +334,9 @@ check_invites(const struct scenario *sc)
 
 /* What each node says of its contacts, for the trace. */
 static void
-trace_contacts(const struct sim *s)
+trace_contacts(struct sim *s, const struct sim_event *e)
 {
+	(void)e;
 	for (uint32_t a = 0; a < s->cfg.n_people; a++) {
 		const struct disk *d = &s->nodes[a].disk;
 		uint64_t now_ms = sim_now(s, a).mono_ms;
@@ -360,7 +362,7 @@ explain(const struct scenario *sc)
 {
 	struct check *c = &sc->s->check;
 
-	trace_contacts(sc->s);
+	trace_contacts(sc->s, NULL);
 	for (size_t i = 0; i < c->n_messages; i++) {
 		const struct check_message *m = &c->messages[i];
 
@@ -418,6 +420,9 @@ scenario_run(uint64_t seed, bool trace, struct scenario_result *ret)
 	sc.quiet_ms = dice_range(&sc.dice, 30000, 180000);
 	scenario_plan_people(&sc);
 	scenario_plan_faults(&sc);
+	if (trace)
+		sim_at(sc.s, sc.quiet_ms + SETTLE_LOOK_MS, trace_contacts, 0, 0,
+		    0);
 	if (!sim_run(sc.s, sc.quiet_ms + SCENARIO_PATIENCE_MS, is_over) &&
 	    !sc.s->check.failed)
 		explain(&sc);
