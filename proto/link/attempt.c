@@ -17,7 +17,7 @@
 enum { DRAWS_MAX = 64, DAY_MS = 86400 * 1000 };
 
 /* When a message 1 leaves, after the begin. Addresses that never answered
- * stop after three by their budget. */
+ * stop after three by their budget, and later ones begin with one. */
 static const uint32_t steps_ms[] = { 0, 250, 1000, 2500, 5000, 9000 };
 
 enum { STEPS = sizeof(steps_ms) / sizeof(steps_ms[0]) };

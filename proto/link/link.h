@@ -107,8 +107,9 @@ void links_remove_peer(struct links *l, uint32_t peer, struct now now);
 
 /*
  * Tries to reach the peer at these addresses (added to those of an attempt
- * under way; unusable ones are skipped), each at most 3 x 168 bytes in 10 min
- * without an answer [SPEC §6.5]. Nothing happens while a session is up.
+ * under way; unusable ones are skipped), each at most 3 x 168 bytes, then 168
+ * a minute without an answer [SPEC §6.5]. Nothing happens while a session is
+ * up.
  * `ts_ms` of message 1 rises by itself.
  */
 void links_connect(struct links *l, uint32_t peer, const struct endpoint *to,

@@ -456,16 +456,9 @@ address_of(struct peer *p, const struct endpoint *e, uint64_t now_ms)
 bool
 address_may_send(const struct address *a, uint64_t now_ms)
 {
-	uint64_t oldest = UINT64_MAX;
-
 	assert(a->n <= LINK_BUDGET);
-	if (a->answered || a->n < LINK_BUDGET)
-		return true;
-	for (uint8_t i = 0; i < a->n; i++) {
-		if (a->sent_ms[i] < oldest)
-			oldest = a->sent_ms[i];
-	}
-	return now_ms - oldest >= LINK_BUDGET_MS;
+	return a->answered || a->n < LINK_BUDGET ||
+	       now_ms - last_sent(a) >= LINK_BUDGET_MORE_MS;
 }
 
 void
@@ -474,6 +467,8 @@ address_sent(struct address *a, uint64_t now_ms)
 	uint8_t oldest = 0;
 
 	assert(a->n <= LINK_BUDGET && last_sent(a) <= now_ms);
+	if (replaceable(a, now_ms))
+		a->n = 0;
 	if (a->n < LINK_BUDGET) {
 		a->sent_ms[a->n++] = now_ms;
 		return;

@@ -33,12 +33,15 @@ enum {
 	LINK_GUARDS_MAX =
 	    3 * (2 * LINK_STATICS_MAX + LINK_INVITES_MAX * LINK_INVITE_STATICS),
 	LINK_ADDRESSES_MAX = 16, /* of a peer, whose packets are counted */
-	LINK_BUDGET = 3,         /* messages 1 to a silent address ... */
-	LINK_BUDGET_MS = 600000, /* ... in this time [SPEC §6.5] */
-	LINK_OPEN_MS = 2000,     /* simultaneous open [SPEC §6.5] */
-	LINK_ATTEMPT_MS = 5000,  /* an attempt lasts */
-	LINK_RESCUE_MS = 15000,  /* one for a running link */
-	LINK_SILENCE_MS = 2000,  /* no answer: the link is in doubt */
+	/* Messages 1 to a silent address; then one a minute; all of them again
+	 * after ten minutes without. [SPEC §6.5] */
+	LINK_BUDGET = 3,
+	LINK_BUDGET_MORE_MS = 60000,
+	LINK_BUDGET_MS = 600000,
+	LINK_OPEN_MS = 2000,    /* simultaneous open [SPEC §6.5] */
+	LINK_ATTEMPT_MS = 5000, /* an attempt lasts */
+	LINK_RESCUE_MS = 15000, /* one for a running link */
+	LINK_SILENCE_MS = 2000, /* no answer: the link is in doubt */
 	LINK_DEAD_MS = 75000,
 	LINK_PING_MIN_MS = 22000,
 	LINK_PING_MAX_MS = 28000,

@@ -663,7 +663,7 @@ hostile_12_a_cookie_is_for_one_message_1(void **state)
 	w.tap_ctx = &c;
 	load(&w, 2001);
 	wire_connect(&w, 1, 0);
-	wire_run(&w, 600000); /* given up, and forgiven */
+	wire_run(&w, 615000); /* given up, and forgiven */
 	assert_true(c.n >= 1);
 	load(&w, 2001);
 	sent = w.node[1].sent;

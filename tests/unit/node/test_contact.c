@@ -195,7 +195,7 @@ a_victim_gets_no_more_for_a_breach(void **state)
 		}
 	}
 	assert_true(w.n_victim > 0);
-	assert_true(w.n_victim <= 2 * 3);
+	assert_true(w.n_victim <= 3 + MINUTES);
 	end(&w);
 }
 
