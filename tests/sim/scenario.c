@@ -332,6 +332,34 @@ check_invites(const struct scenario *sc)
 	}
 }
 
+static void
+trace_why(const struct sim *s, uint32_t who, const struct contact_id *id)
+{
+	static const char *const kinds[WHY_KINDS] = { "look", "put", "knock",
+		"down", "up" };
+	uint64_t now_ms = sim_now(s, who).mono_ms;
+	struct node_why w;
+
+	if (!node_contact_why(s->nodes[who].node, id, &w))
+		return;
+	for (size_t i = 0; i < w.n_addresses; i++) {
+		const struct endpoint *e = &w.address[i];
+		uint32_t at = net_find(&s->net, e);
+
+		sim_trace(s, "    %u.%u.%u.%u:%u, of p%d", e->addr[12],
+		    e->addr[13], e->addr[14], e->addr[15], e->port,
+		    at == NET_NOBODY ? -1 : (int)at);
+	}
+	for (size_t i = 0; i < w.n_steps; i++)
+		sim_trace(s,
+		    "    %s, %u times, %.1f s ago, %u asked, %u answered, "
+		    "found %d, stored %u, tried %u",
+		    kinds[w.step[i].kind], w.step[i].times,
+		    (double)(now_ms - w.step[i].at_ms) / 1000, w.step[i].asked,
+		    w.step[i].answered, w.step[i].found, w.step[i].stored,
+		    w.step[i].n_tried);
+}
+
 /* What each node says of its contacts, for the trace. */
 static void
 trace_contacts(struct sim *s, const struct sim_event *e)
@@ -342,18 +370,21 @@ trace_contacts(struct sim *s, const struct sim_event *e)
 		uint64_t now_ms = sim_now(s, a).mono_ms;
 		struct node_contact_info i;
 
-		for (size_t k = 0; s->nodes[a].node && k < d->n_contacts; k++)
-			if (node_contact_get(
-			        s->nodes[a].node, &d->contacts[k].id, &i))
-				sim_trace(s,
-				    "p%u has p%u: state %d online %d "
-				    "connecting %d outbox %zu seen %d stored "
-				    "%zu, looked %.1f s ago, next in %.1f s",
-				    a, check_who(&s->check, &i.id),
-				    (int)i.state, i.online, i.connecting,
-				    i.outbox, i.cell_seen, i.published_nodes,
-				    (double)(now_ms - i.looked_up_ms) / 1000,
-				    (double)(i.next_lookup_ms - now_ms) / 1000);
+		for (size_t k = 0; s->nodes[a].node && k < d->n_contacts; k++) {
+			const struct contact_id *id = &d->contacts[k].id;
+
+			if (!node_contact_get(s->nodes[a].node, id, &i))
+				continue;
+			sim_trace(s,
+			    "p%u has p%u: state %d online %d connecting %d "
+			    "outbox %zu seen %d stored %zu, looked %.1f s ago",
+			    a, check_who(&s->check, &i.id), (int)i.state,
+			    i.online, i.connecting, i.outbox, i.cell_seen,
+			    i.published_nodes,
+			    (double)(now_ms - i.looked_up_ms) / 1000);
+			if (!i.online)
+				trace_why(s, a, id);
+		}
 	}
 }
 
