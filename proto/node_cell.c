@@ -74,18 +74,22 @@ op_owner(enum op_kind kind)
 	return kind == OP_SERVE ? OWNER_HOST : OWNER_CONTACT;
 }
 
+static bool
+cancel(struct node *n, struct op *op)
+{
+	bool is_put = dht_cancel(n->dht[op->net], op_name(n, op));
+
+	cell_op_free(n, op);
+	return is_put;
+}
+
 void
 cell_ops_forget(struct node *n, enum op_owner owner, uint32_t slot)
 {
-	for (size_t i = 0; i < NODE_OPS_MAX; i++) {
-		struct op *op = &n->ops[i];
-
-		if (op->kind == OP_NONE || op->slot != slot ||
-		    op_owner(op->kind) != owner)
-			continue;
-		dht_cancel(n->dht[op->net], op_name(n, op));
-		cell_op_free(n, op);
-	}
+	for (size_t i = 0; i < NODE_OPS_MAX; i++)
+		if (n->ops[i].kind != OP_NONE && n->ops[i].slot == slot &&
+		    op_owner(n->ops[i].kind) == owner)
+			(void)cancel(n, &n->ops[i]);
 }
 
 /* ---- own cell ---- */
@@ -195,6 +199,19 @@ put_one(struct node *n, const struct publication *what, unsigned net,
 	else
 		cell_op_free(n, op);
 	return true;
+}
+
+void
+cell_unpublish(
+    struct node *n, enum op_kind kind, uint32_t slot, struct rendezvous *meet)
+{
+	bool is_put = false;
+
+	for (size_t i = 0; i < NODE_OPS_MAX; i++)
+		if (n->ops[i].kind == kind && n->ops[i].slot == slot)
+			is_put |= cancel(n, &n->ops[i]);
+	if (!is_put)
+		meet->putting = false;
 }
 
 /* Puts our cell in every DHT that carries them, and every epoch of now. */

@@ -472,6 +472,9 @@ struct publication {
 	bool renewal;  /* nobody waits for it */
 };
 /* Begins the puts, one a DHT and epoch; put->n says how many. */
+/* Ends the puts under way, to begin anew with what has changed. */
+void cell_unpublish(
+    struct node *n, enum op_kind kind, uint32_t slot, struct rendezvous *meet);
 void cell_publish(
     struct node *n, const struct publication *what, struct putting *put);
 struct search {

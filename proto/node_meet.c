@@ -142,11 +142,12 @@ publish_to(struct node *n, struct peer *p)
 		.disc = &p->c.disc,
 		.dir = we_are_lower(n, p) ? CELL_LOWER : CELL_HIGHER,
 		.reach = &n->self.reach,
-		.at_s = rendezvous_claim_s(&p->meet, n->now.wall_ms / 1000),
 		.renewal = rendezvous_is_renewal(&p->meet),
 	};
 
 	assert(!p->c.invited);
+	cell_unpublish(n, what.kind, what.slot, &p->meet);
+	what.at_s = rendezvous_claim_s(&p->meet, n->now.wall_ms / 1000);
 	p->c.put_s = what.at_s; /* durable before a node sees it */
 	peer_dirty(n, p);
 	rendezvous_publishing(&p->meet, n->now);
@@ -164,10 +165,11 @@ serve(struct node *n, struct host *h)
 		.disc = &h->invite.disc,
 		.dir = CELL_LOWER, /* in an invitation: the inviter */
 		.reach = &h->invite.reach,
-		.at_s = rendezvous_claim_s(&h->meet, n->now.wall_ms / 1000),
 		.renewal = rendezvous_is_renewal(&h->meet),
 	};
 
+	cell_unpublish(n, what.kind, what.slot, &h->meet);
+	what.at_s = rendezvous_claim_s(&h->meet, n->now.wall_ms / 1000);
 	h->invite.put_s = what.at_s; /* durable before a node sees it */
 	invite_store(n, h);
 	rendezvous_publishing(&h->meet, n->now);

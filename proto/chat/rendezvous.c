@@ -47,13 +47,28 @@ rendezvous_join(struct rendezvous *r, const struct rng *rng, struct now now)
 	r->publish_at_ms = now.mono_ms + rng_below(rng, PUBLISH_EVERY_MS);
 }
 
+/* Nodes may have a cell of the time that was claimed last. */
+static bool
+is_taken(const struct rendezvous *r)
+{
+	return r->stored > 0 || r->putting || !r->claimed;
+}
+
+/* Whether the next put would tell a time too far ahead. */
+static bool
+is_ahead(const struct rendezvous *r, uint64_t now_s)
+{
+	return is_taken(r) && r->claimed_s + 60 > now_s + PUBLISH_AHEAD_S;
+}
+
 void
 rendezvous_changed(struct rendezvous *r, struct now now)
 {
 	uint64_t at = now.mono_ms;
 
 	r->changed = true;
-	if (r->stored > 0 && at < r->published_ms + PUBLISH_GAP_MS)
+	if (is_ahead(r, now.wall_ms / 1000) &&
+	    at < r->published_ms + PUBLISH_GAP_MS)
 		at = r->published_ms + PUBLISH_GAP_MS;
 	r->publish_at_ms = at;
 }
@@ -96,6 +111,7 @@ rendezvous_publishing(struct rendezvous *r, struct now now)
 {
 	r->published_ms = now.mono_ms;
 	r->changed = false;
+	r->putting = true;
 	/* The end of the put sets the next one; this is for lost ends. */
 	r->publish_at_ms = now.mono_ms + PUBLISH_GAP_MS;
 }
@@ -103,8 +119,7 @@ rendezvous_publishing(struct rendezvous *r, struct now now)
 uint64_t
 rendezvous_claim_s(struct rendezvous *r, uint64_t now_s)
 {
-	bool is_taken = r->stored > 0 || !r->claimed;
-	uint64_t least_s = r->claimed_s + (is_taken ? 60 : 0);
+	uint64_t least_s = r->claimed_s + (is_taken(r) ? 60 : 0);
 
 	if (r->claimed_s > 0 && now_s < least_s &&
 	    least_s - now_s <= PUBLISH_BACK_MAX_S)
@@ -121,6 +136,7 @@ rendezvous_published(
 	uint64_t wait = PUBLISH_EVERY_MS + rng_below(rng, PUBLISH_JITTER_MS);
 
 	r->stored = stored;
+	r->putting = false;
 	if (r->publish_at_ms == NEVER)
 		return; /* a session came up meanwhile */
 	if (stored == 0) {

@@ -25,8 +25,11 @@ enum {
 	PUBLISH_EVERY_MS = 55 * 60 * 1000, /* nodes forget after 2 h */
 	/* Two of them, where two DHTs take turns, end before the 2 h do. */
 	PUBLISH_JITTER_MS = 240 * 1000,
-	PUBLISH_GAP_MS = 61 * 1000, /* seq counts minutes: one put each */
-	PUBLISH_RETRY_MS = 1000,    /* nobody took it: doubles like a look */
+	PUBLISH_GAP_MS = 61 * 1000, /* seq counts minutes: one put each ... */
+	/* ... but what has changed does not wait while the time that the next
+	 * one must tell is not further ahead of the clock. */
+	PUBLISH_AHEAD_S = 120,
+	PUBLISH_RETRY_MS = 1000, /* nobody took it: doubles like a look */
 	/* Many contacts at once begin within so long for each of them: who
 	 * stores for several does not see them in one moment. */
 	LOOK_SPREAD_MS = 20,
@@ -40,6 +43,7 @@ struct rendezvous {
 	/* Unix time in the last put, also of an earlier run; 0: none. */
 	uint64_t claimed_s;
 	bool claimed;             /* in this run */
+	bool putting;             /* a put is under way */
 	uint32_t looks, failures; /* since the reset; puts in a row */
 	size_t stored;            /* nodes that took the last put */
 	bool seen;                /* the last look found a cell */

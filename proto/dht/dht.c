@@ -427,12 +427,18 @@ dht_announce(struct dht *d, uint64_t name, const struct target *hash,
 	return start_peers(d, op, name, hash, now);
 }
 
-void
+bool
 dht_cancel(struct dht *d, uint64_t name)
 {
-	for (unsigned i = 0; i < DHT_OPS_MAX; i++)
-		if (op_at(d, i) && d->op[i]->name == name)
-			op_free(d, d->op[i]);
+	bool is_asked = false;
+
+	for (unsigned i = 0; i < DHT_OPS_MAX; i++) {
+		if (!op_at(d, i) || d->op[i]->name != name)
+			continue;
+		is_asked |= d->op[i]->state != OP_LOOKING;
+		op_free(d, d->op[i]);
+	}
+	return is_asked;
 }
 
 bool

@@ -125,7 +125,8 @@ MUST_USE enum err dht_announce(struct dht *d, uint64_t name,
 /* The same in the background, for an item that was put before. */
 MUST_USE enum err dht_refresh(
     struct dht *d, uint64_t name, const struct dht_item *item, struct now now);
-void dht_cancel(struct dht *d, uint64_t name); /* no event follows */
+/* No event follows. True: a put that nodes may have been asked to keep. */
+bool dht_cancel(struct dht *d, uint64_t name);
 
 /* ---- introducers; OVERLAY only [SPEC §8.3] ---- */
 

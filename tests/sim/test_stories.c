@@ -167,6 +167,30 @@ a_start_without_a_network_is_made_up_for(void **state)
 	}
 }
 
+/* The first cell of a start behind a router named no address that others can
+ * reach, and the next one waited for a minute, with the time of the first. */
+static void
+a_cell_tells_the_address_that_was_just_learnt(void **state)
+{
+	static const struct router_config home = { 0 };
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct sim *s = begin(seed);
+
+		net_router(&s->net, 1, &home);
+		assert_true(sim_add(s, 1, 0));
+		sim_crash(s, 1);
+		sim_start(s, 1);
+		sim_run(s, s->now_ms + 18000, NULL); /* the dense looks end */
+		assert_true(sim_add(s, 0, 1));
+		check_world(
+		    s, sim_run(s, s->now_ms + 2000, sim_pair_online), seed);
+		talk(s, seed);
+		sim_free(s);
+	}
+}
+
 /* A clock that is set back, then a new address: nodes took the new cell for
  * an old one. */
 static void
@@ -248,6 +272,7 @@ main(void)
 		cmocka_unit_test(
 		    hostile_6_a_call_is_answered_once_in_all_lives),
 		cmocka_unit_test(a_start_without_a_network_is_made_up_for),
+		cmocka_unit_test(a_cell_tells_the_address_that_was_just_learnt),
 		cmocka_unit_test(a_clock_set_back_hides_nobody),
 		cmocka_unit_test(a_clock_set_back_hides_no_inviter),
 		cmocka_unit_test(seeds_that_once_failed_pass),
