@@ -50,7 +50,7 @@ PROTO  := $(call obj,$(call src,proto))
 DAEMON := $(call obj,$(filter-out daemon/main.c,$(call src,daemon)))
 CTL    := $(call obj,$(filter-out ctl/main.c,$(call src,ctl)))
 HELP   := $(call obj,$(sort $(wildcard tests/support/*.c)))
-SIMLIB := $(call obj,$(filter-out tests/sim/test_%,$(call src,tests/sim)))
+SIMLIB := $(call obj,$(filter-out tests/sim/test_% tests/sim/memo.c,$(call src,tests/sim)))
 UNIT   := $(call exe,tests/unit/*/test_*.c)
 SIM    := $(call exe,tests/sim/test_*.c)
 FUZZ   := $(call exe,tests/fuzz/fuzz_*.c)
@@ -97,8 +97,12 @@ UPROG  := $(filter $(B)/tests/unit/daemon/% $(B)/tests/unit/rpc/% \
 $(UPROG): $(B)/%: $(B)/%.o $(ALLIBS)
 $(filter-out $(UPROG),$(UNIT)): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libproto.a
 $(UNIT): LIBS = $(call pc,$(PKGS) cmocka)
-$(SIM): $(B)/%: $(B)/%.o $(B)/libsim.a $(B)/libtest.a $(B)/libproto.a
+$(SIM): $(B)/%: $(B)/%.o $(B)/tests/sim/memo.o $(B)/libsim.a \
+  $(B)/libtest.a $(B)/libproto.a
 $(SIM): LIBS = $(call pc,libsodium cmocka)
+# What the simulator puts in the place of others': tests/sim/memo.c.
+WRAP := crypto_sign_verify_detached crypto_sign_seed_keypair
+$(SIM): LDFLAGS += $(WRAP:%=-Wl,--wrap=%)
 $(FUZZ): $(B)/%: $(B)/%.o $(ALLIBS)
 $(FUZZ): LIBS = $(call pc,$(PKGS) cmocka) -fsanitize=fuzzer
 $(REPLAY): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o \
