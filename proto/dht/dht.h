@@ -150,7 +150,7 @@ struct dht_way {
 bool dht_way_eq(const struct dht_way *a, const struct dht_way *b);
 
 /* Asks a node to pass on what comes for this handle of ours, which is random
- * and told to none but contacts. One DHT_REGISTERED ends it, within ten
+ * and told to none but contacts. One DHT_REGISTERED ends it, within 15
  * seconds. Once more: renews it, which is also what keeps a router open. Ours
  * may have moved meanwhile. ERR_LIMIT, ERR_BAD_KEY (no node to ask),
  * ERR_STATE (read_only, or still under way). */

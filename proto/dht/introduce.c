@@ -1,5 +1,5 @@
-/* Handles, circuits, and what each may cost. Plain arrays: a search costs a
- * hundredth of the Diffie-Hellmans that come with it. */
+/* Handles, circuits, and what each may cost. Plain arrays: a search through
+ * full ones costs a fiftieth of the Diffie-Hellmans that come with it. */
 #include "proto/dht/introduce.h"
 
 #include "proto/dht/guard.h"
@@ -36,6 +36,7 @@ struct introduce {
 	struct handle handle[INTRODUCE_HANDLES];
 	struct circuit circuit[INTRODUCE_CIRCUITS];
 	unsigned n_handles, n_circuits;
+	uint64_t due_ms; /* nobody's time is over before */
 	struct guard_bucket all;
 	struct introduce_stats stats;
 };
@@ -51,6 +52,7 @@ introduce_new(const struct rng *rng, uint64_t now_ms)
 	if (!t)
 		return NULL;
 	t->rng = rng;
+	t->due_ms = NEVER;
 	t->all.at_ms = now_ms;
 	t->all.milli = UINT64_C(1000) * INTRODUCE_ALL_BURST;
 	return t;
@@ -92,19 +94,44 @@ handle_end(struct introduce *t, struct handle *h)
 	sodium_memzero(h, sizeof(*h));
 }
 
+static uint64_t
+circuit_due_ms(const struct circuit *c)
+{
+	return c->used_ms + INTRODUCE_CIRCUIT_MS;
+}
+
+/* Whose time is over. Who was heard since ends later than due_ms says: then the
+ * walk is for nothing, but that is seldom. */
 static void
 expire(struct introduce *t, uint64_t now_ms)
 {
 	assert(t->n_handles <= INTRODUCE_HANDLES);
-	for (size_t i = 0; i < INTRODUCE_HANDLES && t->n_handles > 0; i++)
-		if (t->handle[i].until_ms && t->handle[i].until_ms <= now_ms)
-			handle_end(t, &t->handle[i]);
+	if (now_ms < t->due_ms)
+		return;
+	t->due_ms = NEVER;
+	for (size_t i = 0; i < INTRODUCE_HANDLES; i++) {
+		struct handle *h = &t->handle[i];
+
+		if (h->until_ms && h->until_ms <= now_ms)
+			handle_end(t, h);
+		else if (h->until_ms && h->until_ms < t->due_ms)
+			t->due_ms = h->until_ms;
+	}
 	for (size_t i = 0; i < INTRODUCE_CIRCUITS && t->n_circuits > 0; i++) {
 		struct circuit *c = &t->circuit[i];
 
-		if (c->used_ms && c->used_ms + INTRODUCE_CIRCUIT_MS <= now_ms)
+		if (c->used_ms && circuit_due_ms(c) <= now_ms)
 			circuit_end(t, c);
+		else if (c->used_ms && circuit_due_ms(c) < t->due_ms)
+			t->due_ms = circuit_due_ms(c);
 	}
+}
+
+static void
+due(struct introduce *t, uint64_t at_ms)
+{
+	if (at_ms < t->due_ms)
+		t->due_ms = at_ms;
 }
 
 /* ---- registrations ---- */
@@ -115,12 +142,23 @@ same_key(const struct node_key *a, const struct node_key *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
+/* By one comparison of a word, whose time tells nothing of the bytes. */
+static bool
+same_id(const uint8_t a[INTRODUCE_ID_SIZE], const uint8_t b[INTRODUCE_ID_SIZE])
+{
+	uint64_t x, y;
+
+	_Static_assert(sizeof(x) == INTRODUCE_ID_SIZE, "a word");
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x == y;
+}
+
 static struct handle *
 find_handle(struct introduce *t, const uint8_t id[INTRODUCE_ID_SIZE])
 {
 	for (size_t i = 0; i < INTRODUCE_HANDLES && t->n_handles > 0; i++)
-		if (t->handle[i].until_ms &&
-		    sodium_memcmp(t->handle[i].id, id, INTRODUCE_ID_SIZE) == 0)
+		if (t->handle[i].until_ms && same_id(t->handle[i].id, id))
 			return &t->handle[i];
 	return NULL;
 }
@@ -132,10 +170,8 @@ is_circuit(const struct introduce *t, const uint8_t id[INTRODUCE_ID_SIZE])
 	for (size_t i = 0; i < INTRODUCE_CIRCUITS && t->n_circuits > 0; i++) {
 		const struct circuit *c = &t->circuit[i];
 
-		if (c->used_ms && (sodium_memcmp(c->to_caller, id,
-		                       sizeof(c->to_caller)) == 0 ||
-		                      sodium_memcmp(c->to_called, id,
-		                          sizeof(c->to_called)) == 0))
+		if (c->used_ms &&
+		    (same_id(c->to_caller, id) || same_id(c->to_called, id)))
 			return true;
 	}
 	return false;
@@ -213,6 +249,7 @@ introduce_register(
 	h->at = *w->at;
 	memcpy(h->cookie, w->cookie, sizeof(h->cookie));
 	h->until_ms = now_ms + UINT64_C(1000) * INTRODUCE_LIFE_S;
+	due(t, h->until_ms);
 	assert(t->n_handles <= INTRODUCE_HANDLES);
 	return ERR_OK;
 }
@@ -231,8 +268,7 @@ find_call(struct introduce *t, const struct introduce_wish *caller,
 		if (c->used_ms && c->handle == place &&
 		    endpoint_eq(&c->at, caller->at) &&
 		    same_key(&c->n, caller->n) &&
-		    sodium_memcmp(
-		        c->cookie, caller->cookie, sizeof(c->cookie)) == 0)
+		    same_id(c->cookie, caller->cookie))
 			return c;
 	}
 	return NULL;
@@ -349,6 +385,7 @@ introduce_call(struct introduce *t, const struct introduce_wish *caller,
 	if (!c)
 		c = circuit_new(t, caller, h);
 	heard(c, n_bytes, now_ms);
+	due(t, circuit_due_ms(c));
 	fill_to(t, c, false, ret);
 	return ERR_OK;
 }
@@ -366,14 +403,12 @@ introduce_follow(struct introduce *t, const struct endpoint *from,
 
 		if (!c->used_ms)
 			continue;
-		if (sodium_memcmp(
-		        c->to_caller, circuit, sizeof(c->to_caller)) == 0 &&
+		if (same_id(c->to_caller, circuit) &&
 		    endpoint_eq(&h->at, from)) {
 			fill_to(t, c, true, ret);
 			return ERR_OK;
 		}
-		if (sodium_memcmp(
-		        c->to_called, circuit, sizeof(c->to_called)) == 0 &&
+		if (same_id(c->to_called, circuit) &&
 		    endpoint_eq(&c->at, from)) {
 			c->proven = true;
 			heard(c, n_bytes, now_ms);

@@ -57,11 +57,11 @@ now(void)
 	return dht_net_now(&net);
 }
 
-int
-intro_setup(void **state)
+static int
+begin(bool v6)
 {
-	(void)state;
 	dht_net_init(&net, test_seed(500), false);
+	net.v6 = v6;
 	net.overlay = true;
 	net.delay_ms = 20;
 	net.on_event = on_event;
@@ -76,6 +76,20 @@ intro_setup(void **state)
 	assert_int_equal(dht_introduce(net.node[I], true, now()), ERR_OK);
 	clear();
 	return 0;
+}
+
+int
+intro_setup(void **state)
+{
+	(void)state;
+	return begin(false);
+}
+
+int
+intro_setup_v6(void **state)
+{
+	(void)state;
+	return begin(true);
 }
 
 int

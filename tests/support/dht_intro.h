@@ -26,6 +26,7 @@ extern const uint8_t handle[DHT_HANDLE_SIZE];
 extern struct dht_node introducer; /* I */
 
 int intro_setup(void **state); /* cmocka's */
+int intro_setup_v6(void **state);
 int intro_teardown(void **state);
 void clear(void); /* forgets tape and heard */
 struct now now(void);

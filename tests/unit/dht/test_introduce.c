@@ -38,6 +38,35 @@ two_who_cannot_reach_each_other_talk_through_a_third(void **state)
 	assert_int_equal(heard[A].n_failed + heard[B].n_failed, 0);
 }
 
+/* What names addresses is longest there. */
+static void
+any_size_passes_in_ipv6_in_all_forms(void **state)
+{
+	struct dht_way there = way_to(handle);
+
+	(void)state;
+	registers(B, handle, true);
+	for (size_t n = DHT_PASS_MIN; n <= DHT_PASS_MAX; n += 4) {
+		if (!is_passable(datagram(1, n)))
+			continue;
+		/* The handle with and without an exchange, then the circuit. */
+		for (unsigned i = 0; i < 3; i++) {
+			pass(A, &there, datagram(1, n));
+			is_handed(B, 1, n);
+			if (i == 1) {
+				pass(B, &heard[B].handed.way, datagram(2, n));
+				is_handed(A, 2, n);
+			}
+		}
+		clear();
+		memset(net.node[A]->ways->call, 0,
+		    sizeof(net.node[A]->ways->call)); /* begins anew */
+		dht_net_run(&net, 4000);
+		if (n % 16 == 8)
+			registers(B, handle, true);
+	}
+}
+
 static void
 a_registration_ends_unless_it_is_renewed(void **state)
 {
@@ -264,6 +293,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(two_who_cannot_reach_each_other_talk_through_a_third),
+		cmocka_unit_test_setup_teardown(
+		    any_size_passes_in_ipv6_in_all_forms, intro_setup_v6,
+		    intro_teardown),
 		TEST(a_registration_ends_unless_it_is_renewed),
 		TEST(only_an_introducer_introduces),
 		TEST(a_registration_outlives_loss),
