@@ -1,5 +1,5 @@
-/* See bottleneck.h. A queue is served in order, so that packets and their
- * acknowledgements each stand in a ring by time. */
+/* See bottleneck.h. The queue is served in order, so that the packets of a
+ * flow and their acknowledgements each stand in a ring by time. */
 #include "tests/support/bottleneck.h"
 
 #include "proto/link/session.h"
@@ -10,23 +10,39 @@
 
 enum { START_US = 1000000 };
 
+struct bottleneck_flow *
+bottleneck_add(struct bottleneck *b)
+{
+	struct bottleneck_flow *f = calloc(1, sizeof(*f));
+
+	if (!f || b->n_flows == BOTTLENECK_FLOWS)
+		abort();
+	if (recovery_init(&f->r, BOTTLENECK_FULL))
+		abort();
+	f->to_ms = NEVER / 2000000;
+	f->ack_us = NEVER;
+	f->next_word_us = START_US;
+	b->flow[b->n_flows++] = f;
+	return f;
+}
+
 void
 bottleneck_init(struct bottleneck *b, uint64_t seed)
 {
 	memset(b, 0, sizeof(*b));
 	test_rng_init(&b->rng, seed);
-	if (recovery_init(&b->r, BOTTLENECK_FULL))
-		abort();
 	b->now_us = START_US;
 	b->free_us = START_US;
-	b->ack_us = NEVER;
-	b->next_word_us = START_US;
+	(void)bottleneck_add(b);
 }
 
 void
 bottleneck_clear(struct bottleneck *b)
 {
-	recovery_clear(&b->r);
+	for (unsigned i = 0; i < b->n_flows; i++) {
+		recovery_clear(&b->flow[i]->r);
+		free(b->flow[i]);
+	}
 }
 
 static bool
@@ -38,18 +54,19 @@ chance(struct bottleneck *b, uint32_t of_1000)
 /* ---- sender ---- */
 
 static void
-look(struct bottleneck *b, uint64_t wait_us)
+look(struct bottleneck *b, struct bottleneck_flow *f, uint64_t wait_us)
 {
 	b->queue_us_sum += (double)wait_us;
 	b->queue_n++;
 	if (wait_us > b->queue_us_max)
 		b->queue_us_max = wait_us;
-	if (b->r.in_flight > b->in_flight_max)
-		b->in_flight_max = b->r.in_flight;
+	if (f->r.in_flight > f->in_flight_max)
+		f->in_flight_max = f->r.in_flight;
 }
 
 static void
-send_one(struct bottleneck *b, uint32_t bytes, bool word)
+send_one(
+    struct bottleneck *b, struct bottleneck_flow *f, uint32_t bytes, bool word)
 {
 	struct sent s = { .key = 1, .bytes = (uint16_t)bytes };
 	uint64_t wait_us, rate = b->rate - b->rival;
@@ -58,135 +75,172 @@ send_one(struct bottleneck *b, uint32_t bytes, bool word)
 	if (b->free_us < b->now_us)
 		b->free_us = b->now_us;
 	wait_us = b->free_us - b->now_us;
-	s.number = b->next++;
+	s.number = f->next++;
 	s.at_ms = b->now_us / 1000;
-	recovery_sent(&b->r, &s);
-	b->sent += bytes;
-	look(b, wait_us);
+	s.bulk.hi = !word;
+	recovery_sent(&f->r, &s);
+	f->sent += bytes;
+	look(b, f, wait_us);
 	if (wait_us * rate / 1000000 + bytes > b->buffer) {
-		b->dropped += bytes;
+		f->dropped += bytes;
 		return;
 	}
 	b->free_us += (uint64_t)bytes * 1000000 / rate;
 	if (chance(b, b->loss))
 		return;
-	assert(b->n < BOTTLENECK_PATH);
-	p = &b->path[(b->head + b->n++) % BOTTLENECK_PATH];
+	assert(f->n < BOTTLENECK_PATH);
+	p = &f->path[(f->head + f->n++) % BOTTLENECK_PATH];
 	*p = (struct bottleneck_packet){ s.number, b->now_us,
 		b->free_us + b->rtt_us / 2, bytes, word };
 }
 
 static bool
-word_due(const struct bottleneck *b)
+word_due(const struct bottleneck *b, const struct bottleneck_flow *f)
 {
-	return b->word_ms > 0 && b->now_us >= b->next_word_us;
+	return f->word_ms > 0 && b->now_us >= f->next_word_us;
+}
+
+/* When bulk begins or ends next, in us; *works: whether it does now. */
+static uint64_t
+shift_us(
+    const struct bottleneck *b, const struct bottleneck_flow *f, bool *works)
+{
+	uint64_t ms = (b->now_us - START_US) / 1000, at = f->to_ms, in, all;
+
+	*works = ms >= f->from_ms && ms < f->to_ms;
+	if (ms < f->from_ms)
+		at = f->from_ms;
+	if (*works && f->work_ms > 0) {
+		all = f->work_ms + f->rest_ms;
+		in = (ms - f->from_ms) % all;
+		*works = in < f->work_ms;
+		at = ms - in + (*works ? f->work_ms : all);
+	}
+	return START_US + at * 1000;
 }
 
 static bool
-bulk_due(const struct bottleneck *b)
+bulk_due(const struct bottleneck *b, const struct bottleneck_flow *f)
 {
-	return b->now_us >= START_US + b->bulk_ms * 1000;
+	bool works;
+
+	(void)shift_us(b, f, &works);
+	return works;
+}
+
+static bool
+may_send(const struct bottleneck *b, struct bottleneck_flow *f, bool word)
+{
+	if (!f->cubic)
+		return recovery_may_send(&f->r, word, b->now_us / 1000);
+	return recovery_has_room(&f->r) &&
+	       (double)(f->r.in_flight + BOTTLENECK_FULL) <= f->cubic->window;
 }
 
 static void
-pump(struct bottleneck *b)
+pump(struct bottleneck *b, struct bottleneck_flow *f)
+{
+	while (word_due(b, f) && may_send(b, f, true)) {
+		send_one(b, f, BOTTLENECK_WORD, true);
+		f->next_word_us += f->word_ms * 1000;
+	}
+	while (bulk_due(b, f) && may_send(b, f, false))
+		send_one(b, f, BOTTLENECK_FULL, false);
+	if (!bulk_due(b, f))
+		recovery_idle(&f->r);
+}
+
+static void
+settle(struct bottleneck *b, struct bottleneck_flow *f)
 {
 	uint64_t now_ms = b->now_us / 1000;
-
-	while (word_due(b) && recovery_may_send(&b->r, true, now_ms)) {
-		send_one(b, BOTTLENECK_WORD, true);
-		b->next_word_us += b->word_ms * 1000;
-	}
-	while (bulk_due(b) && recovery_may_send(&b->r, false, now_ms))
-		send_one(b, BOTTLENECK_FULL, false);
-	if (!bulk_due(b))
-		recovery_idle(&b->r);
-}
-
-static void
-settle(struct bottleneck *b)
-{
 	struct sent s;
 	bool acked;
 
-	while (recovery_result(&b->r, &s, &acked))
-		continue;
+	while (recovery_result(&f->r, &s, &acked)) {
+		if (f->cubic && acked)
+			cubic_acked(
+			    f->cubic, s.bytes, f->r.smoothed_us, now_ms);
+		else if (f->cubic)
+			cubic_lost(f->cubic, s.at_ms, now_ms);
+	}
 }
 
 static void
-take_ack(struct bottleneck *b)
+take_ack(struct bottleneck *b, struct bottleneck_flow *f)
 {
-	struct bottleneck_ack *a = &b->acks[b->ack_head];
+	struct bottleneck_ack *a = &f->acks[f->ack_head];
 
-	b->ack_head = (b->ack_head + 1) % BOTTLENECK_PATH;
-	b->ack_n--;
-	recovery_on_ack(&b->r, 1, &a->ranges, a->delay_us, b->now_us / 1000);
-	settle(b);
+	f->ack_head = (f->ack_head + 1) % BOTTLENECK_ACKS;
+	f->ack_n--;
+	recovery_on_ack(&f->r, 1, &a->ranges, a->delay_us, b->now_us / 1000);
+	settle(b, f);
 }
 
 static void
-timers(struct bottleneck *b)
+timers(struct bottleneck *b, struct bottleneck_flow *f)
 {
 	uint64_t now_ms = b->now_us / 1000;
 
-	if (now_ms >= b->r.loss_ms) {
-		recovery_on_loss_timer(&b->r, now_ms);
-		settle(b);
+	if (now_ms >= f->r.loss_ms) {
+		recovery_on_loss_timer(&f->r, now_ms);
+		settle(b, f);
 	}
-	if (now_ms >= recovery_pto_ms(&b->r)) {
-		(void)recovery_on_pto(&b->r, now_ms);
-		send_one(b, BOTTLENECK_WORD, false);
+	if (now_ms >= recovery_pto_ms(&f->r)) {
+		(void)recovery_on_pto(&f->r, now_ms);
+		if (recovery_has_room(&f->r))
+			send_one(b, f, BOTTLENECK_WORD, false);
 	}
 }
 
 /* ---- receiver ---- */
 
 static void
-send_ack(struct bottleneck *b)
+send_ack(struct bottleneck *b, struct bottleneck_flow *f)
 {
 	struct bottleneck_ack *a;
 	uint64_t at_us = b->now_us + b->rtt_us / 2, last;
 
-	b->unacked = 0;
-	b->ack_us = NEVER;
+	f->unacked = 0;
+	f->ack_us = NEVER;
 	if (chance(b, b->loss))
 		return;
 	if (b->jitter_us > 0)
 		at_us += rng_below(&b->rng.rng, (uint32_t)b->jitter_us);
-	if (b->ack_n > 0) { /* in order */
-		last = b->acks[(b->ack_head + b->ack_n - 1) % BOTTLENECK_PATH]
+	if (f->ack_n > 0) { /* in order */
+		last = f->acks[(f->ack_head + f->ack_n - 1) % BOTTLENECK_ACKS]
 		           .at_us;
 		at_us = at_us > last ? at_us : last;
 	}
-	assert(b->ack_n < BOTTLENECK_PATH);
-	a = &b->acks[(b->ack_head + b->ack_n++) % BOTTLENECK_PATH];
+	assert(f->ack_n < BOTTLENECK_ACKS);
+	a = &f->acks[(f->ack_head + f->ack_n++) % BOTTLENECK_ACKS];
 	a->at_us = at_us;
-	a->delay_us = b->now_us - b->largest_us;
-	a->ranges = b->got;
+	a->delay_us = b->now_us - f->largest_us;
+	a->ranges = f->got;
 }
 
 static void
-take_packet(struct bottleneck *b)
+take_packet(struct bottleneck *b, struct bottleneck_flow *f)
 {
-	struct bottleneck_packet *p = &b->path[b->head];
-	bool gap = b->got.n > 0 && p->number != b->got.r[b->got.n - 1].hi;
+	struct bottleneck_packet *p = &f->path[f->head];
+	bool gap = f->got.n > 0 && p->number != f->got.r[f->got.n - 1].hi;
 
-	b->head = (b->head + 1) % BOTTLENECK_PATH;
-	b->n--;
-	b->delivered += p->bytes;
-	if (p->word && b->n_word < BOTTLENECK_WORDS)
-		b->word_us[b->n_word++] =
+	f->head = (f->head + 1) % BOTTLENECK_PATH;
+	f->n--;
+	f->delivered += p->bytes;
+	if (p->word && f->n_word < BOTTLENECK_WORDS)
+		f->word_us[f->n_word++] =
 		    b->now_us - p->sent_us - b->rtt_us / 2;
-	b->largest_us = b->now_us;
-	if (ranges_add(&b->got, p->number, p->number + 1)) {
-		ranges_drop_lowest(&b->got);
-		if (ranges_add(&b->got, p->number, p->number + 1))
+	f->largest_us = b->now_us;
+	if (ranges_add(&f->got, p->number, p->number + 1)) {
+		ranges_drop_lowest(&f->got);
+		if (ranges_add(&f->got, p->number, p->number + 1))
 			abort();
 	}
-	if (b->ack_us == NEVER)
-		b->ack_us = b->now_us + SESSION_ACK_DELAY_MS * 1000;
-	if (gap || ++b->unacked >= SESSION_ACK_BULK)
-		send_ack(b);
+	if (f->ack_us == NEVER)
+		f->ack_us = b->now_us + SESSION_ACK_DELAY_MS * 1000;
+	if (gap || ++f->unacked >= SESSION_ACK_BULK)
+		send_ack(b, f);
 }
 
 /* ---- time ---- */
@@ -204,24 +258,49 @@ in_us(uint64_t ms)
 }
 
 static uint64_t
+flow_next_us(const struct bottleneck *b, const struct bottleneck_flow *f)
+{
+	uint64_t at = sooner(f->ack_us, in_us(f->r.loss_ms));
+	bool works;
+
+	at = sooner(at, shift_us(b, f, &works));
+	if (f->n > 0)
+		at = sooner(at, f->path[f->head].at_us);
+	if (f->ack_n > 0)
+		at = sooner(at, f->acks[f->ack_head].at_us);
+	at = sooner(at, in_us(recovery_pto_ms(&f->r)));
+	if (f->cubic)
+		return at; /* acknowledgements are its clock */
+	if (works)
+		at = sooner(at, in_us(recovery_pace_ms(&f->r, false)));
+	if (f->word_ms > 0 && !word_due(b, f))
+		at = sooner(at, f->next_word_us);
+	else if (f->word_ms > 0)
+		at = sooner(at, in_us(recovery_pace_ms(&f->r, true)));
+	return at;
+}
+
+static uint64_t
 next_us(const struct bottleneck *b)
 {
-	uint64_t at = sooner(b->ack_us, in_us(b->r.loss_ms));
+	uint64_t at = NEVER;
 
-	if (b->n > 0)
-		at = sooner(at, b->path[b->head].at_us);
-	if (b->ack_n > 0)
-		at = sooner(at, b->acks[b->ack_head].at_us);
-	at = sooner(at, in_us(recovery_pto_ms(&b->r)));
-	if (bulk_due(b))
-		at = sooner(at, in_us(recovery_pace_ms(&b->r, false)));
-	else
-		at = sooner(at, START_US + b->bulk_ms * 1000);
-	if (b->word_ms > 0 && !word_due(b))
-		at = sooner(at, b->next_word_us);
-	else if (b->word_ms > 0)
-		at = sooner(at, in_us(recovery_pace_ms(&b->r, true)));
+	for (unsigned i = 0; i < b->n_flows; i++)
+		at = sooner(at, flow_next_us(b, b->flow[i]));
 	return at > b->now_us ? at : b->now_us + 1;
+}
+
+static void
+step(struct bottleneck *b, struct bottleneck_flow *f)
+{
+	while (f->n > 0 && f->path[f->head].at_us <= b->now_us)
+		take_packet(b, f);
+	if (f->ack_us <= b->now_us)
+		send_ack(b, f);
+	while (f->ack_n > 0 && f->acks[f->ack_head].at_us <= b->now_us)
+		take_ack(b, f);
+	timers(b, f);
+	pump(b, f);
 }
 
 void
@@ -229,17 +308,12 @@ bottleneck_run(struct bottleneck *b, uint64_t ms)
 {
 	uint64_t end_us = b->now_us + ms * 1000;
 
-	pump(b);
+	for (unsigned i = 0; i < b->n_flows; i++)
+		pump(b, b->flow[i]);
 	while (next_us(b) <= end_us) {
 		b->now_us = next_us(b);
-		while (b->n > 0 && b->path[b->head].at_us <= b->now_us)
-			take_packet(b);
-		if (b->ack_us <= b->now_us)
-			send_ack(b);
-		while (b->ack_n > 0 && b->acks[b->ack_head].at_us <= b->now_us)
-			take_ack(b);
-		timers(b);
-		pump(b);
+		for (unsigned i = 0; i < b->n_flows; i++)
+			step(b, b->flow[i]);
 	}
 	b->now_us = end_us;
 }
@@ -247,10 +321,15 @@ bottleneck_run(struct bottleneck *b, uint64_t ms)
 void
 bottleneck_mark(struct bottleneck *b)
 {
-	b->delivered = b->dropped = b->sent = 0;
-	b->in_flight_max = b->queue_us_max = b->queue_n = 0;
+	b->queue_us_max = b->queue_n = 0;
 	b->queue_us_sum = 0;
-	b->n_word = 0;
+	for (unsigned i = 0; i < b->n_flows; i++) {
+		struct bottleneck_flow *f = b->flow[i];
+
+		f->delivered = f->dropped = f->sent = 0;
+		f->in_flight_max = 0;
+		f->n_word = 0;
+	}
 }
 
 static int
@@ -262,10 +341,10 @@ by_size(const void *x, const void *y)
 }
 
 uint64_t
-bottleneck_word_us(struct bottleneck *b, unsigned percent)
+bottleneck_word_us(struct bottleneck_flow *f, unsigned percent)
 {
-	if (b->n_word == 0)
+	if (f->n_word == 0)
 		return 0;
-	qsort(b->word_us, b->n_word, sizeof(b->word_us[0]), by_size);
-	return b->word_us[(b->n_word - 1) * percent / 100];
+	qsort(f->word_us, f->n_word, sizeof(f->word_us[0]), by_size);
+	return f->word_us[(f->n_word - 1) * percent / 100];
 }

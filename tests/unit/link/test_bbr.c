@@ -40,7 +40,7 @@ used(const struct bottleneck *b, unsigned ms)
 {
 	uint64_t all = (b->rate - b->rival) * ms / 1000 * (1000 - b->loss);
 
-	return (unsigned)(b->delivered * 100000 / all);
+	return (unsigned)(b->flow[0]->delivered * 100000 / all);
 }
 
 static void
@@ -53,20 +53,20 @@ print(struct bottleneck *b, unsigned ms)
 	       "x path, dropped %.2f %%\n",
 	    (unsigned)((b->rate - b->rival) / MBIT),
 	    (unsigned)(b->rtt_us / 1000), b->loss / 10.0,
-	    (double)b->delivered / ms / 1000, used(b, ms),
+	    (double)b->flow[0]->delivered / ms / 1000, used(b, ms),
 	    b->queue_us_sum / (double)(b->queue_n ? b->queue_n : 1) / 1000,
 	    (double)b->queue_us_max / 1000,
-	    (double)bottleneck_word_us(b, 50) / 1000,
-	    (double)bottleneck_word_us(b, 99) / 1000,
-	    (double)b->in_flight_max / (double)path,
-	    100.0 * (double)b->dropped / (double)b->sent);
+	    (double)bottleneck_word_us(b->flow[0], 50) / 1000,
+	    (double)bottleneck_word_us(b->flow[0], 99) / 1000,
+	    (double)b->flow[0]->in_flight_max / (double)path,
+	    100.0 * (double)b->flow[0]->dropped / (double)b->flow[0]->sent);
 }
 
 /* Looks at a path for a while after Startup. */
 static void
 watch(struct bottleneck *b)
 {
-	b->word_ms = 20;
+	b->flow[0]->word_ms = 20;
 	bottleneck_run(b, 5000);
 	bottleneck_mark(b);
 	bottleneck_run(b, WATCH_MS);
@@ -86,8 +86,8 @@ nothing_starves_and_no_queue_stands(void **state)
 
 		watch(b);
 		assert_true(used(b, WATCH_MS) >= (b->loss < 50 ? 90 : 60));
-		assert_true(bottleneck_word_us(b, 99) < 20000);
-		assert_true(b->in_flight_max <
+		assert_true(bottleneck_word_us(b->flow[0], 99) < 20000);
+		assert_true(b->flow[0]->in_flight_max <
 		            2 * b->rate * (b->rtt_us + 10000) / 1000000);
 		path_free(b);
 	}
@@ -101,7 +101,7 @@ a_fast_path_is_used_in_spite_of_loss(void **state)
 
 	(void)state;
 	watch(b);
-	assert_true(b->delivered > WATCH_MS * UINT64_C(8500));
+	assert_true(b->flow[0]->delivered > WATCH_MS * UINT64_C(8500));
 	path_free(b);
 }
 
@@ -115,7 +115,7 @@ a_shallow_buffer_is_not_flooded(void **state)
 
 		watch(b);
 		assert_true(used(b, WATCH_MS) >= 70);
-		assert_true(b->dropped * 100 < b->sent * 5);
+		assert_true(b->flow[0]->dropped * 100 < b->flow[0]->sent * 5);
 		path_free(b);
 	}
 }
@@ -144,7 +144,7 @@ it_follows_the_rate_of_the_path(void **state)
 	bottleneck_run(b, 6000);
 	watch(b);
 	assert_true(used(b, WATCH_MS) >= 80);
-	assert_true(bottleneck_word_us(b, 99) < 150000);
+	assert_true(bottleneck_word_us(b->flow[0], 99) < 150000);
 	b->rival = 0;
 	bottleneck_run(b, 15000);
 	watch(b);
@@ -160,13 +160,13 @@ it_follows_the_length_of_the_path(void **state)
 	for (unsigned early = 0; early < 2; early++) {
 		struct bottleneck *b = path_new(20 * MBIT, 20, 200, 0);
 
-		b->word_ms = 20;
-		b->bulk_ms = early ? 0 : 5000;
+		b->flow[0]->word_ms = 20;
+		b->flow[0]->from_ms = early ? 0 : 5000;
 		bottleneck_run(b, 5000);
 		b->rtt_us = 80000;
 		watch(b);
 		assert_true(used(b, WATCH_MS) >= 90);
-		assert_true(bottleneck_word_us(b, 99) < 25000);
+		assert_true(bottleneck_word_us(b->flow[0], 99) < 25000);
 		path_free(b);
 	}
 }
@@ -178,15 +178,15 @@ words_alone_never_wait(void **state)
 	struct bottleneck *b = path_new(20 * MBIT, 50, 200, 0);
 
 	(void)state;
-	b->bulk_ms = NEVER / 2000000;
-	b->word_ms = 50;
+	b->flow[0]->from_ms = b->flow[0]->to_ms;
+	b->flow[0]->word_ms = 50;
 	bottleneck_run(b, 60000);
-	assert_true(bottleneck_word_us(b, 100) < 1000);
+	assert_true(bottleneck_word_us(b->flow[0], 100) < 1000);
 	bottleneck_mark(b);
-	b->word_ms = 20000;
+	b->flow[0]->word_ms = 20000;
 	bottleneck_run(b, 3600 * 1000);
-	assert_true(b->n_word >= 170);
-	assert_true(bottleneck_word_us(b, 100) < 1000);
+	assert_true(b->flow[0]->n_word >= 170);
+	assert_true(bottleneck_word_us(b->flow[0], 100) < 1000);
 	path_free(b);
 }
 
