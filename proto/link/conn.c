@@ -315,7 +315,7 @@ void
 conn_new_mtu(struct conn *c, bool proven)
 {
 	mtu_init(&c->mtu, &c->path, c->cur->udp_max, proven);
-	bbr_set_datagram(&c->recovery.bbr, c->mtu.size);
+	recovery_set_datagram(&c->recovery, c->mtu.size);
 }
 
 /* Where the handshake of the session in use went: there a link comes up; one
@@ -503,7 +503,7 @@ static void
 on_acked(struct conn *c, struct session *s, const struct sent *sent)
 {
 	if (mtu_acked(&c->mtu, sent->bytes, sent->carried & SENT_MTU))
-		bbr_set_datagram(&c->recovery.bbr, c->mtu.size);
+		recovery_set_datagram(&c->recovery, c->mtu.size);
 	stream_send_acked(&c->send, sent->stream);
 	stream_send_acked(&c->bulk_send, sent->bulk);
 	if (!s)
@@ -552,7 +552,7 @@ conn_settle(struct links *l, struct peer *p)
 		}
 		if (mtu_lost(&c->mtu, sent.bytes, sent.carried & SENT_MTU,
 		        l->now_ms))
-			bbr_set_datagram(&c->recovery.bbr, c->mtu.size);
+			recovery_set_datagram(&c->recovery, c->mtu.size);
 		on_lost(c, s, &sent);
 	}
 	if (c->up && c->room_low &&

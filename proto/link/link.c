@@ -589,6 +589,19 @@ links_bulk_open(struct links *l, uint32_t peer)
 }
 
 enum err
+links_bulk_yield(struct links *l, uint32_t peer, bool yields)
+{
+	struct peer *p = peer_get(l, peer);
+
+	enter(l, NULL);
+	if (!p || !p->conn || !p->conn->up)
+		return ERR_STATE;
+	recovery_set_yield(&p->conn->recovery, yields);
+	peer_touch(l, p);
+	return ERR_OK;
+}
+
+enum err
 links_offer(struct links *l, uint32_t peer, const struct link_candidates *offer)
 {
 	struct peer *p = peer_get(l, peer);

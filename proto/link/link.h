@@ -167,6 +167,9 @@ links_bulk_write(struct links *l, uint32_t peer, struct span data);
 /* Lets the peer send bulk on the link that is up, to its end; before, a byte
  * of it closes the link. ERR_STATE: no link. */
 MUST_USE enum err links_bulk_open(struct links *l, uint32_t peer);
+/* What we send of bulk gives way to everything else on the path, or no more;
+ * to the end of the link. ERR_STATE: no link. */
+MUST_USE enum err links_bulk_yield(struct links *l, uint32_t peer, bool yields);
 /* Tells the peer where we are, until it is acknowledged; a newer one takes the
  * place of an older. It may leave before the link is up, as words may.
  * ERR_STATE: no link. */

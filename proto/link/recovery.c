@@ -54,6 +54,7 @@ recovery_init(struct recovery *r, uint32_t datagram)
 	assert(datagram >= 1200);
 	*r = (struct recovery){ .loss_ms = NEVER };
 	bbr_init(&r->bbr, datagram);
+	ledbat_init(&r->yield, datagram);
 	pacer_init(&r->pacer, datagram);
 	r->cap = PACKETS_MIN;
 	r->ring = calloc(r->cap, sizeof(r->ring[0]));
@@ -74,6 +75,24 @@ recovery_new_path(struct recovery *r, uint64_t now_ms)
 	r->path_ms = now_ms;
 	r->pto_count = 0;
 	bbr_restart(&r->bbr);
+	ledbat_init(&r->yield, r->yield.datagram);
+}
+
+void
+recovery_set_datagram(struct recovery *r, uint32_t datagram)
+{
+	bbr_set_datagram(&r->bbr, datagram);
+	ledbat_set_datagram(&r->yield, datagram);
+}
+
+void
+recovery_set_yield(struct recovery *r, bool yields)
+{
+	if (yields && !r->yields) {
+		ledbat_init(&r->yield, r->yield.datagram);
+		pacer_init(&r->yield_pacer, r->yield.datagram);
+	}
+	r->yields = yields;
 }
 
 void
@@ -94,6 +113,7 @@ recovery_reset(struct recovery *r)
 
 	assert(r->ring);
 	bbr_init(&fresh.bbr, r->bbr.datagram);
+	ledbat_init(&fresh.yield, r->bbr.datagram);
 	*r = fresh;
 }
 
@@ -233,6 +253,22 @@ fits(const struct recovery *r, bool urgent)
 	return r->in_flight + full <= r->bbr.window + ahead;
 }
 
+/* True if it has to give way. */
+static bool
+held_back(const struct recovery *r, bool urgent)
+{
+	return r->yields && !urgent &&
+	       r->in_flight + r->bbr.datagram > r->yield.window;
+}
+
+/* Words have a pace of their own. */
+static uint64_t
+yield_rate(const struct recovery *r)
+{
+	return ledbat_rate(
+	    &r->yield, r->has_rtt ? r->smoothed_us : RECOVERY_GRANULARITY_US);
+}
+
 bool
 recovery_may_send(struct recovery *r, bool urgent, uint64_t now_ms)
 {
@@ -240,18 +276,34 @@ recovery_may_send(struct recovery *r, bool urgent, uint64_t now_ms)
 
 	if (!recovery_has_room(r) || !fits(r, urgent))
 		return false;
+	if (held_back(r, urgent)) {
+		ledbat_full(&r->yield);
+		bbr_app_limited(&r->bbr, r->in_flight);
+		return false;
+	}
 	pacer_fill(&r->pacer, bbr_rate(b), b->datagram, now_ms);
-	return pacer_ready(&r->pacer, b->datagram, urgent);
+	if (!pacer_ready(&r->pacer, b->datagram, urgent))
+		return false;
+	if (!r->yields || urgent)
+		return true;
+	pacer_fill(&r->yield_pacer, yield_rate(r), b->datagram, now_ms);
+	return pacer_ready(&r->yield_pacer, b->datagram, false);
 }
 
 uint64_t
 recovery_pace_ms(const struct recovery *r, bool urgent)
 {
 	const struct bbr *b = &r->bbr;
+	uint64_t at, yield;
 
-	if (r->n == r->cap || !fits(r, urgent))
+	if (r->n == r->cap || !fits(r, urgent) || held_back(r, urgent))
 		return NEVER;
-	return pacer_ready_ms(&r->pacer, bbr_rate(b), b->datagram, urgent);
+	at = pacer_ready_ms(&r->pacer, bbr_rate(b), b->datagram, urgent);
+	if (!r->yields || urgent)
+		return at;
+	yield =
+	    pacer_ready_ms(&r->yield_pacer, yield_rate(r), b->datagram, false);
+	return at > yield ? at : yield;
 }
 
 void
@@ -275,6 +327,10 @@ recovery_sent(struct recovery *r, const struct sent *s)
 	to->state = IN_FLIGHT;
 	bbr_sent(&r->bbr, r->in_flight, s->bytes, s->at_ms, &to->stamp);
 	pacer_take(&r->pacer, s->bytes);
+	if (r->yields && s->bulk.hi > s->bulk.lo) {
+		ledbat_sent(&r->yield, s->at_ms);
+		pacer_take(&r->yield_pacer, s->bytes);
+	}
 	r->in_flight += s->bytes;
 	r->in_flight_n++;
 	r->last_sent_ms = s->at_ms;
@@ -297,6 +353,18 @@ settle(struct recovery *r, uint32_t i, enum sent_state to)
 		r->result_at = i;
 }
 
+static void
+lose(struct recovery *r, uint32_t i)
+{
+	const struct sent *s = record(r, i);
+
+	settle(r, i, LOST);
+	if (s->carried & SENT_MTU)
+		return; /* a probe's loss tells its size [RFC 8899 §3] */
+	bbr_lost(&r->bbr, &s->stamp, s->bytes);
+	ledbat_lost(&r->yield);
+}
+
 /* Marks what is lost by now and finds when the next one will be. A run of
  * losses over three PTOs with nothing acknowledged between means that the
  * path changed altogether. [RFC 9002 §6.1] [RFC 9002 §7.6] */
@@ -313,10 +381,7 @@ detect(struct recovery *r, uint64_t now_ms)
 
 		if (s->state == HOPELESS ||
 		    (s->state == OVERTAKEN && s->at_ms + delay <= now_ms)) {
-			settle(r, i, LOST);
-			/* A probe's loss tells its size. [RFC 8899 §3] */
-			if (!(s->carried & SENT_MTU))
-				bbr_lost(&r->bbr, &s->stamp, s->bytes);
+			lose(r, i);
 			if (run == NEVER && s->at_ms > r->acked_sent_ms)
 				run = s->at_ms;
 			if (run != NEVER && s->at_ms - run > span)
@@ -328,8 +393,10 @@ detect(struct recovery *r, uint64_t now_ms)
 			run = NEVER;
 		}
 	}
-	if (persistent)
-		bbr_collapse(&r->bbr);
+	if (!persistent)
+		return;
+	bbr_collapse(&r->bbr);
+	ledbat_collapse(&r->yield);
 }
 
 static void
@@ -365,11 +432,23 @@ overtake_others(struct recovery *r, uint32_t newest)
 	}
 }
 
+/* The peer's own delay is no queue. */
+static void
+update_yield(struct recovery *r, uint64_t acked, uint64_t rtt_us,
+    uint64_t delay_us, uint64_t now_ms)
+{
+	if (delay_us > RECOVERY_ACK_DELAY_US)
+		delay_us = RECOVERY_ACK_DELAY_US;
+	if (rtt_us > delay_us)
+		rtt_us -= delay_us;
+	ledbat_acked(&r->yield, acked, rtt_us, r->smoothed_us / 1000, now_ms);
+}
+
 void
 recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
     uint64_t delay_us, uint64_t now_ms)
 {
-	uint64_t largest, newest_ms = 0, rtt_us = 0;
+	uint64_t largest, newest_ms = 0, rtt_us = 0, acked = 0;
 	uint32_t newest = UINT32_MAX;
 
 	assert(ack->n > 0 && ack->n <= RANGES_MAX);
@@ -397,6 +476,7 @@ recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
 		late(r, i);
 		bbr_acked(&r->bbr, &s->stamp, s->at_ms, s->bytes, now_ms);
 		settle(r, i, ACKED);
+		acked += s->bytes;
 		newest_ms = s->at_ms;
 		newest = i;
 	}
@@ -409,6 +489,8 @@ recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
 	if (newest_ms > r->acked_sent_ms)
 		r->acked_sent_ms = newest_ms;
 	bbr_update(&r->bbr, r->in_flight, rtt_us, now_ms);
+	if (r->yields)
+		update_yield(r, acked, rtt_us, delay_us, now_ms);
 	check(r);
 }
 

@@ -14,6 +14,7 @@
 #include "proto/base/env.h"
 #include "proto/base/err.h"
 #include "proto/link/bbr.h"
+#include "proto/link/ledbat.h"
 #include "proto/link/pacer.h"
 #include "proto/link/ranges.h"
 
@@ -71,6 +72,9 @@ struct recovery {
 	uint64_t in_flight; /* bytes of datagrams */
 	struct bbr bbr;
 	struct pacer pacer;
+	bool yields; /* what is not urgent is bounded by `yield`, too */
+	struct ledbat yield;
+	struct pacer yield_pacer;
 	uint64_t acked_ms;      /* when something was acknowledged last */
 	uint64_t acked_sent_ms; /* when the latest acknowledged one was sent */
 	uint64_t last_sent_ms;  /* last record, for the PTO */
@@ -89,6 +93,11 @@ void recovery_new_path(struct recovery *r, uint64_t now_ms);
 /* The path is dead: all that is in flight counts as lost, without a congestion
  * event. */
 void recovery_give_up(struct recovery *r);
+/* Probing found another size for full datagrams. */
+void recovery_set_datagram(struct recovery *r, uint32_t datagram);
+/* From now on what is not urgent gives way to everything else on the path, or
+ * does not any more. */
+void recovery_set_yield(struct recovery *r, bool yields);
 /* A round trip measured by the handshake. */
 void recovery_sample(struct recovery *r, uint64_t rtt_ms, uint64_t now_ms);
 

@@ -1,5 +1,6 @@
 /* Flows that share a bottleneck: ours with each other and with what the rest
- * of the Internet uses, transfers with words. What is printed is the bench. */
+ * of the Internet uses, transfers with words, and bulk that yields with all
+ * of them. What is printed is the bench. */
 #include "tests/support/bottleneck.h"
 
 #include <setjmp.h>
@@ -20,7 +21,7 @@ struct lane {
 	const char *kinds;
 };
 
-/* A letter for each flow: 'o' ours, 'c' CUBIC. */
+/* A letter for each flow: 'o' ours, 'y' ours that yields, 'c' CUBIC. */
 static struct lane *
 lane_new(const char *kinds, unsigned mbit, unsigned rtt_ms, unsigned buffer_ms,
     uint64_t seed)
@@ -39,10 +40,12 @@ lane_new(const char *kinds, unsigned mbit, unsigned rtt_ms, unsigned buffer_ms,
 		struct bottleneck_flow *f =
 		    i > 0 ? bottleneck_add(b) : b->flow[0];
 
-		if (kinds[i] != 'c')
-			continue;
-		cubic_init(&l->cubic[i], BOTTLENECK_FULL);
-		f->cubic = &l->cubic[i];
+		if (kinds[i] == 'c') {
+			cubic_init(&l->cubic[i], BOTTLENECK_FULL);
+			f->cubic = &l->cubic[i];
+		} else {
+			recovery_set_yield(&f->r, kinds[i] == 'y');
+		}
 	}
 	return l;
 }
@@ -69,7 +72,10 @@ print(struct lane *l, unsigned ms)
 	printf("%3u Mbit/s %3u ms loss %.1f %%:", (unsigned)(b->rate / MBIT),
 	    (unsigned)(b->rtt_us / 1000), b->loss / 10.0);
 	for (unsigned i = 0; l->kinds[i]; i++)
-		printf(" %s %u %%", l->kinds[i] == 'c' ? "CUBIC" : "ours",
+		printf(" %s %u %%",
+		    l->kinds[i] == 'c'   ? "CUBIC"
+		    : l->kinds[i] == 'y' ? "yielding"
+		                         : "ours",
 		    part(l, i, ms));
 	printf(", queue %.1f ms", b->queue_us_sum / (double)b->queue_n / 1000);
 	if (b->flow[0]->n_word > 0)
@@ -179,6 +185,111 @@ a_gigabyte_never_delays_a_word(void **state)
 
 	(void)state;
 	assert_true(words_us("o", true, gigabyte) < alone + 20000);
+	assert_true(words_us("y", true, gigabyte / 5) < alone + 20000);
+}
+
+/* ---- bulk that yields ---- */
+
+static void
+yielding_bulk_uses_an_idle_path(void **state)
+{
+	static const unsigned paths[][2] = { { 2, 50 }, { 5, 20 }, { 20, 50 },
+		{ 20, 150 }, { 100, 50 }, { 100, 5 } };
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		struct lane *l =
+		    lane_new("y", paths[i][0], paths[i][1], 200, i + 1);
+
+		l->b.flow[0]->word_ms = 20;
+		watch(l, 20000, 2 * LOOK_MS);
+		assert_true(part(l, 0, 2 * LOOK_MS) >= 75);
+		assert_true(bottleneck_word_us(l->b.flow[0], 99) < 30000);
+		lane_free(l);
+	}
+}
+
+/* Whoever was there first. */
+static void
+it_gives_way_to_a_transfer_of_ours(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2 * SEEDS; i++) {
+		struct lane *l = lane_new("oy", 20, 50, 200, i + 1);
+
+		l->b.flow[i % 2]->from_ms = 10000;
+		watch(l, 25000, LOOK_MS);
+		assert_true(part(l, 0, LOOK_MS) >= 85);
+		assert_true(part(l, 1, LOOK_MS) <= 15);
+		lane_free(l);
+	}
+}
+
+static void
+it_gives_way_to_cubic(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2 * SEEDS; i++) {
+		struct lane *l = lane_new("cy", 20, 50, 100, i + 1);
+
+		l->b.flow[i % 2]->from_ms = 10000;
+		watch(l, 25000, LOOK_MS);
+		assert_true(part(l, 0, LOOK_MS) >= 95);
+		assert_true(l->b.flow[1]->delivered > 0); /* it goes on */
+		lane_free(l);
+	}
+}
+
+static void
+it_takes_the_path_when_others_have_left(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct lane *l = lane_new(
+		    i % 2 ? "oy" : "cy", i < 2 ? 20 : 100, 50, 100, i + 1);
+
+		l->b.flow[0]->to_ms = 20000;
+		watch(l, 30000, LOOK_MS);
+		assert_true(part(l, 1, LOOK_MS) >= 75);
+		lane_free(l);
+	}
+}
+
+/* A longer way looks like a queue, until the shorter one is forgotten. */
+static void
+it_does_not_yield_to_a_longer_way_for_ever(void **state)
+{
+	struct lane *l = lane_new("y", 5, 20, 100, 1);
+
+	(void)state;
+	bottleneck_run(&l->b, 10000);
+	l->b.rtt_us = 80000;
+	watch(l, 60000, LOOK_MS);
+	watch(l, (LEDBAT_HISTORY + 1) * 60000, LOOK_MS);
+	assert_true(part(l, 0, LOOK_MS) >= 60);
+	lane_free(l);
+}
+
+static void
+those_who_yield_share(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2 * SEEDS; i++) {
+		unsigned n = 2 + i % 2;
+		struct lane *l =
+		    lane_new(n == 3 ? "yyy" : "yy", 20, 50, 100, i + 1);
+		unsigned all = 0;
+
+		for (unsigned j = 1; j < n; j++)
+			l->b.flow[j]->from_ms = j * 10000;
+		watch(l, 60000, 4 * LOOK_MS);
+		for (unsigned j = 0; j < n; j++) {
+			assert_true(part(l, j, 4 * LOOK_MS) >= 25 / n);
+			all += part(l, j, 4 * LOOK_MS);
+		}
+		assert_true(all >= 85);
+		lane_free(l);
+	}
 }
 
 int
@@ -189,6 +300,12 @@ main(void)
 		cmocka_unit_test(transfers_share),
 		cmocka_unit_test(a_transfer_lives_beside_cubic),
 		cmocka_unit_test(a_gigabyte_never_delays_a_word),
+		cmocka_unit_test(yielding_bulk_uses_an_idle_path),
+		cmocka_unit_test(it_gives_way_to_a_transfer_of_ours),
+		cmocka_unit_test(it_gives_way_to_cubic),
+		cmocka_unit_test(it_takes_the_path_when_others_have_left),
+		cmocka_unit_test(it_does_not_yield_to_a_longer_way_for_ever),
+		cmocka_unit_test(those_who_yield_share),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -281,6 +281,74 @@ bulk_is_fast_in_spite_of_loss(void **state)
 	wire_clear(&w);
 }
 
+/* Bytes of bulk that node 1 and node 2 got from node 0 in ms, which always
+ * has some for them. */
+static void
+both_bulks(struct wire *w, unsigned ms, bool to_1, uint64_t got[2])
+{
+	for (unsigned i = 0; i < 2; i++)
+		got[i] = w->node[1 + i].bulk_read[0];
+	for (unsigned at = 0; at < ms; at += 5) {
+		if (to_1)
+			wire_write_bulk(w, 0, 1, LINK_BULK_WINDOW);
+		wire_write_bulk(w, 0, 2, LINK_BULK_WINDOW);
+		wire_run(w, 5);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		got[i] = w->node[1 + i].bulk_read[0] - got[i];
+}
+
+/* Two contacts behind one uplink: a file for one of them, and for the other
+ * what nobody waits for. */
+static void
+bulk_that_yields_leaves_the_uplink_to_a_file(void **state)
+{
+	static struct wire w;
+	uint64_t got[2];
+
+	(void)state;
+	printf("seed 5\n");
+	wire_init(&w, 5, 3);
+	w.rate = BOTTLENECK;
+	w.buffer_ms = 300;
+	w.delay_ms = 25;
+	for (unsigned i = 1; i <= 2; i++) {
+		wire_befriend(&w, 0, i);
+		wire_connect(&w, 0, i);
+		wire_run(&w, 1000);
+		assert_true(w.node[0].up[i] && w.node[i].up[0]);
+		open_bulk(&w, i, 0);
+	}
+	assert_int_equal(links_bulk_yield(w.node[0].links, 2, true), ERR_OK);
+	both_bulks(&w, 5000, false, got);
+	both_bulks(&w, 10000, false, got);
+	assert_true(got[1] > UINT64_C(10) * BOTTLENECK * 3 / 4);
+	both_bulks(&w, 10000, true, got);
+	both_bulks(&w, 10000, true, got);
+	printf("a file %.2f MB/s, yielding bulk %.2f MB/s of 2.5\n",
+	    (double)got[0] / 1e7, (double)got[1] / 1e7);
+	assert_true(got[0] > UINT64_C(10) * BOTTLENECK * 3 / 4);
+	assert_true(got[1] > 0 && got[1] < got[0] / 5);
+	assert_int_equal(links_bulk_yield(w.node[0].links, 2, false), ERR_OK);
+	both_bulks(&w, 10000, true, got);
+	both_bulks(&w, 10000, true, got);
+	assert_true(got[1] > got[0] / 3);
+	wire_clear(&w);
+}
+
+static void
+yielding_needs_a_link(void **state)
+{
+	struct wire w;
+
+	(void)state;
+	wire_init(&w, 6, 2);
+	wire_befriend(&w, 0, 1);
+	assert_int_equal(links_bulk_yield(w.node[0].links, 1, true), ERR_STATE);
+	assert_int_equal(links_bulk_yield(w.node[0].links, 9, true), ERR_STATE);
+	wire_clear(&w);
+}
+
 int
 main(void)
 {
@@ -293,6 +361,8 @@ main(void)
 		cmocka_unit_test(bulk_and_words_come_whole),
 		cmocka_unit_test(a_word_never_waits_for_a_file),
 		cmocka_unit_test(bulk_is_fast_in_spite_of_loss),
+		cmocka_unit_test(bulk_that_yields_leaves_the_uplink_to_a_file),
+		cmocka_unit_test(yielding_needs_a_link),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
