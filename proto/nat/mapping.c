@@ -65,17 +65,32 @@ mapping_stop(struct mapping *m)
 {
 	const struct rng *rng = m->rng;
 	uint32_t n_reboots = m->n_reboots;
+	bool has_upnp = m->has_upnp;
 
 	move(m, MAPPING_OFF);
 	mapping_init(m, rng);
 	m->n_reboots = n_reboots;
+	m->has_upnp = has_upnp;
+}
+
+static void
+undo(struct mapping *m, uint16_t port)
+{
+	m->due_undo = m->has_upnp;
+	m->undo_port = port;
 }
 
 void
 mapping_release(struct mapping *m)
 {
+	bool upnp = m->protocol == MAPPING_UPNP;
+
 	m->releasing = m->state == MAPPING_HELD;
-	m->due_map = m->releasing;
+	m->due_map = m->releasing && !upnp;
+	m->due_job = false;
+	m->job_out = false; /* he does one after the other */
+	if (m->releasing && upnp)
+		undo(m, m->external.port);
 	m->due_address = false;
 	m->send_ms = NEVER;
 }
@@ -102,6 +117,17 @@ next_wait(const struct mapping *m, uint64_t now_ms)
 	return rng_jitter(m->rng, wait, MAPPING_JITTER_PERCENT);
 }
 
+/* UPnP, where nothing else was answered, and what it brought. */
+static bool
+wants_job(const struct mapping *m)
+{
+	if (!m->has_upnp || m->job_out)
+		return false;
+	return m->protocol == MAPPING_UPNP ||
+	       (m->protocol == MAPPING_PCP && m->state == MAPPING_ASKING &&
+	           m->n_tries >= MAPPING_UPNP_AFTER);
+}
+
 static void
 request(struct mapping *m, uint64_t now_ms)
 {
@@ -119,7 +145,8 @@ request(struct mapping *m, uint64_t now_ms)
 		pmp = false;
 	}
 	m->sent_ms = now_ms;
-	m->due_map = true;
+	m->due_map = m->protocol != MAPPING_UPNP;
+	m->due_job = v4 && wants_job(m);
 	m->due_address = v4 && (pmp || (m->state == MAPPING_ASKING &&
 	                                   m->n_tries >= MAPPING_PCP_ALONE));
 	m->wait_ms = next_wait(m, now_ms);
@@ -214,11 +241,11 @@ take_epoch(struct mapping *m, uint32_t epoch_s, uint64_t now_ms)
 /* ---- answers ---- */
 
 static void
-hold(struct mapping *m, const struct pcp_reply *r, uint64_t now_ms)
+hold(struct mapping *m, uint32_t lifetime_s, uint64_t now_ms)
 {
 	uint64_t life_ms =
-	    (r->lifetime_s < MAPPING_LIFE_MAX_S ? r->lifetime_s
-	                                        : MAPPING_LIFE_MAX_S) *
+	    (lifetime_s < MAPPING_LIFE_MAX_S ? lifetime_s
+	                                     : (uint32_t)MAPPING_LIFE_MAX_S) *
 	    UINT64_C(1000);
 	uint64_t renew_ms = life_ms / 2;
 
@@ -226,7 +253,7 @@ hold(struct mapping *m, const struct pcp_reply *r, uint64_t now_ms)
 		renew_ms = MAPPING_CHECK_MS;
 	if (renew_ms < MAPPING_RENEW_MIN_MS)
 		renew_ms = MAPPING_RENEW_MIN_MS;
-	assert(r->lifetime_s >= MAPPING_LIFE_MIN_S && r->external.port != 0);
+	assert(lifetime_s >= MAPPING_LIFE_MIN_S);
 	assert(renew_ms <= MAPPING_CHECK_MS);
 	move(m, MAPPING_HELD);
 	m->expire_ms = now_ms + life_ms;
@@ -285,7 +312,7 @@ on_map(struct mapping *m, const struct pcp_reply *r, uint64_t now_ms)
 	(void)take_epoch(m, r->epoch_s, now_ms); /* it is mapped anew by this */
 	if (r->result == PCP_SUCCESS && r->lifetime_s >= MAPPING_LIFE_MIN_S &&
 	    r->external.port != 0) {
-		hold(m, r, now_ms);
+		hold(m, r->lifetime_s, now_ms);
 		m->external = r->external;
 		m->has_address = true;
 	} else if (r->result == PCP_UNSUPP_VERSION ||
@@ -315,7 +342,7 @@ on_pmp_map(struct mapping *m, const struct pcp_reply *r, uint64_t now_ms)
 	}
 	if (lost)
 		m->has_address = false; /* may be another one now */
-	hold(m, r, now_ms);
+	hold(m, r->lifetime_s, now_ms);
 	m->external.port = r->external.port;
 	m->due_address = m->due_address || !m->has_address;
 }
@@ -331,7 +358,7 @@ on_pmp_address(struct mapping *m, const struct pcp_reply *r, uint64_t now_ms)
 			step_down(m, 0, now_ms);
 		return;
 	}
-	if (r->result != PCP_SUCCESS)
+	if (m->protocol != MAPPING_NATPMP || r->result != PCP_SUCCESS)
 		return;
 	if (take_epoch(m, r->epoch_s, now_ms)) {
 		uint64_t next_ms = m->sent_ms + MAPPING_RENEW_MIN_MS;
@@ -372,6 +399,68 @@ mapping_receive(struct mapping *m, struct span datagram, struct now now)
 		break;
 	}
 }
+
+/* ---- jobs ---- */
+
+void
+mapping_set_upnp(struct mapping *m, bool has)
+{
+	m->has_upnp = has;
+	if (!has)
+		m->due_job = m->due_undo = m->job_out = false;
+}
+
+bool
+mapping_next_job(struct mapping *m, struct mapping_job *ret)
+{
+	if (m->job_out || !(m->due_undo || m->due_job))
+		return false;
+	assert(m->has_upnp && m->state != MAPPING_OFF);
+	*ret = (struct mapping_job){ .internal = m->internal };
+	ret->external_port = m->internal.port;
+	if (m->due_undo) {
+		ret->external_port = m->undo_port;
+	} else {
+		ret->lifetime_s = MAPPING_LIFE_S;
+		if (m->protocol == MAPPING_UPNP)
+			ret->external_port = m->external.port;
+	}
+	m->job_out = true;
+	*(m->due_undo ? &m->due_undo : &m->due_job) = false;
+	return true;
+}
+
+void
+mapping_job_done(
+    struct mapping *m, const struct mapping_done *done, struct now now)
+{
+	bool good = done->lifetime_s >= MAPPING_LIFE_MIN_S &&
+	            done->external.port != 0 &&
+	            endpoint_family(&done->external) == FAMILY_V4;
+
+	/* Of another gateway, of before. */
+	if (!m->job_out || !endpoint_eq(&done->internal, &m->internal))
+		return;
+	m->job_out = false;
+	if (!good || m->releasing)
+		return;
+	if (m->protocol != MAPPING_UPNP && m->state != MAPPING_ASKING) {
+		/* Another was answered; of one port they keep one mapping. */
+		if (m->state != MAPPING_HELD ||
+		    m->external.port != done->external.port)
+			undo(m, done->external.port);
+		return;
+	}
+	if (m->protocol == MAPPING_NATPMP) /* is being asked for that port */
+		return;
+	m->protocol = MAPPING_UPNP;
+	m->has_epoch = false;
+	hold(m, done->lifetime_s, now.mono_ms);
+	m->external = done->external;
+	m->has_address = true;
+}
+
+/* ---- looking ---- */
 
 bool
 mapping_endpoint(const struct mapping *m, struct endpoint *ret)

@@ -1,9 +1,10 @@
 /*
  * One port mapping on one gateway: asks for it, keeps it, notices that the
  * gateway lost it, gives it back. PCP, and NAT-PMP where the gateway of an
- * IPv4 network knows only that. Sans-I/O: datagrams and time in, datagrams
- * out; the owner sees to it that only the gateway's come in.
- * [RFC 6887] [RFC 6886]
+ * IPv4 network knows only that; where it answers neither, somebody else may
+ * speak UPnP-IGD with it, for he needs HTTP and XML. Sans-I/O: datagrams and
+ * time in, datagrams and jobs out; the owner sees to it that only the
+ * gateway's come in. [RFC 6887] [RFC 6886]
  *
  *   OFF -> ASKING -> HELD -> ASKING (expired, or the gateway forgot it)
  *            |  ^     |
@@ -36,7 +37,8 @@ enum {
 	/* Without an answer so often, NAT-PMP is asked for as well: there are
 	 * gateways that drop what they do not know. */
 	MAPPING_PCP_ALONE = 2,
-	MAPPING_PMP_MAX = 9, /* without an answer, then PCP once more */
+	MAPPING_PMP_MAX = 9,    /* without an answer, then PCP once more */
+	MAPPING_UPNP_AFTER = 3, /* tries without an answer: 21 s and more */
 };
 
 enum mapping_state {
@@ -47,7 +49,21 @@ enum mapping_state {
 };
 #define MAPPING_STATES 4
 
-enum mapping_protocol { MAPPING_PCP = 0, MAPPING_NATPMP };
+enum mapping_protocol { MAPPING_PCP = 0, MAPPING_NATPMP, MAPPING_UPNP };
+#define MAPPING_PROTOCOLS 3
+
+/* What who speaks UPnP is to do: map the port, or take the mapping back. */
+struct mapping_job {
+	struct endpoint internal;
+	uint16_t external_port; /* wanted, or that of the mapping */
+	uint32_t lifetime_s;    /* 0: take it back */
+};
+/* What came of it; lifetime_s 0: nothing. */
+struct mapping_done {
+	struct endpoint internal; /* as in the job */
+	struct endpoint external; /* as the gateway says: believe nothing */
+	uint32_t lifetime_s;
+};
 
 struct mapping {
 	const struct rng *rng; /* borrowed for life */
@@ -64,6 +80,10 @@ struct mapping {
 	uint32_t n_tries;          /* without an answer */
 	bool due_map, due_address; /* datagrams to pop */
 	bool releasing;            /* the map is to be deleted */
+	bool has_upnp;             /* somebody does jobs */
+	bool due_job, due_undo;    /* to pop: map, take back */
+	bool job_out;              /* he has one */
+	uint16_t undo_port;
 	/* The gateway's clock: [RFC 6887 §8.5]. */
 	bool has_epoch;
 	uint32_t epoch_s;
@@ -87,6 +107,14 @@ void mapping_tick(struct mapping *m, struct now now);
 uint64_t mapping_deadline_ms(const struct mapping *m);
 /* Pops the next datagram for the gateway; false: none. */
 bool mapping_next(struct mapping *m, struct writer *ret);
+
+/* Is there somebody who speaks UPnP? False also when he is gone: what he had
+ * to do is not done. IPv4 only. */
+void mapping_set_upnp(struct mapping *m, bool has);
+/* Pops the next job for him; false: none. A mapping_job_done follows. */
+bool mapping_next_job(struct mapping *m, struct mapping_job *ret);
+void mapping_job_done(
+    struct mapping *m, const struct mapping_done *done, struct now now);
 
 /* Where others reach us, if they do: false also where the outer address is
  * private or shared, i.e. behind a second NAT [RFC 6598]. */

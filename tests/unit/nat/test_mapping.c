@@ -491,6 +491,209 @@ a_pinhole_of_ipv6_is_a_map_to_itself(void **state)
 	assert_true(mapping_endpoint(&l.m, &e) && endpoint_eq(&e, &us));
 }
 
+/* ---- UPnP, by somebody else ---- */
+
+static struct mapping_done
+brought(const struct lab *l, uint16_t port)
+{
+	struct mapping_done d = { .internal = l->m.internal };
+
+	d.external = endpoint_v4(good.ip, port);
+	d.lifetime_s = 3600;
+	return d;
+}
+
+/* A lab whose gateway answers nothing, with a job out. */
+static struct lab
+lab_asking_upnp(struct mapping_job *ret)
+{
+	struct lab l = lab_new();
+	bool any = false;
+
+	mapping_set_upnp(&l.m, true);
+	for (int i = 0; i <= MAPPING_UPNP_AFTER; i++) {
+		assert_false(any);
+		(void)pop(&l);
+		any = mapping_next_job(&l.m, ret);
+		if (!any)
+			forward_to_deadline(&l);
+	}
+	assert_true(any);
+	/* PCP and NAT-PMP have had their time: 3, 6 and 12 s, or so. */
+	assert_in_range(l.now.mono_ms, 1000 + 15000, 1000 + 30000);
+	return l;
+}
+
+/* And what it brought. */
+static struct lab
+lab_by_upnp(void)
+{
+	struct mapping_job job;
+	struct lab l = lab_asking_upnp(&job);
+	struct mapping_done d = brought(&l, OUTER);
+
+	mapping_job_done(&l.m, &d, l.now);
+	assert_true(has(&l, good.ip, OUTER));
+	return l;
+}
+
+static void
+upnp_comes_when_nothing_else_was_answered(void **state)
+{
+	struct mapping_job job;
+	struct lab l = lab_asking_upnp(&job);
+	struct mapping_done d = brought(&l, OUTER);
+
+	(void)state;
+	assert_int_equal(job.external_port, PORT);
+	assert_int_equal(job.internal.port, PORT);
+	assert_int_equal(job.lifetime_s, MAPPING_LIFE_S);
+	assert_false(mapping_next_job(&l.m, &job)); /* one at a time */
+	mapping_job_done(&l.m, &d, l.now);
+	assert_true(has(&l, good.ip, OUTER));
+	assert_int_equal(l.m.protocol, MAPPING_UPNP);
+	/* It is renewed in the same way, and by nothing else. */
+	for (int i = 0; i < 5; i++) {
+		forward_to_deadline(&l);
+		assert_int_equal(pop(&l), 0);
+		assert_true(mapping_next_job(&l.m, &job));
+		assert_int_equal(job.external_port, OUTER);
+		d = brought(&l, OUTER);
+		mapping_job_done(&l.m, &d, l.now);
+	}
+}
+
+static void
+without_upnp_or_where_pcp_is_answered_no_job_comes(void **state)
+{
+	struct lab l = lab_mapped();
+	struct endpoint us = { { 0x20, 0x01, 0x0d, 0xb8, [15] = 7 }, PORT };
+	struct mapping_job job;
+
+	(void)state;
+	mapping_set_upnp(&l.m, true);
+	for (int i = 0; i < 20; i++) {
+		forward_to_deadline(&l);
+		(void)pop(&l);
+		assert_false(mapping_next_job(&l.m, &job));
+		answer(&l, &good);
+	}
+	l = lab_new();
+	for (int i = 0; i < 20; i++) {
+		forward_to_deadline(&l);
+		(void)pop(&l);
+		assert_false(mapping_next_job(&l.m, &job));
+	}
+	mapping_set_upnp(&l.m, true);
+	mapping_start(&l.m, &us, l.now); /* IPv6 knows nothing of it */
+	for (int i = 0; i < 20; i++) {
+		forward_to_deadline(&l);
+		(void)pop(&l);
+		assert_false(mapping_next_job(&l.m, &job));
+	}
+}
+
+static void
+a_clean_end_gives_back_what_upnp_brought(void **state)
+{
+	struct lab l = lab_by_upnp();
+	struct mapping_job job;
+
+	(void)state;
+	forward_to_deadline(&l);
+	(void)pop(&l);
+	assert_true(mapping_next_job(&l.m, &job)); /* and while it is renewed */
+	mapping_release(&l.m);
+	assert_int_equal(pop(&l), 0);
+	assert_true(mapping_next_job(&l.m, &job));
+	assert_int_equal(job.lifetime_s, 0);
+	assert_int_equal(job.external_port, OUTER);
+	assert_false(mapping_next_job(&l.m, &job));
+}
+
+/* The gateway learns PCP while UPnP is spoken to it: one mapping too many, if
+ * they are two. */
+static void
+pcp_that_is_answered_late_wins_over_upnp(void **state)
+{
+	struct mapping_job job;
+	struct lab l = lab_asking_upnp(&job);
+	struct mapping_done d = brought(&l, OUTER + 1);
+
+	(void)state;
+	answer(&l, &good);
+	assert_true(has(&l, good.ip, OUTER));
+	mapping_job_done(&l.m, &d, l.now);
+	assert_true(has(&l, good.ip, OUTER));
+	assert_int_equal(l.m.protocol, MAPPING_PCP);
+	assert_true(mapping_next_job(&l.m, &job));
+	assert_int_equal(job.lifetime_s, 0);
+	assert_int_equal(job.external_port, OUTER + 1);
+	l = lab_asking_upnp(&job);
+	answer(&l, &good);
+	d = brought(&l, OUTER); /* the same one: it stays */
+	mapping_job_done(&l.m, &d, l.now);
+	assert_false(mapping_next_job(&l.m, &job));
+}
+
+static void
+what_upnp_brings_is_believed_as_little(void **state)
+{
+	const uint8_t cgn[4] = { 100, 64, 0, 9 };
+	struct mapping_job job;
+	struct lab l = lab_asking_upnp(&job);
+	struct mapping_done d;
+
+	(void)state;
+	d = brought(&l, OUTER);
+	d.internal.port++; /* of another job */
+	mapping_job_done(&l.m, &d, l.now);
+	assert_true(has_none(&l));
+	d = brought(&l, 0);
+	mapping_job_done(&l.m, &d, l.now);
+	assert_true(has_none(&l));
+	d = brought(&l, OUTER); /* not asked for any more */
+	mapping_job_done(&l.m, &d, l.now);
+	assert_true(has_none(&l));
+	l = lab_asking_upnp(&job);
+	d = brought(&l, OUTER);
+	d.lifetime_s = MAPPING_LIFE_MIN_S - 1;
+	mapping_job_done(&l.m, &d, l.now);
+	assert_true(has_none(&l));
+	l = lab_asking_upnp(&job);
+	d = brought(&l, OUTER);
+	d.external = endpoint_v4(cgn, OUTER);
+	mapping_job_done(&l.m, &d, l.now);
+	assert_true(has_none(&l) && mapping_behind_nat(&l.m));
+	l = lab_asking_upnp(&job);
+	d = brought(&l, OUTER);
+	d.external = (struct endpoint){ { 0x20, 1 }, OUTER };
+	mapping_job_done(&l.m, &d, l.now);
+	assert_true(has_none(&l));
+}
+
+/* Then what it brought ends with its time, and PCP is tried again. */
+static void
+who_speaks_upnp_may_end(void **state)
+{
+	struct lab l = lab_by_upnp();
+	struct mapping_job job;
+
+	(void)state;
+	mapping_set_upnp(&l.m, false);
+	for (int i = 0; i < 100 && !has_none(&l); i++) {
+		forward_to_deadline(&l);
+		(void)pop(&l);
+		assert_false(mapping_next_job(&l.m, &job));
+	}
+	assert_true(has_none(&l));
+	assert_int_equal(l.m.protocol, MAPPING_PCP);
+	l = lab_asking_upnp(&job); /* with a job that he had */
+	mapping_set_upnp(&l.m, false);
+	mapping_release(&l.m);
+	assert_false(mapping_next_job(&l.m, &job));
+}
+
 static int
 set_up(void **state)
 {
@@ -520,6 +723,13 @@ main(void)
 		cmocka_unit_test(a_clean_end_gives_the_mapping_back),
 		cmocka_unit_test(another_gateway_gets_another_nonce),
 		cmocka_unit_test(a_pinhole_of_ipv6_is_a_map_to_itself),
+		cmocka_unit_test(upnp_comes_when_nothing_else_was_answered),
+		cmocka_unit_test(
+		    without_upnp_or_where_pcp_is_answered_no_job_comes),
+		cmocka_unit_test(a_clean_end_gives_back_what_upnp_brought),
+		cmocka_unit_test(pcp_that_is_answered_late_wins_over_upnp),
+		cmocka_unit_test(what_upnp_brings_is_believed_as_little),
+		cmocka_unit_test(who_speaks_upnp_may_end),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
