@@ -40,6 +40,12 @@ else ifneq ($(shell pkg-config --exists $(PKGS) 2>&1 || echo no),)
 $(warning something is missing: run packaging/install-deps.sh)
 endif
 
+# UPnP: with libminiupnpc, if it is there. UPNP= leaves it out.
+UPNP := $(shell pkg-config --exists miniupnpc && echo yes)
+ifneq ($(UPNP),)
+PKGS += miniupnpc
+endif
+
 include tests/lint/flags.mk
 
 # Sources by room. A program's main is kept out of what tests link.
@@ -135,6 +141,15 @@ $(B)/tests/bench/count.o: HARD += -fPIC
 $(PROGS) $(UNIT) $(SIM) $(FUZZ) $(REPLAY) $(TOOLS) $(WAN) $(BENCH):
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+
+# With or without UPnP: another answer makes them anew.
+$(B)/daemon/upnp.o $(B)/daemon/upnp_igd.o $(B)/tidy/daemon/upnp.ok \
+  $(B)/tidy/daemon/upnp_igd.ok: STD += $(if $(UPNP),-DBTCHAT_UPNP)
+$(B)/daemon/upnp.o $(B)/daemon/upnp_igd.o: $(B)/upnp-$(or $(UPNP),no)
+$(B)/upnp-%:
+	@mkdir -p $(@D)
+	@rm -f $(B)/upnp-*
+	@touch $@
 
 # The pure core sees no POSIX.
 $(B)/proto/%.o: STD := -std=c11

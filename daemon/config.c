@@ -304,6 +304,18 @@ get_port_mapping(const struct config *c, char *out, size_t cap)
 }
 
 static bool
+set_upnp(struct config *c, const char *value)
+{
+	return set_bool(c, value, &c->upnp);
+}
+
+static void
+get_upnp(const struct config *c, char *out, size_t cap)
+{
+	yes_no(c->upnp, out, cap);
+}
+
+static bool
 set_socket(struct config *c, const char *value)
 {
 	return set_path(c, value, c->socket, sizeof(c->socket));
@@ -359,6 +371,8 @@ static const struct key keys[CONFIG_KEYS] = {
 	    false, true, set_socket, get_socket },
 	[CONFIG_KEY_STATE] = { "state", "string", "",
 	    false, true, set_state, get_state },
+	[CONFIG_KEY_UPNP] = { "upnp", "bool", "yes",
+	    false, true, set_upnp, get_upnp },
 };
 /* clang-format on */
 

@@ -54,8 +54,9 @@ enum config_key {
 	CONFIG_KEY_REACHABLE,
 	CONFIG_KEY_SOCKET,
 	CONFIG_KEY_STATE,
+	CONFIG_KEY_UPNP,
 };
-#define CONFIG_KEYS 15
+#define CONFIG_KEYS 16
 
 struct config {
 	char file[CONFIG_VALUE_MAX];   /* that was read; "": none */
@@ -73,6 +74,7 @@ struct config {
 	bool lan_discovery; /* beacons to the local network */
 	bool port_mapping;  /* ask the gateway for one */
 	bool reachable;     /* everybody gets in; else it is found out */
+	bool upnp;          /* by UPnP, too */
 	int log_level;
 	uint64_t event_rows, event_days; /* kept at least */
 	enum config_source source[CONFIG_KEYS];

@@ -33,6 +33,7 @@ struct loop;      /* loop.c: libevent's events */
 struct bootstrap; /* bootstrap.c: names being resolved */
 struct lan;       /* lan.c: sockets of the local group */
 struct portmap;   /* portmap.c: what gateways map for us */
+struct upnp;      /* upnp.c: the helper that speaks it */
 struct sockets;   /* sockets.c: extra sockets of the node */
 
 enum {
@@ -77,6 +78,7 @@ struct daemon {
 	struct bootstrap *bootstrap; /* owned */
 	struct lan *lan;             /* owned; NULL: not wanted */
 	struct portmap *portmap;     /* owned; NULL: not wanted */
+	struct upnp *upnp;           /* owned; NULL: not wanted */
 	struct sockets *sockets;     /* owned */
 	struct rpc *rpc;             /* owned by the RPC server */
 	struct daemon_hooks hooks;

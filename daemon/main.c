@@ -5,10 +5,12 @@
 #include "daemon/portmap.h"
 #include "daemon/rpc.h"
 #include "daemon/start.h"
+#include "daemon/upnp.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct daemon the_daemon;
 
@@ -60,6 +62,8 @@ main(int argc, char **argv)
 	int code;
 
 	start_harden();
+	if (argc == 2 && strcmp(argv[1], UPNP_HELPER_ARG) == 0)
+		return upnp_helper_main();
 	err = config_load(&d->config, argc, argv);
 	if (err == ERR_EXISTS) /* --help, --version */
 		return DAEMON_EX_OK;
@@ -75,6 +79,7 @@ main(int argc, char **argv)
 	log_init(d->config.log_level, d->config.log_addresses);
 	if (d->config.check_only)
 		return DAEMON_EX_OK;
+	upnp_begin(d);
 	code = serve(d);
 	rpc_stop(d);
 	start_undo(d);

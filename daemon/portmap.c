@@ -3,6 +3,7 @@
 #include "daemon/addr.h"
 #include "daemon/gateway.h"
 #include "daemon/log.h"
+#include "daemon/upnp.h"
 
 #include <assert.h>
 #include <event2/event.h>
@@ -33,6 +34,18 @@ struct portmap {
 	struct event *timer;
 };
 
+const char *
+portmap_protocol(const struct mapping *m)
+{
+	static const char *const names[MAPPING_PROTOCOLS] = {
+		[MAPPING_PCP] = "pcp",
+		[MAPPING_NATPMP] = "nat-pmp",
+		[MAPPING_UPNP] = "upnp",
+	};
+
+	return names[m->protocol];
+}
+
 /* ---- the node's view ---- */
 
 void
@@ -59,8 +72,7 @@ tell_change(struct portmap *p, struct side *s)
 		return;
 	if (has)
 		log_event(LOG_INFO, "port-mapped", "address=%s protocol=%s",
-		    log_addr(&e).s,
-		    s->mapping.protocol == MAPPING_PCP ? "pcp" : "nat-pmp");
+		    log_addr(&e).s, portmap_protocol(&s->mapping));
 	else
 		log_event(LOG_INFO, "port-unmapped",
 		    "others reach us by other ways, or not");
@@ -108,6 +120,16 @@ send_due(struct side *s)
 	}
 }
 
+/* Jobs for UPnP: one at a time. */
+static void
+send_jobs(struct daemon *d, struct side *s)
+{
+	struct mapping_job job;
+
+	if (!upnp_is_busy(d) && mapping_next_job(&s->mapping, &job))
+		upnp_ask(d, &s->gateway.at, &job);
+}
+
 static void
 drive(struct portmap *p)
 {
@@ -116,9 +138,27 @@ drive(struct portmap *p)
 
 		mapping_tick(&s->mapping, p->d->now);
 		send_due(s);
+		send_jobs(p->d, s);
 		tell_change(p, s);
 	}
 	set_timer(p);
+}
+
+/* UPnP's helper has answered, or has ended. */
+static void
+on_upnp(struct daemon *d)
+{
+	struct mapping *m;
+	struct mapping_done done;
+
+	if (!d->portmap)
+		return;
+	m = &d->portmap->side[FAMILY_V4].mapping;
+	if (!upnp_is_there(d))
+		mapping_set_upnp(m, false);
+	else if (upnp_answer(d, &done))
+		mapping_job_done(m, &done, d->now);
+	drive(d->portmap);
 }
 
 static void
@@ -290,8 +330,10 @@ portmap_new(struct daemon *d)
 {
 	struct portmap *p;
 
-	if (!d->config.port_mapping || udp_is_loopback(d->udp))
+	if (!d->config.port_mapping || udp_is_loopback(d->udp)) {
+		upnp_end(d);
 		return ERR_OK;
+	}
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return ERR_NOMEM;
@@ -304,6 +346,8 @@ portmap_new(struct daemon *d)
 	p->timer = event_new(d->base, -1, 0, on_timer, p);
 	if (!p->timer)
 		return ERR_NOMEM;
+	upnp_listen(d, on_upnp);
+	mapping_set_upnp(&p->side[FAMILY_V4].mapping, upnp_is_there(d));
 	portmap_look(d);
 	return ERR_OK;
 }
@@ -330,9 +374,12 @@ portmap_release(struct daemon *d)
 		return;
 	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
 		struct side *s = &d->portmap->side[f];
+		struct mapping_job job;
 
 		mapping_release(&s->mapping);
 		send_due(s);
+		if (mapping_next_job(&s->mapping, &job))
+			upnp_ask(d, &s->gateway.at, &job);
 	}
 }
 

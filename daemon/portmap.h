@@ -19,6 +19,7 @@ void portmap_look(struct daemon *d);
 void portmap_tell(struct daemon *d);
 /* A clean end: gives back what is mapped. */
 void portmap_release(struct daemon *d);
+const char *portmap_protocol(const struct mapping *m); /* its name */
 /* For net.status; NULL: this family has no gateway. */
 const struct mapping *portmap_state(const struct daemon *d, enum family f);
 

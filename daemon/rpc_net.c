@@ -76,8 +76,7 @@ put_mapped(struct json_out *o, const struct daemon *d)
 			continue;
 		json_open(o, '{');
 		json_put_str(o, "family", f ? "v6" : "v4");
-		json_put_str(o, "protocol",
-		    m->protocol == MAPPING_PCP ? "pcp" : "nat-pmp");
+		json_put_str(o, "protocol", portmap_protocol(m));
 		json_put_str(o, "state", states[m->state]);
 		if (mapping_endpoint(m, &e))
 			put_endpoint(o, "endpoint", &e);

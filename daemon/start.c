@@ -7,9 +7,11 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/portmap.h"
+#include "daemon/sanitizer.h"
 #include "daemon/sockets.h"
 #include "daemon/statedir.h"
 #include "daemon/turn.h"
+#include "daemon/upnp.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -24,15 +26,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The leak checker of a sanitizer traces its own process. */
-#if defined(__SANITIZE_ADDRESS__)
-#define START_TRACEABLE
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define START_TRACEABLE
-#endif
-#endif
-
 enum {
 	PORT_FIRST = 16384, /* above what services use, 1024 and more anyway */
 	PORT_TRIES = 32,
@@ -45,7 +38,7 @@ start_harden(void)
 
 	(void)umask(077);
 	(void)setrlimit(RLIMIT_CORE, &none);
-#ifndef START_TRACEABLE
+#ifndef UNDER_SANITIZER
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -371,6 +364,7 @@ start_undo(struct daemon *d)
 {
 	lan_free(d);
 	portmap_free(d);
+	upnp_end(d);
 	bootstrap_free(d);
 	sockets_free(d);
 	node_free(d->node);

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what is missing to build, test, show, lint, fuzz or bench btchat.
-#   packaging/install-deps.sh [-n] [build|test|demo|lint|fuzz|bench]...
-# Without a group: build and test. -n only prints what is missing. On Debian
+#   packaging/install-deps.sh [-n] [build|upnp|test|demo|lint|fuzz|bench]...
+# Without a group: build and test. upnp: a build with it can ask gateways for a
+# port by UPnP, too. -n only prints what is missing. On Debian
 # and its children apt-get fetches it (through sudo if not root); elsewhere
 # the list is printed. Quiet, and exit 0, when nothing is missing.
 set -eu
@@ -18,6 +19,9 @@ build pc:libevent_core    libevent-dev
 build pc:libcjson         libcjson-dev
 build pc:libsystemd       libsystemd-dev
 build pc:sqlite3          libsqlite3-dev
+upnp  pc:miniupnpc        libminiupnpc-dev
+test  pc:miniupnpc        libminiupnpc-dev
+test  cmd:/usr/sbin/miniupnpd miniupnpd
 test  pc:cmocka           libcmocka-dev
 test  cmd:/usr/bin/python3 python3
 demo  cmd:/usr/bin/python3 python3
@@ -63,7 +67,7 @@ dry=no
 [ $# -gt 0 ] || set -- build test
 for group; do
 	case $group in
-	build | test | demo | lint | fuzz | bench) ;;
+	build | upnp | test | demo | lint | fuzz | bench) ;;
 	*) echo "install-deps.sh: no group $group" >&2; exit 2 ;;
 	esac
 done
@@ -88,11 +92,13 @@ if [ -n "$sudo" ] && ! command -v sudo >/dev/null 2>&1; then
 	exit 1
 fi
 echo "installing: $missing" >&2
-# Of Transmission only the program is wanted, not the service of the package.
-case " $missing" in *" transmission-daemon "*)
-	[ ! -d /run/systemd/system ] ||
-	    $sudo systemctl -q mask transmission-daemon.service || true ;;
-esac
+# Of these only the program is wanted, not the service of the package.
+for service in transmission-daemon miniupnpd; do
+	case " $missing" in *" $service "*)
+		[ ! -d /run/systemd/system ] ||
+		    $sudo systemctl -q mask $service.service || true ;;
+	esac
+done
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # Word splitting of $missing is meant.

@@ -1,8 +1,11 @@
 /*
- * Answers of a gateway, any bytes. The first byte chooses IPv4 or IPv6, then
- * each datagram is a length, a wait in 16 s and its bytes; 0xff as first byte
- * of a PCP datagram is made the true nonce, which a fuzzer cannot guess.
+ * Answers of a gateway, any bytes. The first byte chooses IPv4 or IPv6, and
+ * whether somebody speaks UPnP; then each datagram is a length, a wait in 16 s
+ * and its bytes; 0xff as first byte of a PCP datagram is made the true nonce,
+ * which a fuzzer cannot guess. While a job is out, the bytes are also what came
+ * of it.
  */
+#include "daemon/upnp.h"
 #include "proto/nat/mapping.h"
 
 #include "tests/fuzz/fuzz.h"
@@ -49,6 +52,43 @@ check_state(struct mapping *m, struct now now)
 	assert(m->expire_ms > now.mono_ms);
 }
 
+/* Both directions between daemon and helper: what is read is written alike. */
+static void
+check_upnp(struct span in)
+{
+	uint8_t buf[UPNP_JOB_SIZE];
+	struct writer w = wr_init(buf, sizeof(buf));
+	struct upnp_job j;
+	struct upnp_done d;
+
+	if (!upnp_job_decode(in, &j)) {
+		upnp_job_encode(&j, &w);
+		assert(span_eq(in, wr_span_of(&w)));
+	} else if (!upnp_done_decode(in, &d)) {
+		upnp_done_encode(&d, &w);
+		assert(span_eq(in, wr_span_of(&w)));
+	}
+}
+
+static void
+check_job(struct mapping *m, struct span in, bool *out, struct now now)
+{
+	struct mapping_job job;
+	struct upnp_done d;
+
+	if (mapping_next_job(m, &job)) {
+		assert(m->has_upnp && m->state != MAPPING_OFF);
+		assert(job.internal.port != 0 && job.external_port != 0);
+		assert(!mapping_next_job(m, &job));
+		*out = true;
+	}
+	if (*out && !upnp_done_decode(in, &d)) {
+		d.done.internal = m->internal;
+		mapping_job_done(m, &d.done, now);
+		*out = false;
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -59,11 +99,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct now now = { 1000, 1000 };
 	struct test_rng rng;
 	struct mapping m;
+	bool out = false;
+	uint8_t how = rd_u8(&r);
 
 	check_decode(span_of(data, size));
+	check_upnp(span_of(data, size));
 	test_rng_init(&rng, 1);
 	mapping_init(&m, &rng.rng);
-	mapping_start(&m, rd_u8(&r) & 1 ? &v6 : &v4, now);
+	mapping_set_upnp(&m, how & 2);
+	mapping_start(&m, how & 1 ? &v6 : &v4, now);
 	check_state(&m, now);
 	while (r.n > 2) {
 		uint8_t n = rd_u8(&r);
@@ -75,6 +119,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		rd_bytes(&r, buf, n);
 		if (n >= 60 && buf[24] == 0xff)
 			memcpy(buf + 24, m.nonce, sizeof(m.nonce));
+		check_state(&m, now);
+		check_job(&m, span_of(buf, n), &out, now);
 		check_state(&m, now);
 		mapping_receive(&m, span_of(buf, n), now);
 		check_state(&m, now);

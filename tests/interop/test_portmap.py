@@ -269,7 +269,7 @@ upnp_nat_postrouting_chain=postrouting_miniupnpd
 
 
 @contextlib.contextmanager
-def miniupnpd(where):
+def miniupnpd(where, settings=SETTINGS):
     """On the router; gives None, or why it does not run."""
     for program in ("miniupnpd", "nft"):
         if not shutil.which(program):
@@ -278,7 +278,7 @@ def miniupnpd(where):
     folder = tempfile.mkdtemp(prefix="btchat-")
     config, leases = (os.path.join(folder, n) for n in ("conf", "leases"))
     with open(config, "w") as f:
-        f.write(SETTINGS % (home.OUTER, leases))
+        f.write(settings % (home.OUTER, leases))
     done = subprocess.run(where.router.command("nft", "-f", "-"), text=True,
                           input=RULES, capture_output=True)
     if done.returncode != 0:

@@ -149,6 +149,28 @@ test_that 'and answers' ctl net status
 test_that 'and knows that it has no more sockets to open' \
     holds '"extra_sockets_max": *0[,}]' ctl --json net status
 
+# With a network: the helper for UPnP is this program again, which the sandbox
+# must let it be.
+lab exec rm -r /etc/systemd/system/btchatd.service.d
+test_that 'with addresses of the world it starts' lab exec sh -c '
+	systemctl stop btchatd.service && systemctl daemon-reload &&
+	echo "listen = 0.0.0.0:41641" >>/etc/btchatd/btchatd.conf &&
+	systemctl start btchatd.service'
+helper()
+{
+	pid=$(property MainPID)
+	lab exec sh -c "cat /proc/\$(tr -d ' ' \
+	    </proc/$pid/task/$pid/children)/$1"
+}
+if ldd "$B/btchatd" | grep -q miniupnpc; then
+	test_that 'and has a helper for UPnP' holds upnp-helper helper cmdline
+	test_that 'which is under the same filter' holds '^Seccomp:.2' \
+	    helper status
+fi
+test_that 'it stops with its helper' lab exec \
+    systemctl stop btchatd.service
+test_that 'and without a failure' holds '^success$' property Result
+
 # The unit of one user.
 # shellcheck disable=SC2016
 test_that 'a user has a manager' lab exec sh -c '
