@@ -260,18 +260,19 @@ intro_renew(struct node *n)
 void
 intro_moved(struct node *n)
 {
-	for (int f = 0; f < FAMILY_COUNT; f++) {
-		nat_moved(&n->nat[f]);
-		serve_if_open(n, f);
-	}
+	nat_moved(&n->nat[FAMILY_V4]);
+	nat_moved(&n->nat[FAMILY_V6]);
+	serve_if_open(n, FAMILY_V4);
+	serve_if_open(n, FAMILY_V6);
 	intro_renew(n); /* the handles stand for the old address */
 }
 
 static bool
 is_needed(const struct node *n)
 {
-	for (int f = 0; f < FAMILY_COUNT; f++)
-		if (n->dht[net_of(DHT_OVERLAY, f)] != NULL && !is_open(n, f))
+	for (unsigned i = 0; i < NODE_NETS; i++)
+		if (net_carrier(i) == DHT_OVERLAY && n->dht[i] != NULL &&
+		    !is_open(n, net_family(i)))
 			return n->has_self;
 	return false;
 }
