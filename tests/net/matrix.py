@@ -22,7 +22,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import nft  # noqa: E402
 from net import Failed, add_contact  # noqa: E402
-from people import Talk, World, need_lab  # noqa: E402
+from people import HOPS, Talk, World, need_lab  # noqa: E402
 
 DELAY_MS = 20            # of the outermost link of a and of b
 R_MS = D_MS = 4 * DELAY_MS  # public nodes have none
@@ -93,12 +93,13 @@ def side(letter, kind, other, link):
         return ["home h%s hosts=%s %s %s %s" % (letter, host, kind.home, link,
                                                 v6)]
     return ["cgnat c%s %s %s" % (letter, kind.carrier, link),
-            "home h%s hosts=%s behind=c%s %s %s" % (
+            "home h%s hosts=%s behind=c%s hops=2 %s %s" % (
                 letter, host, letter, kind.home, v6)]
 
 
 def topology(a, b, noise):
-    link = "delay=%dms %s" % (DELAY_MS, NOISE if noise else "")
+    link = "delay=%dms hops=%d %s" % (
+        DELAY_MS, HOPS, NOISE if noise else "")
     a, b = CLASSES[a], CLASSES[b]
     return "\n".join(side("a", a, b, link) + side("b", b, a, link))
 

@@ -23,6 +23,7 @@ from check import CTL, skip  # noqa: E402
 from lab import Lab, missing  # noqa: E402
 
 NODES = 6  # public hosts, each in a /16 of its own
+HOPS = 5   # of each link to the core, behind its NAT
 PORTS = range(20000, 60000)
 LIMIT_S = 120.0  # for what must happen; a bound for something broken
 
@@ -86,8 +87,9 @@ class World(Net):
         super().__init__()
         self.seed, self.rng = seed, random.Random(seed)
         hosts = ["n%d" % (i + 1) for i in range(nodes)]
-        self.lab = Lab("\n".join("host %s v6=yes %s" % (name, node_options)
-                                 for name in hosts) + "\n" + topology, seed)
+        self.lab = Lab("\n".join(
+            "host %s v6=yes hops=%d %s" % (name, HOPS, node_options)
+            for name in hosts) + "\n" + topology, seed)
         self.nodes = [self.peer(name, []).spawn() for name in hosts]
         for node in self.nodes:
             node.wait_ready()

@@ -5,6 +5,7 @@ import collections
 import itertools
 import select
 import socket
+import struct
 import time
 
 WAIT_S = 20.0  # for something that must come; never spent when it does
@@ -133,6 +134,22 @@ class Server:
             hairpin = None if ends[0][0] in own else self.hairpin(host)
             return Kind(mapping, self.filtering(host), hairpin,
                         ends[0][1] == sock.getsockname()[1])
+
+
+def captured(path, source, to):
+    """UDP payloads of IPv4 from one address to another in a pcap file."""
+    with open(path, "rb") as f:
+        data = f.read()
+    found, at = [], 24
+    while at < len(data):
+        n = struct.unpack_from("=I", data, at + 8)[0]
+        packet = data[at + 16:at + 16 + n]
+        if packet[0] == 0x45 and packet[9] == socket.IPPROTO_UDP and (
+                packet[12:20] == socket.inet_aton(source) +
+                socket.inet_aton(to)):
+            found.append(packet[28:])
+        at += 16 + n
+    return found
 
 
 class Flow:

@@ -106,7 +106,8 @@ def check_clash(lab):
 
 
 def check_life(lab):
-    """With refresh_in=no nothing that comes in keeps a mapping alive."""
+    """With refresh_in=no nothing that comes in keeps a mapping alive; that of
+    Linux is asked by what lets in no more."""
     with udp(lab["srv"], lab["srv"].addr) as far, udp(
             lab["h-short"]) as sock:
         begin = time.monotonic()
@@ -115,6 +116,18 @@ def check_life(lab):
             lab, "short", "no-mapping",
             lambda: wait_for(lambda: time.monotonic() > begin + 0.3) and
             far.sendto(b"late", end)))
+    if not nft():
+        return
+    with udp(lab["srv"], lab["srv"].addr) as far, udp(
+            lab["h-linshort"]) as sock:
+        end = seen(sock, far)
+        begin = time.monotonic()
+        wait_for(lambda: time.monotonic() > begin + 2.1)  # counts in seconds
+        first, second = token(), token()
+        send_to_gate(lab, far, end, "linshort", first)
+        end = seen(sock, far)
+        far.sendto(second, end)
+        check("one of Linux, too", not comes(sock, first, second))
 
 
 # ---- what is not plain UDP ----

@@ -8,7 +8,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from people import Talk, World, need_lab  # noqa: E402
+from people import HOPS, Talk, World, need_lab  # noqa: E402
 from check import check, finish  # noqa: E402
 from net import Failed, add_contact  # noqa: E402
 
@@ -33,7 +33,8 @@ CASES = (
 
 
 def topology():
-    lines = ["defaults delay=21ms", "cgnat isp nat=port-restricted",
+    lines = ["defaults delay=21ms hops=%d" % HOPS,
+             "cgnat isp nat=port-restricted",
              "home flat nat=port-restricted hosts=fa,fb"]
     for i, (_, a, b, _) in enumerate(CASES):
         lines += ["home a%d hosts=xa%d %s" % (i, i, a),

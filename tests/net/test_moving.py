@@ -10,9 +10,10 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from people import Talk, World, need_lab  # noqa: E402
+from people import HOPS, Talk, World, need_lab  # noqa: E402
 from check import LONG, check, finish  # noqa: E402
 from net import Failed  # noqa: E402
+from probe import captured, udp  # noqa: E402
 
 NODES = 12  # more than ADDRESS_VOTES_MOVE, or nobody learns of a move soon
 AT_ONCE = 8
@@ -93,6 +94,41 @@ def hand_over(pair):
     pair.lab.leave(pair.home("xa"))
 
 
+def path(daemon):
+    return daemon.call("net.peers")["items"][0]["path"]
+
+
+def replay(pair):
+    """Hostile input 18: packets of b that never came to a are sent by somebody
+    else, while b himself is cut off."""
+    lab, thief = pair.lab, pair.home("m")
+    file = os.path.join(pair.world.folder, "replay%d" % pair.n)
+    own = path(pair.a)
+    lab.capture(file)
+    lab.cut(pair.home("a"))
+    pair.talk_for(1)
+    lab.cut(pair.home("b"))
+    lab.heal(pair.home("a"))
+    lab.capture("off")
+    seen, said = set(), captured(
+        file, pair.b.host.outside(), pair.a.host.addr)
+    with udp(lab[thief]) as sock:
+        for _ in range(3):
+            for data in said:
+                sock.sendto(data, (pair.a.host.addr, pair.a.port))
+            end = time.monotonic() + 0.5
+            pair.talk.go_on(lambda: seen.add(path(pair.a)) or
+                            time.monotonic() > end)
+    sent, got = (sum(f["bytes"] for f in lab.wan.ask("flows")
+                     if (f["from"], f["to"]) == way) for way in (
+                         (thief, pair.home("xa")), (pair.home("xa"), thief)))
+    lab.heal(pair.home("b"))
+    check("who replays what he heard moves no session",
+          len(said) > 10 and seen <= {own, None}, own, seen, len(said))
+    check("and gets at most three times what he sent", got <= 3 * sent,
+          got, sent)
+
+
 # What happens, how, and the access of a and of b; the longest first.
 EASY, OPEN, HARD = "nat=port-restricted", "nat=none", "nat=symmetric"
 CASES = ((
@@ -107,6 +143,7 @@ CASES = ((
     ("a router that restarts, hard", reboot, HARD, OPEN),
     ("a new address, friend open", new_address, EASY, OPEN),
     ("a new address, friend easy", new_address, EASY, EASY),
+    ("packets replayed from elsewhere", replay, OPEN, EASY),
     ("another home, friend open", move, EASY, OPEN),
     ("another home, friend easy", move, EASY, EASY),
     ("from Wi-Fi to mobile, friend open", hand_over, EASY, OPEN),
@@ -115,10 +152,11 @@ CASES = ((
 
 
 def topology():
-    lines = ["defaults delay=10ms"]
+    lines = ["defaults delay=10ms hops=%d" % HOPS]
     for i, (_, _, a, b) in enumerate(CASES):
         lines += ["home a%d hosts=xa%d %s" % (i, i, a),
                   "home b%d hosts=xb%d %s" % (i, i, b),
+                  "host m%d" % i,
                   "home c%d nat=port-restricted lan=192.168.2.0" % i]
     return "\n".join(lines)
 
