@@ -2,7 +2,7 @@
 """Every kind of NAT against every other, with whole daemons.
 
     tests/net/matrix.py [--seeds N] [--noise] [--jobs N] [--time S]
-                        [--limit S] [CLASS:CLASS...]
+                        [--limit S] [--keep DIR] [CLASS:CLASS...]
 
 In each run one has long been there, with the other in its contacts; then that
 one comes, adds the first and says something; who comes alternates with the
@@ -14,8 +14,10 @@ the lab delivered. One row for each pair, with its target.
 import argparse
 import collections
 import concurrent.futures
+import json
 import os
 import select
+import shutil
 import sys
 import time
 
@@ -193,7 +195,7 @@ class Watch:
         run.wrong = self.talk.end()
 
 
-def run_pair(a, b, seed, noise, limit_s):
+def run_pair(a, b, seed, noise, limit_s, keep=None):
     run = Run(a, b, seed, noise)
     if target_of(a, b).way == "none":
         limit_s = min(limit_s, NOTHING_S)
@@ -202,7 +204,27 @@ def run_pair(a, b, seed, noise, limit_s):
             meet(world, run, limit_s)
         except Failed as error:
             run.wrong.append(str(error))
+        if keep:
+            put_away(world, os.path.join(keep, "%s-%s-%d%s" % (
+                a, b, seed, "-noise" * noise)))
     return run
+
+
+def put_away(world, folder):
+    """Logs, and what the two know of each other, of the lab's NATs and of
+    what was delivered."""
+    os.makedirs(folder, exist_ok=True)
+    told = {"flows": ["%s %s %d" % (*way, n) for way, n in sorted(
+        world.lab.flows().items())]}
+    for daemon in world.daemons:
+        shutil.copy(daemon.log, os.path.join(folder, daemon.name + ".log"))
+    for daemon, other in (("xa", "xb"), ("xb", "xa")):
+        daemon = next(d for d in world.daemons if d.name == daemon)
+        told[daemon.name] = {
+            "why": daemon.why(other), "status": daemon.call("net.status"),
+            "mappings": world.lab.mappings(daemon.name)}
+    with open(os.path.join(folder, "told.json"), "w") as f:
+        json.dump(told, f, indent=1)
 
 
 def meet(world, run, limit_s):
@@ -311,6 +333,7 @@ def options():
                         help="seconds; what has not begun then is left out")
     parser.add_argument("--limit", type=float, default=30,
                         help="seconds that two have to meet")
+    parser.add_argument("--keep", help="puts logs and more there")
     parser.add_argument("pair", nargs="*")
     return parser.parse_args()
 
@@ -327,7 +350,7 @@ def matrix(pairs, args, tell=None):
         (a, b), seed = job
         if seed % 2 == 0:
             a, b = b, a  # either may be the one who comes
-        run = run_pair(a, b, seed, args.noise, args.limit)
+        run = run_pair(a, b, seed, args.noise, args.limit, args.keep)
         if seed % 2 == 0:
             run.a, run.b = run.b, run.a
         if tell:
