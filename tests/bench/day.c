@@ -2,8 +2,10 @@
  * What a participant costs that waits for contacts who never come: one whole
  * struct node among DHT nodes, days of virtual time in a minute.
  *
- *   day NODES CONTACTS HOURS LOSS_PERMILLE SEED
+ *   day NODES CONTACTS HOURS LOSS_PERMILLE SEED [OVERLAY]
  *
+ * All nodes are on Mainline; so many of them in the overlay too, and the
+ * participant with them (policy mixed, else mainline).
  * One warm-up hour, then HOURS are counted. Prints a JSON object: datagrams a
  * minute and bytes a day of UDP payload. "own" is what the node sends that
  * nobody asked for, "answers" what comes back for that; "asked" and "served"
@@ -30,6 +32,8 @@ enum {
 	WAY_MIN_MS = 15,
 	WAY_MAX_MS = 80, /* one way */
 	PORT = 6881,
+	TAGS = 4096, /* of the last sealed queries, each way */
+	TAG_SIZE = 8,
 };
 
 enum flow { OWN = 0, ANSWERS, ASKED, SERVED };
@@ -37,6 +41,12 @@ enum flow { OWN = 0, ANSWERS, ASKED, SERVED };
 
 struct count {
 	uint64_t packets, bytes;
+};
+
+/* Tags of sealed queries; an answer has the tag of its query. */
+struct tags {
+	uint8_t tag[TAGS][TAG_SIZE];
+	unsigned at;
 };
 
 struct packet {
@@ -51,13 +61,19 @@ struct world {
 	struct test_rng rng;
 	struct queue agenda; /* of struct packet, owned, and of alarms */
 	uint32_t n, loss;
-	struct node *node;            /* owned */
-	struct dht *dht[CROWD_MAX];   /* owned, from 1 */
-	uint64_t alarm_ms[CROWD_MAX]; /* earliest in the agenda, or NEVER */
-	uint8_t alarm[CROWD_MAX];     /* its address stands for the node */
+	uint32_t n_sealed; /* nodes in the overlay, from 1 */
+	bool is_mixed;     /* policy of the participant */
+	struct endpoint at[CROWD_MAX];
+	struct node *node;             /* owned */
+	struct dht *dht[CROWD_MAX];    /* owned, from 1 */
+	struct dht *sealed[CROWD_MAX]; /* owned, from 1; or NULL */
+	uint64_t alarm_ms[CROWD_MAX];  /* earliest in the agenda, or NEVER */
+	uint8_t alarm[CROWD_MAX];      /* its address stands for the node */
 	bool counting;
 	struct count flow[FLOWS];
 	uint64_t method[KRPC_METHODS]; /* queries of our own */
+	uint64_t n_own_sealed;
+	struct tags tags[2]; /* of queries that came, that went */
 	double cpu_s;
 };
 
@@ -76,42 +92,67 @@ cpu_s(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-/* Each in a /24 of its own. */
-static struct endpoint
-address(uint32_t i)
+/* Anywhere, as ids follow from addresses; the port tells whose it is. */
+static void
+settle_down(struct world *w, uint32_t i)
 {
-	uint8_t v4[4] = { (uint8_t)(60 + i / 250), (uint8_t)(i % 250), 5, 1 };
+	uint8_t v4[4];
 
-	return endpoint_v4(v4, PORT);
+	do {
+		rng_fill(&w->rng.rng, v4, sizeof(v4));
+		w->at[i] = endpoint_v4(v4, (uint16_t)(PORT + i));
+	} while (endpoint_scope(&w->at[i]) != SCOPE_GLOBAL);
 }
 
 static uint32_t
 number(const struct endpoint *at)
 {
-	const uint8_t *v4 = endpoint_addr(at).p;
+	return (uint32_t)at->port - PORT;
+}
 
-	return ((uint32_t)v4[0] - 60) * 250 + v4[1];
+static bool
+is_plain(struct span data)
+{
+	return data.n > 1 && data.p[0] == 'd' && data.p[data.n - 1] == 'e';
+}
+
+/* Is it the answer to a query the other way? If not it is a query itself. */
+static bool
+is_answer(struct world *w, struct span data, bool is_out, struct krpc *m)
+{
+	static struct bencode scratch;
+	const struct tags *asked = &w->tags[!is_out];
+	struct tags *t = &w->tags[is_out];
+
+	if (is_plain(data))
+		return krpc_decode(data, &scratch, m) == ERR_OK &&
+		       m->kind != KRPC_QUERY;
+	for (unsigned i = 0; i < TAGS; i++)
+		if (memcmp(asked->tag[i], data.p, TAG_SIZE) == 0)
+			return true;
+	memcpy(t->tag[t->at++ % TAGS], data.p, TAG_SIZE);
+	return false;
 }
 
 static void
 count(struct world *w, struct span data, bool is_out)
 {
-	static struct bencode scratch;
 	struct krpc m = { 0 };
-	bool is_krpc = krpc_decode(data, &scratch, &m) == ERR_OK;
-	bool is_answer = is_krpc && m.kind != KRPC_QUERY;
+	bool answer = is_answer(w, data, is_out, &m);
 	enum flow flow = is_out ? OWN : ANSWERS;
 
 	if (!w->counting)
 		return;
-	if (is_out && is_answer)
+	if (is_out && answer)
 		flow = SERVED;
-	if (!is_out && is_krpc && !is_answer)
+	if (!is_out && !answer)
 		flow = ASKED;
 	w->flow[flow].packets++;
 	w->flow[flow].bytes += data.n;
-	if (flow == OWN)
+	if (flow == OWN && is_plain(data))
 		w->method[m.method]++;
+	else if (flow == OWN)
+		w->n_own_sealed++;
 }
 
 static void
@@ -135,12 +176,26 @@ post(
 	queue_push(&w->agenda, w->now_ms + way_ms, p);
 }
 
+/* Sends what one of the crowd wants to; when it wants to act again. */
+static uint64_t
+drain(struct world *w, uint32_t i, struct dht *d)
+{
+	struct dht_event event;
+	struct dht_send s;
+
+	if (d == NULL)
+		return NEVER;
+	while (dht_next_event(d, &event))
+		;
+	while (dht_next_send(d, &s))
+		post(w, i, &s.to, s.data);
+	return dht_deadline_ms(d);
+}
+
 /* Carries out what a node wants and plans its next tick. */
 static void
 settle(struct world *w, uint32_t i)
 {
-	struct dht_send s;
-	struct dht_event event;
 	struct effect e;
 	uint64_t at_ms;
 
@@ -150,11 +205,10 @@ settle(struct world *w, uint32_t i)
 				post(w, 0, &e.to, e.data);
 		at_ms = node_deadline_ms(w->node);
 	} else {
-		while (dht_next_event(w->dht[i], &event))
-			;
-		while (dht_next_send(w->dht[i], &s))
-			post(w, i, &s.to, s.data);
-		at_ms = dht_deadline_ms(w->dht[i]);
+		uint64_t sealed_ms = drain(w, i, w->sealed[i]);
+
+		at_ms = drain(w, i, w->dht[i]);
+		at_ms = sealed_ms < at_ms ? sealed_ms : at_ms;
 	}
 	if (at_ms == NEVER || at_ms >= w->alarm_ms[i])
 		return;
@@ -162,17 +216,40 @@ settle(struct world *w, uint32_t i)
 	queue_push(&w->agenda, w->alarm_ms[i], &w->alarm[i]);
 }
 
+static struct node_key
+first_key(const struct world *w)
+{
+	struct node_key n;
+
+	dht_key(w->sealed[1], &n);
+	return n;
+}
+
+static void
+join_overlay(const struct world *w, struct dht *d)
+{
+	struct node_key n = first_key(w);
+
+	dht_bootstrap_key(d, &w->at[1], &n, now(w));
+}
+
 static void
 join(struct world *w, uint32_t i)
 {
 	struct dht_config cfg = { .family = FAMILY_V4, .rng = &w->rng.rng };
-	struct endpoint first = address(1);
 
 	w->dht[i] = dht_new(&cfg, now(w));
 	assert(w->dht[i]);
 	w->alarm_ms[i] = NEVER;
 	if (i != 1)
-		dht_bootstrap(w->dht[i], &first, now(w));
+		dht_bootstrap(w->dht[i], &w->at[1], now(w));
+	if (i <= w->n_sealed) {
+		cfg.carrier = DHT_OVERLAY;
+		w->sealed[i] = dht_new(&cfg, now(w));
+		assert(w->sealed[i]);
+		if (i != 1)
+			join_overlay(w, w->sealed[i]);
+	}
 	settle(w, i);
 }
 
@@ -186,6 +263,8 @@ tick(struct world *w, uint32_t i)
 		node_tick(w->node, now(w));
 	else
 		dht_tick(w->dht[i], now(w));
+	if (w->sealed[i])
+		dht_tick(w->sealed[i], now(w));
 	settle(w, i);
 }
 
@@ -193,13 +272,15 @@ static void
 deliver(struct world *w, const struct packet *p)
 {
 	struct span data = span_of(p->b, p->n);
-	struct endpoint from = address(p->from);
+	struct endpoint from = w->at[p->from];
 
 	if (p->to == 0) {
 		count(w, data, false);
 		node_receive(w->node, &from, data, now(w));
-	} else {
+	} else if (is_plain(data)) {
 		dht_receive(w->dht[p->to], &from, data, now(w));
+	} else if (w->sealed[p->to]) {
+		dht_receive(w->sealed[p->to], &from, data, now(w));
 	}
 	settle(w, p->to);
 }
@@ -234,8 +315,9 @@ run(struct world *w, uint64_t until_ms)
 static void
 wake(struct world *w, uint32_t n_contacts)
 {
-	struct node_config cfg = { .rng = &w->rng.rng, .family = { true } };
-	struct endpoint at = address(0), first = address(1);
+	struct node_config cfg = { .rng = &w->rng.rng,
+		.family = { true },
+		.policy = w->is_mixed ? NODE_MIXED : NODE_MAINLINE };
 	struct id_seed seed;
 
 	w->node = node_new(&cfg, now(w));
@@ -243,8 +325,14 @@ wake(struct world *w, uint32_t n_contacts)
 	rng_fill(&w->rng.rng, &seed, sizeof(seed));
 	if (node_set_identity(w->node, &seed, span_of(NULL, 0), now(w)))
 		abort();
-	node_set_local(w->node, &at, 1, now(w));
-	node_bootstrap(w->node, &first, now(w));
+	node_set_local(w->node, &w->at[0], 1, now(w));
+	if (w->n_sealed > 0) {
+		struct node_key key = first_key(w);
+
+		node_bootstrap_key(w->node, &w->at[1], &key, now(w));
+	} else {
+		node_bootstrap(w->node, &w->at[1], now(w));
+	}
 	for (uint32_t i = 0; i < n_contacts; i++) {
 		struct contact_id id;
 		struct id_pk pk;
@@ -271,11 +359,12 @@ print(const struct world *w, double hours)
 		    (double)w->flow[i].packets / (60 * hours), names[i],
 		    (double)w->flow[i].bytes * 24 / hours / 1e6);
 	printf("\"get_min\":%.2f,\"put_min\":%.2f,\"find_min\":%.2f,"
-	       "\"ping_min\":%.2f,",
+	       "\"ping_min\":%.2f,\"sealed_min\":%.2f,",
 	    (double)w->method[KRPC_GET] / (60 * hours),
 	    (double)w->method[KRPC_PUT] / (60 * hours),
 	    (double)w->method[KRPC_FIND_NODE] / (60 * hours),
-	    (double)w->method[KRPC_PING] / (60 * hours));
+	    (double)w->method[KRPC_PING] / (60 * hours),
+	    (double)w->n_own_sealed / (60 * hours));
 	printf("\"cpu_percent\":%.4f}\n", 100 * w->cpu_s / (hours * 3600));
 }
 
@@ -285,17 +374,21 @@ main(int argc, char **argv)
 	static struct world w;
 	uint64_t hours;
 
-	if (argc != 6 || sodium_init() < 0) {
-		(void)fprintf(stderr,
-		    "usage: day NODES CONTACTS HOURS LOSS_PERMILLE SEED\n");
+	if ((argc != 6 && argc != 7) || sodium_init() < 0) {
+		(void)fprintf(stderr, "usage: day NODES CONTACTS HOURS "
+		                      "LOSS_PERMILLE SEED [OVERLAY]\n");
 		return 2;
 	}
 	w.n = (uint32_t)strtoul(argv[1], NULL, 10) + 1;
 	hours = strtoull(argv[3], NULL, 10);
 	w.loss = (uint32_t)strtoul(argv[4], NULL, 10);
 	test_rng_init(&w.rng, strtoull(argv[5], NULL, 10));
-	if (w.n < 2 || w.n > CROWD_MAX || hours == 0)
+	w.is_mixed = argc == 7;
+	w.n_sealed = w.is_mixed ? (uint32_t)strtoul(argv[6], NULL, 10) : 0;
+	if (w.n < 2 || w.n > CROWD_MAX || w.n_sealed >= w.n || hours == 0)
 		return 2;
+	for (uint32_t i = 0; i < w.n; i++)
+		settle_down(&w, i);
 	for (uint32_t i = 1; i < w.n; i++) {
 		join(&w, i);
 		run(&w, w.now_ms + JOIN_MS);
@@ -305,8 +398,10 @@ main(int argc, char **argv)
 	w.counting = true;
 	run(&w, w.now_ms + hours * 3600000);
 	print(&w, (double)hours);
-	for (uint32_t i = 1; i < w.n; i++)
+	for (uint32_t i = 1; i < w.n; i++) {
 		dht_free(w.dht[i]);
+		dht_free(w.sealed[i]);
+	}
 	node_free(w.node);
 	while (w.agenda.n > 0) {
 		uint8_t *p = queue_pop(&w.agenda);
