@@ -226,7 +226,7 @@ cell_publish(
 	assert(count == 1 || count == 2);
 	put->n = 0;
 	put->best = 0;
-	put->beaten = put->lost = false;
+	put->beaten = put->lost = put->found = false;
 	put->turn = what->renewal ? put->turn + 1 : 0;
 	for (unsigned i = 0; i < count * NODE_NETS && room; i++) {
 		unsigned net = i % NODE_NETS;

@@ -74,8 +74,8 @@ struct putting {
 	 * written; then ours goes to the second place. */
 	bool beaten;
 	/* It was not found again: who guards the place hides it; then it goes
-	 * to both. */
-	bool lost;
+	 * to both, until a first place, perhaps the next day's, shows it. */
+	bool lost, found;
 	enum { PLACE_FIRST = 0, PLACE_BOTH, PLACE_SECOND } place;
 	uint64_t last_epoch; /* the newest that it was put to */
 };

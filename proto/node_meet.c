@@ -387,12 +387,31 @@ on_get_done(struct node *n, struct op *op, const struct dht_event *e)
 	cell_op_free(n, op);
 }
 
+/* Where the next put goes, after all parts of one are over. */
+static void
+choose_place(struct node *n, struct peer *p, struct putting *put,
+    struct rendezvous *meet)
+{
+	assert(put->n == 0);
+	if (put->beaten && put->place != PLACE_SECOND) {
+		put->place = PLACE_SECOND;
+		rendezvous_elsewhere(meet, n->now);
+		effect_event(n, NODE_REFUSED, p, NULL, ERR_CONFLICT);
+	} else if (put->lost && put->place == PLACE_FIRST) {
+		put->place = PLACE_BOTH;
+		rendezvous_elsewhere(meet, n->now);
+	} else if (put->found && !put->lost && put->place == PLACE_BOTH) {
+		put->place = PLACE_FIRST;
+	}
+}
+
 static void
 on_put_done(struct node *n, struct op *op, const struct dht_event *e)
 {
 	struct peer *p = NULL;
 	struct rendezvous *meet = NULL;
 	struct putting *put = putting_of(n, op, &meet);
+	bool is_first = op->step == 0;
 
 	if (op->kind == OP_PUBLISH)
 		p = peer_by_slot(n, op->slot);
@@ -405,17 +424,11 @@ on_put_done(struct node *n, struct op *op, const struct dht_event *e)
 	if (e->n > put->best)
 		put->best = e->n;
 	put->lost |= e->report.read_back == DHT_BACK_NO;
+	put->found |= is_first && e->report.read_back == DHT_BACK_YES;
 	if (--put->n > 0)
 		return;
 	rendezvous_published(meet, &n->rng, put->best, n->now);
-	if (put->beaten && put->place != PLACE_SECOND) {
-		put->place = PLACE_SECOND;
-		rendezvous_elsewhere(meet, n->now);
-		effect_event(n, NODE_REFUSED, p, NULL, ERR_CONFLICT);
-	} else if (put->lost && put->place == PLACE_FIRST) {
-		put->place = PLACE_BOTH;
-		rendezvous_elsewhere(meet, n->now);
-	}
+	choose_place(n, p, put, meet);
 	if (p != NULL)
 		meet_retime(n, p);
 }

@@ -461,7 +461,7 @@ op_step(struct dht *d, struct op *op, uint64_t now_ms)
 	if (op->state == OP_LOOKING && hopes(d, op, n_answered, now_ms))
 		return;
 	if (op->state == OP_READING) {
-		put_read_back(op, n_answered);
+		put_read_back(op, n_answered, now_ms);
 		op_finish(d, op, now_ms);
 		return;
 	}

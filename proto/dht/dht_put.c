@@ -134,14 +134,18 @@ read_back(struct dht *d, struct op *op, uint64_t now_ms)
 		(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE);
 }
 
+/* A lookup that had no time, because we had too much to ask at once, or few
+ * answers, says nothing about who guards the place. */
 void
-put_read_back(struct op *op, size_t n_answered)
+put_read_back(struct op *op, size_t n_answered, uint64_t now_ms)
 {
+	bool in_time = now_ms < op->look.started_ms + LOOKUP_END_MS;
+
 	assert(op->state == OP_READING);
 	op->report.read_back = DHT_BACK_UNKNOWN;
 	if (op->has_back)
 		op->report.read_back = DHT_BACK_YES;
-	else if (n_answered > 0)
+	else if (n_answered >= LOOKUP_K || (n_answered > 0 && in_time))
 		op->report.read_back = DHT_BACK_NO;
 }
 

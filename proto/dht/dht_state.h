@@ -388,7 +388,7 @@ void put_step(struct dht *d, struct op *op, uint64_t now_ms);
 void put_reply(struct op *op, const struct rpc *rpc, const struct krpc *m);
 void put_timeout(struct op *op, const struct rpc *rpc);
 /* The second lookup is over, with so many answers. */
-void put_read_back(struct op *op, size_t n_answered);
+void put_read_back(struct op *op, size_t n_answered, uint64_t now_ms);
 
 /* ---- dht_care.c ---- */
 

@@ -185,6 +185,30 @@ test_hostile_33_the_highest_seq_at_our_own_cell(void **state)
 	assert_int_equal(lab.done.report.read_back, DHT_BACK_NO);
 }
 
+/* Answers, and whether the lookup ended by itself or by the clock. */
+static enum dht_back
+verdict(size_t n_answered, uint64_t took_ms)
+{
+	static struct op op; /* large */
+
+	op.kind = OP_PUT;
+	op.state = OP_READING;
+	op.look.started_ms = 1000;
+	put_read_back(&op, n_answered, 1000 + took_ms);
+	return op.report.read_back;
+}
+
+/* Where we ask too much at once the lookups starve: that is not guarded. */
+static void
+a_reading_back_that_had_no_time_proves_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(verdict(0, 3000), DHT_BACK_UNKNOWN);
+	assert_int_equal(verdict(3, LOOKUP_END_MS), DHT_BACK_UNKNOWN);
+	assert_int_equal(verdict(3, LOOKUP_END_MS - 1), DHT_BACK_NO);
+	assert_int_equal(verdict(LOOKUP_K, LOOKUP_END_MS), DHT_BACK_NO);
+}
+
 /* One get among one liar: no value, and the liar is bad. */
 static void
 expect_lie(const struct krpc *lie, const struct dht_item *wanted)
@@ -727,6 +751,7 @@ main(void)
 		TEST(test_hostile_31_bencoding_that_is_not_canonical),
 		TEST(test_hostile_32_puts_that_are_refused_with_their_code),
 		TEST(test_hostile_33_the_highest_seq_at_our_own_cell),
+		TEST(a_reading_back_that_had_no_time_proves_nothing),
 		TEST(test_hostile_34_a_key_that_is_not_the_targets),
 		TEST(test_hostile_34_a_signature_that_is_wrong),
 		TEST(test_hostile_34_a_value_under_another_seq),
