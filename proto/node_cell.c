@@ -255,8 +255,10 @@ ask(struct node *n, struct op *op, const struct search *what)
 	cell_epochs_read(what->disc, n->now.wall_ms / 1000, epochs);
 	assert(op->step <= 2);
 	cell_key_derive(what->disc, what->dir, epochs[op->step % 2], &op->key);
-	return (op->glance ? dht_glance : dht_get)(n->dht[op->net],
-	           op_name(n, op), op->key.pk, salt, n->now) == ERR_OK;
+	return (op->glance      ? dht_glance
+	           : what->calm ? dht_get_calmly
+	                        : dht_get)(n->dht[op->net], op_name(n, op),
+	           op->key.pk, salt, n->now) == ERR_OK;
 }
 
 /*

@@ -109,6 +109,7 @@ search_for(const struct node *n, const struct dummy *d)
 		.disc = &d->disc,
 		.dir = d->dir == CELL_LOWER ? CELL_HIGHER : CELL_LOWER,
 		.thorough = d->meet.looks > LOOK_PLAIN,
+		.calm = d->meet.looks > LOOK_EAGER,
 	};
 }
 
@@ -120,7 +121,7 @@ look_for(struct node *n, struct dummy *d)
 
 	rendezvous_looking(&d->meet, &n->rng, n->now);
 	glance = rendezvous_is_glance(&d->meet);
-	cell_look(n, &what, glance, glance ? d->meet.looks : 0);
+	cell_look(n, &what, glance, rendezvous_turn(&d->meet));
 }
 
 static void

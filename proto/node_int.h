@@ -483,7 +483,9 @@ struct search {
 	const struct disc_key *disc;
 	enum cell_dir dir; /* of who writes it */
 	bool thorough;     /* at the second place in any case */
+	bool calm;         /* nobody waits for it */
 };
+/* turn: which carriers, where they take turns. */
 void cell_look(
     struct node *n, const struct search *what, bool glance, uint32_t turn);
 /* A lookup ended without a cell: goes on at the next likely place. False:

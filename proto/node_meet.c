@@ -191,6 +191,7 @@ search_for(const struct node *n, const struct peer *p)
 		.disc = &p->c.disc,
 		.dir = theirs_is_higher ? CELL_HIGHER : CELL_LOWER,
 		.thorough = p->meet.looks > LOOK_PLAIN,
+		.calm = p->meet.looks > LOOK_EAGER,
 	};
 }
 
@@ -202,9 +203,8 @@ look_for(struct node *n, struct peer *p)
 
 	rendezvous_looking(&p->meet, &n->rng, n->now);
 	peer_connect(n, p);
-	/* While nobody is about both carriers are asked in turn. */
 	glance = rendezvous_is_glance(&p->meet);
-	cell_look(n, &what, glance, glance ? p->meet.looks : 0);
+	cell_look(n, &what, glance, rendezvous_turn(&p->meet));
 }
 
 void

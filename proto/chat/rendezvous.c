@@ -100,6 +100,16 @@ rendezvous_is_glance(const struct rendezvous *r)
 	return r->looks > LOOK_EAGER && r->looks % LOOK_WHOLE != 0;
 }
 
+uint32_t
+rendezvous_turn(const struct rendezvous *r)
+{
+	if (r->looks <= LOOK_EAGER)
+		return 0;
+	if (rendezvous_is_glance(r))
+		return r->looks;
+	return LOOK_EAGER + r->looks / LOOK_WHOLE;
+}
+
 bool
 rendezvous_is_renewal(const struct rendezvous *r)
 {

@@ -70,6 +70,9 @@ void
 rendezvous_looking(struct rendezvous *r, const struct rng *rng, struct now now);
 /* May the look that has begun be a glance: the likeliest place only? */
 bool rendezvous_is_glance(const struct rendezvous *r);
+/* Where two carriers take turns: the how manieth of its kind the look is, 0 as
+ * long as both are looked in each time. */
+uint32_t rendezvous_turn(const struct rendezvous *r);
 /* Is the put that is due only a renewal of what is there? */
 bool rendezvous_is_renewal(const struct rendezvous *r);
 void rendezvous_publishing(struct rendezvous *r, struct now now);

@@ -305,9 +305,12 @@ dht_deadline_ms(const struct dht *d)
 	return at_ms;
 }
 
+/* How much haste a get is in. */
+enum haste { HASTE, CALM, GLANCE };
+
 static enum err
 start_get(struct dht *d, uint64_t name, const struct dht_item *wanted,
-    bool glance, struct now now)
+    enum haste haste, struct now now)
 {
 	struct target goal;
 	struct op *op;
@@ -318,7 +321,8 @@ start_get(struct dht *d, uint64_t name, const struct dht_item *wanted,
 		return ERR_LIMIT;
 	op->name = name;
 	op->item = *wanted;
-	op->calm = op->glance = glance;
+	op->calm = haste != HASTE;
+	op->repeat = haste == GLANCE;
 	dht_item_target(
 	    wanted->pk, span_of(wanted->salt, wanted->salt_n), &goal);
 	op_start(d, op, &goal, now.mono_ms);
@@ -344,7 +348,16 @@ dht_get(struct dht *d, uint64_t name, const uint8_t pk[32], struct span salt,
 {
 	struct dht_item item = wanted(pk, salt);
 
-	return start_get(d, name, &item, false, now);
+	return start_get(d, name, &item, HASTE, now);
+}
+
+enum err
+dht_get_calmly(struct dht *d, uint64_t name, const uint8_t pk[32],
+    struct span salt, struct now now)
+{
+	struct dht_item item = wanted(pk, salt);
+
+	return start_get(d, name, &item, CALM, now);
 }
 
 enum err
@@ -353,12 +366,12 @@ dht_glance(struct dht *d, uint64_t name, const uint8_t pk[32], struct span salt,
 {
 	struct dht_item item = wanted(pk, salt);
 
-	return start_get(d, name, &item, true, now);
+	return start_get(d, name, &item, GLANCE, now);
 }
 
 static enum err
-start_put(struct dht *d, uint64_t name, const struct dht_item *item, bool calm,
-    struct now now)
+start_put(struct dht *d, uint64_t name, const struct dht_item *item,
+    bool repeat, struct now now)
 {
 	enum err err = dht_item_verify(item);
 	struct target goal;
@@ -373,7 +386,7 @@ start_put(struct dht *d, uint64_t name, const struct dht_item *item, bool calm,
 		return ERR_LIMIT;
 	op->name = name;
 	op->item = *item;
-	op->calm = calm;
+	op->calm = op->repeat = repeat;
 	dht_item_target(item->pk, span_of(item->salt, item->salt_n), &goal);
 	op_start(d, op, &goal, now.mono_ms);
 	return ERR_OK;

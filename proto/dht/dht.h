@@ -100,9 +100,11 @@ uint64_t dht_deadline_ms(const struct dht *d); /* monotonic, or NEVER */
  * and comes back in the events. ERR_LIMIT. */
 MUST_USE enum err dht_get(struct dht *d, uint64_t name, const uint8_t pk[32],
     struct span salt, struct now now);
-/* The same in the background, for a look that is repeated: few queries at a
- * time, and where the nearest four have nothing it is over. What they have is
- * sought among eight, as by dht_get. */
+/* The same where nobody waits for the end: few queries at a time. */
+MUST_USE enum err dht_get_calmly(struct dht *d, uint64_t name,
+    const uint8_t pk[32], struct span salt, struct now now);
+/* The same for a look that is repeated: where the nearest four have nothing it
+ * is over. What they have is sought among eight, as by dht_get. */
 MUST_USE enum err dht_glance(struct dht *d, uint64_t name, const uint8_t pk[32],
     struct span salt, struct now now);
 /* Looks up the closest nodes, stores there and reads it back by another path;

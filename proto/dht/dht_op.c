@@ -47,7 +47,8 @@ op_new(struct dht *d, enum op_kind kind)
 		op->state = OP_LOOKING;
 		op->serial = ++d->serial;
 		op->has_seen = op->tell_seen = op->tell_over = false;
-		op->calm = op->glance = false;
+		op->calm = kind == OP_PROBE;
+		op->repeat = false;
 		op->has_back = op->lied_to = false;
 		op->report =
 		    (struct dht_report){ .read_back = DHT_BACK_UNKNOWN };
@@ -158,14 +159,16 @@ look_for_item(struct dht *d, struct op *op, uint64_t now_ms)
 	see(op, &item);
 }
 
-/* In the background we begin where earlier lookups ended. */
+/* The nearest, once more: we begin where earlier lookups ended. */
 static void
-calm_down(struct dht *d, struct op *op)
+repeat(struct dht *d, struct op *op)
 {
 	struct krpc_node near[LOOKUP_K];
 	size_t n;
 
-	op->look.alpha = LOOKUP_CALM;
+	if (op->kind == OP_GET)
+		op->look.want = LOOKUP_GLANCE;
+	op->look.glance = true;
 	n = recall_closest(&d->recall, &op->look.goal, near, LOOKUP_K);
 	for (size_t i = 0; i < n; i++)
 		(void)lookup_add(&op->look, &near[i], LOOKUP_ANSWER);
@@ -203,15 +206,15 @@ op_start(
 		(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE);
 	if (n < LOOKUP_K)
 		add_seeds(d, op);
-	if (!writes(op->kind) && table_count(&d->table) < WIDE_NODES)
+	if (!writes(op->kind) && !op->calm &&
+	    table_count(&d->table) < WIDE_NODES)
 		op->look.want = LOOKUP_WIDE;
 	if (!is_inner(op->kind))
 		expect(d, op);
-	if (op->glance)
-		op->look.want = LOOKUP_GLANCE;
-	op->look.glance = op->calm;
 	if (op->calm)
-		calm_down(d, op);
+		op->look.alpha = LOOKUP_CALM;
+	if (op->repeat)
+		repeat(d, op);
 	if (seeks_peers(op->kind))
 		look_for_peers(d, op, now_ms);
 	else if (!is_inner(op->kind))

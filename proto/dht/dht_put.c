@@ -85,14 +85,15 @@ put_begin(struct dht *d, struct op *op, uint64_t now_ms)
 	if (op->kind == OP_PUT)
 		keep(d, op, now_ms);
 	op->state = OP_PUTTING;
-	/* The nearest, and all out to where eight are expected. Ids of free
-	 * choice only fill up the eight. */
+	/* The nearest, and all out to where eight are expected; a renewal goes
+	 * to the nearest alone. Ids of free choice only fill up the eight. */
 	for (unsigned i = 0; i < l->n; i++) {
 		struct lookup_node *t = &l->node[i];
 		bool near =
 		    n < LOOKUP_K ||
 		    (t->tier == 0 &&
-		        (n < l->want || lookup_distance(l, t) < l->reach));
+		        (n < l->want ||
+		            (!l->glance && lookup_distance(l, t) < l->reach)));
 
 		if (t->state != LOOKUP_ANSWERED || t->token_n == 0 || !near)
 			continue;
@@ -184,7 +185,7 @@ put_step(struct dht *d, struct op *op, uint64_t now_ms)
 	op_count(op);
 	count_stored(op);
 	/* A renewal stands where it stood before. */
-	if (op->kind == OP_PUT && !op->calm && op->report.n_stored > 0)
+	if (op->kind == OP_PUT && !op->repeat && op->report.n_stored > 0)
 		read_back(d, op, now_ms);
 	else
 		op_finish(d, op, now_ms);

@@ -102,7 +102,8 @@ struct op {
 	struct dht_item seen; /* the highest seq */
 	uint16_t port;        /* ANNOUNCE */
 	bool implied;
-	bool calm, glance; /* in the background; GET: of the nearest few */
+	bool calm;   /* few queries at a time */
+	bool repeat; /* of the nearest, from where earlier ones ended */
 	bool has_seen, tell_seen, tell_over;
 	bool lied_to;  /* somebody sent what the key did not sign */
 	bool has_back; /* READING: ours, or a higher one, was seen */

@@ -55,6 +55,34 @@ looks_are_dense_at_first_and_rare_later(void **state)
 	assert_in_range(n, 24 * 2, 24 * 3);
 }
 
+/* Where two carriers take turns each gets both kinds of look. */
+static void
+looks_of_either_kind_take_turns(void **state)
+{
+	struct rendezvous r = { 0 };
+	uint32_t turn[2] = { 0 };
+
+	(void)state;
+	test_rng_init(&dice, 1);
+	rendezvous_start(&r, &dice.rng, 0, at(1000));
+	for (unsigned i = 0; i < 8 * LOOK_WHOLE; i++) {
+		bool glance;
+
+		rendezvous_looking(&r, &dice.rng, at(r.look_at_ms));
+		glance = rendezvous_is_glance(&r);
+		if (i < LOOK_EAGER) {
+			assert_int_equal(rendezvous_turn(&r), 0);
+			continue;
+		}
+		/* A whole look takes the turn of a glance. */
+		if (turn[glance] != 0 && rendezvous_turn(&r) % LOOK_WHOLE != 1)
+			assert_int_not_equal(
+			    rendezvous_turn(&r) % 2, turn[glance] % 2);
+		turn[glance] = rendezvous_turn(&r);
+		assert_true(turn[glance] > 2);
+	}
+}
+
 static void
 only_what_is_there_unchanged_is_renewed(void **state)
 {
@@ -254,6 +282,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(looks_are_dense_at_first_and_rare_later),
+		cmocka_unit_test(looks_of_either_kind_take_turns),
 		cmocka_unit_test(only_what_is_there_unchanged_is_renewed),
 		cmocka_unit_test(
 		    a_change_is_put_at_once_unless_it_comes_too_often),
