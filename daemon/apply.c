@@ -298,6 +298,19 @@ peer_clock(struct daemon *d, const struct effect *e)
 	add_ephemeral(d, EVENT_PRESENCE, &e->contact, &o);
 }
 
+static enum err
+own_clock(struct daemon *d)
+{
+	struct json_out o = new_body();
+
+	log_event(LOG_WARNING, "clock-doubted",
+	    "the clock was set by more than a day; contacts are online who "
+	    "know better");
+	json_put_str(&o, "kind", "clock.doubted");
+	json_put_str(&o, "reason", "the clock was set by more than a day");
+	return add_event(d, EVENT_SECURITY_WARNING, NULL, &o);
+}
+
 static void
 dht_ready(struct daemon *d)
 {
@@ -340,6 +353,8 @@ apply_event(struct daemon *d, const struct effect *e)
 	case NODE_CLOCK:
 		peer_clock(d, e);
 		return ERR_OK;
+	case NODE_CLOCK_SET:
+		return own_clock(d);
 	case NODE_DHT_READY:
 		dht_ready(d);
 		return ERR_OK;

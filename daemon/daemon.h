@@ -66,6 +66,7 @@ struct daemon {
 	struct event_base *base; /* owned */
 	struct rng rng;
 	struct now now;          /* of this turn */
+	uint64_t asleep_ms;      /* suspended since the boot, as seen last */
 	int state_dir_fd;        /* owned; holds the lock */
 	struct sd_fds fds;       /* inherited, not taken yet */
 	struct store *store;     /* owned */

@@ -1,6 +1,7 @@
 #include "daemon/loop.h"
 
 #include "daemon/bootstrap.h"
+#include "daemon/clock.h"
 #include "daemon/lan.h"
 #include "daemon/log.h"
 #include "daemon/portmap.h"
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	SEND_AGAIN_MS = 2,          /* the interface's queue drains by then */
@@ -24,6 +26,8 @@ enum {
 
 struct loop {
 	struct event *udp[FAMILY_COUNT];
+	struct event *clock; /* or NULL */
+	int clock_fd;        /* owned, or -1 */
 	struct event *signals[3];
 	struct event *tick, *recover, *send, *addresses, *status, *watchdog,
 	    *upkeep;
@@ -105,13 +109,10 @@ on_recover(evutil_socket_t fd, short what, void *ctx)
 }
 
 static void
-on_addresses(evutil_socket_t fd, short what, void *ctx)
+look_round(struct daemon *d)
 {
-	struct daemon *d = ctx;
 	struct endpoint local[NODE_LOCAL_MAX];
 
-	(void)fd;
-	(void)what;
 	daemon_wake(d);
 	if (d->node)
 		node_set_local(d->node, local,
@@ -119,6 +120,23 @@ on_addresses(evutil_socket_t fd, short what, void *ctx)
 	portmap_look(d);
 	lan_look(d);
 	set_timer(d->loop->addresses, ADDRESSES_MS);
+}
+
+static void
+on_addresses(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	look_round(ctx);
+}
+
+/* The clock was set, or the machine woke up, in another network perhaps. */
+static void
+on_clock(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)what;
+	clock_rewatch(fd);
+	look_round(ctx);
 }
 
 static void
@@ -259,6 +277,20 @@ add_sockets(struct daemon *d)
 	return ERR_OK;
 }
 
+/* Without it the next timer or datagram notices. */
+static enum err
+add_clock(struct daemon *d)
+{
+	struct loop *l = d->loop;
+
+	l->clock_fd = clock_watch();
+	if (l->clock_fd < 0)
+		return ERR_OK;
+	l->clock =
+	    event_new(d->base, l->clock_fd, EV_READ | EV_PERSIST, on_clock, d);
+	return l->clock && !event_add(l->clock, NULL) ? ERR_OK : ERR_NOMEM;
+}
+
 enum err
 loop_new(struct daemon *d)
 {
@@ -266,6 +298,7 @@ loop_new(struct daemon *d)
 
 	if (!l)
 		return ERR_NOMEM;
+	l->clock_fd = -1;
 	d->loop = l;
 	d->base = event_base_new();
 	if (!d->base)
@@ -280,7 +313,7 @@ loop_new(struct daemon *d)
 	if (!l->tick || !l->recover || !l->send || !l->addresses ||
 	    !l->status || !l->watchdog || !l->upkeep)
 		return ERR_NOMEM;
-	if (add_signals(d) || add_sockets(d))
+	if (add_signals(d) || add_sockets(d) || add_clock(d))
 		return ERR_NOMEM;
 	set_timer(l->addresses, ADDRESSES_MS);
 	set_timer(l->upkeep, UPKEEP_FIRST_MS);
@@ -310,6 +343,9 @@ loop_free(struct daemon *d)
 		free_event(l->udp[f]);
 	for (size_t i = 0; i < sizeof(l->signals) / sizeof(l->signals[0]); i++)
 		free_event(l->signals[i]);
+	free_event(l->clock);
+	if (l->clock_fd >= 0)
+		(void)close(l->clock_fd);
 	free_event(l->tick);
 	free_event(l->recover);
 	free_event(l->send);

@@ -128,7 +128,17 @@ daemon_ephemeral(struct daemon *d, enum event_type type,
 void
 daemon_wake(struct daemon *d)
 {
+	uint64_t asleep_ms = clock_asleep_ms();
+	bool slept = asleep_ms > d->asleep_ms + CLOCK_SLEPT_MS;
+
 	d->now = clock_now();
+	if (!slept)
+		return;
+	d->asleep_ms = asleep_ms;
+	if (!d->node)
+		return;
+	log_event(LOG_INFO, "woke", "keys are renewed, contacts looked for");
+	node_woke(d->node, d->now);
 }
 
 bool

@@ -74,11 +74,11 @@ node_set_identity(struct node *n, const struct id_seed *seed, struct span self,
 {
 	enum err err = ERR_OK;
 
-	n->now = now;
+	node_time(n, now);
 	if (n->has_self)
 		return ERR_STATE;
 	if (self.n == 0) {
-		self_init(&n->self, seed, &n->rng, now.wall_ms / 1000);
+		self_init(&n->self, seed, &n->rng, n->now.wall_ms / 1000);
 		n->self_dirty = true;
 	} else {
 		err = self_decode(self, seed, &n->self);
@@ -86,7 +86,7 @@ node_set_identity(struct node *n, const struct id_seed *seed, struct span self,
 	if (err)
 		return err;
 	n->has_self = true;
-	if (self_refresh(&n->self, &n->rng, now.wall_ms / 1000))
+	if (self_refresh(&n->self, &n->rng, n->now.wall_ms / 1000))
 		n->self_dirty = true;
 	links_set_ts_floor(n->links, n->self.ts_floor_ms);
 	self_to_links(n);
@@ -102,7 +102,7 @@ node_load_contact(struct node *n, const struct contact_id *id,
 	struct peer *p;
 	enum err err;
 
-	n->now = now;
+	node_time(n, now);
 	if (!n->has_self)
 		return ERR_STATE;
 	err = contact_decode(record, id, &c);
@@ -126,7 +126,7 @@ node_load_outbox(struct node *n, const struct node_message *m, struct now now)
 	struct record r = { .kind = RECORD_TEXT, .seq = m->seq, .id = m->id };
 	enum err err;
 
-	n->now = now;
+	node_time(n, now);
 	if (p == NULL)
 		return ERR_NOT_FOUND;
 	if (m->seq == 0 || m->seq > INT64_MAX || m->text.n == 0 ||
@@ -149,7 +149,7 @@ void
 node_set_local(
     struct node *n, const struct endpoint *local, size_t count, struct now now)
 {
-	n->now = now;
+	node_time(n, now);
 	if (count > NODE_LOCAL_MAX)
 		count = NODE_LOCAL_MAX;
 	if (count == n->n_local &&
@@ -171,7 +171,7 @@ node_set_mapped(
     struct node *n, const struct endpoint *mapped, size_t count, struct now now)
 {
 	assert(count <= FAMILY_COUNT);
-	n->now = now;
+	node_time(n, now);
 	if (count == n->n_mapped &&
 	    memcmp(n->mapped, mapped, count * sizeof(*mapped)) == 0)
 		return;
@@ -187,83 +187,53 @@ void
 node_receive(struct node *n, const struct endpoint *from, struct span datagram,
     struct now now)
 {
-	n->now = now;
+	node_time(n, now);
 	n->udp_in++;
 	n->udp_bytes_in += datagram.n;
 	if (endpoint_is_route(from, NULL))
 		return; /* a forged source: no datagram of the network has it */
 	if (!nets_receive(n, from, datagram))
-		links_receive(n->links, from, datagram, now);
+		links_receive(n->links, from, datagram, n->now);
 	n->unsettled = true;
 }
 
 void
 node_behind(struct node *n, struct now now)
 {
-	n->now = now;
-	links_behind(n->links, now);
+	node_time(n, now);
+	links_behind(n->links, n->now);
 }
 
 void
 node_stop(struct node *n, struct now now)
 {
-	n->now = now;
+	node_time(n, now);
 	for (size_t i = 0; i < n->peers_cap; i++)
 		if (n->peers[i] != NULL && n->peers[i]->online)
-			links_remove_peer(n->links, n->peers[i]->slot, now);
+			links_remove_peer(n->links, n->peers[i]->slot, n->now);
 	nets_save(n);
 	n->unsettled = true;
-}
-
-static void
-refresh(struct node *n)
-{
-	uint64_t now_s = n->now.wall_ms / 1000;
-
-	if (!n->has_self)
-		return;
-	if (self_refresh(&n->self, &n->rng, now_s)) {
-		n->self_dirty = true;
-		self_to_links(n);
-		meet_changed(n);
-	}
-}
-
-/* Epochs and certificates are bound to the wall clock. When it was set, keys
- * and cells of before are not what others look for now. */
-static void
-watch_clock(struct node *n)
-{
-	uint64_t at = n->now.wall_ms - n->now.mono_ms;
-	uint64_t ahead = at - n->clock_ms, behind = n->clock_ms - at;
-
-	if (ahead < NODE_CLOCK_SET_MS || behind < NODE_CLOCK_SET_MS)
-		return;
-	n->clock_ms = at;
-	n->refresh_ms = n->now.mono_ms + NODE_REFRESH_MS;
-	refresh(n);
-	meet_all(n);
 }
 
 void
 node_tick(struct node *n, struct now now)
 {
-	n->now = now;
-	watch_clock(n);
+	node_time(n, now);
+	node_clock_watch(n);
 	nets_tick(n);
 	discovery_tick(n);
 	lan_tick(n);
 	intro_tick(n);
 	cross_tick(n);
 	if (links_deadline_ms(n->links) <= now.mono_ms)
-		links_tick(n->links, now);
+		links_tick(n->links, n->now);
 	if (n->save_dht_ms <= now.mono_ms) {
 		n->save_dht_ms = now.mono_ms + NODE_SAVE_DHT_MS;
 		nets_save(n);
 	}
 	if (n->refresh_ms <= now.mono_ms) {
 		n->refresh_ms = now.mono_ms + NODE_REFRESH_MS;
-		refresh(n);
+		self_keep_fresh(n);
 	}
 	hosts_refresh(n); /* refused from the second of its expiry on */
 	n->unsettled = true;

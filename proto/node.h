@@ -134,6 +134,9 @@ void node_behind(struct node *n, struct now now);
 /* A datagram to the group of the local network. */
 void node_lan_receive(struct node *n, const struct endpoint *from,
     struct span datagram, struct now now);
+/* The machine was suspended since the last call: keys are renewed, contacts
+ * looked for. */
+void node_woke(struct node *n, struct now now);
 void node_tick(struct node *n, struct now now);
 uint64_t node_deadline_ms(const struct node *n); /* when to tick, monotonic */
 
@@ -244,6 +247,9 @@ enum node_event_kind {
 	NODE_FALLBACK, /* durable: security.warning, the ratchet was lost */
 	NODE_REFUSED,  /* durable: security.warning, err says what they tried */
 	NODE_CLOCK,    /* ephemeral: peer's clock is off by more than a day */
+	/* durable: security.warning, our own clock was set by more than a day,
+	 * and is not believed while contacts are online who know better */
+	NODE_CLOCK_SET,
 	NODE_DHT_READY, /* ephemeral */
 	NODE_ADDRESS, /* ephemeral: endpoint is our own address seen outside */
 };

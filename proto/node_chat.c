@@ -219,7 +219,7 @@ node_message_send(struct node *n, const struct contact_id *to, struct span text,
 	struct record r = { .kind = RECORD_TEXT, .text = text };
 	struct change c = { .kind = CHANGE_MESSAGE, .has_contact = true };
 
-	n->now = now;
+	node_time(n, now);
 	if (p == NULL)
 		return ERR_NOT_FOUND;
 	if (text.n > NODE_TEXT_MAX)
@@ -232,7 +232,7 @@ node_message_send(struct node *n, const struct contact_id *to, struct span text,
 		return ERR_LIMIT;
 	rng_fill(&n->rng, r.id.b, sizeof(r.id.b));
 	r.seq = p->c.sent_seq + 1;
-	r.sent_ms = (int64_t)now.wall_ms;
+	r.sent_ms = (int64_t)n->now.wall_ms;
 	memcpy(r.prev, p->c.sent_hash, sizeof(r.prev));
 	if (outbox_add(&p->outbox, &r, false))
 		return ERR_NOMEM;
@@ -244,7 +244,7 @@ node_message_send(struct node *n, const struct contact_id *to, struct span text,
 	c.message.kind = MESSAGE_TEXT;
 	c.message.state = MESSAGE_QUEUED;
 	c.message.seq = r.seq;
-	c.message.sent_ms = now.wall_ms;
+	c.message.sent_ms = n->now.wall_ms;
 	c.message.sent_ms_original = r.sent_ms;
 	memcpy(c.message.prev, r.prev, sizeof(r.prev));
 	c.message.text = text;

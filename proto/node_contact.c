@@ -325,7 +325,10 @@ on_down(struct node *n, struct peer *p)
 	p->early = false;
 	p->ack_due = false;
 	cross_on_down(n, p);
-	meet_start(n, p);
+	if (n->woke_ms != 0 && n->now.mono_ms - n->woke_ms < NODE_WAKE_MS)
+		meet_start_with_others(n, p); /* all have died at once */
+	else
+		meet_start(n, p);
 }
 
 static void
@@ -414,7 +417,7 @@ node_contact_add(struct node *n, const struct id_pk *id, struct contact_id *ret,
 	struct peer *p;
 	enum err err;
 
-	n->now = now;
+	node_time(n, now);
 	if (!n->has_self)
 		return ERR_STATE;
 	if (node_contact_find(n, id, ret))
@@ -441,21 +444,21 @@ node_contact_delete(struct node *n, const struct contact_id *id, struct now now)
 	struct change c = { .kind = CHANGE_CONTACT_GONE, .has_contact = true };
 	struct peer *p = peer_by_id(n, id);
 
-	n->now = now;
+	node_time(n, now);
 	if (p == NULL)
 		return ERR_NOT_FOUND;
 	c.contact = *id;
 	effect_change(n, &c);
-	links_remove_peer(n->links, p->slot, now);
+	links_remove_peer(n->links, p->slot, n->now);
 	if (p->pairing)
-		links_remove_peer(n->links, PEER_PAIRING + p->slot, now);
+		links_remove_peer(n->links, PEER_PAIRING + p->slot, n->now);
 	meet_forget(n, p);
 	hosts_met(n, p);
 	peer_del(n, p);
 	/* Who is gone knew R and our handles: from now on he finds us no more.
 	 */
 	intro_renew(n);
-	self_renew_reach(&n->self, &n->rng, now.wall_ms / 1000);
+	self_renew_reach(&n->self, &n->rng, n->now.wall_ms / 1000);
 	n->self_dirty = true;
 	self_to_links(n);
 	meet_changed(n);

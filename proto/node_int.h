@@ -27,7 +27,9 @@ enum {
 	NODE_REFRESH_MS = 3600 * 1000, /* own keys, expiries */
 	NODE_AWAY_MIN_MS = 20000, /* without an answer: two whole lookups */
 	NODE_AWAY_MS = 5000,      /* between looks while no DHT node answers */
-	NODE_CLOCK_SET_MS = 5 * 60 * 1000, /* more: the wall clock was set */
+	NODE_CLOCK_SET_MS = 5 * 60 * 1000,  /* more: the wall clock was set */
+	NODE_CLOCK_DOUBT_MS = 86400 * 1000, /* more: links say otherwise */
+	NODE_WAKE_MS = 10000,     /* links that died in a suspend end by then */
 	NODE_SHUN_MS = 60 * 1000, /* no session with who broke a rule in one */
 };
 
@@ -261,7 +263,9 @@ struct node {
 	bool has_address[FAMILY_COUNT];
 	struct endpoint address[FAMILY_COUNT]; /* ours, as seen by others */
 	uint64_t save_dht_ms, refresh_ms;
-	uint64_t clock_ms; /* wall clock at mono 0, modulo 2^64 */
+	uint64_t clock_ms;  /* wall clock at mono 0, modulo 2^64 */
+	bool clock_doubted; /* the system's is another one */
+	uint64_t woke_ms;   /* from the last suspend, or 0 */
 	/* Whether nodes answered the last lookup, in each DHT. With none at
 	 * all the network is away; one contact goes on looking quickly. */
 	bool heard[NODE_NETS];
@@ -439,6 +443,12 @@ void peer_connect(struct node *n, struct peer *p); /* to its candidates */
 /* It broke a rule inside a session: ends it, and no new one for a minute. */
 void peer_shun(struct node *n, struct peer *p, enum err why);
 void contact_on_link(struct node *n, const struct link_out *out);
+
+/* node_clock.c */
+/* Every call from outside begins here: sets n->now. */
+void node_time(struct node *n, struct now now);
+void node_clock_watch(struct node *n);
+void self_keep_fresh(struct node *n);
 
 /* node_invite.c */
 void host_to_links(struct node *n, const struct host *h);

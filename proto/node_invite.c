@@ -91,7 +91,7 @@ node_load_invite(struct node *n, const struct message_id *id,
 	struct host *h = free_host(n);
 	enum err err;
 
-	n->now = now;
+	node_time(n, now);
 	if (!n->has_self)
 		return ERR_STATE;
 	if (h == NULL)
@@ -142,7 +142,7 @@ node_invite_create(
 	uint8_t n_own;
 	enum err err;
 
-	n->now = now;
+	node_time(n, now);
 	if (!n->has_self)
 		return ERR_STATE;
 	hosts_refresh(n);
@@ -152,7 +152,7 @@ node_invite_create(
 	rng_fill(&n->rng, id.b, sizeof(id.b));
 	rng_fill(&n->rng, text.inv.b, sizeof(text.inv.b));
 	text.id = n->self.id;
-	text.expiry_min = (uint32_t)((now.wall_ms / 1000 + ttl_s + 59) / 60);
+	text.expiry_min = (uint32_t)((n->now.wall_ms / 1000 + ttl_s + 59) / 60);
 	n_own = own_candidates(n, own);
 	while (text.n_hints < n_own && text.n_hints < INVITATION_HINTS_MAX) {
 		text.hints[text.n_hints] = own[text.n_hints];
@@ -176,7 +176,7 @@ node_invite_revoke(struct node *n, const struct message_id *id, struct now now)
 {
 	struct host *h = host_by_id(n, id);
 
-	n->now = now;
+	node_time(n, now);
 	if (h == NULL)
 		return ERR_NOT_FOUND;
 	if (h->invite.used)
@@ -312,14 +312,14 @@ node_invite_accept(
 	struct peer *p;
 	enum err err;
 
-	n->now = now;
+	node_time(n, now);
 	if (!n->has_self)
 		return ERR_STATE;
 	err = invitation_decode(text, &in);
 	if (err)
 		return err;
 	err = ERR_EXPIRED;
-	if (in.expiry_min * UINT64_C(60) <= now.wall_ms / 1000)
+	if (in.expiry_min * UINT64_C(60) <= n->now.wall_ms / 1000)
 		goto out;
 	err = ERR_BAD_KEY;
 	if (id_eq(&in.id, &n->self.id))

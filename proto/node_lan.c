@@ -240,7 +240,7 @@ node_lan_receive(struct node *n, const struct endpoint *from,
 {
 	const struct lan_entry *e;
 
-	n->now = now;
+	node_time(n, now);
 	if (!n->lan.on || !n->has_self || datagram.n != LAN_SIZE ||
 	    endpoint_scope(from) < SCOPE_PRIVATE || !table_is_fresh(n))
 		return;

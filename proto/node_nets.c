@@ -80,7 +80,7 @@ void
 node_load_dht(struct node *n, const struct node_saved *nodes, size_t count,
     struct now now)
 {
-	n->now = now;
+	node_time(n, now);
 	for (size_t i = 0; i < count; i++) {
 		const struct node_saved *s = &nodes[i];
 		bool keyed = has_key(&s->n);
@@ -89,7 +89,7 @@ node_load_dht(struct node *n, const struct node_saved *nodes, size_t count,
 		        endpoint_family(&s->at))];
 
 		if (d != NULL)
-			dht_candidate_key(d, &s->at, &s->n, now);
+			dht_candidate_key(d, &s->at, &s->n, n->now);
 	}
 	n->unsettled = true;
 }
@@ -129,11 +129,11 @@ node_bootstrap_key(struct node *n, const struct endpoint *to,
 	struct dht *plain = n->dht[net_of(DHT_MAINLINE, f)];
 	struct dht *overlay = n->dht[net_of(DHT_OVERLAY, f)];
 
-	n->now = now;
+	node_time(n, now);
 	if (plain != NULL)
-		dht_bootstrap(plain, to, now);
+		dht_bootstrap(plain, to, n->now);
 	if (overlay != NULL)
-		dht_bootstrap_key(overlay, to, key, now);
+		dht_bootstrap_key(overlay, to, key, n->now);
 	n->unsettled = true;
 }
 
@@ -142,9 +142,9 @@ node_bootstrap_public(struct node *n, const struct endpoint *to, struct now now)
 {
 	struct dht *plain = n->dht[net_of(DHT_MAINLINE, endpoint_family(to))];
 
-	n->now = now;
+	node_time(n, now);
 	if (plain != NULL)
-		dht_bootstrap(plain, to, now);
+		dht_bootstrap(plain, to, n->now);
 	n->unsettled = true;
 }
 

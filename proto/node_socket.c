@@ -49,7 +49,7 @@ socket_is_open(const struct node *n, unsigned socket)
 void
 node_socket_lost(struct node *n, unsigned socket, struct now now)
 {
-	n->now = now;
+	node_time(n, now);
 	if (!socket_is_open(n, socket))
 		return;
 	route_socket_closed(n, socket);

@@ -158,6 +158,7 @@ conn_new(struct links *l, const struct endpoint *path, struct now now)
 	c->sent_ms = now.mono_ms;
 	c->waiting_ms = NEVER;
 	c->pace_ms = NEVER;
+	c->renew_by_ms = NEVER;
 	c->ping_after_ms = LINK_PING_MIN_MS;
 	return c;
 }
@@ -349,6 +350,7 @@ make_current(struct links *l, struct peer *p, struct session *s, struct now now)
 		old = s;
 	} else {
 		c->cur = s;
+		c->renew_by_ms = NEVER;
 		c->observed_due = true;
 		come_from(l, p, s, now);
 		c->rescue = false;
@@ -673,6 +675,7 @@ renew_at_ms(const struct links *l, const struct peer *p)
 		at += LINK_HIGHER_LATER_MS;
 	if (s->next > full || session_worn(s))
 		at = 0;
+	at = earlier(at, c->renew_by_ms);
 	return at > c->renew_ms ? at : c->renew_ms;
 }
 

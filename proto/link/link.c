@@ -429,6 +429,25 @@ links_receive(struct links *l, const struct endpoint *from,
 }
 
 void
+links_woke(struct links *l, struct now now)
+{
+	/* One has no time to lose; many shall not call in one moment. */
+	uint32_t spread_ms = (uint32_t)(l->n_up - (l->n_up > 0)) * LINK_WAKE_MS;
+	struct peer *p;
+	size_t at = 0;
+
+	enter(l, &now);
+	while ((p = map_each(&l->by_number, &at)) != NULL) {
+		if (!p->conn || !p->conn->up)
+			continue;
+		p->conn->renew_ms = 0;
+		p->conn->renew_by_ms =
+		    now.mono_ms + rng_below(l->rng, spread_ms + 1);
+		peer_touch(l, p);
+	}
+}
+
+void
 links_behind(struct links *l, struct now now)
 {
 	enter(l, &now);

@@ -149,6 +149,8 @@ bool links_claim(const struct links *l, struct span datagram);
 /* Takes any datagram that is not KRPC. */
 void links_receive(struct links *l, const struct endpoint *from,
     struct span datagram, struct now now);
+/* The machine was suspended: keys of before are not used for long. */
+void links_woke(struct links *l, struct now now);
 /* More of them wait than an eighth of the socket's buffer holds. */
 void links_behind(struct links *l, struct now now);
 void links_tick(struct links *l, struct now now);

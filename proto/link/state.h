@@ -48,6 +48,7 @@ enum {
 	/* The higher ID renews later, and pings if the lower seems not to. */
 	LINK_HIGHER_LATER_MS = 10000,
 	LINK_RENEW_AGAIN_MS = 10000,
+	LINK_WAKE_MS = 10, /* for each link: renewals after a suspend */
 	LINK_ADV_S = 3600,
 	LINK_TS_AHEAD_MS = 60000,
 	LINK_RECOVER_MS = 10000,
@@ -172,7 +173,8 @@ struct conn {
 	uint64_t up_ms, heard_ms, sent_ms;
 	uint64_t waiting_ms; /* since when an answer is due, or NEVER */
 	uint64_t ping_after_ms;
-	uint64_t renew_ms; /* not before */
+	uint64_t renew_ms;    /* not before */
+	uint64_t renew_by_ms; /* at once, or NEVER */
 	uint64_t bytes_in, bytes_out;
 	uint32_t rekeys;
 	bool room_low, bulk_room_low; /* less than half was free */

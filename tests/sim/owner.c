@@ -134,6 +134,10 @@ do_event(struct sim *s, uint32_t who, const struct sim_out *o)
 		break;
 	case NODE_DHT_READY:
 		break;
+	case NODE_CLOCK_SET:
+		sim_trace(s, "p%u does not believe its clock", who);
+		s->nodes[who].n_doubts++;
+		break;
 	case NODE_ADDRESS:
 		sim_trace(s, "%c%u sees itself as %s",
 		    s->nodes[who].is_person ? 'p' : 'c', who,

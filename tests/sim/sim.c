@@ -346,6 +346,7 @@ wake_event(struct sim *s, const struct sim_event *e)
 	if (!sim_is_awake(s, e->who))
 		return;
 	sim_trace(s, "%c%u wakes", n->is_person ? 'p' : 'c', e->who);
+	node_woke(n->node, sim_now(s, e->who));
 	node_tick(n->node, sim_now(s, e->who));
 	sim_settle(s, e->who);
 }

@@ -1,0 +1,79 @@
+/*
+ * What time it is. The wall clock is believed, unless it was set by more than
+ * a day while contacts are online: mac1, epochs and certificates have agreed
+ * with theirs, so the clock of before was right to a day. It goes on by
+ * itself until the last link has ended; so no link ends because a clock was
+ * set. Everything in the node goes by n->now.
+ */
+#include "proto/node_int.h"
+
+#include <assert.h>
+
+static uint64_t
+distance(uint64_t a, uint64_t b)
+{
+	return a - b < b - a ? a - b : b - a; /* modulo 2^64 */
+}
+
+static bool
+has_link(const struct node *n)
+{
+	struct link_stats s;
+
+	links_stats(n->links, &s);
+	return s.n_up > 0;
+}
+
+void
+node_time(struct node *n, struct now now)
+{
+	uint64_t at = now.wall_ms - now.mono_ms;
+	bool doubted =
+	    distance(at, n->clock_ms) > NODE_CLOCK_DOUBT_MS && has_link(n);
+
+	if (doubted && !n->clock_doubted)
+		effect_event(n, NODE_CLOCK_SET, NULL, NULL, ERR_OK);
+	n->clock_doubted = doubted;
+	n->now = now;
+	if (doubted)
+		n->now.wall_ms = now.mono_ms + n->clock_ms;
+}
+
+void
+self_keep_fresh(struct node *n)
+{
+	if (!n->has_self)
+		return;
+	if (self_refresh(&n->self, &n->rng, n->now.wall_ms / 1000)) {
+		n->self_dirty = true;
+		self_to_links(n);
+		meet_changed(n);
+	}
+}
+
+/* Epochs and certificates are bound to the wall clock. When it was set, keys
+ * and cells of before are not what others look for now. */
+void
+node_clock_watch(struct node *n)
+{
+	uint64_t at = n->now.wall_ms - n->now.mono_ms;
+
+	assert(!n->clock_doubted || at == n->clock_ms);
+	if (distance(at, n->clock_ms) < NODE_CLOCK_SET_MS)
+		return;
+	n->clock_ms = at;
+	n->refresh_ms = n->now.mono_ms + NODE_REFRESH_MS;
+	self_keep_fresh(n);
+	meet_all(n);
+}
+
+void
+node_woke(struct node *n, struct now now)
+{
+	node_time(n, now);
+	n->woke_ms = n->now.mono_ms;
+	links_woke(n->links, n->now);
+	lan_changed(n);
+	meet_all(n); /* most likely in another place */
+	n->unsettled = true;
+}
