@@ -210,7 +210,7 @@ node_receive_socket(struct node *n, unsigned socket,
 	struct endpoint at;
 	bool known = false;
 
-	n->now = now;
+	node_time(n, now);
 	if (!socket_is_open(n, socket) || endpoint_is_route(from, NULL))
 		return;
 	n->udp_in++;
@@ -222,7 +222,7 @@ node_receive_socket(struct node *n, unsigned socket,
 	if (!known && !links_claim(n->links, datagram))
 		return;
 	if (route_to(n, &what, &at))
-		links_receive(n->links, &at, datagram, now);
+		links_receive(n->links, &at, datagram, n->now);
 }
 
 void
