@@ -222,7 +222,7 @@ hostile_57_many_links_wake_without_a_burst(void **state)
 		out = s->nodes[0].n_out;
 		sim_run(s, s->now_ms + 100, NULL);
 		printf(
-		    "%u friends, asleep for %llu s: %llu datagrams in 0.1 s\n",
+		    "%d friends, asleep for %llu s: %llu datagrams in 0.1 s\n",
 		    FRIENDS, (unsigned long long)sleep_ms / 1000,
 		    (unsigned long long)(s->nodes[0].n_out - out));
 		assert_true(s->nodes[0].n_out - out < 20 * FRIENDS);
