@@ -478,8 +478,7 @@ meet_on_dht(struct node *n, unsigned net, const struct dht_event *e)
 		effect_event(n, NODE_DHT_READY, NULL, NULL, ERR_OK);
 		meet_all(n);
 		break;
-	case DHT_PEERS: /* discovery's */
-		break;
+	case DHT_PEERS: /* discovery's; the others introducers' */
 	case DHT_SEEN:
 	case DHT_UNSOLICITED:
 	case DHT_REGISTERED:
