@@ -90,7 +90,9 @@ class World(Net):
         self.lab = Lab("\n".join(
             "host %s v6=yes hops=%d %s" % (name, HOPS, node_options)
             for name in hosts) + "\n" + topology, seed)
-        self.nodes = [self.peer(name, []).spawn() for name in hosts]
+        # They find out by themselves that they are reached, in ten minutes.
+        self.nodes = [self.peer(name, [], ("--set", "reachable=yes")).spawn()
+                      for name in hosts]
         for node in self.nodes:
             node.wait_ready()
 
@@ -121,6 +123,7 @@ class Side:
         self.daemon, self.conv = daemon, conv
         self.said, self.heard, self.delivered = [], [], set()
         self.asked = {}  # by the id of the request
+        self.first_ms = None  # when the first one was heard, Unix time
         self.last, self.silence_s = time.monotonic(), 0.0
         self.rpc = daemon.rpc()
         self.rpc.call("events.subscribe", convs=[conv],
@@ -148,6 +151,7 @@ class Side:
             now = time.monotonic()
             self.silence_s = max(self.silence_s, now - self.last)
             self.last = now
+            self.first_ms = self.first_ms or event["ts_ms"]
             self.heard.append(data["text"])
 
     def read(self):

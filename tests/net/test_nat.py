@@ -16,8 +16,11 @@ AT_ONCE = 4
 CELLS = (
     ("open", "random"), ("cgn-random", "open"), ("mapped", "sequential"),
     ("full-cone", "block"), ("restricted", "random"),
-    ("port-restricted", "port-restricted"), ("linux", "linux"),
-    ("cgn", "port-restricted"), ("ipv6", "random"), ("blocked", "open"),
+    ("port-restricted", "port-restricted"), ("linux", "linux-accept"),
+    ("cgn", "port-restricted"), ("ipv6", "random"),
+    ("sequential", "port-restricted"), ("port-restricted", "block"),
+    ("random", "random"), ("cgn-random", "linux-random"),
+    ("blocked", "open"),
 )
 
 
@@ -31,7 +34,7 @@ def case(pair):
     else:
         check("%s: all arrives, once and in order" % what,
               run.message_ms is not None and not run.wrong,
-              run.again(), *run.wrong[:5])
+              run.again(), *run.wrong[:5], *run.why)
     if target.way == "direct":
         check("%s: on the direct way" % what, run.is_direct, run.again())
     return row(pair, [run])
