@@ -67,7 +67,8 @@ void conn_bulk_open(struct links *l, struct peer *p);
 void conn_flush(struct links *l, struct peer *p, struct now now);
 enum { CONN_PATH_SIZE = PACKET_OVERHEAD + PACKET_PLAIN_MIN };
 
-/* One datagram of that size, the smallest, under the session in use. */
+/* One datagram of that size, the smallest, under the session in use; aside from
+ * the path it acknowledges, too. With neither, it does that alone. */
 struct conn_path {
 	const struct endpoint *to;
 	uint8_t hops;             /* 0: as usual */

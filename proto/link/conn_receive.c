@@ -24,6 +24,7 @@ struct intake {
 	struct now now;
 	size_t n; /* bytes of the datagram */
 	bool eliciting;
+	bool speaks; /* with another frame than PATH_x that does */
 	bool highest;
 	bool prompt; /* it asks for an ACK at once */
 	bool asked;  /* PATH_CHALLENGE; the last one counts */
@@ -371,6 +372,9 @@ take_frames(struct intake *k, struct span plain)
 			return;
 		}
 		k->eliciting |= frame_eliciting(f.type);
+		k->speaks |= frame_eliciting(f.type) &&
+		             f.type != FRAME_PATH_CHALLENGE &&
+		             f.type != FRAME_PATH_RESPONSE;
 		take_frame(k, &f);
 	}
 }
@@ -382,6 +386,7 @@ show_path(struct intake *k)
 		.from = k->from,
 		.n = k->n,
 		.highest = k->highest && k->s == k->p->conn->cur,
+		.speaks = k->speaks,
 		.asked = k->asked ? k->challenge : NULL,
 	};
 

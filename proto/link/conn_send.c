@@ -116,7 +116,7 @@ put_hello(struct links *l, struct peer *p, struct packet *k, struct now now)
 }
 
 static void
-put_ack(struct packet *k, struct now now)
+put_ack(struct conn *c, struct packet *k, struct now now)
 {
 	struct session *s = k->s;
 	uint64_t delay = (now.mono_ms - s->largest_ms) * 1000 / 8;
@@ -130,6 +130,7 @@ put_ack(struct packet *k, struct now now)
 	k->sent.carried |= SENT_ACK;
 	k->sent.ack_hi = s->received.r[s->received.n - 1].hi;
 	session_acked(s);
+	c->acked |= s == c->cur;
 }
 
 /* Stays due where it does not fit: the next packet has less before it. */
@@ -263,9 +264,12 @@ full_size(const struct conn *c)
 static const struct endpoint *
 full_to(const struct conn *c, const struct session *s)
 {
+	const struct endpoint *also = path_also(c);
+
 	if (!c->up)
 		return &s->from;
-	return s->hello_acked ? &c->path : path_answer_to(c);
+	return s->hello_acked || !also || c->ways.asked_ms == NEVER ? &c->path
+	                                                            : also;
 }
 
 /* One packet with everything under s that fits; HELLO stands first until it
@@ -280,7 +284,7 @@ send_full(struct links *l, struct peer *p, struct session *s, bool bulk,
 	packet_begin(&k, s, full_to(c, s), full_size(c));
 	if (!s->hello_acked && (s->hello_due || s == conn_carrier(c)))
 		put_hello(l, p, &k, now);
-	put_ack(&k, now);
+	put_ack(p->conn, &k, now);
 	if (c->up && s == c->cur)
 		put_control(l, p, &k);
 	else if (c->offer_due && s == conn_carrier(c))
@@ -301,8 +305,8 @@ send_ack(struct links *l, struct peer *p, struct session *s, struct now now)
 {
 	struct packet k;
 
-	packet_begin(&k, s, path_answer_to(p->conn), MTU_BASE);
-	put_ack(&k, now);
+	packet_begin(&k, s, &p->conn->path, MTU_BASE);
+	put_ack(p->conn, &k, now);
 	if (k.w.n > 0)
 		packet_end(l, p, &k, now);
 }
@@ -316,7 +320,7 @@ send_hello(struct links *l, struct peer *p, struct session *s, struct now now)
 
 	packet_begin(&k, s, s == c->cur ? &c->path : &s->from, MTU_BASE);
 	put_hello(l, p, &k, now);
-	put_ack(&k, now);
+	put_ack(p->conn, &k, now);
 	if (!s->confirmed) {
 		wr_u8(&k.w, FRAME_PING);
 		k.eliciting = true;
@@ -328,8 +332,8 @@ send_hello(struct links *l, struct peer *p, struct session *s, struct now now)
 
 /* ---- paths ---- */
 
-/* What we have got, for a peer who may not hear us on the path; it is told
- * there as well. */
+/* What we have got, for a peer who may not hear us on the path, where it is
+ * told as well. */
 static void
 repeat_ack(struct packet *k, struct now now)
 {
@@ -350,10 +354,10 @@ conn_send_path(struct links *l, struct peer *p, const struct conn_path *say,
 	uint8_t index;
 	struct packet k;
 
-	assert(say->challenge || say->response);
 	if (!s || !session_may_send(s))
 		return;
-	packet_begin(&k, s, say->to, CONN_PATH_SIZE);
+	packet_begin(&k, s, say->to,
+	    say->challenge || say->response ? CONN_PATH_SIZE : MTU_BASE);
 	k.hops = say->hops;
 	if (say->response)
 		frame_write_path(&k.w, FRAME_PATH_RESPONSE, say->response);
@@ -361,6 +365,8 @@ conn_send_path(struct links *l, struct peer *p, const struct conn_path *say,
 		frame_write_path(&k.w, FRAME_PATH_CHALLENGE, say->challenge);
 	if (aside)
 		repeat_ack(&k, now);
+	if (k.w.n == 0)
+		return;
 	index = s->at_index;
 	if (aside && index + 1 < s->keys.n_send_index)
 		s->at_index++;
@@ -437,6 +443,18 @@ flush_data(struct links *l, struct peer *p, struct now now)
 	assert(c->pace_ms > now.mono_ms);
 }
 
+/* What was acknowledged on the path is so where the peer speaks from, too. */
+static void
+also_acked(struct links *l, struct peer *p, struct now now)
+{
+	struct conn *c = p->conn;
+	struct conn_path say = { .to = path_also(c) };
+
+	if (c->acked && say.to)
+		conn_send_path(l, p, &say, now);
+	c->acked = false;
+}
+
 void
 conn_flush(struct links *l, struct peer *p, struct now now)
 {
@@ -468,6 +486,7 @@ conn_flush(struct links *l, struct peer *p, struct now now)
 	}
 	if (!c->up)
 		c->ping_due = false;
+	also_acked(l, p, now);
 	conn_check(p);
 }
 

@@ -213,6 +213,7 @@ proven(struct conn *c, uint64_t now_ms)
 	if (!w->is_from)
 		return;
 	w->is_from = false;
+	w->speaks = false;
 	w->calm_ms = 2 * w->calm_ms;
 	if (w->calm_ms == 0 || now_ms - w->calm_end_ms > PATH_CALM_MAX_MS)
 		w->calm_ms = PATH_CALM_MIN_MS;
@@ -240,7 +241,8 @@ leave(struct links *l, struct conn *c, bool dead, uint64_t now_ms)
 	              (dead ? 0 : rng_below(l->rng, PATH_BACK_MS));
 }
 
-/* The link runs there from now on, under new keys soon. */
+/* The link runs there from now on, under new keys as soon as it may renew
+ * them. */
 static void
 move(struct links *l, struct peer *p, const struct endpoint *at, struct now now)
 {
@@ -259,6 +261,7 @@ move(struct links *l, struct peer *p, const struct endpoint *at, struct now now)
 	check_end(c, now.mono_ms);
 	w->n_ended = 0;
 	w->is_from = false;
+	w->speaks = false;
 	w->calm_ms = 0;
 	w->calm_end_ms = 0;
 	w->route.known = false;
@@ -272,8 +275,9 @@ move(struct links *l, struct peer *p, const struct endpoint *at, struct now now)
 	conn_settle(l, p);
 	c->observed_due = true;
 	keep_soon(l, c, now.mono_ms);
+	c->renew_by_ms =
+	    now.mono_ms + (peer_we_are_lower(l, p) ? 0 : LINK_REKEY_LATER_MS);
 	(void)out_at(l, LINK_OUT_PATH, p->number, &to);
-	attempt_revive(l, p, now);
 	peer_touch(l, p);
 }
 
@@ -303,7 +307,8 @@ judge(struct links *l, struct peer *p, struct now now)
 	struct ways *w = &c->ways;
 	uint64_t rounds;
 
-	if (w->asked_ms == NEVER)
+	if (w->asked_ms == NEVER ||
+	    (!path_on_route(c) && now.mono_ms - w->began_ms < PATH_STAY_MS))
 		return;
 	rounds = (now.mono_ms - w->asked_ms) / w->step_ms;
 	if (answered(w, &w->spare) &&
@@ -407,7 +412,8 @@ check_tick(struct links *l, struct peer *p, struct now now)
 		return; /* it has moved */
 	if (w->rounds < PATH_ROUNDS)
 		ask_round(l, p, now);
-	else if (c->rescue) /* it stays in question */
+	else if (c->rescue || answered(w, &w->spare) || answered(w, &w->route))
+		/* it stays in question: too young to be left, perhaps */
 		w->round_ms = now.mono_ms + w->step_ms;
 	else /* nobody answered: it goes on as it does */
 		check_end(c, now.mono_ms);
@@ -491,43 +497,52 @@ path_on_handshake(
 
 /* ---- where packets come from ---- */
 
-/* Is it worth a question that the peer speaks from there? After a move the
- * peer may need a while to follow. */
+/* An address that answered, or a route: what comes from there may be but an
+ * answer to what we asked. */
 static bool
-is_news(struct ways *w, const struct path_packet *k, struct now now)
+is_known(const struct ways *w, const struct endpoint *from)
 {
-	bool known = endpoint_is_relayed(k->from) ||
-	             (w->spare.known && endpoint_eq(&w->spare.at, k->from));
-
-	if (now.mono_ms < w->calm_end_ms ||
-	    (known && now.mono_ms - w->began_ms < PATH_CALM_MIN_MS))
-		return false;
-	return known || may_ask(w, now.mono_ms);
+	return endpoint_is_relayed(from) ||
+	       (w->spare.known && endpoint_eq(&w->spare.at, from));
 }
 
-/* The peer speaks from elsewhere. Perhaps he moved, perhaps his path to us is
- * dead, perhaps somebody was faster with a copy: ask both. */
+/* Is it worth a check that the peer speaks from there? After a move he may need
+ * a while to follow. */
+static bool
+is_news(const struct ways *w, const struct path_packet *k, struct now now)
+{
+	if (!k->speaks || now.mono_ms < w->calm_end_ms)
+		return false;
+	if (is_known(w, k->from))
+		return now.mono_ms - w->began_ms >= PATH_STAY_MS;
+	return may_ask(w, now.mono_ms);
+}
+
+/* The peer is elsewhere. Perhaps he moved, perhaps his path to us is dead,
+ * perhaps somebody was faster with a copy: ask both. Who does not speak from
+ * there may only want to know whether it is a way. */
 static void
 heard_elsewhere(struct links *l, struct peer *p, const struct path_packet *k,
     struct now now)
 {
 	struct ways *w = &p->conn->ways;
-	uint64_t out = k->asked ? CONN_PATH_SIZE : 0;
 	bool same = w->is_from && endpoint_eq(&w->from, k->from);
 
-	if (!same && !k->highest)
+	if (!same && (!k->highest || (!k->speaks && is_known(w, k->from))))
 		return;
 	if (!same) {
 		w->from = *k->from;
 		w->from_in = 0;
 		w->from_out = 0;
 		w->is_from = true;
+		w->speaks = false;
 	}
 	w->from_in += k->n;
-	w->from_out += out;
+	w->from_out += k->asked ? CONN_PATH_SIZE : 0;
+	w->speaks |= k->speaks;
 	if (w->asked_ms == NEVER && is_news(w, k, now))
 		check_begin(l, p, now);
-	else if (w->asked_ms != NEVER && !same)
+	else if (!same)
 		ask_from(l, p, now);
 }
 
@@ -552,17 +567,18 @@ path_on_packet(struct links *l, struct peer *p, const struct path_packet *k,
 }
 
 const struct endpoint *
-path_answer_to(const struct conn *c)
+path_also(const struct conn *c)
 {
 	const struct ways *w = &c->ways;
 
-	if (w->asked_ms == NEVER || !w->is_from)
-		return &c->path;
+	if (!w->is_from || !w->speaks)
+		return NULL;
 	if (endpoint_is_relayed(&w->from))
 		return &w->from;
-	if (answered(w, &w->spare) && endpoint_eq(&w->spare.at, &w->from))
+	if (w->spare.known && w->spare.answered_ms != 0 &&
+	    endpoint_eq(&w->spare.at, &w->from))
 		return &w->from;
-	return &c->path;
+	return NULL;
 }
 
 /* ---- what is asked ---- */

@@ -12,10 +12,11 @@ enum {
 	/* An answer takes so long at most, as far as a check waits for it. */
 	PATH_GRACE_MIN_MS = 120,
 	PATH_GRACE_MAX_MS = 1000,
-	PATH_ASKED = 5,  /* rounds of challenges, a third of that apart */
-	PATH_DIRECT = 5, /* rounds until a direct way is taken instead */
-	PATH_ROUTE = 6,  /* until a route is */
-	PATH_ROUNDS = 7, /* of a check */
+	PATH_ASKED = 5,      /* rounds of challenges, a third of that apart */
+	PATH_DIRECT = 5,     /* rounds until a direct way is taken instead */
+	PATH_ROUTE = 6,      /* until a route is */
+	PATH_ROUNDS = 7,     /* of a check */
+	PATH_STAY_MS = 1000, /* a direct path is not left sooner after a move */
 	PATH_SILENT_MAX =
 	    4, /* doublings from one check for silence to the next */
 	PATH_CALM_MIN_MS = 5000,   /* from one for a word from elsewhere ... */
@@ -23,7 +24,7 @@ enum {
 	PATH_STRANGERS_S = 8,      /* addresses asked for being a source */
 	PATH_STRANGERS_BURST = 8,
 	PATH_SPARE_TRIES = 2, /* unanswered: no spare any more */
-	PATH_BACK_TRIES = 6,  /* of a dead path, at 1, 2, 4 ... s */
+	PATH_BACK_TRIES = 7,  /* of a dead path, at 1, 2, 4 ... s */
 	PATH_BACK_MS = 1000,
 	PATH_KEEP_MIN_MS = 2000, /* first PING of a direct path */
 	PATH_KEEP_MAX_MS = 3000,
@@ -42,6 +43,7 @@ struct path_packet {
 	const struct endpoint *from;
 	size_t n;     /* bytes of the datagram */
 	bool highest; /* of the session in use: none later came before */
+	bool speaks;  /* it holds more than ACK and what proves a path */
 	const uint8_t *asked; /* what its challenge said, or NULL */
 };
 void path_on_packet(struct links *l, struct peer *p,
@@ -69,8 +71,8 @@ void path_flush(struct links *l, struct peer *p, struct now now);
 void path_tick(struct links *l, struct peer *p, struct now now);
 uint64_t path_deadline_ms(const struct peer *p); /* its link is up */
 
-/* Where an answer to the peer is sure to reach him: the path, unless he spoke
- * from another way that is proven while the path owes an answer. */
-const struct endpoint *path_answer_to(const struct conn *c);
+/* Another way than the path that the peer speaks from, and that is proven, so
+ * that he surely hears us there; or NULL. */
+const struct endpoint *path_also(const struct conn *c);
 
 #endif /* PROTO_LINK_PATH_H */

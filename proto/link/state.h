@@ -49,6 +49,7 @@ enum {
 	LINK_HIGHER_LATER_MS = 10000,
 	LINK_RENEW_AGAIN_MS = 10000,
 	LINK_WAKE_MS = 10, /* for each link: renewals after a suspend */
+	LINK_REKEY_LATER_MS = 1000, /* after a move, of the higher ID */
 	LINK_ADV_S = 3600,
 	LINK_TS_AHEAD_MS = 60000,
 	LINK_RECOVER_MS = 10000,
@@ -121,8 +122,8 @@ struct ways {
 	struct way spare; /* a direct one */
 	struct way route; /* the one that answered last */
 	struct endpoint
-	    from;     /* where the peer spoke last, other than the path */
-	bool is_from; /* since the path answered last */
+	    from; /* where the peer spoke last, other than the path */
+	bool is_from, speaks; /* since the path answered last; not only ACK */
 	uint64_t from_in, from_out; /* bytes, since it is that one */
 	uint32_t calm_ms;     /* how long no word from elsewhere counts, ... */
 	uint64_t calm_end_ms; /* and until when */
@@ -169,12 +170,13 @@ struct conn {
 	uint64_t offered_ms; /* when the next one is taken */
 	uint64_t pace_ms;    /* when more may leave, or NEVER */
 	uint8_t force;       /* packets that may pass the window */
+	bool acked;          /* an ACK left, in this flush */
 	bool rescue;         /* no answer; an attempt tries to revive it */
 	uint64_t up_ms, heard_ms, sent_ms;
 	uint64_t waiting_ms; /* since when an answer is due, or NEVER */
 	uint64_t ping_after_ms;
 	uint64_t renew_ms;    /* not before */
-	uint64_t renew_by_ms; /* at once, or NEVER */
+	uint64_t renew_by_ms; /* at once: moved, slept; or NEVER */
 	uint64_t bytes_in, bytes_out;
 	uint32_t rekeys;
 	bool room_low, bulk_room_low; /* less than half was free */

@@ -310,8 +310,16 @@ route_of(struct wire *w, const struct endpoint *e, unsigned *end)
 }
 
 static bool
-passes(const struct wire *w, const struct endpoint *to)
+passes(const struct wire *w, const struct endpoint *from,
+    const struct endpoint *to)
 {
+	for (unsigned a = 0; a < w->n_nodes; a++) {
+		const struct wire_node *n = &w->node[a];
+
+		if (w->cut_from[a] &&
+		    (endpoint_eq(&n->at, from) || endpoint_eq(&n->at_v6, from)))
+			return false;
+	}
 	return !w->cut && !w->cut_direct && !w->cut_family[endpoint_family(to)];
 }
 
@@ -529,7 +537,7 @@ wire_send(struct wire *w, const struct endpoint *from,
 		r->bytes += b.n;
 		if (r->cut || w->cut)
 			return;
-	} else if (!passes(w, to) || (w->hole > 0 && b.n > w->hole)) {
+	} else if (!passes(w, from, to) || (w->hole > 0 && b.n > w->hole)) {
 		return;
 	}
 	if (chance(w, w->loss))

@@ -87,6 +87,7 @@ struct wire {
 	bool cut;           /* nothing passes */
 	bool cut_direct;    /* only routes do */
 	bool cut_family[FAMILY_COUNT];
+	bool cut_from[WIRE_NODES_MAX]; /* nothing of theirs passes directly */
 	size_t hole; /* a longer datagram does not pass a direct way; 0: any */
 	struct wire_route route[WIRE_ROUTES_MAX];
 	unsigned n_routes;

@@ -338,6 +338,139 @@ a_crash_is_survived_on_a_route(void **state)
 	}
 }
 
+/* Where node 0 is with node 1. */
+static struct endpoint
+path_of_0(const struct wire *w)
+{
+	struct link_info info;
+
+	assert_true(links_info(w->node[0].links, 1, &info) && info.up);
+	return info.path;
+}
+
+static void
+two_paths_and_a_route(struct wire *w, uint64_t seed)
+{
+	start(w, seed);
+	w->delay_ms = 40;
+	for (unsigned a = 0; a < 2; a++) {
+		w->node[a].at_v6 = (struct endpoint){ .port = 7000 };
+		w->node[a].at_v6.addr[0] = 0x20;
+		w->node[a].at_v6.addr[15] = (uint8_t)(1 + a);
+	}
+	wire_add_route(w, 0, 1, 0);
+	wire_connect(w, 0, 1);
+	assert_true(wire_until(w, wire_both_up, 2000));
+	wire_run(w, 2000);
+	probe(w, 0, &w->node[1].at_v6);
+	wire_run(w, 3000);
+}
+
+static void
+write_both(struct wire *w)
+{
+	wire_write(w, 0, 1, 1000);
+	wire_write(w, 1, 0, 1000);
+	assert_true(wire_until(w, wire_all_read, 5000));
+}
+
+static void
+the_spare_path_goes_before_a_route(void **state)
+{
+	struct wire w;
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		struct endpoint at;
+
+		two_paths_and_a_route(&w, i);
+		w.cut_family[FAMILY_V4] = true;
+		write_both(&w);
+		at = path_of_0(&w);
+		assert_true(endpoint_eq(&at, &w.node[1].at_v6));
+		assert_int_equal(w.node[0].paths[1], 1);
+		assert_int_equal(w.node[1].paths[0], 1);
+		wire_clear(&w);
+	}
+}
+
+static void
+a_spare_path_that_died_too_is_not_taken(void **state)
+{
+	struct wire w;
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		two_paths_and_a_route(&w, i);
+		w.cut_direct = true;
+		write_both(&w);
+		assert_true(on_route(&w, 0) && on_route(&w, 1));
+		assert_int_equal(w.node[0].paths[1], 1);
+		assert_int_equal(w.node[1].paths[0], 1);
+		wire_clear(&w);
+	}
+}
+
+/* ---- what an observer sees ---- */
+
+enum { SEEN_MAX = 64 };
+
+struct seen {
+	uint32_t index[SEEN_MAX];
+	unsigned n;
+};
+
+static struct seen seen[2]; /* of node 0, to IPv4, to IPv6 */
+
+static bool
+look_at_indices(struct wire *w, struct wire_datagram *d)
+{
+	struct reader r = rd_init(span_of(d->b, d->n));
+	struct seen *s = &seen[endpoint_family(&d->to)];
+	uint32_t index = rd_u32le(&r);
+	unsigned i = 0;
+
+	if (endpoint_is_route(&d->to, NULL) || d->n == PACKET_MESSAGE_1_SIZE ||
+	    !(endpoint_eq(&d->from, &w->node[0].at) ||
+	        endpoint_eq(&d->from, &w->node[0].at_v6)))
+		return true;
+	while (i < s->n && s->index[i] != index)
+		i++;
+	assert_true(i < SEEN_MAX);
+	s->index[i] = index;
+	if (i == s->n)
+		s->n++;
+	return true;
+}
+
+/* No field of a header joins what is sent on two paths; and the keys are new
+ * soon after a move. */
+static void
+a_move_shows_no_number_of_before(void **state)
+{
+	struct link_info before, after;
+	struct wire w;
+
+	(void)state;
+	memset(seen, 0, sizeof(seen));
+	two_paths_and_a_route(&w, 1);
+	assert_true(links_info(w.node[0].links, 1, &before));
+	w.tap = look_at_indices;
+	write_both(&w);
+	w.cut_family[FAMILY_V4] = true;
+	write_both(&w);
+	wire_run(&w, 12000);
+	write_both(&w);
+	assert_true(seen[FAMILY_V4].n > 0 && seen[FAMILY_V6].n > 1);
+	for (unsigned i = 0; i < seen[0].n; i++)
+		for (unsigned k = 0; k < seen[1].n; k++)
+			assert_int_not_equal(
+			    seen[0].index[i], seen[1].index[k]);
+	assert_true(links_info(w.node[0].links, 1, &after));
+	assert_true(after.rekeys > before.rekeys);
+	wire_clear(&w);
+}
+
 /* ---- hostile ---- */
 
 /* Somebody between the two, who copies every datagram and is faster with it,
@@ -345,20 +478,21 @@ a_crash_is_survived_on_a_route(void **state)
  * never his, as long as it lives. */
 struct copyist {
 	struct endpoint own;
-	unsigned copied;
+	bool deaf; /* he keeps what comes */
+	unsigned copied, asked;
 };
 
 static bool
 copy_first(struct wire *w, struct wire_datagram *d)
 {
 	struct copyist *m = w->tap_ctx;
-	struct wire_datagram *at;
 	bool real = endpoint_eq(&d->to, &w->node[0].at) &&
 	            endpoint_eq(&d->from, &w->node[1].at);
 
 	if (endpoint_eq(&d->to, &m->own)) { /* on to the peer, as from us */
 		d->to = w->node[1].at;
-		return true;
+		m->asked++;
+		return !m->deaf;
 	}
 	if (!real)
 		return true;
@@ -368,49 +502,60 @@ copy_first(struct wire *w, struct wire_datagram *d)
 	wire_send(w, &m->own, &d->to, span_of(d->b, d->n));
 	w->delay_ms += 5;
 	w->tap = copy_first;
-	at = d;
 	m->copied++;
-	(void)at;
 	return true;
+}
+
+/* Ten minutes of talk; how often of 6000 looks the path was his. */
+static unsigned
+talk_past(struct wire *w, struct copyist *m, uint32_t loss)
+{
+	static const uint8_t addr[4] = { 203, 0, 113, 66 };
+	unsigned his = 0;
+
+	m->own = endpoint_v4(addr, 6666);
+	w->delay_ms = 20;
+	wire_connect(w, 0, 1);
+	assert_true(wire_until(w, wire_both_up, 1000));
+	wire_run(w, 5000);
+	w->loss = loss;
+	w->tap_ctx = m;
+	w->tap = copy_first;
+	for (unsigned i = 0; i < 6000; i++) {
+		struct endpoint at = path_of_0(w);
+
+		wire_write(w, 1, 0, 100);
+		if (i % 3 == 0)
+			wire_write(w, 0, 1, 100);
+		wire_run(w, 100);
+		his += endpoint_eq(&at, &m->own);
+	}
+	w->loss = 0;
+	assert_true(wire_until(w, wire_all_read, 10000));
+	assert_true(m->copied > 6000);
+	return his;
 }
 
 static void
 hostile_18_a_faster_copy_never_moves_a_living_path(void **state)
 {
-	static const uint8_t addr[4] = { 203, 0, 113, 66 };
 	static const uint32_t losses[] = { 0, 1, 5 };
 
 	(void)state;
-	for (unsigned k = 0; k < 3; k++) {
-		struct copyist m = { .own = endpoint_v4(addr, 6666) };
-		struct link_info info;
-		unsigned mine = 0;
+	for (unsigned k = 0; k < 6; k++) {
+		struct copyist m = { .deaf = k >= 3 };
 		struct wire w;
+		unsigned his;
 
 		start(&w, k);
-		w.delay_ms = 20;
-		wire_connect(&w, 0, 1);
-		assert_true(wire_until(&w, wire_both_up, 1000));
-		wire_run(&w, 5000);
-		w.loss = losses[k];
-		w.tap_ctx = &m;
-		w.tap = copy_first;
-		for (unsigned i = 0; i < 6000; i++) {
-			wire_write(&w, 1, 0, 100);
-			if (i % 3 == 0)
-				wire_write(&w, 0, 1, 100);
-			wire_run(&w, 100);
-			assert_true(links_info(w.node[0].links, 1, &info));
-			assert_true(info.up);
-			mine += endpoint_eq(&info.path, &m.own);
-		}
-		w.loss = 0;
-		assert_true(wire_until(&w, wire_all_read, 10000));
-		printf("%u %% lost: %u copies in 600 s, his %u times of "
-		       "6000, %u moves\n",
-		    losses[k], m.copied, mine, w.node[0].paths[1]);
-		assert_true(m.copied > 6000);
-		assert_true(losses[k] > 0 || w.node[0].paths[1] == 0);
+		his = talk_past(&w, &m, losses[k % 3]);
+		printf("%u %% lost, %s: %u copies in 600 s, %u datagrams to "
+		       "him, his %u times of 6000, %u moves\n",
+		    losses[k % 3], m.deaf ? "deaf" : "passing", m.copied,
+		    m.asked, his, w.node[0].paths[1]);
+		assert_true(his == 0 || (losses[k % 3] > 0 && !m.deaf));
+		/* Who does not answer is asked ever more seldom. */
+		assert_true(!m.deaf || m.asked < 120);
 		wire_clear(&w);
 	}
 }
@@ -584,6 +729,57 @@ a_flood_of_sources_is_asked_little(void **state)
 	wire_clear(&w);
 }
 
+/* Answers what the last packet asks, if it went there. */
+static void
+answer_at(struct raw *r, const struct endpoint *at)
+{
+	struct reader rd = rd_init(r->frames);
+	struct frame f;
+
+	if (r->n_in > 0 && endpoint_eq(&r->last_to, at) &&
+	    frame_decode(&rd, &f) == ERR_OK && f.type == FRAME_PATH_CHALLENGE)
+		respond(r, f.path, at);
+}
+
+/* A contact that is ever elsewhere makes us move with it, but it costs us
+ * little: a move a second at most, keys every ten. */
+static void
+a_restless_contact_costs_little(void **state)
+{
+	uint64_t moved_ms = 0;
+	unsigned calls = 0;
+	struct wire w;
+	struct raw r;
+
+	(void)state;
+	raw_start(&w, &r);
+	for (unsigned i = 0; i < 60000 / 20; i++) {
+		struct endpoint at = w.node[2].at;
+		unsigned before = w.node[VICTIM].paths[ENEMY];
+
+		at.port = (uint16_t)(2000 + i / 15);
+		say_from(&r, &at);
+		answer_at(&r, &at);
+		r.n_in = 0;
+		wire_run(&w, 20);
+		answer_at(&r, &at);
+		calls += r.has_call;
+		r.has_call = false;
+		if (w.node[VICTIM].paths[ENEMY] == before)
+			continue;
+		assert_int_equal(w.node[VICTIM].paths[ENEMY], before + 1);
+		assert_true(w.now.mono_ms - moved_ms >= 980);
+		moved_ms = w.now.mono_ms;
+	}
+	printf("%u moves, %u messages 1 in 60 s\n", w.node[VICTIM].paths[ENEMY],
+	    calls);
+	assert_true(w.node[VICTIM].up[ENEMY]);
+	assert_true(w.node[VICTIM].paths[ENEMY] <= 61);
+	assert_true(calls <= 7 * 6);
+	raw_clear(&r);
+	wire_clear(&w);
+}
+
 int
 main(void)
 {
@@ -598,11 +794,15 @@ main(void)
 		cmocka_unit_test(a_dead_path_is_taken_again),
 		cmocka_unit_test(a_route_that_is_taken_away_is_left),
 		cmocka_unit_test(a_crash_is_survived_on_a_route),
+		cmocka_unit_test(the_spare_path_goes_before_a_route),
+		cmocka_unit_test(a_spare_path_that_died_too_is_not_taken),
+		cmocka_unit_test(a_move_shows_no_number_of_before),
 		cmocka_unit_test(
 		    hostile_18_a_faster_copy_never_moves_a_living_path),
 		cmocka_unit_test(a_response_proves_its_own_source_only),
 		cmocka_unit_test(forged_sources_are_not_answered),
 		cmocka_unit_test(a_flood_of_sources_is_asked_little),
+		cmocka_unit_test(a_restless_contact_costs_little),
 	};
 
 	first_seed = test_seed(1);
