@@ -2,6 +2,7 @@
 #include "proto/nat/class.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 void
@@ -259,9 +260,62 @@ longest_chain(const struct ports *p, int sign, struct nat_view *ret)
 	return best;
 }
 
+static int
+by_port(const void *a, const void *b)
+{
+	const uint16_t *x = a;
+	const uint16_t *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Do more of them rise than fall, in the order of their making? */
+static int
+direction(const struct ports *p)
+{
+	int sum = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		for (size_t j = 0; j < i; j++)
+			sum += p->p[i] > p->p[j] ? 1 : -1;
+	return sum >= 0 ? 1 : -1;
+}
+
+/* Most of them within a few of the next: by chance that is hardly ever so in a
+ * block, where they are dozens apart. */
+static bool
+is_near(const struct ports *p, struct nat_view *ret)
+{
+	struct ports s = *p;
+	int sign = direction(p);
+	size_t first = 0;
+	unsigned step = 0;
+
+	qsort(s.p, s.n, sizeof(s.p[0]), by_port);
+	for (size_t i = 1; i < s.n; i++) {
+		unsigned gap = (unsigned)(s.p[i] - s.p[i - 1]);
+
+		if (gap == 0 || gap > NAT_SEQUENCE_NEAR) {
+			if (ret->step != 0)
+				break; /* a liar beyond it */
+			first = i;
+			step = 0;
+			continue;
+		}
+		step = gcd(gap, step);
+		if (!is_most(i + 1 - first, p->all))
+			continue;
+		ret->lo = ret->hi = sign > 0 ? s.p[i] : s.p[first];
+		ret->step = (int16_t)((int)step * sign);
+	}
+	return ret->step != 0;
+}
+
 static bool
 is_sequential(const struct ports *p, struct nat_view *ret)
 {
+	if (is_near(p, ret))
+		return true;
 	for (int sign = 1; sign >= -1; sign -= 2)
 		if (is_most(longest_chain(p, sign, ret), p->all))
 			return true;

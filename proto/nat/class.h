@@ -19,6 +19,9 @@ enum {
 	NAT_SEQUENCE_SAMPLES = 6,
 	NAT_SEQUENCE_GAP_MAX = 256, /* ports between two samples in turn */
 	NAT_SEQUENCE_STEP_MAX = 16,
+	/* So near to each other they are a sequence in any order: answers come
+	 * later than the mappings are made. */
+	NAT_SEQUENCE_NEAR = 16,
 	NAT_BLOCK_MAX = 2048,         /* ports between all samples */
 	NAT_OPEN_MS = 60 * 60 * 1000, /* what came in unasked counts so long */
 };

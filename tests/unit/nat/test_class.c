@@ -86,6 +86,13 @@ each_kind_is_told_from_its_ports(void **state)
 		    4009, 4009, 1 },
 		{ { 4000, 4001, 100700, 4002, 4005, 4009, 0 }, NAT_SEQUENTIAL,
 		    4009, 4009, 1 },
+		/* Answers come in another order than mappings are made. */
+		{ { 4003, 4001, 4006, 4002, 4008, 4005, 0 }, NAT_SEQUENTIAL,
+		    4008, 4008, 1 },
+		{ { 4003, 60000, 4001, 4007, 4005, 4011, 0 }, NAT_SEQUENTIAL,
+		    4011, 4011, 2 },
+		{ { 4008, 4006, 4007, 4003, 4004, 4001, 0 }, NAT_SEQUENTIAL,
+		    4001, 4001, -1 },
 		/* What was long ago does not hide it. */
 		{ { 500, 700, 100, 4000, 4001, 4003, 4004, 4009, 4011, 0 },
 		    NAT_SEQUENTIAL, 4011, 4011, 1 },
