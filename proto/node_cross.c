@@ -110,11 +110,44 @@ close_unused(struct node *n)
 /* ---- offers ---- */
 
 static void
-fill_offer(const struct node *n, bool wants_answer, struct link_candidates *o)
+their_side(const struct peer *p, struct plan_side *ret)
+{
+	const struct link_candidates *o = &p->offer;
+
+	*ret = (struct plan_side){ 0 };
+	if (!p->has_offer) { /* what their cell said */
+		for (uint8_t i = 0; i < p->c.n_candidates; i++)
+			ret->candidate[ret->n++] = p->c.candidates[i];
+		return;
+	}
+	ret->nat.kind = o->class;
+	ret->nat.lo = o->lo;
+	ret->nat.hi = o->hi;
+	ret->nat.step = o->step;
+	for (uint8_t i = 0; i < o->n && i < PLAN_CANDIDATES_MAX; i++)
+		ret->candidate[ret->n++] = o->endpoint[i];
+}
+
+/* Ours, as it is for this contact: it may have a flow of ours already. */
+static void
+view_for(const struct node *n, const struct peer *p, struct nat_view *ret)
+{
+	struct plan_side s;
+
+	intro_nat(n, ret);
+	their_side(p, &s);
+	for (uint8_t i = 0; i < s.n && ret->lo == ret->hi; i++)
+		nat_view_for(
+		    &n->nat[FAMILY_V4], &s.candidate[i], n->now.mono_ms, ret);
+}
+
+static void
+fill_offer(const struct node *n, const struct peer *p, bool wants_answer,
+    struct link_candidates *o)
 {
 	struct nat_view view;
 
-	intro_nat(n, &view);
+	view_for(n, p, &view);
 	*o = (struct link_candidates){
 		.class = view.kind,
 		.lo = view.lo,
@@ -132,28 +165,9 @@ offer(struct node *n, struct peer *p, bool wants_answer)
 {
 	struct link_candidates o;
 
-	fill_offer(n, wants_answer, &o);
+	fill_offer(n, p, wants_answer, &o);
 	if (links_offer(n->links, p->slot, &o) == ERR_OK)
 		n->unsettled = true; /* else the link has just ended */
-}
-
-static void
-their_side(const struct peer *p, struct plan_side *ret)
-{
-	const struct link_candidates *o = &p->offer;
-
-	*ret = (struct plan_side){ 0 };
-	if (!p->has_offer) { /* what their cell said */
-		for (uint8_t i = 0; i < p->c.n_candidates; i++)
-			ret->candidate[ret->n++] = p->c.candidates[i];
-		return;
-	}
-	ret->nat.kind = o->class;
-	ret->nat.lo = o->lo;
-	ret->nat.hi = o->hi;
-	ret->nat.step = o->step;
-	for (uint8_t i = 0; i < o->n && i < PLAN_CANDIDATES_MAX; i++)
-		ret->candidate[ret->n++] = o->endpoint[i];
 }
 
 /* ---- a try ---- */

@@ -165,6 +165,8 @@ effect_send_way(struct node *n, const struct way *way, struct span data)
 	assert(way->socket <= NODE_SOCKETS_MAX);
 	s.hops = way->hops;
 	s.socket = (uint8_t)way->socket;
+	nat_sent(&n->nat[endpoint_family(&way->to)], &way->to, way->socket,
+	    n->now.mono_ms);
 	if (way->socket == 0)
 		nets_sent(n, &way->to);
 	queue_send(n, &s, data);

@@ -17,6 +17,65 @@ nat_moved(struct nat *t)
 	nat_init(t);
 }
 
+/* ---- our own flows ---- */
+
+/* FNV-1a: a name in our own list, which nobody gains by doubling. */
+static uint64_t
+flow_name(const struct endpoint *to, unsigned socket)
+{
+	struct span a = endpoint_addr(to);
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < a.n; i++)
+		h = (h ^ a.p[i]) * UINT64_C(0x100000001b3);
+	h = (h ^ to->port) * UINT64_C(0x100000001b3);
+	return (h ^ socket) * UINT64_C(0x100000001b3);
+}
+
+/* Where it is, or is to be: then it is another's, or empty. */
+static struct nat_flow *
+flow_place(struct nat *t, uint64_t name)
+{
+	struct nat_flow *oldest = &t->flow[0];
+
+	for (size_t i = 0; i < t->flows; i++) {
+		if (t->flow[i].name == name)
+			return &t->flow[i];
+		if (t->flow[i].at_s < oldest->at_s)
+			oldest = &t->flow[i];
+	}
+	return t->flows < NAT_FLOWS_MAX ? &t->flow[t->flows++] : oldest;
+}
+
+void
+nat_sent(
+    struct nat *t, const struct endpoint *to, unsigned socket, uint64_t now_ms)
+{
+	uint32_t now_s = (uint32_t)(now_ms / 1000);
+	uint64_t name = flow_name(to, socket);
+	struct nat_flow *f;
+
+	if (t->is_easy || endpoint_scope(to) != SCOPE_GLOBAL)
+		return;
+	f = flow_place(t, name);
+	if (f->number == 0 || f->name != name || now_s - f->at_s >= NAT_FLOW_S)
+		f->number = ++t->n_flows;
+	f->name = name;
+	f->at_s = now_s;
+}
+
+/* NULL: not known any more. */
+static const struct nat_flow *
+find_flow(const struct nat *t, const struct endpoint *to)
+{
+	uint64_t name = flow_name(to, 0);
+
+	for (size_t i = 0; i < t->flows; i++)
+		if (t->flow[i].name == name)
+			return &t->flow[i];
+	return NULL;
+}
+
 /* ---- samples ---- */
 
 static void
@@ -49,7 +108,9 @@ void
 nat_sample_add(struct nat *t, const struct endpoint *answerer,
     const struct endpoint *seen, uint64_t now_ms)
 {
-	struct nat_sample s = { *answerer, *seen, now_ms, now_ms };
+	struct nat_sample s = { *answerer, *seen, now_ms, now_ms, 0 };
+	const struct nat_flow *flow;
+	struct nat_view view;
 	size_t at;
 
 	if (endpoint_scope(answerer) != SCOPE_GLOBAL ||
@@ -57,6 +118,9 @@ nat_sample_add(struct nat *t, const struct endpoint *answerer,
 	    endpoint_family(answerer) != endpoint_family(seen))
 		return;
 	drop_old(t, now_ms);
+	flow = find_flow(t, answerer);
+	if (flow != NULL)
+		s.flow = flow->number;
 	for (size_t i = t->n; i-- > 0;) {
 		const struct nat_sample *old = &t->sample[i];
 
@@ -64,8 +128,10 @@ nat_sample_add(struct nat *t, const struct endpoint *answerer,
 			continue;
 		/* A mapping that lives on says nothing of the next one. */
 		if (endpoint_eq(&old->answerer, answerer) &&
-		    endpoint_eq(&old->seen, seen))
+		    endpoint_eq(&old->seen, seen)) {
 			s.since_ms = old->since_ms;
+			s.flow = old->flow;
+		}
 		drop(t, i);
 	}
 	if (t->n == NAT_SAMPLES_MAX)
@@ -77,6 +143,10 @@ nat_sample_add(struct nat *t, const struct endpoint *answerer,
 	    (t->n - at) * sizeof(t->sample[0]));
 	t->sample[at] = s;
 	t->n++;
+	nat_look(t, now_ms, &view);
+	t->is_easy = nat_is_easy(view.kind);
+	if (t->is_easy)
+		t->flows = 0;
 }
 
 /* The samples that count, the oldest first. */
@@ -353,8 +423,63 @@ is_block(const struct ports *p, struct nat_view *ret)
 	return is_most(best, p->all);
 }
 
+static int
+by_value(const void *a, const void *b)
+{
+	const int *x = a;
+	const int *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Each of our flows took a step at least, or it is no such step. */
+static bool
+is_step(const struct voices *v, int step)
+{
+	for (size_t i = 1; i < v->n; i++) {
+		const struct nat_sample *a = v->s[i - 1];
+		const struct nat_sample *b = v->s[i];
+		int ports = (b->seen.port - a->seen.port) * (step > 0 ? 1 : -1);
+
+		if (a->flow != 0 && b->flow > a->flow && ports > 0 &&
+		    (uint32_t)ports < (uint32_t)abs(step) * (b->flow - a->flow))
+			return false;
+	}
+	return true;
+}
+
+/* Where the sequence is now, as far as we know: each of our own flows since a
+ * sample was made took a step. Of the newest few the middle one, since one of
+ * them may lie. */
 static void
-classify_hard(const struct voices *v, struct nat_view *ret)
+count_own(const struct nat *t, const struct voices *v, struct nat_view *ret)
+{
+	int guess[NAT_GUESSES];
+	size_t n = 0;
+
+	if (!is_step(v, ret->step))
+		ret->step = ret->step > 0 ? 1 : -1;
+	for (size_t i = v->n; i-- > 0 && n < NAT_GUESSES;) {
+		const struct nat_sample *s = v->s[i];
+		uint32_t since = t->n_flows - s->flow;
+		int port = s->seen.port + ret->step * (int)(since & 0xffff);
+
+		if (s->flow == 0 || since > NAT_SEQUENCE_GAP_MAX ||
+		    !endpoint_same_addr(&s->seen, &ret->seen[0]) || port < 1 ||
+		    port > UINT16_MAX ||
+		    (ret->lo - s->seen.port) * (ret->step > 0 ? 1 : -1) >
+		        NAT_SEQUENCE_GAP_MAX)
+			continue;
+		guess[n++] = port;
+	}
+	if (n == 0)
+		return;
+	qsort(guess, n, sizeof(guess[0]), by_value);
+	ret->lo = ret->hi = (uint16_t)guess[n / 2];
+}
+
+static void
+classify_hard(const struct nat *t, const struct voices *v, struct nat_view *ret)
 {
 	struct ports newest = ports_of(v, NAT_SEQUENCE_SAMPLES);
 	struct ports p = ports_of(v, v->n);
@@ -364,10 +489,12 @@ classify_hard(const struct voices *v, struct nat_view *ret)
 	ret->kind = NAT_RANDOM;
 	/* Where the address changes, too, no port is worth a guess. */
 	if (is_most(p.n, p.all)) {
-		if (is_sequential(&newest, ret))
+		if (is_sequential(&newest, ret)) {
 			ret->kind = NAT_SEQUENTIAL;
-		else if (is_block(&p, ret))
+			count_own(t, v, ret);
+		} else if (is_block(&p, ret)) {
 			ret->kind = NAT_BLOCK;
+		}
 	}
 	if (ret->kind == NAT_RANDOM)
 		ret->lo = ret->hi = 0;
@@ -422,5 +549,21 @@ nat_look(const struct nat *t, uint64_t now_ms, struct nat_view *ret)
 	if (is_easy(&v, ret))
 		ret->kind = lets_in(t, now_ms, ret) ? NAT_OPEN : NAT_EASY;
 	else
-		classify_hard(&v, ret);
+		classify_hard(t, &v, ret);
+}
+
+void
+nat_view_for(const struct nat *t, const struct endpoint *to, uint64_t now_ms,
+    struct nat_view *view)
+{
+	const struct nat_flow *f = find_flow(t, to);
+	int port;
+
+	if (view->kind != NAT_SEQUENTIAL || f == NULL ||
+	    now_ms / 1000 - f->at_s >= NAT_FLOW_S ||
+	    t->n_flows - f->number > NAT_SEQUENCE_GAP_MAX)
+		return;
+	port = view->hi - view->step * (int)(t->n_flows - f->number + 1);
+	if (port >= 1 && port <= UINT16_MAX)
+		view->lo = (uint16_t)port;
 }

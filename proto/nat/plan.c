@@ -92,17 +92,17 @@ make_sane(struct nat_view *nat)
 {
 	int step = nat->step;
 
-	if (nat->kind == NAT_SEQUENTIAL)
-		nat->hi = nat->lo;
 	if ((unsigned)nat->kind >= NAT_CLASSES)
 		nat->kind = NAT_UNKNOWN;
-	if (is_guessed(nat->kind) && (nat->lo == 0 || nat->hi < nat->lo))
-		nat->kind = NAT_HARD;
-	if (nat->kind == NAT_BLOCK && nat->hi - nat->lo >= NAT_BLOCK_MAX)
-		nat->kind = NAT_RANDOM;
 	if (step == 0 || step > NAT_SEQUENCE_STEP_MAX ||
 	    step < -NAT_SEQUENCE_STEP_MAX)
 		nat->step = 1;
+	if (is_guessed(nat->kind) && (nat->lo == 0 || nat->hi == 0))
+		nat->kind = NAT_HARD;
+	if (nat->kind == NAT_BLOCK && nat->hi < nat->lo)
+		nat->kind = NAT_HARD;
+	if (nat->kind == NAT_BLOCK && nat->hi - nat->lo >= NAT_BLOCK_MAX)
+		nat->kind = NAT_RANDOM;
 }
 
 /* ---- targets ---- */
@@ -126,8 +126,20 @@ add_target(struct plan *p, const struct endpoint *to)
 	p->target[p->n_targets++] = *to;
 }
 
+static void
+add_port(struct plan *p, int port)
+{
+	struct endpoint to = p->outside;
+
+	if (port <= 0 || port > UINT16_MAX)
+		return;
+	to.port = (uint16_t)port;
+	add_target(p, &to);
+}
+
 /*
- * The ports that their sequential NAT will choose next. If ours is one, too,
+ * The port that their sequential NAT has for us already, if there is one, and
+ * those that it will choose next. If ours is one, too,
  * packet k of ours comes from our k-th port, which they must have guessed for
  * their own packet to the port that ours goes to: both go up in step. Packets
  * of others shift that; so the answerer varies by how much he is ahead, and one
@@ -142,15 +154,10 @@ add_window(struct plan *p)
 	bool both = p->c.own.kind == NAT_SEQUENTIAL;
 	const uint8_t *by = both && p->c.answers ? ahead : straight;
 
-	for (size_t i = 0; i < PLAN_WINDOW; i++) {
-		struct endpoint to = p->outside;
-		int port = nat->hi + by[i] * nat->step;
-
-		if (port <= 0 || port > UINT16_MAX)
-			continue;
-		to.port = (uint16_t)port;
-		add_target(p, &to);
-	}
+	if (!both && nat->lo != nat->hi)
+		add_port(p, nat->lo + nat->step);
+	for (size_t i = 0; i < PLAN_WINDOW; i++)
+		add_port(p, nat->hi + by[i] * nat->step);
 }
 
 static bool

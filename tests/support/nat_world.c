@@ -15,13 +15,13 @@ enum {
 /* ---- NATs ---- */
 
 static bool
-is_alive(const struct nat_world *w, const struct nat_flow *f)
+is_alive(const struct nat_world *w, const struct nat_entry *f)
 {
 	return w->now_ms - f->used_ms < FLOW_MS;
 }
 
-static struct nat_flow *
-add_flow(struct nat_world *w, struct nat_box *b, const struct nat_flow *f)
+static struct nat_entry *
+add_flow(struct nat_world *w, struct nat_box *b, const struct nat_entry *f)
 {
 	size_t n = 0;
 
@@ -37,7 +37,7 @@ add_flow(struct nat_world *w, struct nat_box *b, const struct nat_flow *f)
 
 /* Does the flow serve packets to this remote? */
 static bool
-is_for(const struct nat_box *b, const struct nat_flow *f,
+is_for(const struct nat_box *b, const struct nat_entry *f,
     const struct endpoint *remote)
 {
 	switch (b->map) {
@@ -99,11 +99,11 @@ static struct endpoint
 go_out(struct nat_world *w, struct nat_box *b, const struct endpoint *from,
     const struct endpoint *to)
 {
-	struct nat_flow f = { .inside = *from, .remote = *to };
+	struct nat_entry f = { .inside = *from, .remote = *to };
 	struct endpoint ret = b->outside;
 
 	for (size_t i = 0; i < b->n; i++) {
-		struct nat_flow *old = &b->flow[i];
+		struct nat_entry *old = &b->flow[i];
 
 		if (old->strange || !is_alive(w, old) ||
 		    !endpoint_eq(&old->inside, from))
@@ -125,7 +125,7 @@ go_out(struct nat_world *w, struct nat_box *b, const struct endpoint *from,
 }
 
 static bool
-lets_in(const struct nat_box *b, const struct nat_flow *f,
+lets_in(const struct nat_box *b, const struct nat_entry *f,
     const struct endpoint *from)
 {
 	switch (b->filter) {
@@ -144,10 +144,10 @@ static bool
 go_in(struct nat_world *w, struct nat_box *b, const struct endpoint *from,
     struct endpoint *to)
 {
-	struct nat_flow f = { .remote = *from, .port = to->port };
+	struct nat_entry f = { .remote = *from, .port = to->port };
 
 	for (size_t i = 0; i < b->n; i++) {
-		struct nat_flow *old = &b->flow[i];
+		struct nat_entry *old = &b->flow[i];
 
 		if (old->port != to->port || !is_alive(w, old))
 			continue;
@@ -235,6 +235,7 @@ send_packet(struct nat_world *w, unsigned who, unsigned socket,
 	uint64_t way = w->one_way_ms;
 
 	from.port = (uint16_t)(from.port + socket);
+	nat_sent(&s->nat, to, socket, w->now_ms);
 	if (hops == 0 || w->far_openers)
 		hops = 64;
 	if (!leave(w, s, &from, to, hops) ||
@@ -278,6 +279,7 @@ send_says(struct nat_world *w, unsigned to, enum nat_flight_kind kind)
 	struct nat_side *s = &w->side[1 - to];
 	uint64_t way = w->detour_ms;
 	struct nat_view view;
+	struct nat_view theirs;
 	struct nat_flight *f;
 
 	while (rng_below(&w->rng.rng, 1000) < 2 * w->loss)
@@ -286,6 +288,9 @@ send_says(struct nat_world *w, unsigned to, enum nat_flight_kind kind)
 	f->kind = kind;
 	f->to = to;
 	nat_look(&s->nat, w->now_ms, &view);
+	nat_look(&w->side[to].nat, w->now_ms, &theirs);
+	for (size_t i = 0; i < theirs.n_seen; i++)
+		nat_view_for(&s->nat, &theirs.seen[i], w->now_ms, &view);
 	f->says.nat = view;
 	f->says.candidate[f->says.n++] = s->host;
 	for (size_t i = 0; i < view.n_seen; i++)
@@ -489,6 +494,7 @@ sample(struct nat_world *w, struct nat_side *s, unsigned k)
 	struct endpoint to = endpoint_v4(to_addr, (uint16_t)(6881 + a));
 	struct endpoint from = s->host;
 
+	nat_sent(&s->nat, &to, 0, w->now_ms);
 	if (!leave(w, s, &from, &to, 64))
 		return;
 	nat_sample_add(&s->nat, &to, &from, w->now_ms);
@@ -504,6 +510,24 @@ nat_world_sample(struct nat_world *w)
 			sample(w, &w->side[i], k);
 			nat_world_pass(w, 1);
 		}
+}
+
+/* Flows of the host itself, as of its DHT. */
+void
+nat_world_talk(struct nat_world *w, unsigned who, unsigned n)
+{
+	struct nat_side *s = &w->side[who];
+
+	while (n-- > 0) {
+		uint8_t a = (uint8_t)rng_below(&w->rng.rng, 256);
+		uint8_t b = (uint8_t)rng_below(&w->rng.rng, 256);
+		struct endpoint to =
+		    endpoint_v4((const uint8_t[4]){ 90, a, b, 1 }, 6881);
+		struct endpoint from = s->host;
+
+		nat_sent(&s->nat, &to, 0, w->now_ms);
+		(void)leave(w, s, &from, &to, 64);
+	}
 }
 
 bool

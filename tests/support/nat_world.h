@@ -37,7 +37,7 @@ struct nat_box {
 	struct endpoint outside; /* port unused */
 	uint16_t next, block;
 	size_t n;
-	struct nat_flow {
+	struct nat_entry {
 		struct endpoint inside, remote;
 		uint16_t port;
 		bool strange; /* began outside, goes nowhere */
@@ -105,6 +105,8 @@ void nat_world_start(struct nat_world *w);
 void nat_world_clear(struct nat_world *w);
 /* Both ask six others how they are seen. */
 void nat_world_sample(struct nat_world *w);
+/* A host talks to so many others. */
+void nat_world_talk(struct nat_world *w, unsigned who, unsigned n);
 /* One try, offered by that side; true: both have a path that was answered.
  * *ret_ms is the time since the offer left. */
 bool nat_world_try(

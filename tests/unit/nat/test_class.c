@@ -208,6 +208,63 @@ asking_again_does_not_change_the_order(void **state)
 	assert_int_equal(look(&t).lo, 4007);
 }
 
+/* Each of our own flows since takes a port, also if it is to one who rested;
+ * liars, and what is not in the world, do not. */
+static void
+the_last_port_counts_what_we_took_ourselves(void **state)
+{
+	struct nat t;
+	uint64_t now = T;
+	uint16_t port = 4000;
+	struct endpoint e;
+	struct endpoint us;
+	struct nat_view v;
+
+	(void)state;
+	nat_init(&t);
+	for (unsigned k = 0; k < 6; k++) {
+		e = other(k);
+		nat_sent(&t, &e, 0, now);
+		port = (uint16_t)(port + 2);
+		us = v4(20, 7, k == 3 ? 7 : port); /* a liar */
+		nat_sample_add(&t, &e, &us, now);
+	}
+	nat_look(&t, now, &v);
+	assert_int_equal(v.kind, NAT_SEQUENTIAL);
+	assert_int_equal(v.step, 2);
+	assert_int_equal(v.lo, port);
+	for (unsigned k = 0; k < 10; k++) {
+		e = other(100 + k);
+		nat_sent(&t, &e, 0, now);
+		nat_sent(&t, &e, 0, now + 1000); /* the same flow */
+		nat_sent(&t, &e, 1, now);        /* another socket */
+		e = endpoint_v4((const uint8_t[4]){ 192, 168, 1, 1 }, 1);
+		nat_sent(&t, &e, 0, now); /* passes no router */
+	}
+	nat_look(&t, now, &v);
+	assert_int_equal(v.lo, port + 2 * 20);
+	now += NAT_FLOW_S * 1000;
+	e = other(100);
+	nat_sent(&t, &e, 0, now);
+	nat_look(&t, now, &v);
+	assert_int_equal(v.lo, port + 2 * 20); /* it rested not long enough */
+	e = other(101);
+	nat_sent(&t, &e, 0, now + 2000);
+	nat_look(&t, now, &v);
+	assert_int_equal(v.lo, port + 2 * 21);
+	/* Its own port is the last one; of who was never spoken to, none is. */
+	nat_view_for(&t, &e, now + 2000, &v);
+	assert_int_equal(v.hi, port + 2 * 21);
+	assert_int_equal(v.lo, port + 2 * 20);
+	v.lo = v.hi;
+	e = other(200);
+	nat_view_for(&t, &e, now + 2000, &v);
+	assert_int_equal(v.lo, v.hi);
+	e = other(102); /* long ago: the router may have another for it */
+	nat_view_for(&t, &e, now + 2000, &v);
+	assert_int_equal(v.lo, v.hi);
+}
+
 static void
 samples_grow_old(void **state)
 {
@@ -278,6 +335,7 @@ any_samples_leave_it_sane(void **state)
 
 		now +=
 		    rng_below(&r.rng, rng_below(&r.rng, 20) ? 1000 : 1000000);
+		nat_sent(&t, &from, rng_below(&r.rng, 3), now);
 		nat_sample_add(&t, &from, &us, now);
 		if (rng_below(&r.rng, 50) == 0)
 			nat_unasked(&t, now);
@@ -303,6 +361,7 @@ main(void)
 		cmocka_unit_test(a_crowd_of_one_network_has_one_voice),
 		cmocka_unit_test(ipv6_counts_by_its_32_bits),
 		cmocka_unit_test(asking_again_does_not_change_the_order),
+		cmocka_unit_test(the_last_port_counts_what_we_took_ourselves),
 		cmocka_unit_test(samples_grow_old),
 		cmocka_unit_test(who_is_visited_unasked_is_open),
 		cmocka_unit_test(any_samples_leave_it_sane),

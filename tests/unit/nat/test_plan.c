@@ -21,12 +21,14 @@ struct weather {
 	uint32_t loss, jitter_ms, noise;
 	uint64_t detour_ms;
 	bool no_cell, early;
+	unsigned own; /* flows of each after the samples */
 };
 
 struct cell {
 	unsigned first, ever;  /* tries that worked: the first, one of all */
 	unsigned light, heavy; /* shots of one side in a try, at most */
-	uint64_t ms[SEEDS];    /* of the first try; NEVER */
+	unsigned own;
+	uint64_t ms[SEEDS]; /* of the first try; NEVER */
 };
 
 static struct nat_world w;
@@ -71,8 +73,10 @@ meet(uint64_t seed, uint32_t attempt, struct cell *c)
 	bool ok;
 
 	nat_world_sample(&w);
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 2; i++) {
+		nat_world_talk(&w, i, c->own);
 		w.side[i].light_shots = w.side[i].heavy_shots = 0;
+	}
 	ok = nat_world_try(&w, seed % 2, attempt, &ms);
 	for (unsigned i = 0; i < 2; i++) {
 		c->light = larger(c->light, w.side[i].light_shots);
@@ -88,7 +92,7 @@ static void
 run_cell(
     const struct weather *how, enum nat_sort a, enum nat_sort b, struct cell *c)
 {
-	*c = (struct cell){ 0 };
+	*c = (struct cell){ .own = how->own };
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		bool ok = false;
 
@@ -267,6 +271,39 @@ a_busy_sequential_nat_is_passed_too(void **state)
 	print_message("busy seq x busy seq: %u, %u\n", c.first, c.ever);
 	assert_in_range(c.first, SEEDS / 2, SEEDS);
 	assert_in_range(c.ever, SEEDS - SEEDS / 20, SEEDS);
+}
+
+/* What we take of the sequence ourselves we know. */
+static void
+own_flows_do_not_spoil_the_guess(void **state)
+{
+	static const struct weather talk = { .name = "talk", .own = 25 };
+	struct cell c;
+
+	(void)state;
+	run_cell(&talk, SORT_APDF, SORT_SEQUENTIAL, &c);
+	print_message("apdf x talking seq: %u\n", c.first);
+	assert_int_equal(c.first, SEEDS);
+	assert_int_equal(c.heavy, 0);
+	run_cell(&talk, SORT_SEQUENTIAL, SORT_SEQUENTIAL, &c);
+	print_message("talking seq x talking seq: %u\n", c.first);
+	assert_int_equal(c.first, SEEDS);
+}
+
+/* Who has sent to us before goes on from the same port: the offer says so. */
+static void
+a_flow_that_is_there_already_is_found(void **state)
+{
+	static const struct weather early = {
+		.name = "early", .early = true, .own = 25
+	};
+	struct cell c;
+
+	(void)state;
+	run_cell(&early, SORT_APDF, SORT_SEQUENTIAL, &c);
+	print_message("apdf x seq, early: %u\n", c.first);
+	assert_int_equal(c.first, SEEDS);
+	assert_int_equal(c.heavy, 0);
 }
 
 /*
@@ -594,6 +631,8 @@ main(void)
 		cmocka_unit_test(every_pair_meets_under_loss_and_jitter),
 		cmocka_unit_test(openers_go_first_by_a_slow_detour_too),
 		cmocka_unit_test(a_busy_sequential_nat_is_passed_too),
+		cmocka_unit_test(own_flows_do_not_spoil_the_guess),
+		cmocka_unit_test(a_flow_that_is_there_already_is_found),
 		cmocka_unit_test(
 		    openers_of_several_lengths_pass_routers_near_and_far),
 		cmocka_unit_test(
