@@ -10,6 +10,7 @@ import time
 
 WAIT_S = 20.0  # for something that must come; never spent when it does
 PORTS = (7001, 7002)
+UNTAKEN = 64  # packets: a kernel drops what waits for wan beyond some 500
 
 Kind = collections.namedtuple("Kind", "mapping filtering hairpin keeps")
 tokens = itertools.count(1)
@@ -178,6 +179,7 @@ class Flow:
 def flow(lab, source, sink, count, size=100, gap_s=0.0):
     """Sends count datagrams; over when none is on its way any more."""
     result, sent = Flow(count), []
+    taken, given = taken_from(lab, source)[0], given_to(lab, source, sink)
     with udp(source) as out, udp(sink) as back:
         to = (sink.addr, back.getsockname()[1])
         begin = time.monotonic()
@@ -187,11 +189,26 @@ def flow(lab, source, sink, count, size=100, gap_s=0.0):
             while len(sent) < count and now >= begin + len(sent) * gap_s:
                 sent.append(now)
                 out.sendto(b"%0*d" % (size, len(sent) - 1), to)
-                if len(sent) % 16 == 0:
+                if len(sent) % UNTAKEN == 0:
                     break
             take(back, sent, result)
-            if len(sent) == count and is_settled(lab, back, sent, result):
+            while taken_from(lab, source)[0] < taken + len(sent) - UNTAKEN:
+                take(back, sent, result)
+            if (len(sent) == count and
+                    taken_from(lab, source) == (taken + count, 0) and
+                    given_to(lab, source, sink) == given + len(result.got)):
                 return result
+
+
+def taken_from(lab, host):
+    """Packets that wan has taken from it; those of all on their way."""
+    stats = lab.stats()
+    return (sum(h["sent"] for h in stats["hosts"] if h["host"] == host.name),
+            stats["in_flight"])
+
+
+def given_to(lab, source, sink):
+    return lab.flows().get((source.name, sink.name), 0)
 
 
 def take(sock, sent, result):
@@ -202,12 +219,3 @@ def take(sock, sent, result):
             return
         result.got.append(n)
         result.delays_ms.append((time.monotonic() - sent[n]) * 1000)
-
-
-def is_settled(lab, sock, sent, result):
-    """All that was sent was seen by wan and has left it."""
-    stats = lab.stats()
-    if stats["in_flight"] > 0 or stats["in"] < len(sent):
-        return False
-    take(sock, sent, result)
-    return True
