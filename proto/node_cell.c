@@ -153,22 +153,66 @@ fill_cell(const struct node *n, struct cell *cell)
 	cell->n_introducers = intro_list(n, cell->introducers);
 }
 
-/* Seals our cell for `epoch` and begins to put it in one DHT. */
+static void
+write_cell(
+    const struct node *n, const struct publication *what, struct cell *ret)
+{
+	*ret = (struct cell){ .unix_min = what->at_s / 60 };
+	ret->cert = n->self.s[0].cert;
+	ret->reach = *what->reach;
+	fill_cell(n, ret);
+}
+
+static uint64_t
+newest_epoch(const struct disc_key *disc, uint64_t unix_s)
+{
+	uint64_t epochs[2];
+	unsigned count = cell_epochs_write(disc, unix_s, epochs);
+
+	return count == 2 && epochs[1] > epochs[0] ? epochs[1] : epochs[0];
+}
+
+/* The first cell of an epoch, one that says anything new, and one that nodes
+ * take for old have a new time, and with it a higher seq. */
+void
+cell_prepare(struct node *n, struct publication *what, struct rendezvous *meet,
+    struct putting *put)
+{
+	uint64_t now_s = n->now.wall_ms / 1000;
+	uint64_t last_s = meet->claimed_s;
+	bool back = last_s > now_s + PUBLISH_BACK_MAX_S;
+	bool same = rendezvous_is_same(meet) && !put->behind && !back;
+	uint64_t content;
+	struct cell cell;
+
+	what->at_s = 0;
+	write_cell(n, what, &cell);
+	content = cell_digest(&cell);
+	sodium_memzero(&cell, sizeof(cell));
+	what->renewal = rendezvous_is_renewal(meet) && content == put->content;
+	put->content = content;
+	put->behind = false;
+	what->now_s = last_s > now_s ? last_s : now_s;
+	what->at_s = last_s;
+	if (!what->renewal || !same ||
+	    newest_epoch(what->disc, what->now_s) > put->last_epoch)
+		what->at_s = what->now_s = rendezvous_claim_s(meet, now_s);
+}
+
+/* Seals our cell for the op's epoch and begins to put it in one DHT. */
 static bool
 put_cell(
     struct node *n, struct op *op, const struct publication *what, bool renewal)
 {
 	uint8_t nonce[CELL_NONCE_SIZE];
 	struct dht_item item = { 0 };
-	struct cell cell = { .unix_min = what->at_s / 60 };
+	struct cell cell;
 	enum err err;
 
 	if (cell_seq(&op->key, what->at_s, &item.seq))
 		return false;
-	cell.cert = n->self.s[0].cert;
-	cell.reach = *what->reach;
-	fill_cell(n, &cell);
-	rng_fill(&n->rng, nonce, sizeof(nonce));
+	write_cell(n, what, &cell);
+	cell_nonce(&op->key, item.seq, &cell, nonce);
 	memcpy(item.pk, op->key.pk, sizeof(item.pk));
 	if (op->step == 2)
 		item.salt[item.salt_n++] = second_salt;
@@ -220,7 +264,7 @@ cell_publish(
     struct node *n, const struct publication *what, struct putting *put)
 {
 	uint64_t epochs[2];
-	unsigned count = cell_epochs_write(what->disc, what->at_s, epochs);
+	unsigned count = cell_epochs_write(what->disc, what->now_s, epochs);
 	bool room = true;
 
 	assert(count == 1 || count == 2);

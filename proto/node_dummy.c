@@ -133,11 +133,10 @@ publish(struct node *n, struct dummy *d)
 		.disc = &d->disc,
 		.dir = d->dir,
 		.reach = &n->self.reach,
-		.renewal = rendezvous_is_renewal(&d->meet),
 	};
 
 	cell_unpublish(n, what.kind, what.slot, &d->meet);
-	what.at_s = rendezvous_claim_s(&d->meet, n->now.wall_ms / 1000);
+	cell_prepare(n, &what, &d->meet, &d->put);
 	rendezvous_publishing(&d->meet, n->now);
 	cell_publish(n, &what, &d->put);
 	if (d->put.n == 0)

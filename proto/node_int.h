@@ -78,8 +78,10 @@ struct putting {
 	/* It was not found again: who guards the place hides it; then it goes
 	 * to both, until a first place, perhaps the next day's, shows it. */
 	bool lost, found;
+	bool behind; /* nodes have a later one, of an earlier life of ours */
 	enum { PLACE_FIRST = 0, PLACE_BOTH, PLACE_SECOND } place;
 	uint64_t last_epoch; /* the newest that it was put to */
+	uint64_t content;    /* digest of what it says */
 };
 
 /* What beacons of one pair made us do in a slot. */
@@ -478,9 +480,14 @@ struct publication {
 	const struct disc_key *disc;
 	enum cell_dir dir;
 	const struct reach_key *reach;
-	uint64_t at_s; /* Unix time */
-	bool renewal;  /* nobody waits for it */
+	/* From cell_prepare. */
+	uint64_t at_s;  /* Unix time that it claims */
+	uint64_t now_s; /* that of the put, not before */
+	bool renewal;   /* nobody waits for it */
 };
+/* Fills in when and what is put: a renewal is the very cell that is there. */
+void cell_prepare(struct node *n, struct publication *what,
+    struct rendezvous *meet, struct putting *put);
 /* Begins the puts, one a DHT and epoch; put->n says how many. */
 /* Ends the puts under way, to begin anew with what has changed. */
 void cell_unpublish(

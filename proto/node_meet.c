@@ -142,14 +142,15 @@ publish_to(struct node *n, struct peer *p)
 		.disc = &p->c.disc,
 		.dir = we_are_lower(n, p) ? CELL_LOWER : CELL_HIGHER,
 		.reach = &n->self.reach,
-		.renewal = rendezvous_is_renewal(&p->meet),
 	};
 
 	assert(!p->c.invited);
 	cell_unpublish(n, what.kind, what.slot, &p->meet);
-	what.at_s = rendezvous_claim_s(&p->meet, n->now.wall_ms / 1000);
-	p->c.put_s = what.at_s; /* durable before a node sees it */
-	peer_dirty(n, p);
+	cell_prepare(n, &what, &p->meet, &p->put);
+	if (p->c.put_s != what.at_s) { /* durable before a node sees it */
+		p->c.put_s = what.at_s;
+		peer_dirty(n, p);
+	}
 	rendezvous_publishing(&p->meet, n->now);
 	cell_publish(n, &what, &p->put);
 	if (p->put.n == 0)
@@ -165,13 +166,14 @@ serve(struct node *n, struct host *h)
 		.disc = &h->invite.disc,
 		.dir = CELL_LOWER, /* in an invitation: the inviter */
 		.reach = &h->invite.reach,
-		.renewal = rendezvous_is_renewal(&h->meet),
 	};
 
 	cell_unpublish(n, what.kind, what.slot, &h->meet);
-	what.at_s = rendezvous_claim_s(&h->meet, n->now.wall_ms / 1000);
-	h->invite.put_s = what.at_s; /* durable before a node sees it */
-	invite_store(n, h);
+	cell_prepare(n, &what, &h->meet, &h->put);
+	if (h->invite.put_s != what.at_s) { /* durable before it is seen */
+		h->invite.put_s = what.at_s;
+		invite_store(n, h);
+	}
 	rendezvous_publishing(&h->meet, n->now);
 	cell_publish(n, &what, &h->put);
 	if (h->put.n == 0)
@@ -258,8 +260,10 @@ on_rival(struct node *n, const struct op *op, const struct dht_item *item)
 	struct rendezvous *meet;
 	struct putting *put = putting_of(n, op, &meet);
 
-	if (put != NULL &&
-	    item->seq >= (int64_t)op->key.seq_base + CELL_MINUTES)
+	if (put == NULL)
+		return;
+	put->behind = true;
+	if (item->seq >= (int64_t)op->key.seq_base + CELL_MINUTES)
 		put->beaten = true;
 }
 

@@ -113,7 +113,13 @@ rendezvous_turn(const struct rendezvous *r)
 bool
 rendezvous_is_renewal(const struct rendezvous *r)
 {
-	return r->stored > 0 && r->twice && !r->changed;
+	return r->stored > 0 && r->once && !r->changed;
+}
+
+bool
+rendezvous_is_same(const struct rendezvous *r)
+{
+	return r->twice && rendezvous_is_renewal(r);
 }
 
 void
@@ -160,9 +166,10 @@ rendezvous_published(
 		 * before it, ended in the same minute, used the same seq, and
 		 * nodes keep the value that they have.
 		 */
-		if (!r->twice)
+		if (!r->once)
 			wait = PUBLISH_GAP_MS + rng_below(rng, PUBLISH_GAP_MS);
-		r->twice = true;
+		r->twice = r->once;
+		r->once = true;
 		if (r->changed) /* while it was being put */
 			wait = PUBLISH_GAP_MS;
 	}

@@ -48,7 +48,8 @@ struct rendezvous {
 	size_t stored;            /* nodes that took the last put */
 	bool seen;                /* the last look found a cell */
 	bool changed;             /* since the last put began */
-	bool twice; /* the first put of a run was repeated a minute later */
+	/* The first put of a run is made, and repeated a minute later. */
+	bool once, twice;
 };
 
 /* Asleep: a session is up. */
@@ -75,6 +76,8 @@ bool rendezvous_is_glance(const struct rendezvous *r);
 uint32_t rendezvous_turn(const struct rendezvous *r);
 /* Is the put that is due only a renewal of what is there? */
 bool rendezvous_is_renewal(const struct rendezvous *r);
+/* May it be the very cell that is there, with the time that it claims? */
+bool rendezvous_is_same(const struct rendezvous *r);
 void rendezvous_publishing(struct rendezvous *r, struct now now);
 /* The Unix time to put into a cell now: never one that nodes would take for
  * old, although the clock was set back. */

@@ -218,6 +218,43 @@ write_plain(const struct cell *in, uint8_t ret[CELL_PLAIN_SIZE])
 }
 
 void
+cell_nonce(const struct cell_key *k, int64_t seq, const struct cell *in,
+    uint8_t ret[CELL_NONCE_SIZE])
+{
+	uint8_t plain[CELL_PLAIN_SIZE];
+	uint8_t key[32];
+	uint8_t aad[CELL_AAD_SIZE];
+	const struct span parts[] = {
+		span_of(aad, sizeof(aad)),
+		span_of(plain, sizeof(plain)),
+	};
+
+	write_plain(in, plain);
+	make_aad(k, seq, aad);
+	kdf_label(k->vkey, "btchat/1 cell nonce", span_of(NULL, 0), key);
+	kdf_b2(span_of(key, sizeof(key)), parts, 2, ret, CELL_NONCE_SIZE);
+	sodium_memzero(key, sizeof(key));
+	sodium_memzero(plain, sizeof(plain));
+}
+
+uint64_t
+cell_digest(const struct cell *in)
+{
+	uint8_t plain[CELL_PLAIN_SIZE];
+	struct cell timeless = *in;
+	const struct span part = span_of(plain, sizeof(plain));
+	uint8_t hash[8];
+	struct reader r = rd_init(span_of(hash, sizeof(hash)));
+
+	timeless.unix_min = 0;
+	write_plain(&timeless, plain);
+	kdf_b2(span_of(NULL, 0), &part, 1, hash, sizeof(hash));
+	sodium_memzero(plain, sizeof(plain));
+	sodium_memzero(&timeless, sizeof(timeless));
+	return rd_u64le(&r);
+}
+
+void
 cell_seal(const struct cell_key *k, int64_t seq, const struct cell *in,
     const uint8_t nonce[CELL_NONCE_SIZE], uint8_t ret[CELL_VALUE_SIZE])
 {

@@ -73,6 +73,13 @@ void cell_key_wipe(struct cell_key *k);
 MUST_USE enum err
 cell_seq(const struct cell_key *k, uint64_t unix_s, int64_t *ret);
 
+/* The nonce that follows from what is sealed: the same cell is the same item
+ * again, another one has another nonce. */
+void cell_nonce(const struct cell_key *k, int64_t seq, const struct cell *in,
+    uint8_t ret[CELL_NONCE_SIZE]);
+/* Differs where two cells say different things, whenever they were written;
+ * in memory only. */
+uint64_t cell_digest(const struct cell *in);
 /* Seals with the given nonce. in->says and in->id matter only as bytes. */
 void cell_seal(const struct cell_key *k, int64_t seq, const struct cell *in,
     const uint8_t nonce[CELL_NONCE_SIZE], uint8_t ret[CELL_VALUE_SIZE]);

@@ -79,15 +79,35 @@ density_spread(const struct density *d, const struct target *goal)
 	return n < DENSITY_MIN ? 0 : (unsigned)sorted[n / 2];
 }
 
+static unsigned
+oldest(const struct density *d)
+{
+	unsigned ret = 0;
+
+	for (unsigned i = 1; i < DENSITY_AREAS; i++)
+		if (d->area[i].at_ms < d->area[ret].at_ms)
+			ret = i;
+	return ret;
+}
+
+uint64_t
+density_oldest_ms(const struct density *d)
+{
+	return d->area[oldest(d)].at_ms;
+}
+
+void
+density_doubt(struct density *d)
+{
+	d->area[oldest(d)].at_ms = 0;
+}
+
 void
 density_gap(const struct density *d, const struct rng *rng, struct target *ret)
 {
-	unsigned gap = 0;
+	unsigned gap = oldest(d);
 	struct target id;
 
-	for (unsigned i = 1; i < DENSITY_AREAS; i++)
-		if (d->area[i].at_ms < d->area[gap].at_ms)
-			gap = i;
 	nodeid_random(rng, &id);
 	id.b[0] %= 256 / DENSITY_AREAS;
 	id.b[0] |= (uint8_t)(gap * (256 / DENSITY_AREAS));

@@ -18,10 +18,13 @@ enum {
 	DENSITY_AREAS = 16, /* by the first four bits of an id */
 	DENSITY_MIN = 5,    /* areas that must be known */
 	DENSITY_SMALL = 16, /* nodes; fewer are a place, not a space */
-	/* Pause between lookups whose only use is to learn. */
+	/* An area of which no lookup has told anything for so long has one
+	 * whose only use is to learn. */
+	DENSITY_OLD_MS = 4 * 3600 * 1000,
+	/* Pause between these. */
 	DENSITY_PAUSE_MS = 15 * 60 * 1000,
-	DENSITY_HURRY_MS = 2000,     /* the same while too little is known */
-	DENSITY_STEP_MS = 20 * 1000, /* the same until all areas are */
+	DENSITY_HURRY_MS = 2000,     /* while too little is known */
+	DENSITY_STEP_MS = 20 * 1000, /* until all areas are */
 };
 
 struct density_area {
@@ -47,6 +50,10 @@ density_reach(const struct density *d, const struct target *goal, unsigned k);
 /* Networks (/16, IPv6 /32) usual among the eight nearest; 0 = unknown. */
 unsigned density_spread(const struct density *d, const struct target *goal);
 unsigned density_known(const struct density *d); /* areas */
+/* When the least known area was last learnt of; 0: never, or in doubt. */
+uint64_t density_oldest_ms(const struct density *d);
+/* Something does not fit: what was learnt first is to be learnt again. */
+void density_doubt(struct density *d);
 /* A goal in the area of which least is known. */
 void
 density_gap(const struct density *d, const struct rng *rng, struct target *ret);

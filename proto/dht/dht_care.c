@@ -301,24 +301,30 @@ care_op_over(struct dht *d, struct op *op, uint64_t now_ms)
 	d->own_round++;
 }
 
-/* Somewhere in the id space, to know how many nodes there are. */
+static uint64_t
+probe_pause_ms(const struct dht *d)
+{
+	unsigned n_known = density_known(&d->density);
+
+	if (table_count(&d->table) < DENSITY_SMALL)
+		return CARE_IDLE_MS;
+	if (n_known <= DENSITY_MIN)
+		return DENSITY_HURRY_MS;
+	return n_known < DENSITY_AREAS ? DENSITY_STEP_MS : DENSITY_PAUSE_MS;
+}
+
+/* Somewhere in the id space, to know how many nodes there are; if the lookups
+ * that we do anyway have not told. */
 static void
 start_probe(struct dht *d, uint64_t now_ms)
 {
-	unsigned n_known = density_known(&d->density);
-	uint64_t ms = DENSITY_PAUSE_MS;
+	uint64_t old_ms = density_oldest_ms(&d->density);
 	struct target goal;
 	struct op *op;
 
-	if (n_known <= DENSITY_MIN)
-		ms = DENSITY_HURRY_MS;
-	else if (n_known < DENSITY_AREAS)
-		ms = DENSITY_STEP_MS;
-
-	if (table_count(&d->table) < DENSITY_SMALL)
-		ms = CARE_IDLE_MS;
-	d->probe_ms = now_ms + rng_jitter(d->cfg.rng, ms, 20);
-	if (table_count(&d->table) < DENSITY_SMALL)
+	d->probe_ms = now_ms + rng_jitter(d->cfg.rng, probe_pause_ms(d), 20);
+	if (table_count(&d->table) < DENSITY_SMALL ||
+	    (old_ms > 0 && now_ms < old_ms + DENSITY_OLD_MS))
 		return;
 	density_gap(&d->density, d->cfg.rng, &goal);
 	op = op_new(d, OP_PROBE);

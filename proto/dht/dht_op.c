@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NAMERS = 2 }; /* who name nodes to a lookup that is repeated */
+
 static bool
 is_inner(enum op_kind kind)
 {
@@ -49,6 +51,7 @@ op_new(struct dht *d, enum op_kind kind)
 		op->has_seen = op->tell_seen = op->tell_over = false;
 		op->calm = kind == OP_PROBE;
 		op->repeat = false;
+		op->roomy = !op->calm;
 		op->has_back = op->lied_to = false;
 		op->report =
 		    (struct dht_report){ .read_back = DHT_BACK_UNKNOWN };
@@ -114,6 +117,16 @@ add_seeds(struct dht *d, struct op *op)
 	}
 }
 
+/* There is a value: it is worth a closer look than a glance. */
+static void
+look_closer(struct op *op)
+{
+	if (!op->look.glance)
+		return;
+	op->look.glance = false;
+	op->look.want = LOOKUP_K;
+}
+
 static void
 see(struct op *op, const struct dht_item *item)
 {
@@ -122,12 +135,33 @@ see(struct op *op, const struct dht_item *item)
 		return;
 	op->has_seen = true;
 	op->seen = *item;
-	if (op->look.glance) { /* worth a closer look */
-		op->look.glance = false;
-		op->look.want = LOOKUP_K;
-	}
+	look_closer(op);
 	if (op->kind == OP_GET || item->seq > op->item.seq)
 		op->tell_seen = true;
+}
+
+/* Goes on keeping what we put before. */
+static bool
+is_kept(const struct op *op, const struct krpc *m)
+{
+	return op->kind == OP_PUT && m->keep && m->has_seq &&
+	       m->seq == op->item.seq;
+}
+
+/* A node has something newer, and the query left no room for it: it is asked
+ * once more. */
+static void
+ask_for_value(struct op *op, struct lookup_node *n, const struct krpc *m)
+{
+	int64_t known = op->kind == OP_PUT ? op->item.seq : -1;
+
+	if (op->has_seen)
+		known = op->seen.seq;
+	if (op->roomy || m->v.p || !m->has_seq || m->seq <= known)
+		return;
+	op->roomy = true;
+	n->state = LOOKUP_FRESH;
+	look_closer(op);
 }
 
 /* What we store for others may be what we look for. */
@@ -211,6 +245,7 @@ op_start(
 		op->look.want = LOOKUP_WIDE;
 	if (!is_inner(op->kind))
 		expect(d, op);
+	op->roomy = !op->calm;
 	if (op->calm)
 		op->look.alpha = LOOKUP_CALM;
 	if (op->repeat)
@@ -243,6 +278,17 @@ method_of(const struct op *op, const struct lookup_node *n)
 	return seeks_peers(op->kind) ? KRPC_GET_PEERS : KRPC_GET;
 }
 
+/* How many that are nearer have answered. */
+static unsigned
+n_nearer(const struct lookup *l, const struct lookup_node *n)
+{
+	unsigned ret = 0;
+
+	for (unsigned i = 0; i < l->n && &l->node[i] != n; i++)
+		ret += l->node[i].state == LOOKUP_ANSWERED;
+	return ret;
+}
+
 static void
 ask(struct dht *d, struct op *op, struct lookup_node *n, uint64_t now_ms)
 {
@@ -254,10 +300,16 @@ ask(struct dht *d, struct op *op, struct lookup_node *n, uint64_t now_ms)
 	lookup_ask(&op->look, n, d->cfg.rng, now_ms, &m.target);
 	m.method = method_of(op, n);
 	if (m.method == KRPC_GET && op->kind == OP_PUT) {
-		/* What is older than ours need not come back. [BEP 44] */
+		/* What is older than ours need not come back, nor, when it is
+		 * put again, ours. [BEP 44] */
 		m.has_seq = true;
-		m.seq = op->item.seq - 1;
+		m.seq = op->item.seq - (op->repeat ? 0 : 1);
+		m.keep = op->repeat && d->carrier;
 	}
+	/* The nearest know who is new there. */
+	if (d->carrier && op->repeat && m.method == KRPC_GET &&
+	    !op->look.alarm && n_nearer(&op->look, n) >= NAMERS)
+		m.has_want = true; /* nobody */
 	if (!rpc_send(d, &r, &m, now_ms))
 		n->state = LOOKUP_FAILED; /* as if it got lost */
 }
@@ -384,6 +436,7 @@ raise_alarm(struct dht *d, struct op *op, uint64_t now_ms)
 	op->look.glance = false;
 	op->look.want = LOOKUP_WIDE;
 	/* Or the network has grown: the next one will know. */
+	density_doubt(&d->density);
 	if (d->probe_ms > now_ms + DENSITY_HURRY_MS)
 		d->probe_ms = now_ms + DENSITY_HURRY_MS;
 	for (unsigned q = 0; q < SWEEP_QUARTERS; q++) {
@@ -601,6 +654,9 @@ lookup_reply(struct dht *d, struct op *op, const struct rpc *rpc,
 			return;
 		}
 		table_spoke(&d->table, &rpc->to);
+		ask_for_value(op, n, m);
+		if (d->carrier && op->repeat && is_kept(op, m))
+			n->put = PUT_DONE;
 	}
 	if (rpc->method == KRPC_GET_PEERS)
 		take_peers(d, op, &rpc->to, m);

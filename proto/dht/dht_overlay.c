@@ -54,6 +54,16 @@ gives_nodes(enum krpc_method method)
 	return false;
 }
 
+/* Where nobody waits six nodes are enough, and no value is expected: a query
+ * pays for a third of its answer. */
+static size_t
+answer_max(const struct rpc_request *r, enum krpc_method method)
+{
+	if (!gives_nodes(method))
+		return 0;
+	return r->op && r->op->roomy ? OVERLAY_SIZE_MAX : OVERLAY_FEW;
+}
+
 bool
 overlay_ask(struct dht *d, const struct rpc_request *r, struct krpc *m,
     struct writer *out, uint16_t *ret)
@@ -68,7 +78,7 @@ overlay_ask(struct dht *d, const struct rpc_request *r, struct krpc *m,
 	if (!introduction && !key_is_known(r->n))
 		return false;
 	q.n = introduction ? NULL : r->n;
-	q.answer_max = gives_nodes(m->method) ? OVERLAY_SIZE_MAX : 0;
+	q.answer_max = answer_max(r, m->method);
 	m->read_only |= introduction; /* the day's key hides nothing */
 	m->has_n = !m->read_only;
 	carrier_key(d->carrier, &m->n);

@@ -97,7 +97,8 @@ put_begin(struct dht *d, struct op *op, uint64_t now_ms)
 
 		if (t->state != LOOKUP_ANSWERED || t->token_n == 0 || !near)
 			continue;
-		t->put = PUT_WANTED;
+		if (t->put != PUT_DONE) /* it keeps what it has */
+			t->put = PUT_WANTED;
 		n++;
 	}
 	put_step(d, op, now_ms);

@@ -81,6 +81,9 @@ answer_item(struct dht *d, const struct call *c, struct answer *a)
 	if (i->is_mutable) {
 		a->m.has_seq = true;
 		a->m.seq = i->seq;
+		a->m.keep = d->call && c->query->keep && c->query->has_seq &&
+		            items_keep(&d->items, &c->query->target,
+		                c->query->seq, c->from, c->now_ms);
 		if (c->query->has_seq && c->query->seq >= i->seq)
 			return;
 		a->m.has_k = a->m.has_sig = true;

@@ -104,6 +104,7 @@ struct op {
 	bool implied;
 	bool calm;   /* few queries at a time */
 	bool repeat; /* of the nearest, from where earlier ones ended */
+	bool roomy;  /* OVERLAY: answers may have a value in them */
 	bool has_seen, tell_seen, tell_over;
 	bool lied_to;  /* somebody sent what the key did not sign */
 	bool has_back; /* READING: ours, or a higher one, was seen */

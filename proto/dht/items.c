@@ -115,6 +115,20 @@ items_get(const struct items *s, const struct target *target, uint64_t now_ms)
 	return i && !too_old(i, now_ms) ? i : NULL;
 }
 
+bool
+items_keep(struct items *s, const struct target *target, int64_t seq,
+    const struct endpoint *from, uint64_t now_ms)
+{
+	struct item *i = map_get(&s->index, target->b);
+
+	if (!i || too_old(i, now_ms) || !i->is_mutable || i->seq != seq ||
+	    !endpoint_same_network(&i->from, from))
+		return false;
+	assert(i->used && s->expire_ms <= i->put_ms + ITEMS_LIFE_MS);
+	i->put_ms = now_ms;
+	return true;
+}
+
 /*
  * What must go for an item from `from`. While there is plenty of room nothing
  * must. Once it is tight a network that has its quota displaces its own oldest

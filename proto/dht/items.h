@@ -48,6 +48,10 @@ enum krpc_code items_check(const struct krpc *put);
 /* Checks signature, cas and seq and stores; the token is good. */
 enum krpc_code items_put(struct items *s, const struct krpc *put,
     const struct endpoint *from, uint64_t now_ms);
+/* Renews the item of that seq without a put, for the network that put it;
+ * false: there is none. */
+bool items_keep(struct items *s, const struct target *target, int64_t seq,
+    const struct endpoint *from, uint64_t now_ms);
 /* Or NULL. Borrowed until the next call that changes s. */
 const struct item *
 items_get(const struct items *s, const struct target *target, uint64_t now_ms);

@@ -59,6 +59,15 @@ read_want(const struct bencode *b, uint32_t a, struct krpc *m)
 	}
 }
 
+static bool
+read_flag(const struct bencode *b, uint32_t dict, const char *key)
+{
+	int64_t v = 0;
+
+	(void)bencode_int(b, bencode_get(b, dict, key), &v);
+	return v != 0;
+}
+
 /* What a query and an answer have in common: who, and perhaps an item. */
 static void
 read_common(const struct bencode *b, uint32_t d, struct krpc *m)
@@ -68,6 +77,7 @@ read_common(const struct bencode *b, uint32_t d, struct krpc *m)
 	read_bytes(b, bencode_get(b, d, "k"), m->k, 32, &m->has_k);
 	read_bytes(b, bencode_get(b, d, "sig"), m->sig, 64, &m->has_sig);
 	m->has_seq = bencode_int(b, bencode_get(b, d, "seq"), &m->seq);
+	m->keep = read_flag(b, d, "keep");
 	(void)bencode_str(b, bencode_get(b, d, "token"), &m->token);
 	if (bencode_get(b, d, "v") != BENCODE_ABSENT)
 		m->v = bencode_raw(b, bencode_get(b, d, "v"));
@@ -119,15 +129,6 @@ method_of(struct span q)
 		if (span_eq(q, span_str(method_names[i])))
 			return (enum krpc_method)i;
 	return KRPC_OTHER;
-}
-
-static bool
-read_flag(const struct bencode *b, uint32_t dict, const char *key)
-{
-	int64_t v = 0;
-
-	(void)bencode_int(b, bencode_get(b, dict, key), &v);
-	return v != 0;
 }
 
 static void
@@ -405,6 +406,7 @@ put_arguments(struct writer *w, const struct krpc *m)
 		put_str(w, "info_hash",
 		    maybe(m->target.b, sizeof(m->target.b), m->has_target));
 	put_str(w, "k", maybe(m->k, sizeof(m->k), m->has_k));
+	put_flag(w, "keep", m->keep);
 	put_flag(w, "noseed", m->noseed);
 	if (m->port)
 		put_int(w, "port", m->port);
@@ -434,6 +436,7 @@ put_answer(struct writer *w, const struct krpc *m)
 	if (m->samples.p)
 		put_int(w, "interval", m->interval);
 	put_str(w, "k", maybe(m->k, sizeof(m->k), m->has_k));
+	put_flag(w, "keep", m->keep);
 	put_str(w, "nodes", m->nodes[FAMILY_V4]);
 	put_str(w, "nodes6", m->nodes[FAMILY_V6]);
 	if (m->samples.p)

@@ -71,6 +71,7 @@ struct krpc {
 	bool want[FAMILY_COUNT];
 	struct span token;
 	bool has_k, has_sig, has_seq, has_cas;
+	bool keep; /* overlay, get: what has that seq goes on living */
 	uint8_t k[32], sig[64];
 	int64_t seq, cas;
 	struct span salt;

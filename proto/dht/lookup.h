@@ -63,7 +63,7 @@ struct lookup_node {
 	bool blurred;    /* its present query was */
 	bool own;        /* it stood in our own table */
 	uint8_t n_swept; /* queries for places near the goal (sweep.h) */
-	/* The owner's, once the lookup is over. */
+	/* The owner's. */
 	enum put_state put;
 	uint8_t n_puts;
 	uint8_t token_n;

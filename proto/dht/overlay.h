@@ -15,6 +15,7 @@ enum {
 	OVERLAY_KEY_SIZE = 32,
 	OVERLAY_OVERHEAD = 58, /* tag, e, AEAD tag, length */
 	OVERLAY_SIZE_MAX = 1232,
+	OVERLAY_FEW = 512, /* holds six nodes and a token */
 	OVERLAY_KRPC_MAX = OVERLAY_SIZE_MAX - OVERLAY_OVERHEAD,
 };
 

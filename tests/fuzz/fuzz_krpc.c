@@ -90,6 +90,7 @@ check_item(const struct krpc *a, const struct krpc *b)
 	assert(a->has_sig == b->has_sig);
 	assert(memcmp(a->sig, b->sig, sizeof(a->sig)) == 0);
 	assert(a->has_seq == b->has_seq && a->seq == b->seq);
+	assert(a->keep == b->keep);
 	assert(span_eq(a->token, b->token) && span_eq(a->v, b->v));
 }
 

@@ -94,12 +94,14 @@ only_what_is_there_unchanged_is_renewed(void **state)
 	rendezvous_start(&r, &dice.rng, 0, at(t));
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(rendezvous_is_renewal(&r), i > 0);
+		assert_int_equal(rendezvous_is_same(&r), i > 1);
 		rendezvous_publishing(&r, at(t));
 		rendezvous_published(&r, &dice.rng, 8, at(t));
 		t = r.publish_at_ms;
 	}
 	rendezvous_changed(&r, at(t));
 	assert_false(rendezvous_is_renewal(&r));
+	assert_false(rendezvous_is_same(&r));
 }
 
 /* What has changed is put at once, three times; then once a minute. */
@@ -176,7 +178,7 @@ a_put_that_nobody_took_comes_again_soon(void **state)
 static void
 a_change_during_a_put_is_not_forgotten(void **state)
 {
-	struct rendezvous r = { .twice = true };
+	struct rendezvous r = { .once = true };
 
 	(void)state;
 	test_rng_init(&dice, test_seed(6));

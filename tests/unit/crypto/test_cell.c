@@ -101,6 +101,36 @@ open_value(const uint8_t value[CELL_VALUE_SIZE], struct cell *ret)
 	    &key, 5, span_of(value, CELL_VALUE_SIZE), &id, NOW_S, ret);
 }
 
+/* A renewal is the very item that is there; no nonce serves two texts. */
+static void
+a_nonce_belongs_to_one_text_and_one_seq(void **state)
+{
+	struct cell in = some_cell(), other;
+	uint8_t first[CELL_NONCE_SIZE], again[CELL_NONCE_SIZE];
+	uint64_t digest = cell_digest(&in);
+
+	(void)state;
+	cell_nonce(&key, 5, &in, first);
+	other = in;
+	cell_nonce(&key, 5, &other, again);
+	assert_memory_equal(first, again, sizeof(first));
+	assert_true(cell_digest(&other) == digest);
+	cell_nonce(&key, 6, &in, again);
+	assert_memory_not_equal(first, again, sizeof(first));
+	other.unix_min++; /* says the same */
+	cell_nonce(&key, 5, &other, again);
+	assert_memory_not_equal(first, again, sizeof(first));
+	assert_true(cell_digest(&other) == digest);
+	other = in;
+	other.candidates[0].port++;
+	cell_nonce(&key, 5, &other, again);
+	assert_memory_not_equal(first, again, sizeof(first));
+	assert_true(cell_digest(&other) != digest);
+	other = in;
+	other.reach.b[31] ^= 1;
+	assert_true(cell_digest(&other) != digest);
+}
+
 static void
 a_cell_comes_back(void **state)
 {
@@ -415,6 +445,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_nonce_belongs_to_one_text_and_one_seq),
 		cmocka_unit_test(a_cell_comes_back),
 		cmocka_unit_test(hostile_74_a_cell_opens_only_where_it_was_put),
 		cmocka_unit_test(no_bit_of_a_value_can_change),

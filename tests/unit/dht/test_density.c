@@ -100,6 +100,27 @@ the_least_known_area_is_looked_at_next(void **state)
 	assert_int_equal(density_known(&d), DENSITY_AREAS);
 }
 
+static void
+what_is_in_doubt_is_learnt_again_first(void **state)
+{
+	struct target goal = goal_in(5);
+	struct test_rng r;
+
+	(void)state;
+	test_rng_init(&r, test_seed(1));
+	d = (struct density){ 0 };
+	assert_true(density_oldest_ms(&d) == 0);
+	for (unsigned i = 0; i < DENSITY_AREAS; i++)
+		learn(i, 1000, 8);
+	assert_true(density_oldest_ms(&d) == 1);
+	density_learn(&d, &goal, 1000, 8, 100);
+	density_doubt(&d);
+	assert_true(density_oldest_ms(&d) == 0);
+	assert_int_equal(density_known(&d), DENSITY_AREAS);
+	density_gap(&d, &r.rng, &goal);
+	assert_int_equal(goal.b[0] / 16, 0);
+}
+
 int
 main(void)
 {
@@ -107,6 +128,7 @@ main(void)
 		cmocka_unit_test(a_few_areas_are_not_enough),
 		cmocka_unit_test(who_crowds_seven_areas_changes_nothing),
 		cmocka_unit_test(the_reach_holds_eight_of_so_many),
+		cmocka_unit_test(what_is_in_doubt_is_learnt_again_first),
 		cmocka_unit_test(the_least_known_area_is_looked_at_next),
 	};
 

@@ -62,6 +62,40 @@ get_item(uint8_t key, uint64_t now_ms)
 	return items_get(&s, &target, now_ms);
 }
 
+static bool
+keep_item(uint8_t key, int64_t seq, const struct endpoint *from, uint64_t ms)
+{
+	struct dht_item item;
+	struct target target;
+
+	test_item(key, span_str(""), span_str(""), 1, &item);
+	dht_item_target(item.pk, span_str(""), &target);
+	return items_keep(&s, &target, seq, from, ms);
+}
+
+static void
+the_network_that_put_an_item_may_keep_it(void **state)
+{
+	struct endpoint here = test_addr(1, 2, 3, 99);
+	struct endpoint there = test_addr(1, 2, 4, 4);
+
+	(void)state;
+	assert_false(keep_item(1, 5, &here, 0));
+	assert_int_equal(put_item(1, "v", 5, 0), KRPC_OK);
+	assert_false(keep_item(1, 4, &here, 1000));
+	assert_false(keep_item(1, 6, &here, 1000));
+	assert_false(keep_item(1, 5, &there, 1000));
+	assert_non_null(get_item(1, ITEMS_LIFE_MS - 1));
+	assert_null(get_item(1, ITEMS_LIFE_MS)); /* none of these counted */
+	assert_true(keep_item(1, 5, &here, ITEMS_LIFE_MS - 1));
+	items_expire(&s, ITEMS_LIFE_MS);
+	assert_non_null(get_item(1, 2 * (uint64_t)ITEMS_LIFE_MS - 2));
+	items_expire(&s, 2 * (uint64_t)ITEMS_LIFE_MS - 1);
+	assert_null(get_item(1, 2 * (uint64_t)ITEMS_LIFE_MS - 1));
+	assert_false(
+	    keep_item(1, 5, &here, 2 * (uint64_t)ITEMS_LIFE_MS)); /* too late */
+}
+
 static void
 the_vectors_of_bep_44_verify(void **state)
 {
@@ -283,6 +317,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(the_network_that_put_an_item_may_keep_it),
 		TEST(the_vectors_of_bep_44_verify),
 		TEST(an_item_signs_verifies_and_breaks_with_any_bit),
 		TEST(higher_seq_replaces_and_lower_is_refused),

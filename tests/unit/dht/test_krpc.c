@@ -58,6 +58,9 @@ the_examples_of_bep_5_read_and_write(void **state)
 	(void)state;
 	expect_stable("d1:ad2:id20:" ID "e1:q4:ping1:t2:aa1:y1:qe");
 	expect_stable("d1:rd2:id20:mnopqrstuvwxyz123456e1:t2:aa1:y1:re");
+	expect_stable("d1:ad2:id20:" ID "4:keepi1e3:seqi7e6:target20:" ID
+	              "4:wantlee1:q3:get1:t2:aa1:y1:qe");
+	expect_stable("d1:rd2:id20:" ID "4:keepi1e3:seqi7ee1:t2:aa1:y1:re");
 	expect_stable("d1:eli201e23:A Generic Error Ocurrede1:t2:aa1:y1:ee");
 	expect_stable("d1:ad2:id20:" ID "6:target20:mnopqrstuvwxyz123456e"
 	              "1:q9:find_node1:t2:aa1:y1:qe");

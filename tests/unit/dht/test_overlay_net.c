@@ -56,10 +56,20 @@ begin(uint64_t seed, bool loopback, bool v6, size_t n)
 		(void)dht_net_join(&net, 0);
 }
 
+/* As large as a cell. */
+static void
+make(uint8_t key, char fill, int64_t seq, struct dht_item *ret)
+{
+	char value[512];
+
+	memset(value, fill, sizeof(value));
+	test_item(key, span_str("s"), span_of(value, sizeof(value)), seq, ret);
+}
+
 static void
 put(size_t writer, uint8_t key, struct dht_item *ret)
 {
-	test_item(key, span_str("s"), span_str("value"), 3, ret);
+	make(key, 'a', 3, ret);
 	memset(n_events, 0, sizeof(n_events));
 	assert_int_equal(
 	    dht_put(net.node[writer], 1, ret, dht_net_now(&net)), ERR_OK);
@@ -179,6 +189,100 @@ a_seed_with_another_key_is_found_again(void **state)
 	net.node[0] = dht_new(&cfg, dht_net_now(&net));
 	dht_net_run(&net, 3600 * 1000);
 	check_tables();
+	dht_net_clear(&net);
+}
+
+/* ---- what is done again and again ---- */
+
+static size_t
+n_taped_above(size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_tape; i++)
+		n += tape[i].n > size;
+	return n;
+}
+
+static void
+refresh(size_t writer, const struct dht_item *item)
+{
+	memset(n_events, 0, sizeof(n_events));
+	n_tape = 0;
+	taping = true;
+	assert_int_equal(
+	    dht_refresh(net.node[writer], 1, item, dht_net_now(&net)), ERR_OK);
+	dht_net_run(&net, 5000);
+	taping = false;
+	assert_int_equal(n_events[DHT_PUT_DONE], 1);
+	assert_true(last.found && last.n >= 8);
+}
+
+/* Renewals and looks that find nothing fit into the two smaller sizes. */
+static void
+who_keeps_an_item_is_not_sent_it_again(void **state)
+{
+	enum { NEARLY_MS = 110 * 60 * 1000 };
+	struct dht_item item, newer;
+
+	(void)state;
+	begin(250, false, false, 24);
+	dht_net_run(&net, 60000);
+	put(3, 1, &item);
+	for (unsigned i = 0; i < 3; i++) {
+		dht_net_run(&net, NEARLY_MS);
+		refresh(3, &item);
+		assert_int_equal(n_taped_above(512), 0);
+	}
+	dht_net_run(&net, NEARLY_MS);
+	find(8, &item);
+	/* Another value is put where the first one was kept. */
+	make(1, 'b', 4, &newer);
+	refresh(3, &newer);
+	assert_in_range(n_taped_above(512), 8, 16);
+	memset(n_events, 0, sizeof(n_events));
+	find(9, &newer);
+	/* What nobody has any more is put again. */
+	dht_net_run(&net, 2 * NEARLY_MS);
+	refresh(3, &newer);
+	assert_in_range(n_taped_above(512), 8, 16);
+	dht_net_clear(&net);
+}
+
+/* Such a look leaves no room for a value: it comes when it is asked for. */
+static void
+a_small_look_finds_what_does_not_fit_its_answers(void **state)
+{
+	struct dht_item item;
+
+	(void)state;
+	begin(251, false, false, 24);
+	dht_net_run(&net, 60000);
+	put(3, 1, &item);
+	for (int glance = 0; glance < 2; glance++) {
+		memset(n_events, 0, sizeof(n_events));
+		memset(&last_item, 0, sizeof(last_item));
+		n_tape = 0;
+		taping = true;
+		assert_int_equal(
+		    (glance ? dht_glance : dht_get_calmly)(net.node[8], 2,
+		        item.pk, span_str("s"), dht_net_now(&net)),
+		    ERR_OK);
+		dht_net_run(&net, 5000);
+		taping = false;
+		assert_int_equal(n_events[DHT_VALUE], 1);
+		assert_memory_equal(last_item.v, item.v, item.v_n);
+	}
+	n_tape = 0;
+	taping = true;
+	memset(item.pk, 9, sizeof(item.pk)); /* nobody's */
+	assert_int_equal(dht_glance(net.node[8], 2, item.pk, span_str("s"),
+	                     dht_net_now(&net)),
+	    ERR_OK);
+	dht_net_run(&net, 5000);
+	taping = false;
+	assert_true(n_tape > 0);
+	assert_int_equal(n_taped_above(512), 0);
 	dht_net_clear(&net);
 }
 
@@ -441,6 +545,9 @@ main(void)
 		cmocka_unit_test(a_node_that_is_named_needs_no_introduction),
 		cmocka_unit_test(saved_nodes_bring_a_node_back),
 		cmocka_unit_test(a_seed_with_another_key_is_found_again),
+		cmocka_unit_test(who_keeps_an_item_is_not_sent_it_again),
+		cmocka_unit_test(
+		    a_small_look_finds_what_does_not_fit_its_answers),
 		cmocka_unit_test(copies_draw_nothing),
 		cmocka_unit_test(
 		    garbage_plain_krpc_and_old_minutes_draw_nothing),

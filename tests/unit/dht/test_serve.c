@@ -385,6 +385,32 @@ nodes_of_the_other_family_are_wanted_while_few_are_known(void **state)
 	dht_free(v6);
 }
 
+/* Mainline knows no such thing, and is not to learn it from us. */
+static void
+nothing_is_kept_on_mainline_without_a_put(void **state)
+{
+	struct krpc m = lab_query(KRPC_GET);
+	struct endpoint from = test_addr(9, 9, 9, 9);
+	struct dht_item item;
+	struct krpc put;
+
+	(void)state;
+	test_item(1, span_str(""), span_str("value"), 5, &item);
+	put = test_put(&item);
+	assert_int_equal(lab_put_code(&from, &put, true), 0);
+	dht_item_target(item.pk, span_str(""), &m.target);
+	lab_pass(ITEMS_LIFE_MS - 1000);
+	lab_clear();
+	m.has_seq = m.keep = true;
+	m.seq = 5;
+	lab_krpc(&from, &m);
+	assert_int_equal(lab_sent(0)->kind, KRPC_RESPONSE);
+	assert_true(lab.got.has_seq && lab.got.seq == 5 && !lab.got.v.p);
+	assert_false(lab.got.keep);
+	lab_pass(2000);
+	assert_int_equal(lab.d->items.index.n, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
 
 /* ---- what others show us of our own place ---- */
@@ -451,6 +477,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(nothing_is_kept_on_mainline_without_a_put),
 		TEST(a_read_only_node_answers_nothing_and_says_so),
 		TEST(a_read_only_asker_is_served_but_not_pinged),
 		TEST(peers_are_kept_with_a_token_and_named),

@@ -35,24 +35,22 @@ static struct lab {
 	struct bencode scratch;
 	bool gives;       /* back what was put */
 	size_t n_puts[2]; /* at each place */
+	size_t n_same;    /* of the very item that was there */
+	bool is_late;     /* our clock, after an earlier life */
 	struct kept kept[KEPT_MAX];
 	size_t n_kept;
 } lab;
 
+/* Without any memory of a life before. */
 static void
-start(void)
+live(void)
 {
-	static const uint8_t local[4] = { 127, 0, 0, 1 };
 	struct node_config cfg = { .rng = &dice.rng, .loopback = true };
 	struct contact_id contact;
 	struct id_seed seed;
 	struct id_pk id;
 	struct id_sk sk;
 
-	lab = (struct lab){ .now = { 1000, UINT64_C(1796123323456) } };
-	test_rng_init(&dice, 5);
-	lab.here = endpoint_v4(local, 4000);
-	lab.there = endpoint_v4(local, 5000);
 	cfg.family[FAMILY_V4] = true;
 	cfg.policy = NODE_MAINLINE;
 	lab.n = node_new(&cfg, lab.now);
@@ -89,6 +87,15 @@ keep(const struct krpc *q)
 	kept = kept_at(&target);
 	lab.n_kept += kept == &lab.kept[lab.n_kept];
 	lab.n_puts[q->salt.n > 0]++;
+	if (lab.is_late && q->seq < kept->seq)
+		return; /* what is there is newer */
+	/* The law of BEP 44 for who writes. */
+	assert_true(q->seq >= kept->seq);
+	if (q->seq == kept->seq && kept->v_n > 0) {
+		lab.n_same++;
+		assert_int_equal(q->v.n, kept->v_n);
+		assert_memory_equal(q->v.p, kept->v, kept->v_n);
+	}
 	kept->target = target;
 	memcpy(kept->k, q->k, sizeof(kept->k));
 	memcpy(kept->sig, q->sig, sizeof(kept->sig));
@@ -155,11 +162,23 @@ drain(void)
 }
 
 static void
+start(void)
+{
+	static const uint8_t local[4] = { 127, 0, 0, 1 };
+
+	lab = (struct lab){ .now = { 1000, UINT64_C(1796123323456) } };
+	test_rng_init(&dice, 5);
+	lab.here = endpoint_v4(local, 4000);
+	lab.there = endpoint_v4(local, 5000);
+	live();
+}
+
+static void
 run(uint64_t minutes)
 {
 	uint64_t end = lab.now.mono_ms + minutes * 60 * 1000;
 
-	lab.n_puts[0] = lab.n_puts[1] = 0;
+	lab.n_puts[0] = lab.n_puts[1] = lab.n_same = 0;
 	while (lab.now.mono_ms < end) {
 		uint64_t at = node_deadline_ms(lab.n);
 
@@ -196,10 +215,58 @@ the_second_place_is_left_when_the_first_one_shows_the_cell(void **state)
 	node_free(lab.n);
 }
 
+static void
+a_renewal_is_the_cell_that_is_there(void **state)
+{
+	size_t n;
+
+	(void)state;
+	start();
+	lab.gives = true;
+	run(10);
+	run(24 * 60);
+	n = lab.n_puts[0];
+	/* A day has one new place, and what changes there is put twice. */
+	assert_in_range(n, 24, 36);
+	assert_in_range(lab.n_same, n - 4, n - 1);
+	/* Something else to say: nothing of what was said is put again. */
+	lab.there.port++;
+	node_set_local(lab.n, &lab.there, 1, lab.now);
+	run(2);
+	assert_in_range(lab.n_puts[0], 1, 4);
+	assert_int_equal(lab.n_same, 0);
+	node_free(lab.n);
+}
+
+/* Who lost his memory, and whose clock is late, is not old for ever. */
+static void
+a_later_cell_of_an_earlier_life_is_overtaken(void **state)
+{
+	int64_t before;
+
+	(void)state;
+	start();
+	lab.gives = true;
+	run(10);
+	assert_int_equal(lab.n_kept, 1);
+	before = lab.kept[0].seq;
+	node_free(lab.n);
+	lab.now.wall_ms -= 30 * 60 * 1000;
+	lab.is_late = true;
+	live();
+	run(10);
+	assert_true(lab.n_puts[0] > 0 && lab.kept[0].seq == before);
+	run(60);
+	assert_true(lab.kept[0].seq > before);
+	node_free(lab.n);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_renewal_is_the_cell_that_is_there),
+		cmocka_unit_test(a_later_cell_of_an_earlier_life_is_overtaken),
 		cmocka_unit_test(
 		    the_second_place_is_left_when_the_first_one_shows_the_cell),
 	};
