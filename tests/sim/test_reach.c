@@ -231,7 +231,8 @@ every_pair(bool bad)
 		report(a, b, &f);
 		failed += f.met < f.n || f.words < f.n;
 		failed += goal == DIRECT && 20 * f.direct < 19 * f.n;
-		failed += goal == MOSTLY && 2 * f.direct < f.n;
+		/* One throw of the dice says nothing about the odds. */
+		failed += goal == MOSTLY && f.n > 4 && 2 * f.direct < f.n;
 	}
 	assert_int_equal(failed, 0);
 }
