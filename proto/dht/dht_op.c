@@ -220,6 +220,19 @@ expect(const struct dht *d, struct op *op)
 		l->want = LOOKUP_WIDE;
 }
 
+/* Half of a small net has no room in the table, and the one that has the value
+ * may be among them. */
+static void
+add_spares(struct dht *d, struct op *op, uint64_t now_ms)
+{
+	struct krpc_node near[LOOKUP_K];
+	size_t n = table_closest_spare(
+	    &d->table, &op->look.goal, now_ms, near, LOOKUP_K);
+
+	for (size_t i = 0; i < n; i++)
+		(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE);
+}
+
 void
 op_start(
     struct dht *d, struct op *op, const struct target *goal, uint64_t now_ms)
@@ -238,6 +251,8 @@ op_start(
 		    &d->table, goal, TABLE_ANY, near, KRPC_NODES_MAX);
 	for (size_t i = 0; i < n; i++)
 		(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE);
+	if (!op->calm && d->table.n_buckets < LOOKUP_BLUR_DEPTH)
+		add_spares(d, op, now_ms);
 	if (n < LOOKUP_K)
 		add_seeds(d, op);
 	if (!writes(op->kind) && !op->calm &&

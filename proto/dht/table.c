@@ -405,6 +405,24 @@ table_closest(const struct table *t, const struct target *goal,
 	return n;
 }
 
+size_t
+table_closest_spare(const struct table *t, const struct target *goal,
+    uint64_t now_ms, struct krpc_node *ret, size_t max)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < t->n_buckets; i++) {
+		const struct bucket *b = &t->bucket[i];
+
+		for (unsigned j = 0; j < b->n_spare; j++)
+			if (table_good(&b->spare[j], now_ms))
+				n = keep_nearest(
+				    goal, &b->spare[j].node, ret, n, max);
+	}
+	assert(n <= max);
+	return n;
+}
+
 /* When a node is to be checked: after 15 quiet minutes, spread by its id; at
  * once if in doubt; ever less often while it fails. */
 static uint64_t

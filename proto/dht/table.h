@@ -77,6 +77,10 @@ enum table_use {
 size_t table_closest(const struct table *t, const struct target *goal,
     enum table_use use, struct krpc_node *ret, size_t max);
 
+/* The same of those that answered lately and found no room. */
+size_t table_closest_spare(const struct table *t, const struct target *goal,
+    uint64_t now_ms, struct krpc_node *ret, size_t max);
+
 /* The node to check next and when; NULL if the table is empty. */
 struct table_node *table_due(struct table *t, uint64_t *ret_ms);
 /* The bucket that was not touched for longest, and when it needs to be. */

@@ -166,6 +166,29 @@ a_full_bucket_keeps_its_old_nodes_and_remembers_the_new(void **state)
 }
 
 static void
+who_found_no_room_is_known_for_a_while(void **state)
+{
+	static const struct target goal;
+	struct krpc_node near[8], gone = local_at(0, 22);
+
+	(void)state;
+	begin();
+	for (unsigned n = 0; n < 8; n++)
+		assert_true(answered(local_at(0, n), 1));
+	assert_int_equal(table_closest_spare(&t, &goal, 1, near, 8), 0);
+	for (unsigned n = 20; n < 24; n++)
+		assert_false(answered(local_at(0, n), 1 + n));
+	assert_int_equal(table_closest_spare(&t, &goal, 30, near, 8), 4);
+	for (unsigned i = 1; i < 4; i++)
+		assert_true(
+		    nodeid_compare(&goal, &near[i - 1].id, &near[i].id) < 0);
+	table_failed(&t, &gone.at, false, 30);
+	assert_int_equal(table_closest_spare(&t, &goal, 30, near, 8), 3);
+	assert_int_equal(
+	    table_closest_spare(&t, &goal, 24 + TABLE_GOOD_MS, near, 8), 0);
+}
+
+static void
 a_bad_node_without_a_spare_stays_but_is_not_handed_out(void **state)
 {
 	struct krpc_node n = local_at(0, 1), got[8];
@@ -360,6 +383,7 @@ main(void)
 		cmocka_unit_test(on_loopback_ports_tell_nodes_apart),
 		cmocka_unit_test(
 		    a_full_bucket_keeps_its_old_nodes_and_remembers_the_new),
+		cmocka_unit_test(who_found_no_room_is_known_for_a_while),
 		cmocka_unit_test(
 		    a_bad_node_without_a_spare_stays_but_is_not_handed_out),
 		cmocka_unit_test(a_liar_is_bad_at_once),
