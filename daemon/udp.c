@@ -696,9 +696,11 @@ add_run(struct udp *u, struct udp_out *o, size_t at, size_t end, bool segments)
 	unsigned n = 0;
 	size_t bytes = 0;
 
-	h->msg_name = &o->to[o->n];
-	h->msg_namelen = addr_to_sockaddr(&first->to, &o->to[o->n]);
-	h->msg_iov = &o->iov[o->n_iov];
+	*h = (struct msghdr){
+		.msg_name = &o->to[o->n],
+		.msg_namelen = addr_to_sockaddr(&first->to, &o->to[o->n]),
+		.msg_iov = &o->iov[o->n_iov],
+	};
 	do {
 		struct queued *q = &u->queue[at + n++];
 
@@ -724,7 +726,7 @@ prepare_out(struct udp *u, const struct sock *s, struct udp_out *o)
 	bool segments = s->segments && at >= u->plain_until;
 	unsigned socket = u->queue[at].socket;
 
-	memset(o, 0, sizeof(*o));
+	o->n = o->n_iov = 0;
 	while (end < u->queue_n && end - at < UDP_SEND_BATCH &&
 	       u->queue[end].socket == socket &&
 	       endpoint_family(&u->queue[end].to) == s->family)

@@ -113,7 +113,7 @@ next_ts(struct links *l, struct now now, uint64_t *ret)
 	if (ts <= last)
 		ts = last + 1;
 	if (ts > floor) {
-		o = out_new(LINK_OUT_TS, 0, 0);
+		o = out_new(LINK_OUT_TS, 0);
 		if (!o)
 			return false;
 		floor = ts + LINK_TS_AHEAD_MS;

@@ -159,6 +159,7 @@ conn_new(struct links *l, const struct endpoint *path, struct now now)
 	c->waiting_ms = NEVER;
 	c->pace_ms = NEVER;
 	c->renew_by_ms = NEVER;
+	c->rest_ms = NEVER;
 	c->ping_after_ms = LINK_PING_MIN_MS;
 	return c;
 }
@@ -417,8 +418,8 @@ greeted_contact(struct links *l, struct peer *p, struct session *s,
 	struct out *up = NULL, *down = NULL;
 
 	if (!same) {
-		up = out_new(LINK_OUT_UP, p->number, 0);
-		down = out_new(LINK_OUT_DOWN, p->number, 0);
+		up = out_new(LINK_OUT_UP, p->number);
+		down = out_new(LINK_OUT_DOWN, p->number);
 		if (!up || !down) {
 			free(up);
 			free(down);
@@ -446,7 +447,7 @@ greeted_pairing(struct links *l, struct peer *p, struct session *s,
     const struct link_hello *hello, struct now now)
 {
 	struct conn *c = p->conn;
-	struct out *o = out_new(LINK_OUT_PAIRED, p->number, 0);
+	struct out *o = out_new(LINK_OUT_PAIRED, p->number);
 
 	if (!o)
 		return ERR_NOMEM;
@@ -752,6 +753,7 @@ conn_deadline_ms(const struct links *l, const struct peer *p)
 	at = earlier(at, c->recovery.loss_ms);
 	at = earlier(at, recovery_pto_ms(&c->recovery));
 	at = earlier(at, c->pace_ms);
+	at = earlier(at, c->rest_ms);
 	if (c->up)
 		at = earlier(at, up_deadline_ms(l, p));
 	return at;
@@ -818,6 +820,34 @@ tick_up(struct links *l, struct peer *p, struct now now)
 	}
 }
 
+/* A transfer would make its memory anew many times a second if it went back
+ * whenever nothing waits. */
+void
+conn_rest_later(struct conn *c, struct now now)
+{
+	bool large = stream_send_is_large(&c->send) ||
+	             stream_receive_is_large(&c->receive) ||
+	             stream_send_is_large(&c->bulk_send) ||
+	             stream_receive_is_large(&c->bulk_receive);
+
+	if (!large)
+		c->rest_ms = NEVER;
+	else if (c->rest_ms == NEVER)
+		c->rest_ms = now.mono_ms + LINK_REST_MS;
+}
+
+static void
+tick_rest(struct conn *c, struct now now)
+{
+	if (now.mono_ms < c->rest_ms)
+		return;
+	stream_send_rest(&c->send);
+	stream_receive_rest(&c->receive);
+	stream_send_rest(&c->bulk_send);
+	stream_receive_rest(&c->bulk_receive);
+	c->rest_ms = NEVER; /* the flush that follows looks again */
+}
+
 void
 conn_tick(struct links *l, struct peer *p, struct now now)
 {
@@ -832,6 +862,7 @@ conn_tick(struct links *l, struct peer *p, struct now now)
 		return;
 	}
 	tick_recovery(l, p, now);
+	tick_rest(c, now);
 	if (c->up)
 		tick_up(l, p, now);
 }

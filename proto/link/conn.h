@@ -42,6 +42,8 @@ void conn_close(struct links *l, struct peer *p, struct session *s,
 /* The path is another one, or the first. proven: it takes MTU_BASE. */
 void conn_new_mtu(struct conn *c, bool proven);
 
+/* After a flush: the memory of large streams goes back some time. */
+void conn_rest_later(struct conn *c, struct now now);
 void conn_tick(struct links *l, struct peer *p, struct now now);
 uint64_t conn_deadline_ms(const struct links *l, const struct peer *p);
 /* What must hold between any two calls. */

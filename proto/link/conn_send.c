@@ -25,15 +25,16 @@ struct packet {
 	struct writer w;
 	struct sent sent;
 	bool eliciting;
-	uint8_t bytes[PACKET_OVERHEAD + LINK_PLAIN_MAX];
+	uint8_t *bytes; /* of the draft, or `lost` */
+	uint8_t lost[LINK_UDP_MAX];
 };
 
 /* ---- one packet ---- */
 
-/* A datagram of at most `size` bytes. */
+/* A datagram of at most `size` bytes, written where it will be sent from. */
 static void
-packet_begin(
-    struct packet *k, struct session *s, const struct endpoint *to, size_t size)
+packet_begin(struct links *l, struct packet *k, struct session *s,
+    const struct endpoint *to, size_t size)
 {
 	assert(s->udp_max >= HANDSHAKE_UDP_MIN && size <= MTU_MAX);
 	if (size > s->udp_max)
@@ -43,6 +44,9 @@ packet_begin(
 	k->s = s;
 	k->to = to;
 	k->hops = 0;
+	k->bytes = out_draft(l);
+	if (!k->bytes) /* it is as good as lost on its way */
+		k->bytes = k->lost;
 	k->w = wr_init(k->bytes + PACKET_HEAD, size - PACKET_OVERHEAD);
 	k->sent = (struct sent){ .key = s->key };
 	k->eliciting = false;
@@ -73,9 +77,8 @@ packet_end(struct links *l, struct peer *p, struct packet *k, struct now now)
 	k->sent.number = session_seal(k->s, l->rng, n, k->bytes);
 	k->sent.bytes = (uint16_t)(n + PACKET_OVERHEAD);
 	k->sent.at_ms = now.mono_ms;
-	/* Without memory it is as good as lost on its way. */
-	(void)out_send(
-	    l, k->to, k->hops, span_of(k->bytes, n + PACKET_OVERHEAD));
+	if (k->bytes != k->lost)
+		out_send_draft(l, k->to, k->hops, n + PACKET_OVERHEAD);
 	c->bytes_out += n + PACKET_OVERHEAD;
 	if (endpoint_eq(k->to, &c->path))
 		c->sent_ms = now.mono_ms;
@@ -196,9 +199,9 @@ static struct range
 put_piece(
     struct packet *k, struct stream_send *s, uint64_t stream, uint64_t credit)
 {
-	uint8_t piece[LINK_PLAIN_MAX];
 	size_t room = k->w.cap - k->w.n;
 	struct range r = { 0, 0 };
+	uint8_t *piece;
 
 	if (room < FRAME_STREAM_OVERHEAD + PIECE_MIN)
 		return r;
@@ -206,12 +209,10 @@ put_piece(
 	room = (size_t)(r.hi - r.lo);
 	if (room == 0)
 		return r;
-	assert(room <= sizeof(piece));
-	stream_send_copy(s, r, piece);
 	frame_write_stream(&k->w, stream, r.lo, room);
-	wr_bytes(&k->w, piece, room);
-	assert(!k->w.bad);
-	sodium_memzero(piece, room);
+	piece = wr_reserve(&k->w, room);
+	assert(piece && !k->w.bad);
+	stream_send_copy(s, r, piece);
 	k->eliciting = true;
 	return r;
 }
@@ -281,7 +282,7 @@ send_full(struct links *l, struct peer *p, struct session *s, bool bulk,
 	struct conn *c = p->conn;
 	struct packet k;
 
-	packet_begin(&k, s, full_to(c, s), full_size(c));
+	packet_begin(l, &k, s, full_to(c, s), full_size(c));
 	if (!s->hello_acked && (s->hello_due || s == conn_carrier(c)))
 		put_hello(l, p, &k, now);
 	put_ack(p->conn, &k, now);
@@ -305,7 +306,7 @@ send_ack(struct links *l, struct peer *p, struct session *s, struct now now)
 {
 	struct packet k;
 
-	packet_begin(&k, s, &p->conn->path, MTU_BASE);
+	packet_begin(l, &k, s, &p->conn->path, MTU_BASE);
 	put_ack(p->conn, &k, now);
 	if (k.w.n > 0)
 		packet_end(l, p, &k, now);
@@ -318,7 +319,7 @@ send_hello(struct links *l, struct peer *p, struct session *s, struct now now)
 	struct conn *c = p->conn;
 	struct packet k;
 
-	packet_begin(&k, s, s == c->cur ? &c->path : &s->from, MTU_BASE);
+	packet_begin(l, &k, s, s == c->cur ? &c->path : &s->from, MTU_BASE);
 	put_hello(l, p, &k, now);
 	put_ack(p->conn, &k, now);
 	if (!s->confirmed) {
@@ -356,7 +357,7 @@ conn_send_path(struct links *l, struct peer *p, const struct conn_path *say,
 
 	if (!s || !session_may_send(s))
 		return;
-	packet_begin(&k, s, say->to,
+	packet_begin(l, &k, s, say->to,
 	    say->challenge || say->response ? CONN_PATH_SIZE : MTU_BASE);
 	k.hops = say->hops;
 	if (say->response)
@@ -384,7 +385,7 @@ send_mtu_probe(struct links *l, struct peer *p, struct now now)
 
 	if (size == 0 || size > c->cur->udp_max || !may_send(c, c->cur))
 		return;
-	packet_begin(&k, c->cur, &c->path, size);
+	packet_begin(l, &k, c->cur, &c->path, size);
 	wr_u8(&k.w, FRAME_PING);
 	wr_zeros(&k.w, k.w.cap - k.w.n);
 	k.eliciting = true;
@@ -487,6 +488,7 @@ conn_flush(struct links *l, struct peer *p, struct now now)
 	if (!c->up)
 		c->ping_due = false;
 	also_acked(l, p, now);
+	conn_rest_later(c, now);
 	conn_check(p);
 }
 
@@ -500,7 +502,7 @@ conn_send_close(struct links *l, struct peer *p, struct session *s,
 	assert(c && s);
 	if (!session_may_send(s))
 		return;
-	packet_begin(&k, s, s == c->cur ? &c->path : &s->from, MTU_BASE);
+	packet_begin(l, &k, s, s == c->cur ? &c->path : &s->from, MTU_BASE);
 	frame_write_close(&k.w, code);
 	assert(k.w.n <= CLOSE_SIZE_MAX);
 	packet_end(l, p, &k, now);

@@ -60,7 +60,7 @@ offer_tick(struct links *l, struct peer *p, struct now now)
 	if (!c->has_offered || now.mono_ms < c->offered_ms)
 		return;
 	c->offered_ms = now.mono_ms + LINK_OFFER_MS;
-	o = out_new(LINK_OUT_CANDIDATES, p->number, 0);
+	o = out_new(LINK_OUT_CANDIDATES, p->number);
 	if (!o)
 		return; /* once more, a second later */
 	c->has_offered = false;

@@ -7,35 +7,40 @@
 #include <string.h>
 
 struct out *
-out_new(enum link_out_kind kind, uint32_t peer, size_t n)
+out_new(enum link_out_kind kind, uint32_t peer)
 {
-	struct out *o;
+	struct out *o = calloc(1, sizeof(*o));
 
-	assert(n <= PACKET_PLAIN_MAX + PACKET_OVERHEAD);
-	o = calloc(1, sizeof(*o) + n);
+	assert(kind != LINK_OUT_SEND);
 	if (!o)
 		return NULL;
 	o->o.kind = kind;
 	o->o.peer = peer;
-	o->o.data.n = n;
 	return o;
+}
+
+static void
+push(struct links *l, struct out_node *node)
+{
+	assert(!node->next);
+	if (l->out_last)
+		l->out_last->next = node;
+	else
+		l->out_first = node;
+	l->out_last = node;
 }
 
 void
 out_push(struct links *l, struct out *o)
 {
-	assert(o->o.kind != 0 && !o->next);
-	if (l->out_last)
-		l->out_last->next = o;
-	else
-		l->out_first = o;
-	l->out_last = o;
+	assert(o->o.kind != 0 && !o->node.is_datagram);
+	push(l, &o->node);
 }
 
 bool
 out_simple(struct links *l, enum link_out_kind kind, uint32_t peer)
 {
-	struct out *o = out_new(kind, peer, 0);
+	struct out *o = out_new(kind, peer);
 
 	if (!o)
 		return false;
@@ -46,7 +51,7 @@ out_simple(struct links *l, enum link_out_kind kind, uint32_t peer)
 bool
 out_err(struct links *l, enum link_out_kind kind, uint32_t peer, enum err err)
 {
-	struct out *o = out_new(kind, peer, 0);
+	struct out *o = out_new(kind, peer);
 
 	if (!o)
 		return false;
@@ -59,7 +64,7 @@ bool
 out_at(struct links *l, enum link_out_kind kind, uint32_t peer,
     const struct endpoint *e)
 {
-	struct out *o = out_new(kind, peer, 0);
+	struct out *o = out_new(kind, peer);
 
 	if (!o)
 		return false;
@@ -68,28 +73,64 @@ out_at(struct links *l, enum link_out_kind kind, uint32_t peer,
 	return true;
 }
 
+/* ---- datagrams ---- */
+
+uint8_t *
+out_draft(struct links *l)
+{
+	struct out_node *blank = l->blank;
+
+	if (l->draft)
+		return l->draft->bytes;
+	if (blank) {
+		l->blank = blank->next;
+		l->n_blank--;
+		l->draft = (struct datagram *)blank;
+	} else {
+		l->draft = malloc(sizeof(*l->draft));
+	}
+	if (!l->draft)
+		return NULL;
+	l->draft->node = (struct out_node){ .is_datagram = true };
+	return l->draft->bytes;
+}
+
+void
+out_send_draft(
+    struct links *l, const struct endpoint *to, uint8_t hops, size_t n)
+{
+	struct datagram *d = l->draft;
+
+	assert(d && n > 0 && n <= sizeof(d->bytes));
+	d->to = *to;
+	d->hops = hops;
+	d->n = (uint16_t)n;
+	l->draft = NULL;
+	l->stats.n_out++;
+	l->stats.bytes_out += n;
+	push(l, &d->node);
+}
+
 bool
 out_send(struct links *l, const struct endpoint *to, uint8_t hops,
     struct span datagram)
 {
-	struct out *o = out_new(LINK_OUT_SEND, 0, datagram.n);
+	uint8_t *draft = out_draft(l);
 
-	assert(datagram.n > 0);
-	if (!o)
+	assert(datagram.n <= LINK_UDP_MAX);
+	if (!draft)
 		return false;
-	o->o.endpoint = *to;
-	o->o.hops = hops;
-	memcpy(o->bytes, datagram.p, datagram.n);
-	l->stats.n_out++;
-	l->stats.bytes_out += datagram.n;
-	out_push(l, o);
+	memcpy(draft, datagram.p, datagram.n);
+	out_send_draft(l, to, hops, datagram.n);
 	return true;
 }
+
+/* ---- the others ---- */
 
 bool
 out_state(struct links *l, const struct peer *p)
 {
-	struct out *o = out_new(LINK_OUT_STATE, p->number, 0);
+	struct out *o = out_new(LINK_OUT_STATE, p->number);
 
 	if (!o)
 		return false;
@@ -104,7 +145,7 @@ bool
 out_caller(struct links *l, const struct peer *p, const struct static_pk *s,
     uint64_t ts_ms)
 {
-	struct out *o = out_new(LINK_OUT_CALLER, p->number, 0);
+	struct out *o = out_new(LINK_OUT_CALLER, p->number);
 
 	if (!o)
 		return false;
@@ -115,52 +156,92 @@ out_caller(struct links *l, const struct peer *p, const struct static_pk *s,
 	return true;
 }
 
+/* ---- popping ---- */
+
+/* Only what a SEND has is set: it is popped most. */
+static void
+show_datagram(const struct datagram *d, struct link_out *ret)
+{
+	ret->kind = LINK_OUT_SEND;
+	ret->peer = 0;
+	ret->endpoint = d->to;
+	ret->data = span_of(d->bytes, d->n);
+	ret->hops = d->hops;
+}
+
 bool
 out_pop(struct links *l, struct link_out *ret)
 {
-	struct out *o = l->out_first;
+	struct out_node *node = l->out_first;
 
 	assert(!l->out_lent);
-	if (!o)
+	if (!node)
 		return false;
-	assert(o->o.kind != 0 && l->out_last);
-	l->out_first = o->next;
+	assert(l->out_last);
+	l->out_first = node->next;
 	if (!l->out_first)
 		l->out_last = NULL;
-	o->next = NULL;
-	*ret = o->o;
-	ret->data = span_of(o->bytes, o->o.data.n);
-	l->out_lent = o;
+	node->next = NULL;
+	if (node->is_datagram)
+		show_datagram((const struct datagram *)node, ret);
+	else
+		*ret = ((const struct out *)node)->o;
+	l->out_lent = node;
 	return true;
 }
 
 static void
-out_free(struct out *o)
+release(struct links *l, struct out_node *node)
 {
-	sodium_memzero(&o->o, sizeof(o->o)); /* roots, ratchets */
-	free(o);
+	struct out *o = (struct out *)node;
+
+	if (!node->is_datagram)
+		sodium_memzero(&o->o, sizeof(o->o)); /* roots, ratchets */
+	if (!node->is_datagram || l->n_blank == LINK_BLANK_MAX) {
+		free(node);
+		return;
+	}
+	node->next = l->blank;
+	l->blank = node;
+	l->n_blank++;
 }
 
 void
 out_release(struct links *l)
 {
 	if (l->out_lent)
-		out_free(l->out_lent);
+		release(l, l->out_lent);
 	l->out_lent = NULL;
+}
+
+static void
+free_list(struct out_node *node)
+{
+	while (node) {
+		struct out_node *next = node->next;
+
+		free(node);
+		node = next;
+	}
 }
 
 void
 out_clear(struct links *l)
 {
-	struct out *o = l->out_first;
+	struct out_node *node = l->out_first;
 
 	out_release(l);
-	while (o) {
-		struct out *next = o->next;
+	while (node) {
+		struct out_node *next = node->next;
 
-		out_free(o);
-		o = next;
+		release(l, node);
+		node = next;
 	}
 	l->out_first = NULL;
 	l->out_last = NULL;
+	free_list(l->blank);
+	l->blank = NULL;
+	l->n_blank = 0;
+	free(l->draft);
+	l->draft = NULL;
 }

@@ -1,11 +1,12 @@
-/* The queue of outputs. [proto/link/link.h] */
+/* The queue of outputs. [proto/link/link.h] A datagram is written where it
+ * stands in the queue, and its memory is used again for the next. */
 #ifndef PROTO_LINK_OUT_H
 #define PROTO_LINK_OUT_H
 
 #include "proto/link/state.h"
 
-/* An output with n bytes behind it, to be filled and pushed; or NULL. */
-struct out *out_new(enum link_out_kind kind, uint32_t peer, size_t n);
+/* An output, no SEND, to be filled and pushed; or NULL. */
+struct out *out_new(enum link_out_kind kind, uint32_t peer);
 void out_push(struct links *l, struct out *o);
 /* False: no memory, nothing was queued. */
 bool out_simple(struct links *l, enum link_out_kind kind, uint32_t peer);
@@ -16,6 +17,11 @@ bool out_at(struct links *l, enum link_out_kind kind, uint32_t peer,
 /* A datagram; hops: 0 is as usual. */
 bool out_send(struct links *l, const struct endpoint *to, uint8_t hops,
     struct span datagram);
+/* LINK_UDP_MAX bytes for the next datagram, which out_send_draft sends; the
+ * same ones until then. NULL: no memory. */
+uint8_t *out_draft(struct links *l);
+void out_send_draft(
+    struct links *l, const struct endpoint *to, uint8_t hops, size_t n);
 /* The peer's ratchet and last_ts as they are now. */
 bool out_state(struct links *l, const struct peer *p);
 bool out_caller(struct links *l, const struct peer *p,

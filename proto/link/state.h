@@ -20,6 +20,8 @@ enum {
 	LINK_UDP_MAX = MTU_MAX, /* taken: told in the handshake */
 	LINK_PLAIN_MAX = MTU_MAX - PACKET_OVERHEAD,
 	LINK_LOCAL_MAX = 16,
+	LINK_BLANK_MAX = 64, /* datagrams that are kept for the next ones */
+	LINK_REST_MS = 2000, /* after a transfer its memory goes back */
 	/* Of a session beyond the limits of its streams, so that neither ever
 	 * waits for the other's. [SPEC §7.3] */
 	LINK_CREDIT = 1024 * 1024,
@@ -57,11 +59,24 @@ enum {
 	LINK_OFFER_MS = 1000,   /* between two CANDIDATES that are taken */
 };
 
-/* An output in the queue; SEND has its bytes behind it. */
+/* An output in the queue: a struct datagram, or a struct out. */
+struct out_node {
+	struct out_node *next; /* owned by the queue */
+	bool is_datagram;
+};
+
 struct out {
-	struct out *next; /* owned by the queue */
+	struct out_node node;
 	struct link_out o;
-	uint8_t bytes[];
+};
+
+/* What is sent is most of all and has a type, and a store, of its own. */
+struct datagram {
+	struct out_node node;
+	struct endpoint to;
+	uint8_t hops;
+	uint16_t n;
+	uint8_t bytes[LINK_UDP_MAX];
 };
 
 /* One message 1 of ours that may still be answered. */
@@ -169,6 +184,7 @@ struct conn {
 	struct link_candidates offered;
 	uint64_t offered_ms; /* when the next one is taken */
 	uint64_t pace_ms;    /* when more may leave, or NEVER */
+	uint64_t rest_ms;    /* memory of streams is given back, or NEVER */
 	uint8_t force;       /* packets that may pass the window */
 	bool acked;          /* an ACK left, in this flush */
 	bool rescue;         /* no answer; an attempt tries to revive it */
@@ -233,11 +249,14 @@ struct links {
 	uint64_t ts_ms, ts_floor_ms; /* of message 1 */
 	uint64_t rank_ms;            /* of message 2 */
 	uint32_t next_key;
-	struct out *out_first, *out_last; /* owned */
-	struct out *out_lent;             /* owned; what links_next gave */
-	struct peer *dirty;               /* list by next_dirty */
-	struct peer *ready;               /* list by next_ready */
-	struct peer *data_lent;           /* whose stream links_next showed */
+	struct out_node *out_first, *out_last; /* owned */
+	struct out_node *out_lent;             /* owned; what links_next gave */
+	struct datagram *draft; /* owned; being written, or NULL */
+	struct out_node *blank; /* owned; datagrams to be used again */
+	size_t n_blank;         /* at most LINK_BLANK_MAX */
+	struct peer *dirty;     /* list by next_dirty */
+	struct peer *ready;     /* list by next_ready */
+	struct peer *data_lent; /* whose stream links_next showed */
 	size_t data_lent_n;
 	bool data_lent_bulk;
 	uint64_t now_ms; /* mono, of the last call */

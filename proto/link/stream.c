@@ -183,9 +183,14 @@ stream_send_copy(const struct stream_send *s, struct range piece, uint8_t *out)
 	ring_get(&s->ring, piece.lo, out, (size_t)(piece.hi - piece.lo));
 }
 
-/* Gives the memory back when nothing waits. */
-static void
-send_rest(struct stream_send *s)
+bool
+stream_send_is_large(const struct stream_send *s)
+{
+	return s->ring.cap > RING_MIN;
+}
+
+void
+stream_send_rest(struct stream_send *s)
 {
 	if (s->una == s->end && s->ring.cap > RING_MIN)
 		ring_clear(&s->ring);
@@ -214,7 +219,6 @@ stream_send_acked(struct stream_send *s, struct range piece)
 		ranges_drop_lowest(&s->acked);
 		ranges_cut_below(&s->lost, s->una);
 	}
-	send_rest(s);
 	send_check(s);
 }
 
@@ -419,6 +423,17 @@ stream_receive_read(struct stream_receive *s, size_t n)
 	receive_check(s);
 	assert(n <= s->in_order - s->read);
 	s->read += n;
+}
+
+bool
+stream_receive_is_large(const struct stream_receive *s)
+{
+	return s->ring.cap > RING_MIN;
+}
+
+void
+stream_receive_rest(struct stream_receive *s)
+{
 	if (s->read == s->highest && s->ring.cap > RING_MIN)
 		ring_clear(&s->ring);
 }

@@ -19,7 +19,8 @@ enum {
 	STREAM_EXCESS_MAX = 4096,
 };
 
-/* A ring of bytes that grows with need; offset o lives at o % cap. */
+/* A ring of bytes that grows with need and shrinks when the owner says that it
+ * rests; offset o lives at o % cap. */
 struct stream_ring {
 	uint8_t *p; /* owned */
 	size_t cap; /* a power of two up to the window, or 0 */
@@ -52,6 +53,10 @@ void
 stream_send_copy(const struct stream_send *s, struct range piece, uint8_t *out);
 void stream_send_acked(struct stream_send *s, struct range piece);
 void stream_send_lost(struct stream_send *s, struct range piece);
+/* True if it holds more memory than a stream at rest. */
+bool stream_send_is_large(const struct stream_send *s);
+/* Gives memory back if nothing waits. */
+void stream_send_rest(struct stream_send *s);
 
 struct stream_receive {
 	struct stream_ring ring;
@@ -84,6 +89,8 @@ stream_receive_final(struct stream_receive *s, uint64_t final);
  * there are. */
 struct span stream_receive_peek(const struct stream_receive *s);
 void stream_receive_read(struct stream_receive *s, size_t n);
+bool stream_receive_is_large(const struct stream_receive *s);
+void stream_receive_rest(struct stream_receive *s);
 /* True if the peer should learn of a higher limit; then it is raised. */
 bool stream_receive_widen(struct stream_receive *s);
 

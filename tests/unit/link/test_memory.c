@@ -252,6 +252,41 @@ hostile_10_a_contact_has_one_half_open_state(void **state)
 	wire_clear(&w);
 }
 
+/* ---- transfers ---- */
+
+/* Bulk both windows full; what is held in the middle of it. */
+static size_t
+transfer(struct wire *w)
+{
+	size_t most = 0;
+
+	for (unsigned i = 0; i < 20; i++) {
+		wire_write_bulk(w, VICTIM, FRIEND, LINK_BULK_WINDOW);
+		most = live_bytes > most ? live_bytes : most;
+		wire_run(w, 20);
+	}
+	assert_true(wire_until(w, wire_all_read, 60000));
+	wire_run(w, 5000);
+	return most;
+}
+
+static void
+what_a_transfer_took_is_given_back(void **state)
+{
+	size_t rest, most;
+	struct wire w;
+
+	(void)state;
+	start(&w);
+	assert_int_equal(links_bulk_open(w.node[FRIEND].links, VICTIM), ERR_OK);
+	(void)transfer(&w); /* also the wire's own memory grows with it */
+	rest = live_bytes;
+	most = transfer(&w);
+	assert_true(most >= rest + LINK_BULK_WINDOW);
+	assert_true(live_bytes <= rest + 100000);
+	wire_clear(&w);
+}
+
 /* ---- a crowd of stolen contacts ---- */
 
 enum { CROWD = 4200, CALLS_MAX = 4 };
@@ -459,6 +494,7 @@ main(void)
 		cmocka_unit_test(hostile_2_junk_takes_no_memory),
 		cmocka_unit_test(hostile_7_a_stranger_takes_no_memory),
 		cmocka_unit_test(hostile_6_replays_take_no_memory),
+		cmocka_unit_test(what_a_transfer_took_is_given_back),
 		cmocka_unit_test(hostile_10_a_contact_has_one_half_open_state),
 		cmocka_unit_test(hostile_11_half_open_states_end_at_4096),
 		cmocka_unit_test(hostile_22_a_link_has_a_bounded_memory),
