@@ -413,10 +413,27 @@ utf8_char(struct span s)
 	return n;
 }
 
+/* Where ASCII ends, give or take a few bytes: most of what people write. */
+static size_t
+ascii_run(struct span s)
+{
+	const uint64_t high = UINT64_C(0x8080808080808080);
+	size_t at = 0;
+	uint64_t v;
+
+	while (s.n - at >= sizeof(v)) {
+		memcpy(&v, s.p + at, sizeof(v));
+		if (v & high)
+			break;
+		at += sizeof(v);
+	}
+	return at;
+}
+
 bool
 utf8_valid(struct span text)
 {
-	size_t at = 0;
+	size_t at = ascii_run(text);
 
 	while (at < text.n) {
 		size_t n = utf8_char(span_of(text.p + at, text.n - at));

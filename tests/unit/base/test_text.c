@@ -216,6 +216,26 @@ utf8_is_well_formed_up_to_its_edges(void **state)
 	assert_true(utf8_valid(span_of("a\0b", 3)));
 }
 
+/* Eight bytes at a time must see what one at a time does. */
+static void
+utf8_is_checked_at_every_place(void **state)
+{
+	enum { LONG = 40 };
+	char text[LONG + 1] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i + 2 <= LONG; i++) {
+		memset(text, 'a', LONG);
+		assert_true(utf8_valid(span_str(text)));
+		text[i] = '\xff';
+		assert_false(utf8_valid(span_str(text)));
+		memcpy(text + i, "\xc3\xa9", 2);
+		assert_true(utf8_valid(span_str(text)));
+		text[i + 1] = 'a';
+		assert_false(utf8_valid(span_str(text)));
+	}
+}
+
 int
 main(void)
 {
@@ -232,6 +252,7 @@ main(void)
 		cmocka_unit_test(hex_refuses_every_other_character),
 		cmocka_unit_test(hex_refuses_half_a_byte_and_too_much),
 		cmocka_unit_test(utf8_is_well_formed_up_to_its_edges),
+		cmocka_unit_test(utf8_is_checked_at_every_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
