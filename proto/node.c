@@ -35,6 +35,7 @@ node_new(const struct node_config *cfg, struct now now)
 	n->save_dht_ms = now.mono_ms + NODE_SAVE_DHT_MS / 10;
 	n->refresh_ms = now.mono_ms + NODE_REFRESH_MS;
 	n->clock_ms = now.wall_ms - now.mono_ms;
+	n->clock_set_ms = now.mono_ms;
 	map_init(&n->by_id, sizeof(struct contact_id), &n->rng);
 	map_init(&n->by_pk, sizeof(struct id_pk), &n->rng);
 	n->links = links_new(&n->rng, now);

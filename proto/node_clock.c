@@ -62,6 +62,9 @@ node_clock_watch(struct node *n)
 	if (distance(at, n->clock_ms) < NODE_CLOCK_SET_MS)
 		return;
 	n->clock_ms = at;
+	/* Who was knocked at took the ts for one of another time. */
+	links_network_back(n->links, n->clock_set_ms, n->now);
+	n->clock_set_ms = n->now.mono_ms;
 	n->refresh_ms = n->now.mono_ms + NODE_REFRESH_MS;
 	self_keep_fresh(n);
 	meet_all(n);

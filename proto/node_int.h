@@ -265,9 +265,10 @@ struct node {
 	bool has_address[FAMILY_COUNT];
 	struct endpoint address[FAMILY_COUNT]; /* ours, as seen by others */
 	uint64_t save_dht_ms, refresh_ms;
-	uint64_t clock_ms;  /* wall clock at mono 0, modulo 2^64 */
-	bool clock_doubted; /* the system's is another one */
-	uint64_t woke_ms;   /* from the last suspend, or 0 */
+	uint64_t clock_ms;     /* wall clock at mono 0, modulo 2^64 */
+	uint64_t clock_set_ms; /* mono, when that changed; first: the start */
+	bool clock_doubted;    /* the system's is another one */
+	uint64_t woke_ms;      /* from the last suspend, or 0 */
 	/* Whether nodes answered the last lookup, in each DHT. With none at
 	 * all the network is away; one contact goes on looking quickly. */
 	bool heard[NODE_NETS];

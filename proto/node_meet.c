@@ -205,6 +205,7 @@ look_for(struct node *n, struct peer *p)
 
 	rendezvous_looking(&p->meet, &n->rng, n->now);
 	peer_connect(n, p);
+	rendezvous_knocked(&p->meet, n->now);
 	glance = rendezvous_is_glance(&p->meet);
 	cell_look(n, &what, glance, rendezvous_turn(&p->meet));
 }
@@ -502,6 +503,15 @@ unshun(struct node *n, struct peer *p)
 	peer_to_links(n, p);
 }
 
+/* Between looks: words wait, or the two have never met. */
+static void
+knock(struct node *n, struct peer *p)
+{
+	if (p->outbox.n > 0 || !p->c.ready)
+		peer_connect(n, p);
+	rendezvous_knocked(&p->meet, n->now);
+}
+
 static void
 run_peer(struct node *n, struct peer *p)
 {
@@ -511,6 +521,8 @@ run_peer(struct node *n, struct peer *p)
 		unshun(n, p);
 	if (p->meet.look_at_ms <= now_ms)
 		look_for(n, p);
+	if (p->meet.knock_at_ms <= now_ms)
+		knock(n, p);
 	if (p->meet.publish_at_ms <= now_ms && intro_is_settling(n))
 		p->meet.publish_at_ms = now_ms + SETTLE_STEP_MS;
 	if (p->meet.publish_at_ms <= now_ms)

@@ -20,6 +20,7 @@ rendezvous_stop(struct rendezvous *r)
 {
 	r->look_at_ms = NEVER;
 	r->publish_at_ms = NEVER;
+	r->knock_at_ms = NEVER;
 }
 
 void
@@ -30,6 +31,7 @@ rendezvous_start(struct rendezvous *r, const struct rng *rng,
 
 	r->looks = 0;
 	r->failures = 0;
+	r->knock_at_ms = NEVER; /* the look that comes now knocks */
 	rendezvous_changed(r, now);
 	r->look_at_ms = now.mono_ms + wait;
 	if (r->publish_at_ms < r->look_at_ms)
@@ -41,6 +43,7 @@ rendezvous_join(struct rendezvous *r, const struct rng *rng, struct now now)
 {
 	r->looks = LOOK_EAGER + rng_below(rng, LOOK_WHOLE);
 	r->failures = 0;
+	r->knock_at_ms = NEVER;
 	r->seen = false;
 	r->changed = true;
 	r->look_at_ms = now.mono_ms + rng_below(rng, LOOK_ABSENT_MAX_MS);
@@ -54,11 +57,19 @@ is_taken(const struct rendezvous *r)
 	return r->stored > 0 || r->putting || !r->claimed;
 }
 
+/* A time hours ahead was claimed by a clock that was wrong. */
+static bool
+is_followed(const struct rendezvous *r, uint64_t now_s)
+{
+	return r->claimed_s + 60 <= now_s + PUBLISH_BACK_MAX_S;
+}
+
 /* Whether the next put would tell a time too far ahead. */
 static bool
 is_ahead(const struct rendezvous *r, uint64_t now_s)
 {
-	return is_taken(r) && r->claimed_s + 60 > now_s + PUBLISH_AHEAD_S;
+	return is_taken(r) && is_followed(r, now_s) &&
+	       r->claimed_s + 60 > now_s + PUBLISH_AHEAD_S;
 }
 
 void
@@ -92,6 +103,15 @@ rendezvous_looking(struct rendezvous *r, const struct rng *rng, struct now now)
 	r->look_at_ms =
 	    now.mono_ms + rng_jitter(rng, wait, LOOK_JITTER_PERCENT);
 	assert(r->look_at_ms > now.mono_ms);
+}
+
+void
+rendezvous_knocked(struct rendezvous *r, struct now now)
+{
+	if (r->looks > LOOK_EAGER)
+		r->knock_at_ms = NEVER;
+	else if (r->knock_at_ms == NEVER || r->knock_at_ms <= now.mono_ms)
+		r->knock_at_ms = now.mono_ms + KNOCK_EVERY_MS;
 }
 
 bool
@@ -137,8 +157,7 @@ rendezvous_claim_s(struct rendezvous *r, uint64_t now_s)
 {
 	uint64_t least_s = r->claimed_s + (is_taken(r) ? 60 : 0);
 
-	if (r->claimed_s > 0 && now_s < least_s &&
-	    least_s - now_s <= PUBLISH_BACK_MAX_S)
+	if (r->claimed_s > 0 && now_s < least_s && is_followed(r, now_s))
 		now_s = least_s;
 	r->claimed = true;
 	r->claimed_s = now_s;
@@ -179,6 +198,8 @@ rendezvous_published(
 uint64_t
 rendezvous_deadline_ms(const struct rendezvous *r)
 {
-	return r->look_at_ms < r->publish_at_ms ? r->look_at_ms
-	                                        : r->publish_at_ms;
+	uint64_t at =
+	    r->look_at_ms < r->publish_at_ms ? r->look_at_ms : r->publish_at_ms;
+
+	return at < r->knock_at_ms ? at : r->knock_at_ms;
 }

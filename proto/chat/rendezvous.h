@@ -22,6 +22,9 @@ enum {
 	LOOK_PLAIN = 4,  /* so many leave the second place out */
 	LOOK_EAGER = 12, /* so many are whole; then only */
 	LOOK_WHOLE = 12, /* each so manieth, the others are glances */
+	/* While looks are eager their distances grow to minutes; whoever has
+	 * something to say knocks so often. [SPEC §4.3] */
+	KNOCK_EVERY_MS = 62 * 1000,
 	PUBLISH_EVERY_MS = 55 * 60 * 1000, /* nodes forget after 2 h */
 	/* Two of them, where two DHTs take turns, end before the 2 h do. */
 	PUBLISH_JITTER_MS = 240 * 1000,
@@ -39,7 +42,8 @@ enum {
 
 struct rendezvous {
 	uint64_t look_at_ms, publish_at_ms; /* monotonic; NEVER = not */
-	uint64_t looked_ms, published_ms;   /* when last; 0 = never */
+	uint64_t knock_at_ms;
+	uint64_t looked_ms, published_ms; /* when last; 0 = never */
 	/* Unix time in the last put, also of an earlier run; 0: none. */
 	uint64_t claimed_s;
 	bool claimed;             /* in this run */
@@ -69,6 +73,8 @@ void rendezvous_elsewhere(struct rendezvous *r, struct now now);
 /* A look begins or is put off for want of a free lookup. */
 void
 rendezvous_looking(struct rendezvous *r, const struct rng *rng, struct now now);
+/* Known addresses were tried, by a look or since one was due. */
+void rendezvous_knocked(struct rendezvous *r, struct now now);
 /* May the look that has begun be a glance: the likeliest place only? */
 bool rendezvous_is_glance(const struct rendezvous *r);
 /* Where two carriers take turns: the how manieth of its kind the look is, 0 as

@@ -140,8 +140,9 @@ void links_probe(struct links *l, uint32_t peer, const struct endpoint *to,
  * another number: that of its invitation. */
 void links_answered(struct links *l, uint32_t peer, const struct endpoint *from,
     struct now now);
-/* The network was away since then and is back: what was sent meanwhile has
- * reached nobody and does not count against the budget of an address. */
+/* The network was away since then, or the clock wrong, and is back: what was
+ * sent meanwhile has reached nobody and does not count against the budget of
+ * an address. */
 void links_network_back(struct links *l, uint64_t since_ms, struct now now);
 
 /* Does it begin with the index of a live session? [SPEC §5.2] */

@@ -167,6 +167,53 @@ a_start_without_a_network_is_made_up_for(void **state)
 	}
 }
 
+/* What was sent with a clock two days ahead counted as knocks that nobody had
+ * answered. */
+static void
+a_clock_set_right_is_no_reason_to_wait(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct sim *s = begin(seed);
+		int64_t days_ms = 2 * 86400 * INT64_C(1000);
+
+		meet(s, seed);
+		s->nodes[0].wall_offset_ms += days_ms;
+		for (uint32_t i = 0; i < 2; i++) {
+			sim_crash(s, i);
+			sim_start(s, i);
+		}
+		sim_run(s, s->now_ms + 20000 + seed * 5000, NULL);
+		assert_false(sim_pair_online(s));
+		s->nodes[0].wall_offset_ms -= days_ms;
+		sim_sleep(s, 0, 1); /* it looks at its clock afterwards */
+		check_world(
+		    s, sim_run(s, s->now_ms + 3000, sim_pair_online), seed);
+		talk(s, seed);
+		sim_free(s);
+	}
+}
+
+/* Two who cannot reach each other, but everybody else, looked for each other
+ * at distances that doubled, and knocked no more often. */
+static void
+who_has_something_to_say_knocks_every_minute(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct sim *s = begin(seed);
+
+		meet(s, seed);
+		net_cut(&s->net, 0, 1);
+		assert_true(sim_write(s, 0, 1, 40));
+		sim_run(s, s->now_ms + 300000 + seed * 10000, NULL);
+		net_heal(&s->net);
+		check_world(
+		    s, sim_run(s, s->now_ms + 62000, sim_all_delivered), seed);
+		sim_free(s);
+	}
+}
+
 /* The first cell of a start behind a router named no address that others can
  * reach, and the next one waited for a minute, with the time of the first. */
 static void
@@ -272,6 +319,8 @@ main(void)
 		cmocka_unit_test(
 		    hostile_6_a_call_is_answered_once_in_all_lives),
 		cmocka_unit_test(a_start_without_a_network_is_made_up_for),
+		cmocka_unit_test(a_clock_set_right_is_no_reason_to_wait),
+		cmocka_unit_test(who_has_something_to_say_knocks_every_minute),
 		cmocka_unit_test(a_cell_tells_the_address_that_was_just_learnt),
 		cmocka_unit_test(a_clock_set_back_hides_nobody),
 		cmocka_unit_test(a_clock_set_back_hides_no_inviter),

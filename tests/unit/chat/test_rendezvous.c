@@ -135,6 +135,52 @@ a_change_is_put_at_once_unless_it_comes_too_often(void **state)
 	}
 }
 
+/* Nor does it wait for the time that a wrong clock has told. */
+static void
+a_clock_set_right_does_not_delay_a_change(void **state)
+{
+	const struct now wrong = { 5000, 90 * UINT64_C(86400000) };
+	struct rendezvous r = { 0 };
+
+	(void)state;
+	test_rng_init(&dice, test_seed(2));
+	rendezvous_start(&r, &dice.rng, 0, wrong);
+	assert_true(rendezvous_claim_s(&r, wrong.wall_ms / 1000) ==
+	            wrong.wall_ms / 1000);
+	rendezvous_publishing(&r, wrong);
+	rendezvous_published(&r, &dice.rng, 8, wrong);
+	rendezvous_changed(&r, at(6000));
+	assert_true(r.publish_at_ms == 6000);
+	assert_true(rendezvous_claim_s(&r, 6) == 6);
+}
+
+/* While looks are eager, at distances that do not depend on theirs. */
+static void
+knocks_come_every_minute_at_first(void **state)
+{
+	struct rendezvous r = { 0 };
+	uint64_t t = 1000, last = 0;
+
+	(void)state;
+	test_rng_init(&dice, test_seed(5));
+	rendezvous_start(&r, &dice.rng, 0, at(t));
+	assert_true(r.knock_at_ms == NEVER);
+	while (r.looks < LOOK_EAGER) {
+		t = r.look_at_ms < r.knock_at_ms ? r.look_at_ms : r.knock_at_ms;
+		if (t == r.knock_at_ms && last > 0)
+			assert_true(t == last + KNOCK_EVERY_MS);
+		if (t == r.knock_at_ms || last == 0)
+			last = t;
+		if (t == r.look_at_ms)
+			rendezvous_looking(&r, &dice.rng, at(t));
+		rendezvous_knocked(&r, at(t));
+		assert_true(rendezvous_deadline_ms(&r) <= r.knock_at_ms);
+	}
+	rendezvous_looking(&r, &dice.rng, at(t + 1));
+	rendezvous_knocked(&r, at(t + 1));
+	assert_true(r.knock_at_ms == NEVER);
+}
+
 static void
 the_first_put_is_repeated_after_a_minute(void **state)
 {
@@ -288,6 +334,8 @@ main(void)
 		cmocka_unit_test(only_what_is_there_unchanged_is_renewed),
 		cmocka_unit_test(
 		    a_change_is_put_at_once_unless_it_comes_too_often),
+		cmocka_unit_test(a_clock_set_right_does_not_delay_a_change),
+		cmocka_unit_test(knocks_come_every_minute_at_first),
 		cmocka_unit_test(the_first_put_is_repeated_after_a_minute),
 		cmocka_unit_test(a_put_that_nobody_took_comes_again_soon),
 		cmocka_unit_test(a_change_during_a_put_is_not_forgotten),
