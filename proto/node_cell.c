@@ -271,6 +271,7 @@ cell_publish(
 	put->n = 0;
 	put->best = 0;
 	put->beaten = put->lost = put->found = false;
+	put->other_s = 0;
 	put->turn = what->renewal ? put->turn + 1 : 0;
 	for (unsigned i = 0; i < count * NODE_NETS && room; i++) {
 		unsigned net = i % NODE_NETS;

@@ -79,6 +79,9 @@ struct putting {
 	 * to both, until a first place, perhaps the next day's, shows it. */
 	bool lost, found;
 	bool behind; /* nodes have a later one, of an earlier life of ours */
+	/* A value of this time or a later one stood there, that it could not
+	 * replace: of another life, or a clock that was wrong. 0: none. */
+	uint64_t other_s;
 	enum { PLACE_FIRST = 0, PLACE_BOTH, PLACE_SECOND } place;
 	uint64_t last_epoch; /* the newest that it was put to */
 	uint64_t content;    /* digest of what it says */

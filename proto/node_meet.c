@@ -411,6 +411,16 @@ choose_place(struct node *n, struct peer *p, struct putting *put,
 }
 
 static void
+note_other(struct putting *put, const struct op *op, const struct dht_report *r)
+{
+	uint64_t at_s;
+
+	if (r->has_other && !cell_seq_time(&op->key, r->other_seq, &at_s) &&
+	    at_s > put->other_s)
+		put->other_s = at_s;
+}
+
+static void
 on_put_done(struct node *n, struct op *op, const struct dht_event *e)
 {
 	struct peer *p = NULL;
@@ -418,6 +428,8 @@ on_put_done(struct node *n, struct op *op, const struct dht_event *e)
 	struct putting *put = putting_of(n, op, &meet);
 	bool is_first = op->step == 0;
 
+	if (put != NULL)
+		note_other(put, op, &e->report);
 	if (op->kind == OP_PUBLISH)
 		p = peer_by_slot(n, op->slot);
 	add_report(op, &e->report);
@@ -433,6 +445,8 @@ on_put_done(struct node *n, struct op *op, const struct dht_event *e)
 	if (--put->n > 0)
 		return;
 	rendezvous_published(meet, &n->rng, put->best, n->now);
+	if (put->other_s > 0)
+		rendezvous_pass(meet, put->other_s, n->now);
 	choose_place(n, p, put, meet);
 	if (p != NULL)
 		meet_retime(n, p);

@@ -152,6 +152,25 @@ rendezvous_publishing(struct rendezvous *r, struct now now)
 	r->publish_at_ms = now.mono_ms + PUBLISH_GAP_MS;
 }
 
+void
+rendezvous_pass(struct rendezvous *r, uint64_t at_s, struct now now)
+{
+	uint64_t at = now.mono_ms;
+
+	if (r->publish_at_ms == NEVER ||
+	    at_s + 60 > now.wall_ms / 1000 + PUBLISH_BACK_MAX_S)
+		return;
+	/* A contact knows the key, too: it must not keep us busy. */
+	if (r->passed_ms != 0 && at < r->passed_ms + PUBLISH_GAP_MS)
+		at = r->passed_ms + PUBLISH_GAP_MS;
+	r->passed_ms = now.mono_ms;
+	if (r->claimed_s < at_s || !is_followed(r, now.wall_ms / 1000))
+		r->claimed_s = at_s;
+	r->claimed = false;
+	r->changed = true;
+	r->publish_at_ms = at;
+}
+
 uint64_t
 rendezvous_claim_s(struct rendezvous *r, uint64_t now_s)
 {

@@ -44,6 +44,7 @@ struct rendezvous {
 	uint64_t look_at_ms, publish_at_ms; /* monotonic; NEVER = not */
 	uint64_t knock_at_ms;
 	uint64_t looked_ms, published_ms; /* when last; 0 = never */
+	uint64_t passed_ms;               /* likewise */
 	/* Unix time in the last put, also of an earlier run; 0: none. */
 	uint64_t claimed_s;
 	bool claimed;             /* in this run */
@@ -85,6 +86,9 @@ bool rendezvous_is_renewal(const struct rendezvous *r);
 /* May it be the very cell that is there, with the time that it claims? */
 bool rendezvous_is_same(const struct rendezvous *r);
 void rendezvous_publishing(struct rendezvous *r, struct now now);
+/* There is a cell of ours of that time, which the last put did not replace: the
+ * next one tells a later time. */
+void rendezvous_pass(struct rendezvous *r, uint64_t at_s, struct now now);
 /* The Unix time to put into a cell now: never one that nodes would take for
  * old, although the clock was set back. */
 uint64_t rendezvous_claim_s(struct rendezvous *r, uint64_t now_s);

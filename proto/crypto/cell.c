@@ -147,6 +147,22 @@ cell_seq(const struct cell_key *k, uint64_t unix_s, int64_t *ret)
 	return ERR_OK;
 }
 
+enum err
+cell_seq_time(const struct cell_key *k, int64_t seq, uint64_t *ret)
+{
+	int64_t minute = seq - (int64_t)k->seq_base;
+	uint64_t start = k->epoch * CELL_EPOCH_S;
+
+	assert(k->epoch <= UINT64_MAX / 2 / CELL_EPOCH_S);
+	if (seq < 0 || minute < 0 || minute >= CELL_MINUTES)
+		return ERR_LIMIT;
+	start += (uint64_t)minute * 60;
+	if (start < k->offset_s + CELL_EDGE_S)
+		return ERR_LIMIT;
+	*ret = start - k->offset_s - CELL_EDGE_S;
+	return ERR_OK;
+}
+
 /* ---- sealing ---- */
 
 static void

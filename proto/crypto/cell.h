@@ -72,6 +72,9 @@ void cell_key_wipe(struct cell_key *k);
 /* seq of a put at unix_s. ERR_LIMIT: more than 2 h outside of the epoch. */
 MUST_USE enum err
 cell_seq(const struct cell_key *k, uint64_t unix_s, int64_t *ret);
+/* The first second of the minute that this seq tells. ERR_LIMIT: none does. */
+MUST_USE enum err
+cell_seq_time(const struct cell_key *k, int64_t seq, uint64_t *ret);
 
 /* The nonce that follows from what is sealed: the same cell is the same item
  * again, another one has another nonce. */

@@ -216,6 +216,10 @@ struct dht_report {
 	uint16_t n_asked, n_answered; /* queries, nodes */
 	uint8_t n_stored;             /* PUT: nodes that took it */
 	uint8_t spread; /* PUT: networks (/16, IPv6 /32) among them */
+	/* PUT: nodes have another value, of this seq: not below what was put.
+	 */
+	bool has_other;
+	int64_t other_seq;
 	bool alarm; /* the nearest were too many to be true: searched wide */
 	enum dht_back read_back;
 	uint64_t took_ms;

@@ -545,6 +545,20 @@ op_step(struct dht *d, struct op *op, uint64_t now_ms)
 		op_finish(d, op, now_ms);
 }
 
+/* What stands in the way of what we put. */
+static void
+note_other(struct op *op, const struct dht_item *item)
+{
+	struct dht_report *r = &op->report;
+
+	if (op->kind != OP_PUT || item->seq < op->item.seq ||
+	    memcmp(item->sig, op->item.sig, sizeof(item->sig)) == 0)
+		return;
+	if (!r->has_other || item->seq > r->other_seq)
+		r->other_seq = item->seq;
+	r->has_other = true;
+}
+
 /* True if the answer is honest: no value, or one that belongs here. */
 static bool
 take_value(struct op *op, const struct krpc *m, struct lookup_node *n)
@@ -569,6 +583,7 @@ take_value(struct op *op, const struct krpc *m, struct lookup_node *n)
 	if (dht_item_verify(&item) != ERR_OK)
 		return false;
 	n->seq = item.seq;
+	note_other(op, &item);
 	op->has_back |= op->state == OP_READING && item.seq >= op->item.seq;
 	see(op, &item);
 	return true;

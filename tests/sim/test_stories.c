@@ -194,6 +194,36 @@ a_clock_set_right_is_no_reason_to_wait(void **state)
 	}
 }
 
+/* A clock that is wrong for some seconds, and a move meanwhile: the cell was
+ * put with a time that nodes had already, and they kept what they had. */
+static void
+a_cell_of_a_time_that_was_used_is_passed(void **state)
+{
+	const int64_t days_ms = 100 * 86400 * INT64_C(1000);
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct sim *s = begin(seed);
+
+		assert_true(sim_invite(s, 0, 86400));
+		sim_run(s, s->now_ms + 3000, NULL);
+		sim_move(s, 0, true);
+		sim_run(s, s->now_ms + 3000, NULL);
+		for (int back = 0; back < 2; back++) {
+			s->nodes[0].wall_offset_ms += back ? days_ms : -days_ms;
+			sim_sleep(s, 0, 1); /* it looks at its clock then */
+			sim_run(s, s->now_ms + 3000, NULL);
+			if (!back)
+				sim_move(s, 0, true);
+		}
+		sim_run(s, s->now_ms + 5000, NULL);
+		assert_true(sim_accept(s, 1, 0));
+		check_world(
+		    s, sim_run(s, s->now_ms + 5000, sim_pair_online), seed);
+		sim_free(s);
+	}
+}
+
 /* Two who cannot reach each other, but everybody else, looked for each other
  * at distances that doubled, and knocked no more often. */
 static void
@@ -320,6 +350,7 @@ main(void)
 		    hostile_6_a_call_is_answered_once_in_all_lives),
 		cmocka_unit_test(a_start_without_a_network_is_made_up_for),
 		cmocka_unit_test(a_clock_set_right_is_no_reason_to_wait),
+		cmocka_unit_test(a_cell_of_a_time_that_was_used_is_passed),
 		cmocka_unit_test(who_has_something_to_say_knocks_every_minute),
 		cmocka_unit_test(a_cell_tells_the_address_that_was_just_learnt),
 		cmocka_unit_test(a_clock_set_back_hides_nobody),

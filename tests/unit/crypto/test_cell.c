@@ -411,6 +411,7 @@ seq_ends_two_hours_outside_of_the_epoch(void **state)
 {
 	uint64_t begin = key.epoch * CELL_EPOCH_S - key.offset_s;
 	uint64_t end = begin + CELL_EPOCH_S;
+	uint64_t at_s = 0;
 	int64_t seq = 0;
 
 	(void)state;
@@ -422,6 +423,19 @@ seq_ends_two_hours_outside_of_the_epoch(void **state)
 	assert_true(seq == (int64_t)key.seq_base + 1679);
 	assert_int_equal(cell_seq(&key, end + 7200, &seq), ERR_LIMIT);
 	assert_int_equal(cell_seq(&key, UINT64_MAX, &seq), ERR_LIMIT);
+	assert_int_equal(cell_seq_time(&key, key.seq_base, &at_s), ERR_OK);
+	assert_true(at_s == begin - 7200);
+	assert_int_equal(
+	    cell_seq_time(&key, key.seq_base + CELL_MINUTES - 1, &at_s),
+	    ERR_OK);
+	assert_true(at_s == end + 7200 - 60);
+	assert_int_equal(
+	    cell_seq_time(&key, (int64_t)key.seq_base - 1, &at_s), ERR_LIMIT);
+	assert_int_equal(
+	    cell_seq_time(&key, (int64_t)key.seq_base + CELL_MINUTES, &at_s),
+	    ERR_LIMIT);
+	assert_int_equal(cell_seq_time(&key, -1, &at_s), ERR_LIMIT);
+	assert_int_equal(cell_seq_time(&key, INT64_MAX, &at_s), ERR_LIMIT);
 }
 
 static void

@@ -255,9 +255,7 @@ a_later_cell_of_an_earlier_life_is_overtaken(void **state)
 	lab.is_late = true;
 	live();
 	run(10);
-	assert_true(lab.n_puts[0] > 0 && lab.kept[0].seq == before);
-	run(60);
-	assert_true(lab.kept[0].seq > before);
+	assert_true(lab.n_puts[0] > 0 && lab.kept[0].seq > before);
 	node_free(lab.n);
 }
 
