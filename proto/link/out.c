@@ -14,6 +14,7 @@ out_new(enum link_out_kind kind, uint32_t peer)
 	assert(kind != LINK_OUT_SEND);
 	if (!o)
 		return NULL;
+	o->node.out = o;
 	o->o.kind = kind;
 	o->o.peer = peer;
 	return o;
@@ -33,7 +34,7 @@ push(struct links *l, struct out_node *node)
 void
 out_push(struct links *l, struct out *o)
 {
-	assert(o->o.kind != 0 && !o->node.is_datagram);
+	assert(o->o.kind != 0 && o->node.out == o);
 	push(l, &o->node);
 }
 
@@ -85,13 +86,13 @@ out_draft(struct links *l)
 	if (blank) {
 		l->blank = blank->next;
 		l->n_blank--;
-		l->draft = (struct datagram *)blank;
+		l->draft = blank->datagram;
 	} else {
 		l->draft = malloc(sizeof(*l->draft));
 	}
 	if (!l->draft)
 		return NULL;
-	l->draft->node = (struct out_node){ .is_datagram = true };
+	l->draft->node = (struct out_node){ .datagram = l->draft };
 	return l->draft->bytes;
 }
 
@@ -182,10 +183,10 @@ out_pop(struct links *l, struct link_out *ret)
 	if (!l->out_first)
 		l->out_last = NULL;
 	node->next = NULL;
-	if (node->is_datagram)
-		show_datagram((const struct datagram *)node, ret);
+	if (node->datagram)
+		show_datagram(node->datagram, ret);
 	else
-		*ret = ((const struct out *)node)->o;
+		*ret = node->out->o;
 	l->out_lent = node;
 	return true;
 }
@@ -193,12 +194,13 @@ out_pop(struct links *l, struct link_out *ret)
 static void
 release(struct links *l, struct out_node *node)
 {
-	struct out *o = (struct out *)node;
-
-	if (!node->is_datagram)
-		sodium_memzero(&o->o, sizeof(o->o)); /* roots, ratchets */
-	if (!node->is_datagram || l->n_blank == LINK_BLANK_MAX) {
-		free(node);
+	if (node->out) {
+		sodium_memzero(&node->out->o, sizeof(node->out->o)); /* roots */
+		free(node->out);
+		return;
+	}
+	if (l->n_blank == LINK_BLANK_MAX) {
+		free(node->datagram);
 		return;
 	}
 	node->next = l->blank;
@@ -215,12 +217,12 @@ out_release(struct links *l)
 }
 
 static void
-free_list(struct out_node *node)
+free_blank(struct out_node *node)
 {
 	while (node) {
 		struct out_node *next = node->next;
 
-		free(node);
+		free(node->datagram);
 		node = next;
 	}
 }
@@ -239,7 +241,7 @@ out_clear(struct links *l)
 	}
 	l->out_first = NULL;
 	l->out_last = NULL;
-	free_list(l->blank);
+	free_blank(l->blank);
 	l->blank = NULL;
 	l->n_blank = 0;
 	free(l->draft);

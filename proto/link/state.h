@@ -59,10 +59,11 @@ enum {
 	LINK_OFFER_MS = 1000,   /* between two CANDIDATES that are taken */
 };
 
-/* An output in the queue: a struct datagram, or a struct out. */
+/* An output in the queue: it is part of one of these. */
 struct out_node {
-	struct out_node *next; /* owned by the queue */
-	bool is_datagram;
+	struct out_node *next;     /* owned by the queue */
+	struct datagram *datagram; /* or NULL */
+	struct out *out;           /* or NULL */
 };
 
 struct out {
