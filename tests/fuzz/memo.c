@@ -48,7 +48,7 @@ add(struct call *c, const void *p, unsigned long long n)
 static struct memory *
 place_of(const struct call *c)
 {
-	static const uint8_t key[crypto_shorthash_KEYBYTES];
+	const uint8_t key[crypto_shorthash_KEYBYTES] = { (uint8_t)c->what };
 	uint8_t h[crypto_shorthash_BYTES];
 
 	crypto_shorthash(h, c->in, c->n, key);
