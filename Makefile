@@ -56,7 +56,8 @@ PROTO  := $(call obj,$(call src,proto))
 DAEMON := $(call obj,$(filter-out daemon/main.c,$(call src,daemon)))
 CTL    := $(call obj,$(filter-out ctl/main.c,$(call src,ctl)))
 HELP   := $(call obj,$(sort $(wildcard tests/support/*.c)))
-SIMLIB := $(call obj,$(filter-out tests/sim/test_% tests/sim/memo.c,$(call src,tests/sim)))
+WRAPPERS := $(call obj,tests/sim/memo.c tests/sim/wrap.c)
+SIMLIB := $(filter-out $(B)/tests/sim/test_% $(WRAPPERS),$(call obj,$(call src,tests/sim)))
 UNIT   := $(call exe,tests/unit/*/test_*.c)
 SIM    := $(call exe,tests/sim/test_*.c)
 FUZZ   := $(call exe,tests/fuzz/fuzz_*.c)
@@ -103,11 +104,11 @@ UPROG  := $(filter $(B)/tests/unit/daemon/% $(B)/tests/unit/rpc/% \
 $(UPROG): $(B)/%: $(B)/%.o $(ALLIBS)
 $(filter-out $(UPROG),$(UNIT)): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libproto.a
 $(UNIT): LIBS = $(call pc,$(PKGS) cmocka)
-$(SIM): $(B)/%: $(B)/%.o $(B)/tests/sim/memo.o $(B)/libsim.a \
-  $(B)/libtest.a $(B)/libproto.a
+# What the simulator puts in the place of others' functions.
+WRAP := crypto_sign_verify_detached crypto_sign_seed_keypair malloc calloc realloc
+$(SIM): $(B)/%: $(B)/%.o $(WRAPPERS) $(B)/libsim.a $(B)/libtest.a \
+  $(B)/libproto.a
 $(SIM): LIBS = $(call pc,libsodium cmocka)
-# What the simulator puts in the place of others': tests/sim/memo.c.
-WRAP := crypto_sign_verify_detached crypto_sign_seed_keypair
 $(SIM): LDFLAGS += $(WRAP:%=-Wl,--wrap=%)
 $(FUZZ): $(B)/%: $(B)/%.o $(ALLIBS)
 $(FUZZ): LIBS = $(call pc,$(PKGS) cmocka) -fsanitize=fuzzer

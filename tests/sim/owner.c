@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RELOAD_MS = 200 }; /* after a failed commit */
+enum {
+	RELOAD_MS = 200, /* after a failed commit */
+	WRONG_CLOCK_MS = 86400 * 1000,
+};
 
 /* True if this was the moment of a planned crash; the node is gone then. */
 static bool
@@ -84,6 +87,17 @@ note_online(struct sim *s, uint32_t who, uint32_t peer, bool is_online)
 		n->first_online_ms[peer] = s->now_ms;
 }
 
+/* With clocks that far apart a certificate is not valid yet, or any more. */
+static bool
+is_out_of_time(const struct sim *s, uint32_t a, uint32_t b, enum err err)
+{
+	uint64_t x = sim_now(s, a).wall_ms;
+	uint64_t y = sim_now(s, b).wall_ms;
+
+	return err == ERR_EXPIRED &&
+	       (x > y + WRONG_CLOCK_MS || y > x + WRONG_CLOCK_MS);
+}
+
 /* Events of contacts. k: durable, or NULL. */
 static void
 contact_event(struct sim *s, uint32_t who, const struct sim_out *o,
@@ -105,7 +119,7 @@ contact_event(struct sim *s, uint32_t who, const struct sim_out *o,
 	if (o->event == NODE_FALLBACK && !s->check.parted[who][peer] &&
 	    !s->check.parted[peer][who])
 		check_fail(&s->check, "p%u lost the ratchet of p%u", who, peer);
-	if (o->event == NODE_REFUSED)
+	if (o->event == NODE_REFUSED && !is_out_of_time(s, who, peer, o->err))
 		check_fail(&s->check, "p%u refused p%u: %s", who, peer,
 		    err_name(o->err));
 }
@@ -177,7 +191,8 @@ commit(struct sim *s, uint32_t who)
 		return true;
 	if (boundary(s, who))
 		return false;
-	if (n->fail_commit_in > 0 && --n->fail_commit_in == 0) {
+	if (s->now_ms < n->full_until_ms ||
+	    (n->fail_commit_in > 0 && --n->fail_commit_in == 0)) {
 		sim_trace(s, "p%u: commit fails", who);
 		s->n_failed_commits++;
 		sim_crash_for(s, who, RELOAD_MS);
@@ -217,6 +232,11 @@ flush(struct sim *s, uint32_t who)
 	size_t n_outs = s->n_outs;
 
 	s->n_outs = 0;
+	if (node_failed(s->nodes[who].node)) {
+		sim_trace(s, "node %u: no memory", who);
+		sim_crash_for(s, who, RELOAD_MS);
+		return false;
+	}
 	if (!commit(s, who))
 		return false;
 	for (size_t i = 0; i < n_outs; i++) {
@@ -258,6 +278,15 @@ keep(struct sim *s, uint32_t who, const struct effect *e)
 	o->n = e->data.n;
 }
 
+static bool
+next_effect(struct sim *s, uint32_t who, struct effect *e)
+{
+	bool any = node_next_effect(sim_enter(s, who), e);
+
+	sim_leave();
+	return any;
+}
+
 /* False: the node is gone. */
 static bool
 drain(struct sim *s, uint32_t who)
@@ -267,7 +296,7 @@ drain(struct sim *s, uint32_t who)
 	struct effect e;
 
 	assert(s->n_outs == 0);
-	while (node_next_effect(n->node, &e)) {
+	while (next_effect(s, who, &e)) {
 		if (++popped > SIM_EFFECTS_MAX) {
 			check_fail(&s->check, "node %u never rests", who);
 			s->n_outs = 0;
@@ -291,6 +320,7 @@ sim_settle(struct sim *s, uint32_t who)
 	uint64_t mono_ms;
 	uint64_t at_ms;
 
+	sim_leave();
 	if (!n->node || !drain(s, who))
 		return;
 	mono_ms = node_deadline_ms(n->node);

@@ -8,8 +8,10 @@
 static void
 refused(struct sim *s, uint32_t who, const char *what, enum err err)
 {
-	check_fail(
-	    &s->check, "p%u: %s is refused: %s", who, what, err_name(err));
+	sim_leave();
+	if (err != ERR_NOMEM)
+		check_fail(&s->check, "p%u: %s is refused: %s", who, what,
+		    err_name(err));
 }
 
 /* The contact that `who` has of `whom`, durable and not gone; or NULL. */
@@ -22,15 +24,14 @@ contact_of(const struct sim *s, uint32_t who, uint32_t whom)
 bool
 sim_add(struct sim *s, uint32_t who, uint32_t whom)
 {
-	struct sim_node *n = &s->nodes[who];
 	struct contact_id id;
 	enum err err;
 
 	if (!sim_is_awake(s, who))
 		return false;
 	s->check.wanted[who][whom] = true;
-	err =
-	    node_contact_add(n->node, &s->check.pk[whom], &id, sim_now(s, who));
+	err = node_contact_add(
+	    sim_enter(s, who), &s->check.pk[whom], &id, sim_now(s, who));
 	if (err != ERR_OK && err != ERR_EXISTS)
 		refused(s, who, "an ID", err);
 	sim_trace(s, "p%u adds p%u", who, whom);
@@ -42,7 +43,6 @@ bool
 sim_delete(struct sim *s, uint32_t who, uint32_t whom)
 {
 	const struct disk_contact *k = contact_of(s, who, whom);
-	struct sim_node *n = &s->nodes[who];
 	enum err err;
 
 	if (!sim_is_awake(s, who))
@@ -50,7 +50,7 @@ sim_delete(struct sim *s, uint32_t who, uint32_t whom)
 	if (!k)
 		return true;
 	s->check.parted[who][whom] = true;
-	err = node_contact_delete(n->node, &k->id, sim_now(s, who));
+	err = node_contact_delete(sim_enter(s, who), &k->id, sim_now(s, who));
 	if (err != ERR_OK)
 		refused(s, who, "to delete a contact", err);
 	sim_trace(s, "p%u deletes p%u", who, whom);
@@ -78,7 +78,6 @@ sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes)
 {
 	static uint8_t buf[NODE_TEXT_MAX + 1];
 	const struct disk_contact *k = contact_of(s, who, whom);
-	struct sim_node *n = &s->nodes[who];
 	const struct check_message *m;
 	struct contact_id to;
 	struct message_id id;
@@ -89,10 +88,13 @@ sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes)
 		return false;
 	to = k->id;
 	text = make_text(s, buf, bytes);
-	err = node_message_send(n->node, &to, text, &id, sim_now(s, who));
+	err = node_message_send(
+	    sim_enter(s, who), &to, text, &id, sim_now(s, who));
+	sim_leave();
 	if (err != ERR_OK) {
 		refused(s, who, "a text", err);
-		return true;
+		sim_settle(s, who);
+		return err != ERR_NOMEM;
 	}
 	wire_forbid(&s->wire, text);
 	check_written(&s->check, who, whom, &to, &id, text);
@@ -111,7 +113,8 @@ sim_invite(struct sim *s, uint32_t who, uint64_t ttl_s)
 
 	if (!sim_is_awake(s, who) || s->n_invites == SIM_INVITES_MAX)
 		return false;
-	err = node_invite_create(n->node, ttl_s, &v->invite, sim_now(s, who));
+	err = node_invite_create(
+	    sim_enter(s, who), ttl_s, &v->invite, sim_now(s, who));
 	if (err != ERR_OK)
 		refused(s, who, "an invitation", err);
 	sim_settle(s, who);
@@ -126,8 +129,7 @@ sim_invite(struct sim *s, uint32_t who, uint64_t ttl_s)
 bool
 sim_accept(struct sim *s, uint32_t who, uint32_t invite)
 {
-	const struct sim_invite *v = &s->invites[invite];
-	struct sim_node *n = &s->nodes[who];
+	struct sim_invite *v = &s->invites[invite];
 	struct contact_id id;
 	enum err err;
 
@@ -136,8 +138,9 @@ sim_accept(struct sim *s, uint32_t who, uint32_t invite)
 	s->check.wanted[who][v->owner] = true;
 	s->check.wanted[v->owner][who] = true;
 	err = node_invite_accept(
-	    n->node, span_str(v->invite.text), &id, sim_now(s, who));
-	if (err != ERR_OK && err != ERR_EXISTS)
+	    sim_enter(s, who), span_str(v->invite.text), &id, sim_now(s, who));
+	v->expired = err == ERR_EXPIRED;
+	if (err != ERR_OK && err != ERR_EXISTS && err != ERR_EXPIRED)
 		refused(s, who, "to accept an invitation", err);
 	sim_trace(s, "p%u accepts the invitation of p%u", who, v->owner);
 	sim_settle(s, who);
@@ -153,7 +156,8 @@ sim_revoke(struct sim *s, uint32_t invite)
 
 	if (invite >= s->n_invites || !sim_is_awake(s, v->owner))
 		return false;
-	err = node_invite_revoke(n->node, &v->invite.id, sim_now(s, v->owner));
+	err = node_invite_revoke(
+	    sim_enter(s, v->owner), &v->invite.id, sim_now(s, v->owner));
 	if (err != ERR_OK && err != ERR_NOT_FOUND)
 		refused(s, v->owner, "to revoke an invitation", err);
 	sim_trace(s, "p%u revokes", v->owner);
@@ -166,12 +170,6 @@ bool
 sim_is_online(const struct sim *s, uint32_t a, uint32_t b)
 {
 	return s->nodes[a].online[b] && s->nodes[b].online[a];
-}
-
-void
-sim_start_event(struct sim *s, const struct sim_event *e)
-{
-	sim_start(s, e->who);
 }
 
 bool

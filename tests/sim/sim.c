@@ -14,7 +14,6 @@ enum {
 	LATENCY_MIN_MS = 5,
 	LATENCY_MAX_MS = 120,
 	WALL_SPAN_S = 3 * 86400,
-	MONO_SPAN_MS = 1000000000,
 	TAPE_PER_MILLE = 100,
 };
 #define WALL_START_S UINT64_C(1796000000)
@@ -34,8 +33,8 @@ sim_trace(const struct sim *s, const char *format, ...)
 }
 
 /* Every address is global and alone in its /24 and /48. */
-static struct endpoint
-next_v4(struct sim *s)
+struct endpoint
+sim_next_v4(struct sim *s)
 {
 	struct endpoint e;
 
@@ -65,7 +64,7 @@ next_v6(struct sim *s)
 static void
 add_host(struct sim *s)
 {
-	struct endpoint v4 = next_v4(s);
+	struct endpoint v4 = sim_next_v4(s);
 	struct endpoint v6;
 
 	if (s->cfg.v6)
@@ -176,208 +175,30 @@ sim_at(struct sim *s, uint64_t at_ms,
 	queue_push(&s->agenda, at_ms < s->now_ms ? s->now_ms : at_ms, e);
 }
 
+static int64_t
+drifted_ms(const struct sim *s, const struct sim_node *n)
+{
+	return (int64_t)(s->now_ms - n->drift_from_ms) * n->drift_ppm / 1000000;
+}
+
 struct now
 sim_now(const struct sim *s, uint32_t who)
 {
 	const struct sim_node *n = &s->nodes[who];
 
 	return (struct now){ n->mono_base_ms + s->now_ms,
-		s->wall0_ms + s->now_ms + (uint64_t)n->wall_offset_ms };
-}
-
-/* ---- life ---- */
-
-void
-sim_set_local(struct sim *s, uint32_t who)
-{
-	const struct net_host *h = &s->net.hosts[who];
-	struct sim_node *n = &s->nodes[who];
-	struct endpoint local[FAMILY_COUNT];
-	size_t count = 0;
-
-	for (size_t f = 0; f < FAMILY_COUNT; f++)
-		if (h->has[f])
-			local[count++] = h->inside[f];
-	if (n->node)
-		node_set_local(n->node, local, count, sim_now(s, who));
-}
-
-static void
-forbid_draw(void *ctx, const uint8_t *p, size_t n)
-{
-	if (n == 32)
-		wire_forbid((struct wire *)ctx, span_of(p, n));
-}
-
-static void
-forbid_static(void *ctx, const uint8_t *p, size_t n)
-{
-	uint8_t pk[32];
-
-	forbid_draw(ctx, p, n);
-	if (n == 32 && crypto_scalarmult_base(pk, p) == 0)
-		forbid_draw(ctx, pk, sizeof(pk));
-}
-
-/* The first time, the secrets that a new identity draws are put on the list
- * of what nobody may see, also as the public halves of static keys. */
-static void
-load(struct sim *s, uint32_t who)
-{
-	struct sim_node *n = &s->nodes[who];
-	enum err err;
-
-	if (!n->is_person) {
-		node_load_dht(
-		    n->node, n->disk.dht, n->disk.n_dht, sim_now(s, who));
-		return;
-	}
-	if (n->disk.self.n == 0) {
-		n->dice.watch = forbid_static;
-		n->dice.watch_ctx = &s->wire;
-	}
-	err = disk_load(&n->disk, n->node, &n->seed, sim_now(s, who));
-	n->dice.watch = NULL;
-	if (err != ERR_OK)
-		check_fail(&s->check, "p%u cannot load what it stored: %s", who,
-		    err_name(err));
-}
-
-static void
-tell_first(struct sim *s, uint32_t who, const struct endpoint *at)
-{
-	struct node *n = s->nodes[who].node;
-
-	if (s->cfg.only_mainline)
-		node_bootstrap_public(n, at, sim_now(s, who));
-	else
-		node_bootstrap(n, at, sim_now(s, who));
-}
-
-/* Three of the crowd are known to everybody. */
-static void
-bootstrap(struct sim *s, uint32_t who)
-{
-	for (uint32_t i = 0; i < 3 && i < s->cfg.n_crowd; i++) {
-		const struct net_host *h = &s->net.hosts[s->cfg.n_people + i];
-
-		if (s->cfg.n_people + i == who)
-			continue;
-		for (size_t f = 0; f < FAMILY_COUNT; f++)
-			if (h->has[f])
-				tell_first(s, who, &h->at[f]);
-	}
+		s->wall0_ms + s->now_ms + (uint64_t)n->wall_offset_ms +
+		    (uint64_t)drifted_ms(s, n) };
 }
 
 void
-sim_start(struct sim *s, uint32_t who)
-{
-	struct sim_node *n = &s->nodes[who];
-	struct node_config cfg = { .rng = &n->dice.rng,
-		.family = { true, s->cfg.v6 },
-		.policy = s->cfg.policy,
-		.overlay_announce = !s->cfg.is_hidden,
-		.sockets_max = NODE_SOCKETS_MAX };
-
-	if (n->node)
-		return;
-	n->life++;
-	dice_init(&n->dice, s->cfg.seed, who, n->life);
-	n->mono_base_ms = dice_below(&n->dice, MONO_SPAN_MS);
-	n->last_tick_ms = NEVER;
-	n->crash_in = 0;
-	n->fail_commit_in = 0;
-	n->asleep_until_ms = 0;
-	n->node = node_new(&cfg, sim_now(s, who));
-	assert(n->node);
-	load(s, who);
-	sim_set_local(s, who);
-	bootstrap(s, who);
-	sim_trace(
-	    s, "%c%u starts, life %u", n->is_person ? 'p' : 'c', who, n->life);
-	sim_settle(s, who);
-}
-
-static void
-start_event(struct sim *s, const struct sim_event *e)
-{
-	sim_start(s, e->who);
-}
-
-void
-sim_crash(struct sim *s, uint32_t who)
+sim_drift(struct sim *s, uint32_t who, int32_t ppm)
 {
 	struct sim_node *n = &s->nodes[who];
 
-	if (!n->node)
-		return;
-	sim_trace(s, "%c%u crashes", n->is_person ? 'p' : 'c', who);
-	node_free(n->node);
-	n->node = NULL;
-	for (unsigned i = 1; i <= NET_SOCKETS_MAX; i++)
-		net_socket_close(&s->net, who, i);
-	disk_rollback(&n->disk);
-	n->crash_in = 0;
-	n->fail_commit_in = 0;
-	memset(n->online, 0, sizeof(n->online));
-	s->n_crashes++;
-}
-
-void
-sim_crash_for(struct sim *s, uint32_t who, uint32_t down_ms)
-{
-	sim_crash(s, who);
-	sim_at(s, s->now_ms + down_ms, start_event, who, 0, 0);
-}
-
-bool
-sim_is_awake(const struct sim *s, uint32_t who)
-{
-	const struct sim_node *n = &s->nodes[who];
-
-	return n->node && n->asleep_until_ms <= s->now_ms;
-}
-
-static void
-wake_event(struct sim *s, const struct sim_event *e)
-{
-	struct sim_node *n = &s->nodes[e->who];
-
-	if (!sim_is_awake(s, e->who))
-		return;
-	sim_trace(s, "%c%u wakes", n->is_person ? 'p' : 'c', e->who);
-	node_woke(n->node, sim_now(s, e->who));
-	node_tick(n->node, sim_now(s, e->who));
-	sim_settle(s, e->who);
-}
-
-void
-sim_sleep(struct sim *s, uint32_t who, uint64_t ms)
-{
-	struct sim_node *n = &s->nodes[who];
-
-	sim_trace(s, "%c%u sleeps", n->is_person ? 'p' : 'c', who);
-	n->asleep_until_ms = s->now_ms + ms;
-	sim_at(s, n->asleep_until_ms, wake_event, who, 0, 0);
-}
-
-void
-sim_move(struct sim *s, uint32_t who, bool is_told)
-{
-	struct endpoint to = next_v4(s);
-	const struct net_host *h = &s->net.hosts[who];
-
-	if (!is_told)
-		memcpy(to.addr, h->at[FAMILY_V4].addr, sizeof(to.addr));
-	if (!is_told && h->router)
-		net_rebind(&s->net, who);
-	else
-		net_move(&s->net, who, &to);
-	sim_trace(s, "p%u moves, %s", who, is_told ? "told" : "not told");
-	if (!is_told || !sim_is_awake(s, who))
-		return;
-	sim_set_local(s, who);
-	sim_settle(s, who);
+	n->wall_offset_ms += drifted_ms(s, n);
+	n->drift_from_ms = s->now_ms;
+	n->drift_ppm = ppm;
 }
 
 /* ---- the clock ---- */
@@ -396,7 +217,8 @@ tick(struct sim *s, uint32_t who)
 		n->last_tick_ms = s->now_ms;
 		if (n->n_ticks > SIM_TICKS_MAX)
 			check_fail(&s->check, "node %u spins", who);
-		node_tick(n->node, sim_now(s, who));
+		node_tick(sim_enter(s, who), sim_now(s, who));
+		sim_leave();
 	}
 	sim_settle(s, who);
 }
@@ -422,12 +244,14 @@ deliver(struct sim *s, const struct net_packet *p)
 	n->n_in++;
 	s->asker = &p->source;
 	s->is_answered = false;
+	(void)sim_enter(s, p->to);
 	if (p->socket)
 		node_receive_socket(n->node, p->socket, &p->source,
 		    span_of(p->b, p->n), sim_now(s, p->to));
 	else
 		node_receive(n->node, &p->source, span_of(p->b, p->n),
 		    sim_now(s, p->to));
+	sim_leave();
 	sim_settle(s, p->to);
 	s->asker = NULL;
 	if (!is_watched || !n->node)

@@ -8,6 +8,7 @@
 #define TESTS_SIM_SIM_H
 
 #include "tests/sim/check.h"
+#include "tests/sim/memory.h"
 #include "tests/sim/net.h"
 #include "tests/sim/wire.h"
 
@@ -53,6 +54,11 @@ struct sim_node {
 	/* Faults to come: at which effect boundary, at which commit from now;
 	 * 0: none. */
 	uint32_t crash_in, fail_commit_in;
+	struct memory memory;
+	uint64_t full_until_ms; /* its disk has no room */
+	uint32_t retry_ms;      /* starts again after that */
+	int32_t drift_ppm;      /* of its wall clock, since drift_from_ms */
+	uint64_t drift_from_ms;
 	uint32_t down_ms;         /* how long that crash lasts */
 	uint64_t asleep_until_ms; /* suspended: hears and does nothing */
 	uint32_t n_doubts;        /* it was told not to believe its clock */
@@ -87,6 +93,7 @@ struct sim_out {
 struct sim_invite {
 	uint32_t owner;
 	bool revoked;
+	bool expired; /* to who accepted it last; clocks may be wrong */
 	struct node_invite invite;
 };
 
@@ -143,6 +150,8 @@ void sim_digest(const struct sim *s, uint8_t ret[16]);
 
 /* Life of a node. */
 void sim_start(struct sim *s, uint32_t who);
+/* For sim_at: starts e->who. */
+void sim_start_event(struct sim *s, const struct sim_event *e);
 void sim_crash(struct sim *s, uint32_t who); /* what is not durable is lost */
 void sim_crash_for(struct sim *s, uint32_t who, uint32_t down_ms);
 /* Suspends it, as a laptop that is closed. Its clocks go on. */
@@ -153,6 +162,8 @@ bool sim_is_awake(const struct sim *s, uint32_t who);
 void sim_move(struct sim *s, uint32_t who, bool is_told);
 void sim_set_local(struct sim *s, uint32_t who);
 struct now sim_now(const struct sim *s, uint32_t who);
+/* Its wall clock runs faster by that from now on. */
+void sim_drift(struct sim *s, uint32_t who, int32_t ppm);
 
 /* Commands of users. True: done and durable; false: try again later. */
 bool sim_add(struct sim *s, uint32_t who, uint32_t whom);
@@ -165,8 +176,6 @@ bool sim_accept(struct sim *s, uint32_t who, uint32_t invite);
 bool sim_revoke(struct sim *s, uint32_t invite);
 
 bool sim_is_online(const struct sim *s, uint32_t a, uint32_t b); /* both say */
-/* For sim_at: starts e->who. */
-void sim_start_event(struct sim *s, const struct sim_event *e);
 /* For sim_run: the first two people are online; they also know that the other
  * has added them; nothing that was written is still to come. */
 bool sim_pair_online(struct sim *s);
@@ -185,5 +194,9 @@ void sim_call_again(struct sim *s, uint32_t call);
 /* For the files of the world only: carries out what a node wants done, and
  * plans its next tick. */
 void sim_settle(struct sim *s, uint32_t who);
+/* Around each call of a node: the memory is its own then. Returns it. */
+struct node *sim_enter(struct sim *s, uint32_t who);
+void sim_leave(void);
+struct endpoint sim_next_v4(struct sim *s); /* that nobody had before */
 
 #endif /* TESTS_SIM_SIM_H */
