@@ -227,6 +227,8 @@ net_heal(struct net *net)
 	for (uint32_t i = 0; i < net->n_hosts; i++) {
 		net->hosts[i].cut = 0;
 		net->hosts[i].silent_until_ms = 0;
+		net->hosts[i].is_dead = false;
+		net->hosts[i].held_until_ms = 0;
 	}
 }
 
@@ -289,6 +291,7 @@ corrupt(struct net *net, struct net_packet *p)
 {
 	uint32_t flips = dice_range(&net->dice, 1, 3);
 
+	net->tally.damaged++;
 	p->intact = false;
 	for (uint32_t i = 0; i < flips && p->n > 0; i++) {
 		uint32_t bit = dice_below(&net->dice, 8U * p->n);
@@ -305,12 +308,18 @@ held_back(struct net *net)
 	uint32_t reorder_ms = w->reorder_ms ? w->reorder_ms : REORDER_MS;
 	uint64_t ms = 0;
 
-	if (w->jitter_ms)
+	if (w->jitter_ms) {
 		ms += dice_below(&net->dice, w->jitter_ms);
-	if (dice_chance(&net->dice, w->reorder))
+		net->tally.late++;
+	}
+	if (dice_chance(&net->dice, w->reorder)) {
 		ms += dice_range(&net->dice, 1, reorder_ms);
-	if (dice_chance(&net->dice, w->slow))
+		net->tally.overtaken++;
+	}
+	if (dice_chance(&net->dice, w->slow)) {
 		ms += dice_range(&net->dice, 100, SLOW_MS);
+		net->tally.late++;
+	}
 	return ms;
 }
 
@@ -337,13 +346,28 @@ is_lost(struct net *net, uint32_t from, uint32_t to, size_t n, uint64_t now_ms)
 
 	if (to == NET_NOBODY || n > NET_DATAGRAM_MAX)
 		return true;
-	if (h->cut >> to & 1)
+	if (h->cut >> to & 1) {
+		net->tally.cut++;
 		return true;
-	if (w->datagram_max && n > w->datagram_max)
+	}
+	if (h->is_dead || net->hosts[to].is_dead) {
+		net->tally.dead++;
 		return true;
+	}
+	if (w->datagram_max && n > w->datagram_max) {
+		net->tally.too_large++;
+		return true;
+	}
 	if (dice_chance(&net->dice, w->burst))
 		h->silent_until_ms = now_ms + dice_range(&net->dice, 50, 1000);
-	return now_ms < h->silent_until_ms || dice_chance(&net->dice, w->loss);
+	if (now_ms < h->silent_until_ms) {
+		net->tally.silenced++;
+		return true;
+	}
+	if (!dice_chance(&net->dice, w->loss))
+		return false;
+	net->tally.lost++;
+	return true;
 }
 
 void
@@ -367,6 +391,20 @@ net_socket_close(struct net *net, uint32_t host, unsigned socket)
 {
 	assert(socket > 0 && socket <= NET_SOCKETS_MAX);
 	net->hosts[host].socket[socket] = 0;
+}
+
+/* When the lines of both let it pass. */
+static uint64_t
+released_ms(struct net *net, uint32_t a, uint32_t b, uint64_t now_ms)
+{
+	uint64_t ms = now_ms;
+
+	if (ms < net->hosts[a].held_until_ms)
+		ms = net->hosts[a].held_until_ms;
+	if (ms < net->hosts[b].held_until_ms)
+		ms = net->hosts[b].held_until_ms;
+	net->tally.held += ms > now_ms;
+	return ms;
 }
 
 /* The host's own router: *ret: the source that others see. False: it does not
@@ -426,9 +464,11 @@ net_send_way(struct net *net, uint32_t host, const struct net_way *way,
 	p.intact = true;
 	p.n = (uint16_t)datagram.n;
 	memcpy(p.b, datagram.p, datagram.n);
-	at_ms = now_ms + latency_of(net, host, peer);
+	at_ms = released_ms(net, host, peer, now_ms);
+	at_ms += latency_of(net, host, peer);
 	carry(net, &p, at_ms);
 	if (dice_chance(&net->dice, net->weather.duplicate)) {
+		net->tally.doubled++;
 		p.intact = false;
 		carry(net, &p, at_ms + dice_below(&net->dice, REORDER_MS));
 	}

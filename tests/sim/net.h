@@ -34,6 +34,12 @@ struct net_weather {
 	uint32_t datagram_max; /* larger ones vanish; 0: none do */
 };
 
+/* Datagrams that met with it. */
+struct net_tally {
+	uint64_t lost, silenced, doubled, overtaken, late, damaged;
+	uint64_t cut, dead, held, too_large;
+};
+
 struct net_host {
 	bool has[FAMILY_COUNT];
 	/* As others see it; behind a router: address and port that it would
@@ -42,6 +48,8 @@ struct net_host {
 	struct endpoint inside[FAMILY_COUNT]; /* what the host itself knows */
 	uint64_t cut; /* bit h: what this host sends to host h is lost */
 	uint64_t silent_until_ms; /* end of a burst of loss */
+	bool is_dead;             /* its line, both ways */
+	uint64_t held_until_ms;   /* its line holds all back until then */
 	struct router *router;    /* owned; NULL: the host is in the open */
 	uint16_t socket[NET_SOCKETS_MAX + 1]; /* port inside; 0: closed */
 };
@@ -75,6 +83,7 @@ struct net {
 	uint16_t alias[NET_ALIAS_MAX]; /* host * FAMILY_COUNT + family + 1 */
 	struct net_packet *free;       /* owned */
 	uint64_t n_sent, n_lost, n_arrived, bytes_sent;
+	struct net_tally tally;
 };
 
 void net_init(

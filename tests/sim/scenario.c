@@ -87,6 +87,21 @@ do_invite(struct sim *s, const struct sim_event *e)
 	finish(s, e, is_done);
 }
 
+/* A clock of either side was wrong by more than it lives. */
+static bool
+is_expired(const struct scenario *sc, uint32_t slot)
+{
+	const struct sim *s = sc->s;
+	uint32_t made = sc->made[slot];
+	const struct disk_invite *v;
+
+	if (!sc->is_made[slot] || !(sc->kinds >> FAULT_CLOCK & 1))
+		return false;
+	v = disk_invite(
+	    &s->nodes[sc->owner[slot]].disk, &s->invites[made].invite.id);
+	return s->invites[made].expired || (v->gone && !v->used);
+}
+
 static void
 do_accept(struct sim *s, const struct sim_event *e)
 {
@@ -94,7 +109,8 @@ do_accept(struct sim *s, const struct sim_event *e)
 	bool is_done =
 	    sc->is_made[e->arg] && sim_accept(s, e->who, sc->made[e->arg]);
 
-	finish(s, e, is_done);
+	finish(s, e,
+	    is_done || (s->now_ms > sc->quiet_ms && is_expired(sc, e->arg)));
 }
 
 /* Comes too late if somebody has used it. */
@@ -238,17 +254,40 @@ plan_pair(struct scenario *sc, uint32_t a, uint32_t b)
 	}
 }
 
+static bool
+is_inviter(const struct scenario *sc, uint32_t who)
+{
+	for (uint32_t i = 0; i < sc->n_invites; i++)
+		if (sc->owner[i] == who)
+			return true;
+	return false;
+}
+
+/* Easy to pass, all of them. [RFC 4787 §4] Who invites is knocked at by people
+ * whom it does not know, and lets them in. */
+void
+scenario_choose_router(struct scenario *sc, uint32_t who)
+{
+	static const enum router_ports ports[] = { PORTS_PRESERVE,
+		PORTS_PRESERVE, PORTS_SEQUENTIAL, PORTS_RANDOM };
+	struct router_config cfg = { 0 };
+
+	cfg.filtering = (enum router_depends)dice_below(&sc->dice, 3);
+	if (is_inviter(sc, who))
+		cfg.filtering = DEPENDS_NOT;
+	cfg.ports = ports[dice_below(&sc->dice, 4)];
+	cfg.hops = (uint8_t)dice_range(&sc->dice, 1, 4);
+	net_router(&sc->s->net, who, &cfg);
+}
+
 void
 scenario_plan_people(struct scenario *sc)
 {
-	static const struct router_config full_cone = { 0 };
 	struct sim *s = sc->s;
 
 	for (uint32_t i = 0; i < s->n_nodes; i++) {
 		struct sim_node *n = &s->nodes[i];
 
-		if (n->is_person && dice_chance(&sc->dice, 300))
-			net_router(&s->net, i, &full_cone);
 		n->owner =
 		    dice_chance(&sc->dice, 300) ? OWNER_STEP : OWNER_BATCH;
 		if (n->is_person && dice_chance(&sc->dice, 300))
@@ -260,6 +299,9 @@ scenario_plan_people(struct scenario *sc)
 	for (uint32_t b = 1; b < s->cfg.n_people; b++)
 		for (uint32_t a = 0; a < b; a++)
 			plan_pair(sc, a, b);
+	for (uint32_t i = 0; i < s->cfg.n_people; i++)
+		if (dice_chance(&sc->dice, 300))
+			scenario_choose_router(sc, i);
 }
 
 /* ---- the end ---- */
@@ -303,7 +345,7 @@ scenario_is_settled(const struct scenario *sc)
 			    !are_ready(c, a, b) && !is_deleted(c, a, b))
 				return false;
 	for (uint32_t i = 0; i < sc->n_invites; i++)
-		if (!sc->is_revoked[i] && !is_used(sc, i))
+		if (!sc->is_revoked[i] && !is_used(sc, i) && !is_expired(sc, i))
 			return false;
 	return true;
 }
@@ -410,7 +452,7 @@ explain(const struct scenario *sc)
 				check_fail(c,
 				    "p%u and p%u did not meet in time", a, b);
 	for (uint32_t i = 0; i < sc->n_invites; i++)
-		if (!sc->is_revoked[i] && !is_used(sc, i))
+		if (!sc->is_revoked[i] && !is_used(sc, i) && !is_expired(sc, i))
 			check_fail(c, "nobody met p%u by the invitation",
 			    sc->owner[i]);
 	check_fail(c, "%u wishes stay open", sc->n_open);
@@ -433,7 +475,9 @@ report(const struct scenario *sc, struct scenario_result *ret)
 	ret->n_crashes = s->n_crashes;
 	ret->n_failed_commits = s->n_failed_commits;
 	ret->n_people = s->cfg.n_people;
-	ret->n_kinds = sc->n_kinds;
+	ret->kinds = sc->kinds;
+	ret->n_at_once = sc->n_at_once;
+	scenario_count_strikes(sc, ret->strikes);
 }
 
 void

@@ -9,34 +9,40 @@
 #include "tests/sim/sim.h"
 
 enum {
-	SCENARIO_FAULTS_MAX = 32,
+	SCENARIO_FAULTS_MAX = 64,
 	SCENARIO_CHANCES_MAX = 16, /* accepting somebody's invitation */
 	SCENARIO_PATIENCE_MS = 30 * 60 * 1000, /* after the last fault */
 	SCENARIO_GOAL_MS = 60 * 1000,          /* what we would like */
 };
 
+/* Those of which there must be fourteen, and sleep. */
 enum fault_kind {
-	FAULT_LOSS = 0,
-	FAULT_BURST,
+	FAULT_LOSS = 0, /* up to half */
+	FAULT_BURST,    /* of loss */
 	FAULT_DUPLICATE,
 	FAULT_REORDER,
-	FAULT_SLOW,
+	FAULT_DELAY, /* up to 10 s */
 	FAULT_CORRUPT,
-	FAULT_NARROW,    /* large datagrams vanish */
-	FAULT_PARTITION, /* some people from all others */
-	FAULT_ONE_WAY,   /* one hears, but is not heard */
+	FAULT_PARTITION, /* also one way only */
+	FAULT_SWIZZLE,   /* lines die one by one, and come back */
 	FAULT_MOVE,      /* address or router's port changes */
+	FAULT_NARROW,    /* large datagrams vanish */
 	FAULT_CRASH,     /* at some effect boundary */
-	FAULT_DISK,      /* a commit fails */
-	FAULT_CLOCK,     /* wall clock jumps */
+	FAULT_CLOCK,     /* wall clock jumps or drifts */
+	FAULT_DISK,      /* a commit fails, or there is no room */
+	FAULT_MEMORY,    /* an allocation fails, or all do */
 	FAULT_SLEEP,     /* suspended for a while */
 };
-#define FAULT_KINDS 14
+#define FAULT_KINDS 15
 
 struct fault {
 	enum fault_kind kind;
-	uint64_t from_ms, to_ms; /* a moment: the same */
-	uint32_t who, level;
+	uint64_t from_ms, to_ms;
+	uint32_t who, whom;
+	uint32_t level;   /* 0..999: how bad, and of which sort */
+	uint64_t mask;    /* random */
+	int64_t wrong_ms; /* CLOCK: to be taken back at the end */
+	uint32_t life;    /* of who, when it began */
 	bool active;
 };
 
@@ -58,7 +64,10 @@ struct scenario {
 	struct dice dice;
 	uint64_t quiet_ms; /* when the last fault is over */
 	struct fault faults[SCENARIO_FAULTS_MAX];
-	uint32_t n_faults, n_kinds;
+	uint32_t n_faults;
+	uint32_t kinds;                /* bits of those that are planned */
+	uint32_t n_at_once;            /* most that were active at one time */
+	uint64_t strikes[FAULT_KINDS]; /* of those at nodes */
 	enum relation relation[SIM_PEOPLE_MAX][SIM_PEOPLE_MAX];
 	uint32_t n_invites;
 	uint32_t owner[SIM_INVITES_MAX];
@@ -76,7 +85,9 @@ struct scenario_result {
 	uint8_t digest[16];
 	uint64_t virtual_ms, settle_ms; /* whole; after the last fault */
 	uint64_t n_messages, n_datagrams, n_crashes, n_failed_commits;
-	uint32_t n_people, n_kinds; /* of faults */
+	uint32_t n_people, n_at_once; /* kinds of faults */
+	uint32_t kinds;               /* bits, of those planned */
+	uint64_t strikes[FAULT_KINDS];
 };
 
 void scenario_run(uint64_t seed, bool trace, struct scenario_result *ret);
@@ -84,6 +95,11 @@ void scenario_run(uint64_t seed, bool trace, struct scenario_result *ret);
 /* Plans; scenario_run calls them. */
 void scenario_plan_people(struct scenario *sc);
 void scenario_plan_faults(struct scenario *sc);
+/* Puts somebody behind a router of any kind, or none. */
+void scenario_choose_router(struct scenario *sc, uint32_t who);
+void
+scenario_count_strikes(const struct scenario *sc, uint64_t ret[FAULT_KINDS]);
+const char *fault_name(enum fault_kind kind);
 /* Whether everybody who should is a contact and has everything. */
 bool scenario_is_settled(const struct scenario *sc);
 

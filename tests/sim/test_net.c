@@ -175,6 +175,25 @@ a_cut_may_be_one_way_and_heals(void **state)
 }
 
 static void
+a_line_that_holds_back_lets_all_out_at_its_end(void **state)
+{
+	static struct net net;
+
+	(void)state;
+	two_hosts(&net, 4);
+	net.hosts[1].held_until_ms = 5000;
+	send_number(&net, 0, 2, 1);
+	send_number(&net, 1, 1, 1);
+	assert_true(net_next_ms(&net) == 5020);
+	assert_int_equal(arrivals(&net), 2);
+	net_heal(&net);
+	send_number(&net, 0, 2, 1);
+	assert_true(net_next_ms(&net) == 20);
+	assert_int_equal(arrivals(&net), 1);
+	net_clear(&net);
+}
+
+static void
 who_moves_is_missed_at_the_old_address(void **state)
 {
 	static struct net net;
@@ -575,6 +594,8 @@ main(void)
 		cmocka_unit_test(weather_takes_its_share),
 		cmocka_unit_test(late_ones_overtake_and_none_is_early),
 		cmocka_unit_test(a_cut_may_be_one_way_and_heals),
+		cmocka_unit_test(
+		    a_line_that_holds_back_lets_all_out_at_its_end),
 		cmocka_unit_test(who_moves_is_missed_at_the_old_address),
 		cmocka_unit_test(large_ones_vanish_where_the_path_is_narrow),
 		cmocka_unit_test(mapping_and_filter_depend_on_what_they_should),

@@ -16,8 +16,8 @@
 #include <cmocka.h>
 
 enum {
-	SEEDS = 150,
-	SEEDS_LONG = 1000,
+	SEEDS = 120,
+	SEEDS_LONG = 5000,
 	FAILURES_MAX = 5, /* then it is enough */
 	FIXED_SEEDS = 4,
 };
@@ -33,6 +33,7 @@ struct tally {
 	uint64_t seeds, failed, slow; /* slower than the goal */
 	uint64_t virtual_ms, node_ms, settle_max_ms, messages, datagrams;
 	uint64_t crashes, commits, many_faults;
+	uint64_t kind[FAULT_KINDS], strikes[FAULT_KINDS];
 	crypto_generichash_state packets; /* of all datagrams of all seeds */
 };
 
@@ -49,8 +50,25 @@ add(struct tally *t, const struct scenario_result *r)
 	t->datagrams += r->n_datagrams;
 	t->crashes += r->n_crashes;
 	t->commits += r->n_failed_commits;
-	t->many_faults += r->n_kinds >= 3;
+	t->many_faults += r->n_at_once >= 3;
+	for (uint32_t i = 0; i < FAULT_KINDS; i++) {
+		t->kind[i] += r->kinds >> i & 1;
+		t->strikes[i] += r->strikes[i];
+	}
 	crypto_generichash_update(&t->packets, r->digest, sizeof(r->digest));
+}
+
+static void
+print_faults(const struct tally *t)
+{
+	printf("%llu seeds with 3 or more kinds of faults at once, %.0f %%\n",
+	    (unsigned long long)t->many_faults,
+	    100 * (double)t->many_faults / (double)t->seeds);
+	for (uint32_t i = 0; i < FAULT_KINDS; i++)
+		printf("%s: %llu times in %llu seeds\n",
+		    fault_name((enum fault_kind)i),
+		    (unsigned long long)t->strikes[i],
+		    (unsigned long long)t->kind[i]);
 }
 
 static void
@@ -67,15 +85,23 @@ print_tally(struct tally *t, uint64_t used_ms)
 	    (double)t->virtual_ms / 3600000, (double)used_ms / 1000,
 	    (double)t->virtual_ms / (double)(used_ms ? used_ms : 1));
 	printf("%llu messages, %llu datagrams, %llu crashes, %llu failed "
-	       "commits, %llu seeds with 3 or more kinds of faults\n",
+	       "commits\n",
 	    (unsigned long long)t->messages, (unsigned long long)t->datagrams,
-	    (unsigned long long)t->crashes, (unsigned long long)t->commits,
-	    (unsigned long long)t->many_faults);
+	    (unsigned long long)t->crashes, (unsigned long long)t->commits);
+	print_faults(t);
 	printf("all delivered after the last fault: slowest %.1f s, %llu of "
 	       "%llu over %d s\n",
 	    (double)t->settle_max_ms / 1000, (unsigned long long)t->slow,
 	    (unsigned long long)t->seeds, SCENARIO_GOAL_MS / 1000);
 	printf("all packets: %s\n", hex);
+}
+
+static void
+assert_all_struck(const struct tally *t)
+{
+	for (uint32_t i = 0; i < FAULT_KINDS; i++)
+		assert_true(t->strikes[i] > 0);
+	assert_true(t->many_faults * 10 >= t->seeds * 3);
 }
 
 static void
@@ -109,6 +135,8 @@ every_seed_keeps_all_laws(void **state)
 	}
 	print_tally(&tally, cpu_ms() - began_ms);
 	assert_int_equal(tally.failed, 0);
+	if (n >= SEEDS)
+		assert_all_struck(&tally);
 }
 
 static void
