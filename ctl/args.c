@@ -26,6 +26,7 @@ static const struct arg_spec specs[] = {
 	{ 0,   "before",          ARG_VALUE, false },
 	{ 0,   "client-id",       ARG_VALUE, false },
 	{ 0,   "consumer",        ARG_VALUE, false },
+	{ 0,   "fallback",        ARG_VALUE, false },
 	{ 0,   "in",              ARG_VALUE, false },
 	{ 0,   "label",           ARG_VALUE, false },
 	{ 0,   "list",            ARG_FLAG,  false },
@@ -37,6 +38,7 @@ static const struct arg_spec specs[] = {
 	{ 0,   "since",           ARG_VALUE, false },
 	{ 0,   "ttl",             ARG_VALUE, false },
 	{ 0,   "type",            ARG_VALUE, false },
+	{ 0,   "undo",            ARG_FLAG,  false },
 	{ 0,   "wait",            ARG_MAYBE, false },
 };
 /* clang-format on */

@@ -10,6 +10,8 @@ int cmd_config_ls(struct ctl *ctl);
 int cmd_contact_add(struct ctl *ctl);
 int cmd_contact_ls(struct ctl *ctl);
 int cmd_contact_rename(struct ctl *ctl);
+int cmd_contact_set(struct ctl *ctl);
+int cmd_contact_verify(struct ctl *ctl);
 int cmd_contact_rm(struct ctl *ctl);
 int cmd_contact_show(struct ctl *ctl);
 int cmd_daemon_loglevel(struct ctl *ctl);

@@ -209,6 +209,104 @@ cmd_contact_rename(struct ctl *ctl)
 	return status;
 }
 
+/* Calls a method that answers as contact.get does. */
+static int
+change_contact(struct ctl *ctl, const char *method, cJSON *params,
+    const char *said, const cJSON *contact)
+{
+	cJSON *result = NULL;
+	char buf[128];
+	int status = ctl_call(ctl, method, params, &result);
+
+	if (status == CTL_DONE && !print_as_json(ctl, result)) {
+		if (ctl->mode == MODE_HUMAN)
+			print_human("%s: %s", resolve_name(contact, buf), said);
+		else
+			print_fields(ctl, value_str(result, "id"),
+			    value_true(result, "verified") ? "verified" : "-",
+			    value_str(result, "fallback"), NULL);
+	}
+	cJSON_Delete(result);
+	return status;
+}
+
+int
+cmd_contact_set(struct ctl *ctl)
+{
+	const char *fallback = args_value(&ctl->args, "fallback");
+	cJSON *contact = NULL, *params = NULL;
+	int status;
+
+	if (fallback == NULL)
+		return report_usage("what is to be set?");
+	status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
+	if (status != CTL_DONE)
+		return status;
+	params = cJSON_CreateObject();
+	value_add_str(params, "contact", value_str(contact, "id"));
+	value_add_str(params, "fallback", fallback);
+	status = change_contact(ctl, "contact.set", params, "decided", contact);
+	cJSON_Delete(contact);
+	return status;
+}
+
+/* Nothing to compare with: shows ours. */
+static int
+show_number(struct ctl *ctl, const cJSON *contact)
+{
+	cJSON *params = cJSON_CreateObject(), *whole = NULL;
+	char buf[128];
+	int status;
+
+	value_add_str(params, "contact", value_str(contact, "id"));
+	status = ctl_call(ctl, "contact.get", params, &whole);
+	if (status == CTL_DONE && !print_as_json(ctl, whole)) {
+		bool verified = value_true(whole, "verified");
+
+		if (ctl->mode == MODE_HUMAN)
+			print_human("%s is%s verified; their btchat shows the "
+			            "same number for you:\n%s",
+			    resolve_name(contact, buf), verified ? "" : " not",
+			    value_str(whole, "fingerprint"));
+		else
+			print_fields(ctl, value_str(whole, "id"),
+			    verified ? "verified" : "-",
+			    value_str(whole, "fingerprint"), NULL);
+	}
+	cJSON_Delete(whole);
+	return status;
+}
+
+int
+cmd_contact_verify(struct ctl *ctl)
+{
+	bool undo = args_has(&ctl->args, "undo");
+	char number[256] = "";
+	cJSON *contact = NULL, *params = NULL;
+	size_t n = 0;
+	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
+
+	if (status != CTL_DONE)
+		return status;
+	for (size_t i = 1; args_word(&ctl->args, i) != NULL; i++)
+		if (n < sizeof(number))
+			n += (size_t)snprintf(number + n, sizeof(number) - n,
+			    "%s ", args_word(&ctl->args, i));
+	if (n == 0 && !undo) {
+		status = show_number(ctl, contact);
+		cJSON_Delete(contact);
+		return status;
+	}
+	params = cJSON_CreateObject();
+	value_add_str(params, "contact", value_str(contact, "id"));
+	if (!undo)
+		value_add_str(params, "fingerprint", number);
+	status = change_contact(ctl, "contact.verify", params,
+	    undo ? "no longer verified" : "verified", contact);
+	cJSON_Delete(contact);
+	return status;
+}
+
 static int
 remove_contact(struct ctl *ctl, const cJSON *contact)
 {

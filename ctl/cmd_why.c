@@ -27,6 +27,10 @@ static const struct {
 	{ "away", "nothing of them is in the DHT any more: they are offline" },
 	{ "no_answer", "their addresses are known and do not answer: they just "
 	               "went offline, or a router on the way lets nothing in" },
+	{ "denied",
+	    "their keys of before are lost, as after an old copy was "
+	    "restored, and may not begin again: ask them, then btchatctl "
+	    "contact set WHO --fallback=allow" },
 };
 
 static const char *

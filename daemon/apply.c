@@ -348,6 +348,9 @@ apply_event(struct daemon *d, const struct effect *e)
 		return presence(d, e, false);
 	case NODE_FALLBACK:
 		return warning(d, e, "ratchet.fallback", "ratchet lost");
+	case NODE_DENIED:
+		return warning(
+		    d, e, "ratchet.denied", "ratchet lost, and may not be");
 	case NODE_REFUSED:
 		return warning(d, e, "refused", err_name(e->err));
 	case NODE_CLOCK:

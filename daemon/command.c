@@ -4,6 +4,7 @@
 #include "daemon/json_out.h"
 #include "daemon/log.h"
 #include "daemon/turn.h"
+#include "daemon/view.h"
 #include "proto/base/text.h"
 
 #include <assert.h>
@@ -317,6 +318,20 @@ command_invite_accept(struct daemon *d, const struct command_contact *in,
 	return finish_add(d, in, in->name, digest, ret);
 }
 
+/* Closes the body and logs it. */
+static enum api_error
+contact_changed(
+    struct daemon *d, const struct contact_id *id, struct json_out *o)
+{
+	bool good;
+
+	json_close(o, '}');
+	good = !o->bad &&
+	       daemon_event(d, EVENT_CONTACT_CHANGED, id, span_of(o->p, o->n));
+	json_out_clear(o);
+	return good ? API_OK : lost(d);
+}
+
 enum api_error
 command_contact_rename(
     struct daemon *d, const struct contact_id *id, struct span name)
@@ -324,7 +339,6 @@ command_contact_rename(
 	struct json_out o = { .max = EVENT_BODY_MAX };
 	enum api_error code = begin(d);
 	enum err err;
-	bool good;
 
 	if (code)
 		return code;
@@ -338,11 +352,28 @@ command_contact_rename(
 	json_open(&o, '{');
 	json_put_id(&o, "id", id->b);
 	json_put_text(&o, "name", name);
-	json_close(&o, '}');
-	good = !o.bad &&
-	       daemon_event(d, EVENT_CONTACT_CHANGED, id, span_of(o.p, o.n));
-	json_out_clear(&o);
-	return good ? API_OK : lost(d);
+	return contact_changed(d, id, &o);
+}
+
+enum api_error
+command_contact_decide(struct daemon *d, const struct contact_id *id,
+    const struct node_decision *what)
+{
+	struct json_out o = { .max = EVENT_BODY_MAX };
+	struct command c = { 0 };
+	enum api_error code = begin(d);
+
+	if (code)
+		return code;
+	if (node_contact_decide(d->node, id, what, d->now))
+		return API_CONTACT_NOT_FOUND;
+	code = apply_with(d, &c);
+	if (code)
+		return code;
+	json_open(&o, '{');
+	json_put_id(&o, "id", id->b);
+	view_decision(&o, what);
+	return contact_changed(d, id, &o);
 }
 
 enum api_error

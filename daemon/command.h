@@ -39,6 +39,9 @@ command_contact_add(struct daemon *d, const struct command_contact *in,
     struct contact_id *ret, const char **ret_why);
 MUST_USE enum api_error command_contact_rename(
     struct daemon *d, const struct contact_id *id, struct span name);
+/* CONTACT_NOT_FOUND. */
+MUST_USE enum api_error command_contact_decide(struct daemon *d,
+    const struct contact_id *id, const struct node_decision *what);
 MUST_USE enum api_error command_contact_delete(
     struct daemon *d, const struct contact_id *id, bool history);
 

@@ -277,6 +277,21 @@ get_overlay_announce(const struct config *c, char *out, size_t cap)
 }
 
 static bool
+set_ratchet_fallback(struct config *c, const char *value)
+{
+	if (strcmp(value, "allow") != 0 && strcmp(value, "deny") != 0)
+		return refuse(c, "\"%s\" is not allow or deny", value);
+	c->ratchet_fallback = value[0] == 'a';
+	return true;
+}
+
+static void
+get_ratchet_fallback(const struct config *c, char *out, size_t cap)
+{
+	(void)snprintf(out, cap, "%s", c->ratchet_fallback ? "allow" : "deny");
+}
+
+static bool
 set_reachable(struct config *c, const char *value)
 {
 	if (strcmp(value, "auto") != 0 && strcmp(value, "yes") != 0)
@@ -365,6 +380,8 @@ static const struct key keys[CONFIG_KEYS] = {
 	    false, true, set_overlay_announce, get_overlay_announce },
 	[CONFIG_KEY_PORT_MAPPING] = { "port-mapping", "bool", "yes",
 	    false, true, set_port_mapping, get_port_mapping },
+	[CONFIG_KEY_RATCHET_FALLBACK] = { "ratchet-fallback", "enum", "allow",
+	    false, true, set_ratchet_fallback, get_ratchet_fallback },
 	[CONFIG_KEY_REACHABLE] = { "reachable", "enum", "auto",
 	    false, true, set_reachable, get_reachable },
 	[CONFIG_KEY_SOCKET] = { "socket", "string", "",

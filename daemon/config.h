@@ -51,12 +51,13 @@ enum config_key {
 	CONFIG_KEY_LOG_LEVEL,
 	CONFIG_KEY_OVERLAY_ANNOUNCE,
 	CONFIG_KEY_PORT_MAPPING,
+	CONFIG_KEY_RATCHET_FALLBACK,
 	CONFIG_KEY_REACHABLE,
 	CONFIG_KEY_SOCKET,
 	CONFIG_KEY_STATE,
 	CONFIG_KEY_UPNP,
 };
-#define CONFIG_KEYS 16
+#define CONFIG_KEYS 17
 
 struct config {
 	char file[CONFIG_VALUE_MAX];   /* that was read; "": none */
@@ -71,10 +72,11 @@ struct config {
 	bool overlay_announce;
 	uint64_t cells_min; /* in the DHT, with dummies */
 	bool log_addresses;
-	bool lan_discovery; /* beacons to the local network */
-	bool port_mapping;  /* ask the gateway for one */
-	bool reachable;     /* everybody gets in; else it is found out */
-	bool upnp;          /* by UPnP, too */
+	bool lan_discovery;    /* beacons to the local network */
+	bool port_mapping;     /* ask the gateway for one */
+	bool ratchet_fallback; /* allowed; of who is verified never */
+	bool reachable;        /* everybody gets in; else it is found out */
+	bool upnp;             /* by UPnP, too */
 	int log_level;
 	uint64_t event_rows, event_days; /* kept at least */
 	enum config_source source[CONFIG_KEYS];

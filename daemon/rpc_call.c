@@ -158,6 +158,7 @@ static const struct {
 	{ API_PERMISSION_DENIED, "not allowed on this socket" },
 	{ API_LOCKED, "the identity is locked" },
 	{ API_CONTACT_NOT_FOUND, "no such contact" },
+	{ API_FINGERPRINT_MISMATCH, "that is not the safety number" },
 	{ API_MESSAGE_NOT_FOUND, "no such message" },
 	{ API_CONVERSATION_NOT_FOUND, "no such conversation" },
 	{ API_INVITE_NOT_FOUND, "no such invitation" },

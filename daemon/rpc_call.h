@@ -118,6 +118,7 @@ void rpc_contact_delete(struct rpc_call *c);
 void rpc_contact_get(struct rpc_call *c);
 void rpc_contact_list(struct rpc_call *c);
 void rpc_contact_set(struct rpc_call *c);
+void rpc_contact_verify(struct rpc_call *c);
 void rpc_contact_why(struct rpc_call *c);
 void rpc_conv_list(struct rpc_call *c);
 void rpc_conv_read(struct rpc_call *c);

@@ -129,6 +129,8 @@ put_path(
 
 	if (!d->node || !node_contact_get(d->node, id, &info))
 		return;
+	view_decision(o, &info.decided);
+	json_put_bool(o, "denied", info.denied);
 	json_put_bool(o, "connecting", info.connecting);
 	if (!info.online)
 		return;
@@ -214,17 +216,97 @@ rpc_invite_accept(struct rpc_call *c)
 	added(c, code, &id, why);
 }
 
+/* What has been decided so far; false, and an error reply: no such contact. */
+static bool
+decided(
+    struct rpc_call *c, const struct contact_id *id, struct node_decision *ret)
+{
+	struct node_contact_info info;
+
+	if (!c->d->node || !node_contact_get(c->d->node, id, &info)) {
+		(void)rpc_fail(c, API_CONTACT_NOT_FOUND);
+		return false;
+	}
+	*ret = info.decided;
+	return true;
+}
+
+static enum node_fallback
+fallback_of(struct span name)
+{
+	if (span_eq(name, span_str("allow")))
+		return NODE_FALLBACK_ALLOW;
+	if (span_eq(name, span_str("deny")))
+		return NODE_FALLBACK_DENY;
+	return NODE_FALLBACK_AUTO;
+}
+
 void
 rpc_contact_set(struct rpc_call *c)
 {
 	struct contact_id id;
-	enum api_error code;
+	struct node_decision what;
+	enum api_error code = API_OK;
 
 	(void)rpc_id(c, "contact", id.b);
-	code = command_contact_rename(c->d, &id, rpc_str(c, "name"));
+	if (!decided(c, &id, &what))
+		return;
+	if (rpc_has(c, "name"))
+		code = command_contact_rename(c->d, &id, rpc_str(c, "name"));
+	if (rpc_has(c, "fallback"))
+		what.fallback = fallback_of(rpc_str(c, "fallback"));
+	if (!code && rpc_has(c, "fallback"))
+		code = command_contact_decide(c->d, &id, &what);
 	if (code == API_INVALID_PARAMS)
 		rpc_fail_param(c, "name", "not a name");
 	else if (code)
+		(void)rpc_fail(c, code);
+	else
+		show(c, &id);
+}
+
+/* Are these the digits, however they are grouped? */
+static bool
+is_safety(struct span text, const char digits[SAFETY_DIGITS + 1])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.n; i++) {
+		char ch = (char)text.p[i];
+
+		if (ch == ' ' || ch == '-' || ch == '\n')
+			continue;
+		if (n == SAFETY_DIGITS || ch != digits[n])
+			return false;
+		n++;
+	}
+	return n == SAFETY_DIGITS;
+}
+
+/* Without a number what was compared before counts no more. */
+void
+rpc_contact_verify(struct rpc_call *c)
+{
+	char digits[SAFETY_DIGITS + 1];
+	struct node_contact_info info;
+	struct node_decision what;
+	struct contact_id id;
+	struct id_pk own;
+	enum api_error code;
+
+	(void)rpc_id(c, "contact", id.b);
+	if (!decided(c, &id, &what) ||
+	    !node_contact_get(c->d->node, &id, &info) ||
+	    !node_id(c->d->node, &own))
+		return;
+	what.verified = rpc_has(c, "fingerprint");
+	safety_number(&own, &info.id, digits);
+	if (what.verified && !is_safety(rpc_str(c, "fingerprint"), digits)) {
+		(void)rpc_fail(c, API_FINGERPRINT_MISMATCH);
+		return;
+	}
+	code = command_contact_decide(c->d, &id, &what);
+	if (code)
 		(void)rpc_fail(c, code);
 	else
 		show(c, &id);

@@ -17,9 +17,10 @@ verdict_name(enum why_verdict v)
 		[WHY_NOT_ADDED] = "not_added",
 		[WHY_AWAY] = "away",
 		[WHY_NO_ANSWER] = "no_answer",
+		[WHY_DENIED] = "denied",
 	};
 
-	assert(v >= WHY_ONLINE && v <= WHY_NO_ANSWER);
+	assert(v >= WHY_ONLINE && v <= WHY_DENIED);
 	return names[v];
 }
 

@@ -88,6 +88,26 @@ view_contact(struct json_out *o, const struct store_contact *c)
 	time_or_null(o, "last_seen_ms", c->last_seen_ms);
 }
 
+const char *
+view_fallback(enum node_fallback f)
+{
+	static const char *const names[] = {
+		[NODE_FALLBACK_AUTO] = "auto",
+		[NODE_FALLBACK_ALLOW] = "allow",
+		[NODE_FALLBACK_DENY] = "deny",
+	};
+
+	assert(f <= NODE_FALLBACK_DENY);
+	return names[f];
+}
+
+void
+view_decision(struct json_out *o, const struct node_decision *d)
+{
+	json_put_bool(o, "verified", d->verified);
+	json_put_str(o, "fallback", view_fallback(d->fallback));
+}
+
 void
 view_invite(struct json_out *o, const struct store_invite *i)
 {

@@ -15,6 +15,9 @@
 void view_message(struct json_out *o, const struct store_message *m);
 /* id, address, name, state ("waiting"|"ready"), created_ms, ready_ms,
  * last_seen_ms (null: never). */
+/* Members: what people have decided about a contact. */
+void view_decision(struct json_out *o, const struct node_decision *d);
+const char *view_fallback(enum node_fallback f);
 void view_contact(struct json_out *o, const struct store_contact *c);
 /* id, state ("live"|"used"|"gone"), label, created_ms, expires_ms,
  * contact (if used). */

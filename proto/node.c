@@ -27,6 +27,7 @@ node_new(const struct node_config *cfg, struct now now)
 	n->lan.beacon_ms = now.mono_ms;
 	memcpy(n->has_family, cfg->family, sizeof(n->has_family));
 	n->reachable = cfg->reachable;
+	n->denies_fallback = cfg->deny_fallback;
 	intro_init(n);
 	if (n->lan.on)
 		rng_fill(&n->rng, n->lan.key, sizeof(n->lan.key));

@@ -61,6 +61,9 @@ struct node_config {
 	/* Everybody reaches us unasked: no need to wait until somebody shows
 	 * it. */
 	bool reachable;
+	/* No ratchet begins again from its root, unless people say so for a
+	 * contact. [SPEC §6.6] */
+	bool deny_fallback;
 	/* Extra sockets that may be asked for, at most NODE_SOCKETS_MAX; 0
 	 * where the owner cannot open any. */
 	size_t sockets_max;
@@ -148,6 +151,22 @@ MUST_USE enum err node_contact_add(struct node *n, const struct id_pk *id,
     struct contact_id *ret, struct now now);
 MUST_USE enum err node_contact_delete(
     struct node *n, const struct contact_id *id, struct now now);
+
+/* What people decide about a contact; it is stored with it. */
+enum node_fallback {
+	NODE_FALLBACK_AUTO = 0, /* if the contact is not verified, and
+	                         * node_config.deny_fallback not set */
+	NODE_FALLBACK_ALLOW,
+	NODE_FALLBACK_DENY,
+};
+struct node_decision {
+	bool verified; /* the safety number was compared */
+	enum node_fallback fallback;
+};
+/* ERR_NOT_FOUND. */
+MUST_USE enum err
+node_contact_decide(struct node *n, const struct contact_id *id,
+    const struct node_decision *what, struct now now);
 
 struct node_invite {
 	struct message_id id;
@@ -245,8 +264,10 @@ enum node_event_kind {
 	NODE_ONLINE,         /* ephemeral; endpoint */
 	NODE_OFFLINE,        /* ephemeral */
 	NODE_FALLBACK, /* durable: security.warning, the ratchet was lost */
-	NODE_REFUSED,  /* durable: security.warning, err says what they tried */
-	NODE_CLOCK,    /* ephemeral: peer's clock is off by more than a day */
+	/* durable: security.warning, it would begin again, and may not */
+	NODE_DENIED,
+	NODE_REFUSED, /* durable: security.warning, err says what they tried */
+	NODE_CLOCK,   /* ephemeral: peer's clock is off by more than a day */
 	/* durable: security.warning, our own clock was set by more than a day,
 	 * and is not believed while contacts are online who know better */
 	NODE_CLOCK_SET,
@@ -297,6 +318,8 @@ struct node_contact_info {
 	struct id_pk id;
 	enum contact_state state;
 	bool online, connecting;
+	struct node_decision decided;
+	bool denied; /* it would begin the ratchet again, and may not */
 	enum node_way way;
 	struct endpoint path; /* if online */
 	uint64_t rtt_ms;

@@ -138,6 +138,20 @@ self_to_links(struct node *n)
 	sodium_memzero(&l, sizeof(l));
 }
 
+static bool
+may_fall_back(const struct node *n, const struct contact *c)
+{
+	switch (c->fallback) {
+	case FALLBACK_ALLOW:
+		return true;
+	case FALLBACK_DENY:
+		return false;
+	case FALLBACK_AUTO:
+		break;
+	}
+	return !c->verified && !n->denies_fallback;
+}
+
 void
 peer_to_links(struct node *n, struct peer *p)
 {
@@ -158,7 +172,7 @@ peer_to_links(struct node *n, struct peer *p)
 	l.rk0 = c->rk0;
 	l.ratchet = c->ratchet;
 	l.last_ts_ms = c->last_ts_ms;
-	l.allow_fallback = true;
+	l.allow_fallback = may_fall_back(n, c);
 	if (links_set_peer(n->links, number, &l))
 		n->failed = true;
 	sodium_memzero(&l, sizeof(l));
@@ -288,6 +302,7 @@ on_up(struct node *n, struct peer *p, const struct link_out *out)
 		return;
 	}
 	p->online = true;
+	p->denied = p->denied_told = false;
 	note(n, p, WHY_UP, 0);
 	p->path = out->endpoint;
 	if (contact_learn_path(&p->c, &out->endpoint))
@@ -354,6 +369,18 @@ on_fallback(struct node *n, struct peer *p)
 	effect_event(n, NODE_FALLBACK, p, NULL, ERR_OK);
 }
 
+/* The event is durable, and nothing changes until people decide: one is
+ * enough. Who is not proven leaves none. [SPEC §6.6] */
+static void
+on_denied(struct node *n, struct peer *p, bool proven)
+{
+	p->denied = true;
+	if (!proven || p->denied_told)
+		return;
+	p->denied_told = true;
+	effect_event(n, NODE_DENIED, p, NULL, ERR_OK);
+}
+
 void
 contact_on_link(struct node *n, const struct link_out *out)
 {
@@ -391,6 +418,9 @@ contact_on_link(struct node *n, const struct link_out *out)
 		break;
 	case LINK_OUT_FALLBACK:
 		on_fallback(n, p);
+		break;
+	case LINK_OUT_DENIED:
+		on_denied(n, p, out->proven);
 		break;
 	case LINK_OUT_REFUSED:
 		peer_shun(n, p, out->err);
@@ -466,6 +496,33 @@ node_contact_delete(struct node *n, const struct contact_id *id, struct now now)
 	return ERR_OK;
 }
 
+_Static_assert((int)NODE_FALLBACK_AUTO == (int)FALLBACK_AUTO &&
+                   (int)NODE_FALLBACK_ALLOW == (int)FALLBACK_ALLOW &&
+                   (int)NODE_FALLBACK_DENY == (int)FALLBACK_DENY,
+    "one enum in two layers");
+
+enum err
+node_contact_decide(struct node *n, const struct contact_id *id,
+    const struct node_decision *what, struct now now)
+{
+	struct peer *p = peer_by_id(n, id);
+
+	node_time(n, now);
+	if (p == NULL)
+		return ERR_NOT_FOUND;
+	assert(what->fallback <= NODE_FALLBACK_DENY);
+	p->c.verified = what->verified;
+	p->c.fallback = (enum contact_fallback)what->fallback;
+	p->denied &= !may_fall_back(n, &p->c);
+	p->denied_told &= p->denied;
+	peer_store(n, p);
+	peer_to_links(n, p);
+	if (!p->online)
+		meet_start(n, p); /* it may be let in now */
+	n->unsettled = true;
+	return ERR_OK;
+}
+
 bool
 node_contact_find(
     const struct node *n, const struct id_pk *id, struct contact_id *ret)
@@ -510,6 +567,8 @@ node_contact_get(const struct node *n, const struct contact_id *id,
 		.state = p->c.ready ? CONTACT_READY : CONTACT_WAITING,
 		.online = p->online,
 		.connecting = l.connecting,
+		.decided = { p->c.verified, (enum node_fallback)p->c.fallback },
+		.denied = p->denied,
 		.path = p->path,
 		.way = p->online ? NODE_WAY_DIRECT : NODE_WAY_NONE,
 		.rtt_ms = l.rtt_ms,
@@ -546,6 +605,7 @@ node_contact_why(
 		.online = p->online,
 		.connecting = l.connecting,
 		.refused = p->shunned_until_ms > n->now.mono_ms,
+		.denied = p->denied,
 		.ready = p->c.ready,
 	};
 	*ret = (struct node_why){ .verdict = why_judge(&p->why, &state) };

@@ -145,6 +145,7 @@ struct peer {
 	struct endpoint path;      /* online */
 	uint64_t shunned_until_ms; /* broke a rule: no link before; 0: none */
 	uint64_t fallback_ms;      /* its next fallback is told from then on */
+	bool denied, denied_told;  /* a fallback, since it was online */
 	struct putting put;
 	struct lan_budget lan;
 	struct why why;
@@ -243,7 +244,7 @@ struct node {
 	struct now now; /* of the last call */
 	bool loopback;
 	enum node_policy policy;
-	bool announces;
+	bool announces, denies_fallback;
 	struct dht *dht[NODE_NETS]; /* owned; NULL: none; see net_of */
 	struct discovery discovery[FAMILY_COUNT];
 	struct links *links; /* owned */

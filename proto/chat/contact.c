@@ -12,6 +12,10 @@ enum {
 	CONTACT_VERSION = 1,
 	RATCHET_SIZE = 4 * 32 + 1 + 8,
 	ENDPOINT_SIZE = 18,
+	FLAG_VERIFIED = 1,
+	FLAG_FALLBACK_SHIFT = 1,
+	FLAG_FALLBACK_MASK = 3,
+	FLAGS_MAX = 7,
 };
 
 /* ---- becoming ---- */
@@ -211,6 +215,46 @@ key_int(struct writer *w, const char *key, uint64_t v)
 	be_int(w, (int64_t)v);
 }
 
+static bool
+get_u64(const struct bencode *b, const char *key, uint64_t *ret)
+{
+	int64_t v;
+
+	if (!bencode_int(b, bencode_get(b, 0, key), &v) || v < 0)
+		return false;
+	*ret = (uint64_t)v;
+	return true;
+}
+
+static bool
+get_bytes(const struct bencode *b, const char *key, void *ret, size_t n)
+{
+	return bencode_bytes(b, bencode_get(b, 0, key), ret, n);
+}
+
+/* What people have decided about the contact. */
+static uint64_t
+flags_of(const struct contact *c)
+{
+	return (c->verified ? FLAG_VERIFIED : 0) | (uint64_t)c->fallback
+	                                               << FLAG_FALLBACK_SHIFT;
+}
+
+static bool
+take_flags(const struct bencode *b, struct contact *c)
+{
+	uint64_t flags = 0, fallback;
+
+	if (get_u64(b, "f", &flags) && flags > FLAGS_MAX)
+		return false;
+	fallback = flags >> FLAG_FALLBACK_SHIFT & FLAG_FALLBACK_MASK;
+	if (fallback > FALLBACK_DENY)
+		return false;
+	c->verified = flags & FLAG_VERIFIED;
+	c->fallback = (enum contact_fallback)fallback;
+	return true;
+}
+
 void
 contact_encode(const struct contact *c, struct writer *ret)
 {
@@ -220,6 +264,8 @@ contact_encode(const struct contact *c, struct writer *ret)
 	key_str(ret, "d", c->disc.b, sizeof(c->disc.b));
 	if (c->has_epoch)
 		key_str(ret, "e", c->epoch, sizeof(c->epoch));
+	if (flags_of(c) > 0)
+		key_int(ret, "f", flags_of(c));
 	key_int(ret, "g", c->gen);
 	if (c->invited)
 		key_str(ret, "i", c->inv.b, sizeof(c->inv.b));
@@ -241,23 +287,6 @@ contact_encode(const struct contact *c, struct writer *ret)
 	key_int(ret, "v", CONTACT_VERSION);
 	key_int(ret, "y", c->ready);
 	be_end(ret);
-}
-
-static bool
-get_u64(const struct bencode *b, const char *key, uint64_t *ret)
-{
-	int64_t v;
-
-	if (!bencode_int(b, bencode_get(b, 0, key), &v) || v < 0)
-		return false;
-	*ret = (uint64_t)v;
-	return true;
-}
-
-static bool
-get_bytes(const struct bencode *b, const char *key, void *ret, size_t n)
-{
-	return bencode_bytes(b, bencode_get(b, 0, key), ret, n);
 }
 
 /* The fields that every contact has. */
@@ -307,6 +336,8 @@ contact_decode(struct span in, const struct contact_id *id, struct contact *ret)
 	if (version != CONTACT_VERSION)
 		return ERR_UNSUPPORTED;
 	err = decode_fields(&b, &c);
+	if (!err && !take_flags(&b, &c))
+		err = ERR_MALFORMED;
 	if (err)
 		goto out;
 	c.has_epoch = get_bytes(&b, "e", c.epoch, sizeof(c.epoch));

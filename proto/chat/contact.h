@@ -15,11 +15,20 @@ enum {
 	CONTACT_RECORD_MAX = 2048, /* bytes of an encoded contact */
 };
 
+/* May the ratchet of the pair begin again from its root? [SPEC §6.6] */
+enum contact_fallback {
+	FALLBACK_AUTO = 0, /* if the contact is not verified */
+	FALLBACK_ALLOW,
+	FALLBACK_DENY,
+};
+
 struct contact {
 	struct contact_id id; /* local name; not part of the record */
 	struct id_pk pk;      /* theirs */
 	bool ready;           /* a session was confirmed once */
 	bool invited;         /* we accepted their invitation: pr is its PR0 */
+	bool verified;        /* people have compared the safety number */
+	enum contact_fallback fallback;
 	struct invite_secret inv; /* invited: erased when paired */
 	struct pair_root pr;
 	struct disc_key disc;

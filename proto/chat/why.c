@@ -69,6 +69,8 @@ why_judge(const struct why *w, const struct why_state *s)
 		return WHY_ONLINE;
 	if (s->refused)
 		return WHY_REFUSED;
+	if (s->denied)
+		return WHY_DENIED;
 	for (size_t i = 0; i < WHY_PLACES; i++) {
 		const struct why_step *look = &w->step[i];
 

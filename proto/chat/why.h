@@ -66,10 +66,11 @@ enum why_verdict {
 	WHY_NOT_ADDED,  /* no cell, and no session ever: they have to add us */
 	WHY_AWAY,       /* no cell now, though there were sessions */
 	WHY_NO_ANSWER,  /* a cell is there, its addresses do not answer */
+	WHY_DENIED,     /* its ratchet is lost, and may not begin again */
 };
 
 struct why_state {
-	bool online, connecting, refused;
+	bool online, connecting, refused, denied;
 	bool ready; /* there was a session once */
 };
 enum why_verdict why_judge(const struct why *w, const struct why_state *s);

@@ -206,7 +206,15 @@ choose_key(struct call *k)
 	if (k->used != KEY_FALLBACK)
 		return true;
 	pair_fallback(&p->cfg.rk0, &k->base);
-	return p->cfg.allow_fallback;
+	if (p->cfg.allow_fallback)
+		return true;
+	/* A copy of it says nothing new. [SPEC §6.6] */
+	if (m->ts_ms > p->cfg.last_ts_ms) {
+		p->cfg.last_ts_ms = m->ts_ms;
+		(void)out_state(k->l, p);
+		(void)out_denied(k->l, p->number, false);
+	}
+	return false;
 }
 
 /* ---- answer ---- */

@@ -623,7 +623,7 @@ attempt_on_message_2(struct links *l, struct try *t, struct peer *p,
 		return;
 	}
 	if (payload.key_used == KEY_FALLBACK && !p->cfg.allow_fallback) {
-		(void)out_simple(l, LINK_OUT_FALLBACK, p->number);
+		(void)out_denied(l, p->number, true);
 		handshake_keys_wipe(&keys);
 		attempt_free(l, p);
 		return;

@@ -214,8 +214,11 @@ enum link_out_kind {
 	 * the same may come twice. */
 	LINK_OUT_CANDIDATES,
 	LINK_OUT_FALLBACK, /* the ratchet was lost and began again from rk0 */
-	LINK_OUT_REFUSED,  /* an authenticated peer broke a rule; err says which
-	                    */
+	/* It would, and the policy denies it. proven: it was the peer himself;
+	 * else somebody with his S or ours. */
+	LINK_OUT_DENIED,
+	LINK_OUT_REFUSED, /* an authenticated peer broke a rule; err says which
+	                   */
 };
 
 struct link_hello {
@@ -243,6 +246,7 @@ struct link_out {
 	struct pair_root root;   /* PAIRED */
 	struct link_hello hello; /* PAIRED, UP */
 	bool early;              /* UP: what was written since EARLY counts */
+	bool proven;             /* DENIED */
 	struct link_candidates candidates; /* CANDIDATES */
 	enum err err;                      /* DOWN, REFUSED */
 	uint8_t hops; /* SEND: how far it may go; 0: as usual */

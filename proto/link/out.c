@@ -50,6 +50,18 @@ out_simple(struct links *l, enum link_out_kind kind, uint32_t peer)
 }
 
 bool
+out_denied(struct links *l, uint32_t peer, bool proven)
+{
+	struct out *o = out_new(LINK_OUT_DENIED, peer);
+
+	if (!o)
+		return false;
+	o->o.proven = proven;
+	out_push(l, o);
+	return true;
+}
+
+bool
 out_err(struct links *l, enum link_out_kind kind, uint32_t peer, enum err err)
 {
 	struct out *o = out_new(kind, peer);

@@ -257,6 +257,29 @@ def contacts(call, address):
         "Bob \u2603")
     e = error(call.rpc, "contact.set", contact=bob, name="a\nb")
     check("a name has no line breaks", e and e.code == -32602, e)
+    check("who is new is not verified", (one["verified"], one["fallback"],
+                                         one["denied"]) ==
+          (False, "auto", False), one)
+    number = one["fingerprint"]
+    wrong = number[:-1] + str((int(number[-1]) + 1) % 10)
+    for bad in (wrong, number[:-1], number + " 0", "", "x" + number):
+        e = error(call.rpc, "contact.verify", contact=bob, fingerprint=bad)
+        check("contact.verify is 602 for %r" % bad[-5:],
+              e and e.name == "FINGERPRINT_MISMATCH", e)
+    check("nor does it verify", not call("contact.get",
+                                         contact=bob)["verified"])
+    for good in (number, number.replace(" ", ""), number.replace(" ", "-")):
+        check("contact.verify takes the number", call(
+            "contact.verify", contact=bob, fingerprint=good)["verified"])
+        check("and takes it back", not call(
+            "contact.verify", contact=bob)["verified"])
+    for policy in ("deny", "allow", "auto"):
+        check("contact.set fallback=%s" % policy, call(
+            "contact.set", contact=bob, fallback=policy)["fallback"] == policy)
+    e = error(call.rpc, "contact.set", contact=bob, fallback="maybe")
+    check("no other policy", e and e.code == -32602, e)
+    check("a policy leaves the name alone", call(
+        "contact.get", contact=bob)["name"] == "Bob \u2603")
     e = error(call.rpc, "contact.get", contact="a" * 26)
     check("an unknown contact is 200", e and e.name == "CONTACT_NOT_FOUND", e)
     return bob

@@ -119,6 +119,8 @@ contact_event(struct sim *s, uint32_t who, const struct sim_out *o,
 	if (o->event == NODE_FALLBACK && !s->check.parted[who][peer] &&
 	    !s->check.parted[peer][who])
 		check_fail(&s->check, "p%u lost the ratchet of p%u", who, peer);
+	if (o->event == NODE_DENIED)
+		check_fail(&s->check, "p%u denies p%u", who, peer);
 	if (o->event == NODE_REFUSED && !is_out_of_time(s, who, peer, o->err))
 		check_fail(&s->check, "p%u refused p%u: %s", who, peer,
 		    err_name(o->err));
@@ -142,6 +144,7 @@ do_event(struct sim *s, uint32_t who, const struct sim_out *o)
 	case NODE_ONLINE:
 	case NODE_OFFLINE:
 	case NODE_FALLBACK:
+	case NODE_DENIED:
 	case NODE_REFUSED:
 	case NODE_CLOCK:
 		contact_event(s, who, o, disk_contact(d, &o->contact));

@@ -370,6 +370,15 @@ on_up(struct wire *w, struct wire_node *n, const struct link_out *o)
 	}
 }
 
+/* The ratchet was. */
+static void
+on_lost(struct wire_node *n, unsigned b, const struct link_out *o)
+{
+	n->fallbacks[b] += o->kind == LINK_OUT_FALLBACK;
+	n->denied[b] += o->kind == LINK_OUT_DENIED;
+	n->proven[b] += o->kind == LINK_OUT_DENIED && o->proven;
+}
+
 static void
 on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 {
@@ -433,7 +442,8 @@ on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 		n->offer = o->candidates;
 		return;
 	case LINK_OUT_FALLBACK:
-		n->fallbacks[b]++;
+	case LINK_OUT_DENIED:
+		on_lost(n, b, o);
 		return;
 	case LINK_OUT_REFUSED:
 		n->refused[b]++;

@@ -42,6 +42,7 @@ struct wire_node {
 	unsigned ups[WIRE_NODES_MAX], downs[WIRE_NODES_MAX];
 	uint8_t earlies[WIRE_NODES_MAX];
 	unsigned paired[WIRE_NODES_MAX], fallbacks[WIRE_NODES_MAX];
+	unsigned denied[WIRE_NODES_MAX], proven[WIRE_NODES_MAX];
 	unsigned refused[WIRE_NODES_MAX], paths[WIRE_NODES_MAX];
 	unsigned offers[WIRE_NODES_MAX];
 	struct link_candidates offer; /* the last one */

@@ -55,10 +55,43 @@ a_full_contact_fits_and_comes_back(void **state)
 	c.has_reach = c.has_epoch = c.invited = c.ready = true;
 	c.last_ts_ms = c.cell_min = c.sent_seq = c.recv_seq = INT64_MAX;
 	c.ratchet.role = RATCHET_RESPONDER;
+	c.verified = true;
+	c.fallback = FALLBACK_DENY;
 	assert_int_equal(contact_decode(encode(&c, buf), &id, &d), ERR_OK);
 	assert_true(span_eq(encode(&c, buf), encode(&d, again)));
 	assert_memory_equal(d.rk0.b, c.rk0.b, 32);
 	assert_memory_equal(d.pk.b, b.id.b, 32);
+	assert_true(d.verified);
+	assert_int_equal(d.fallback, FALLBACK_DENY);
+}
+
+/* A program that knows more decisions has written it: better none than another
+ * one than people made. */
+static void
+decisions_that_nobody_knows_are_refused(void **state)
+{
+	uint8_t buf[CONTACT_RECORD_MAX];
+	static const struct contact_id id;
+	struct contact c, d;
+	struct self a, b;
+	struct span whole;
+	size_t at = 0;
+
+	(void)state;
+	make_self(&a, 1);
+	make_self(&b, 2);
+	assert_int_equal(contact_init_mutual(&c, &id, &a.sk, &b.id), ERR_OK);
+	c.fallback = FALLBACK_DENY;
+	whole = encode(&c, buf);
+	for (size_t i = 0; i + 6 < whole.n; i++)
+		if (memcmp(buf + i, "1:fi4e", 6) == 0)
+			at = i + 4;
+	assert_true(at > 0);
+	assert_int_equal(contact_decode(whole, &id, &d), ERR_OK);
+	for (uint8_t v = 6; v <= 9; v++) {
+		memset(buf + at, '0' + v, 1);
+		assert_int_equal(contact_decode(whole, &id, &d), ERR_MALFORMED);
+	}
 }
 
 static void
@@ -326,6 +359,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_contact_fits_and_comes_back),
 		cmocka_unit_test(every_truncated_record_is_refused),
+		cmocka_unit_test(decisions_that_nobody_knows_are_refused),
 		cmocka_unit_test(both_sides_of_a_mutual_add_share_everything),
 		cmocka_unit_test(hostile_72_a_bad_or_own_id_is_no_contact),
 		cmocka_unit_test(hostile_28_a_generation_never_goes_back),

@@ -313,6 +313,13 @@ a_policy_can_deny_the_fallback(void **state)
 		wire_run(&w, 20000);
 		assert_int_equal(w.node[0].ups[1], 0);
 		assert_int_equal(w.node[1].ups[0], 0);
+		no_fallback(&w);
+		assert_true(w.node[denier].denied[1 - denier] > 0);
+		/* Proven by his message 2 only, not by a message 1. */
+		assert_true(w.node[denier].proven[1 - denier] > 0);
+		assert_true(w.node[denier].proven[1 - denier] <
+		            w.node[denier].denied[1 - denier]);
+		assert_int_equal(w.node[1 - denier].denied[denier], 0);
 		wire_clear(&w);
 	}
 }

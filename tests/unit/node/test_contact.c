@@ -239,6 +239,109 @@ fallbacks_are_told_once_a_minute(void **state)
 	end(&w);
 }
 
+static void
+lose_the_ratchet(struct pair *w, uint8_t fill)
+{
+	struct ratchet *r = &w->n[1]->peers[0]->c.ratchet;
+
+	memset(r->cur.b, fill, sizeof(r->cur.b));
+	memset(r->prev.b, fill, sizeof(r->prev.b));
+}
+
+static void
+decide(struct pair *w, bool verified, enum node_fallback fallback)
+{
+	struct node_decision what = { verified, fallback };
+
+	assert_int_equal(
+	    node_contact_decide(w->n[0], &w->n[0]->peers[0]->c.id, &what, now),
+	    ERR_OK);
+}
+
+static enum why_verdict
+verdict(const struct pair *w)
+{
+	struct node_why why;
+
+	assert_true(node_contact_why(w->n[0], &w->n[0]->peers[0]->c.id, &why));
+	return why.verdict;
+}
+
+/* Node 0 looks for the other, as after a cell of theirs. */
+static void
+look(struct pair *w)
+{
+	peer_connect(w->n[0], w->n[0]->peers[0]);
+	w->n[0]->unsettled = true;
+}
+
+/* Whose safety number was compared, or whom people say so of: no session, one
+ * event if it is proven, and a verdict, until they decide otherwise. */
+static void
+a_verified_contact_may_not_begin_again(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct pair w;
+
+		begin(&w);
+		run(&w, 5000);
+		assert_int_equal(w.events[NODE_ONLINE], 1);
+		decide(&w, i == 0, i ? NODE_FALLBACK_DENY : NODE_FALLBACK_AUTO);
+		run(&w, 1000);
+		assert_int_equal(w.events[NODE_OFFLINE], 0);
+		for (unsigned k = 0; k < 120; k++) {
+			lose_the_ratchet(&w, (uint8_t)(k + 1));
+			knock(&w);
+			run(&w, KNOCK_MS);
+		}
+		assert_int_equal(w.events[NODE_ONLINE], 1);
+		assert_int_equal(w.events[NODE_FALLBACK], 0);
+		assert_int_equal(w.events[NODE_DENIED], 0);
+		assert_int_equal(verdict(&w), WHY_DENIED);
+		for (unsigned k = 0; k < 30; k++) {
+			look(&w);
+			run(&w, 30000);
+		}
+		assert_int_equal(w.events[NODE_DENIED], 1);
+		assert_int_equal(w.events[NODE_ONLINE], 1);
+		decide(&w, i == 0, NODE_FALLBACK_ALLOW);
+		assert_int_not_equal(verdict(&w), WHY_DENIED);
+		knock(&w);
+		run(&w, 5000);
+		assert_int_equal(w.events[NODE_ONLINE], 2);
+		assert_int_equal(w.events[NODE_FALLBACK], 1);
+		assert_int_equal(verdict(&w), WHY_ONLINE);
+		end(&w);
+	}
+}
+
+static void
+a_decision_is_of_a_contact(void **state)
+{
+	struct node_decision what = { .verified = true };
+	static const struct contact_id nobody = { { 9 } };
+	struct node_contact_info info;
+	struct effect e;
+	struct pair w;
+	bool stored = false;
+
+	(void)state;
+	begin(&w);
+	assert_int_equal(
+	    node_contact_decide(w.n[0], &nobody, &what, now), ERR_NOT_FOUND);
+	run(&w, 1000);
+	decide(&w, true, NODE_FALLBACK_DENY);
+	while (node_next_effect(w.n[0], &e))
+		stored |=
+		    e.kind == EFFECT_STORE && e.change.kind == CHANGE_CONTACT;
+	assert_true(stored);
+	assert_true(node_contact_get(w.n[0], &w.n[0]->peers[0]->c.id, &info));
+	assert_true(info.decided.verified);
+	assert_int_equal(info.decided.fallback, NODE_FALLBACK_DENY);
+	end(&w);
+}
+
 int
 main(void)
 {
@@ -248,6 +351,8 @@ main(void)
 		cmocka_unit_test(a_victim_gets_no_more_for_a_breach),
 		cmocka_unit_test(news_do_not_end_the_minute),
 		cmocka_unit_test(fallbacks_are_told_once_a_minute),
+		cmocka_unit_test(a_verified_contact_may_not_begin_again),
+		cmocka_unit_test(a_decision_is_of_a_contact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
