@@ -50,7 +50,9 @@ dht_new(const struct dht_config *cfg, struct now now)
 	peers_init(&d->peers, &d->id, cfg->rng);
 	table_init(&d->table, &d->id, now.mono_ms);
 	token_init(&d->tokens, cfg->rng, now.mono_ms);
-	guard_init(&d->guard, cfg->loopback, cfg->rng, now.mono_ms);
+	guard_init(&d->guard, cfg->loopback,
+	    d->carrier ? GUARD_UPLOAD_OVERLAY : GUARD_UPLOAD, cfg->rng,
+	    now.mono_ms);
 	address_init(&d->address, cfg->loopback, now.mono_ms);
 	sent_init(&d->sent, cfg->loopback, cfg->rng, now.mono_ms);
 	d->rpc_due_ms = d->later_due_ms = NEVER;

@@ -62,15 +62,16 @@ guard_spend(struct guard_bucket *b, uint64_t n)
 }
 
 void
-guard_init(
-    struct guard *g, bool loopback, const struct rng *rng, uint64_t now_ms)
+guard_init(struct guard *g, bool loopback, uint32_t upload_rate,
+    const struct rng *rng, uint64_t now_ms)
 {
 	assert(g && rng);
 	memset(g, 0, sizeof(*g));
 	rng_fill(rng, g->secret, sizeof(g->secret));
 	g->loopback = loopback;
 	g->upload.at_ms = now_ms;
-	g->upload.milli = GUARD_UPLOAD_BURST * 1000;
+	g->upload_rate = upload_rate;
+	g->upload.milli = GUARD_UPLOAD_BURST * 1000 * (uint64_t)upload_rate;
 	g->pings.at_ms = now_ms;
 	g->pings.milli = GUARD_PINGS_BURST * 1000;
 }
@@ -229,7 +230,8 @@ guard_upload(
 {
 	if (is_local(g, to))
 		return true;
-	bucket_fill(&g->upload, GUARD_UPLOAD, GUARD_UPLOAD_BURST, now_ms);
+	bucket_fill(&g->upload, g->upload_rate,
+	    GUARD_UPLOAD_BURST * (uint64_t)g->upload_rate, now_ms);
 	return bucket_take(&g->upload, n);
 }
 

@@ -29,8 +29,11 @@ enum {
 	GUARD_LOCAL = 100,         /* times as much on loopback, in tests */
 	GUARD_OVER_MS = 10 * 1000, /* above the rate that long: */
 	GUARD_BLOCK_MS = 5 * 60 * 1000, /* not heard that long */
-	GUARD_UPLOAD = 8000,            /* bytes/s of answers, to all */
-	GUARD_UPLOAD_BURST = 3 * GUARD_UPLOAD,
+	/* Bytes/s of answers, to all: 27 of Mainline's, of 300 bytes; as many
+	 * of those of the overlay, which are as large as their packets. */
+	GUARD_UPLOAD = 8000,
+	GUARD_UPLOAD_OVERLAY = 32000,
+	GUARD_UPLOAD_BURST = 3, /* seconds of it */
 	GUARD_FACTOR = 3,   /* bytes for a byte of one not proven, as in QUIC */
 	GUARD_PROVEN = 512, /* addresses remembered; the oldest one goes */
 	GUARD_PROVEN_MS = 2 * 60 * 60 * 1000, /* since it last was */
@@ -61,8 +64,9 @@ struct guard_address {
 };
 
 struct guard {
-	uint8_t secret[16]; /* of the hash that places sources */
-	bool loopback;      /* loopback addresses are peers */
+	uint8_t secret[16];   /* of the hash that places sources */
+	bool loopback;        /* loopback addresses are peers */
+	uint32_t upload_rate; /* bytes/s */
 	struct guard_bucket upload, pings;
 	struct guard_source source[GUARD_SOURCES];
 	struct guard_address proven[GUARD_PROVEN];
@@ -75,8 +79,9 @@ bool guard_take(struct guard_bucket *b, uint64_t rate_per_s, uint64_t burst,
 uint64_t guard_level(struct guard_bucket *b, uint64_t rate_per_s,
     uint64_t burst, uint64_t now_ms);
 void guard_spend(struct guard_bucket *b, uint64_t n);
-void guard_init(
-    struct guard *g, bool loopback, const struct rng *rng, uint64_t now_ms);
+/* upload_rate: GUARD_UPLOAD of its carrier. */
+void guard_init(struct guard *g, bool loopback, uint32_t upload_rate,
+    const struct rng *rng, uint64_t now_ms);
 /* May this query be looked at? Counts it. */
 bool guard_query(struct guard *g, const struct endpoint *from, uint64_t now_ms);
 /* The address has shown that it gets our packets. */

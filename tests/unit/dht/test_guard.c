@@ -16,7 +16,7 @@ static void
 begin(bool loopback)
 {
 	test_rng_init(&r, 1);
-	guard_init(&g, loopback, &r.rng, 0);
+	guard_init(&g, loopback, GUARD_UPLOAD, &r.rng, 0);
 }
 
 static unsigned
@@ -102,7 +102,7 @@ all_answers_together_stay_under_the_cap(void **state)
 			sent += 1000;
 	}
 	assert_in_range(
-	    sent, 60 * GUARD_UPLOAD, 60 * GUARD_UPLOAD + GUARD_UPLOAD_BURST);
+	    sent, 60 * GUARD_UPLOAD, (60 + GUARD_UPLOAD_BURST) * GUARD_UPLOAD);
 }
 
 static void
