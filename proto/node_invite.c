@@ -269,14 +269,18 @@ invite_on_paired(struct node *n, const struct link_out *out)
 	struct host *h = host_by_number(n, out->peer);
 	bool first;
 	struct peer *p;
+	enum err err;
 
 	if (!h->live ||
 	    (!h->invite.used && h->invite.expires_s <= n->now.wall_ms / 1000))
 		return;
-	if (paired_peer(n, &out->hello, &p)) {
-		effect_event(n, NODE_REFUSED, NULL, NULL, ERR_LIMIT);
+	err = paired_peer(n, &out->hello, &p);
+	if (err == ERR_NOMEM)
+		n->failed = true; /* nobody is to blame, it comes again */
+	else if (err)
+		effect_event(n, NODE_REFUSED, NULL, NULL, err);
+	if (err)
 		return;
-	}
 	take_as_inviter(n, p, out);
 	first = !h->invite.used;
 	h->invite.used = true;

@@ -14,6 +14,7 @@
 
 enum {
 	SEEDS = 8,
+	ALLOCATIONS = 60,
 	CROWD = 12,
 	SETTLED_MS = 20000,
 	SOON_MS = 3 * 60 * 1000,
@@ -121,6 +122,24 @@ one_who_lost_his_store_is_taken_again(void **state)
 	}
 }
 
+/* Whichever allocation fails while an invitation is taken, nobody is refused:
+ * the node that has no memory begins again. */
+static void
+no_memory_while_an_invitation_is_taken_is_no_refusal(void **state)
+{
+	(void)state;
+	for (uint32_t i = 1; i <= ALLOCATIONS; i++) {
+		struct sim *s = new_world(1);
+
+		assert_true(sim_invite(s, 0, 86400));
+		sim_run(s, s->now_ms + 5000, NULL);
+		s->nodes[0].memory.fail_in = i;
+		assert_true(sim_accept(s, 1, 0));
+		assert_meet(s, i, "an allocation failed");
+		sim_free(s);
+	}
+}
+
 int
 main(void)
 {
@@ -128,6 +147,8 @@ main(void)
 		cmocka_unit_test(invitations_that_cross_make_one_pair),
 		cmocka_unit_test(a_clock_set_right_lets_them_meet),
 		cmocka_unit_test(one_who_lost_his_store_is_taken_again),
+		cmocka_unit_test(
+		    no_memory_while_an_invitation_is_taken_is_no_refusal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
