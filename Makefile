@@ -105,7 +105,8 @@ $(UPROG): $(B)/%: $(B)/%.o $(ALLIBS)
 $(filter-out $(UPROG),$(UNIT)): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libproto.a
 $(UNIT): LIBS = $(call pc,$(PKGS) cmocka)
 # What the simulator puts in the place of others' functions.
-WRAP := crypto_sign_verify_detached crypto_sign_seed_keypair malloc calloc realloc
+WRAP := crypto_sign_verify_detached crypto_sign_seed_keypair noise_seal \
+  malloc calloc realloc
 $(SIM): $(B)/%: $(B)/%.o $(WRAPPERS) $(B)/libsim.a $(B)/libtest.a \
   $(B)/libproto.a
 $(SIM): LIBS = $(call pc,libsodium cmocka)

@@ -47,6 +47,12 @@ check_who(const struct check *c, const struct id_pk *pk)
 	return CHECK_NOBODY;
 }
 
+bool
+check_is_spoiled(const struct check *c, uint32_t a, uint32_t b)
+{
+	return c->lies[a] || c->lies[b];
+}
+
 /* The newest first: what is asked for was mostly written just now. */
 struct check_message *
 check_find(const struct check *c, const struct message_id *id)
@@ -103,7 +109,7 @@ contact_applied(struct check *c, uint32_t who, const struct change *change)
 		return;
 	c->ready[who][peer] = true;
 	c->ready_ms[who][peer] = c->now_ms;
-	if (!c->known[peer][who])
+	if (!c->known[peer][who] && !c->lies[peer])
 		check_fail(c, "p%u is ready for p%u, who has no such contact",
 		    who, peer);
 }
@@ -205,12 +211,14 @@ received_applied(struct check *c, uint32_t who, const struct node_message *in)
 {
 	const struct disk_contact *k = disk_contact(c->disk[who], &in->contact);
 	struct check_message *m = check_find(c, &in->id);
+	uint32_t peer = check_who(c, &k->pk);
 	uint8_t text[16];
 
+	if (peer != CHECK_NOBODY && c->lies[peer])
+		return; /* it says what it likes, but for itself alone */
 	hash_text(in->text, text);
-	if (!m || !m->durable || m->to != who ||
-	    check_who(c, &k->pk) != m->from || m->seq != in->seq ||
-	    memcmp(m->text, text, sizeof(text)) != 0) {
+	if (!m || !m->durable || m->to != who || peer != m->from ||
+	    m->seq != in->seq || memcmp(m->text, text, sizeof(text)) != 0) {
 		check_fail(c, "p%u shows what was not written so", who);
 		return;
 	}
@@ -231,6 +239,8 @@ state_applied(struct check *c, uint32_t who, const struct change *change)
 		check_fail(c, "p%u changes a message that is not its own", who);
 		return;
 	}
+	if (c->lies[m->to])
+		return;
 	if (change->message.state == MESSAGE_FAILED)
 		check_fail(c, "p%u was refused a message by p%u", who, m->to);
 	if (change->message.state != MESSAGE_DELIVERED)
@@ -243,16 +253,28 @@ state_applied(struct check *c, uint32_t who, const struct change *change)
 	m->delivered = true;
 }
 
+static bool
+is_of_liar(const struct check *c, uint32_t who, const struct change *change)
+{
+	const struct disk_contact *k =
+	    disk_contact(c->disk[who], &change->message.contact);
+	uint32_t peer = k ? check_who(c, &k->pk) : CHECK_NOBODY;
+
+	return peer != CHECK_NOBODY && c->lies[peer];
+}
+
 void
 check_applied(struct check *c, uint32_t who, const struct change *change,
     enum disk_result result)
 {
 	assert(who < c->n_people);
+	if (c->lies[who])
+		return;
 	if (result == DISK_BAD) {
 		check_fail(c, "p%u: %s", who, c->disk[who]->why);
 		return;
 	}
-	if (result == DISK_CONFLICT)
+	if (result == DISK_CONFLICT && !is_of_liar(c, who, change))
 		check_fail(c, "p%u got two messages of one id", who);
 	if (result == DISK_KNOWN)
 		c->n_repeated++;
@@ -285,6 +307,7 @@ bool
 check_is_missing(const struct check *c, const struct check_message *m)
 {
 	return m->durable && !m->delivered &&
+	       !check_is_spoiled(c, m->from, m->to) &&
 	       check_are_contacts(c, m->from, m->to) &&
 	       !disk_contact(c->disk[m->from], &m->lane)->gone;
 }
@@ -308,6 +331,8 @@ check_history(struct check *c)
 		const struct disk *to = c->disk[m->to];
 		size_t rows = 0;
 
+		if (check_is_spoiled(c, m->from, m->to))
+			continue;
 		for (size_t j = 0; j < to->n_messages; j++)
 			rows +=
 			    memcmp(&to->messages[j].m.id, &m->id, 16) == 0 &&

@@ -42,6 +42,7 @@ struct check {
 	uint32_t n_people;
 	struct id_pk pk[CHECK_PEOPLE_MAX];
 	const struct disk *disk[CHECK_PEOPLE_MAX]; /* borrowed */
+	bool lies[CHECK_PEOPLE_MAX]; /* nothing holds for it, with it */
 	/* [a][b]: a asked for b; a had b durable; a had b ready. */
 	bool wanted[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];
 	bool known[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];
@@ -65,6 +66,9 @@ void check_person(struct check *c, uint32_t who, const struct id_pk *pk,
 uint32_t check_who(const struct check *c, const struct id_pk *pk);
 struct check_message *
 check_find(const struct check *c, const struct message_id *id);
+
+/* One of the two lies: only what protects the other from it is law. */
+bool check_is_spoiled(const struct check *c, uint32_t a, uint32_t b);
 
 /* A node took a text; the change must follow. */
 void check_written(struct check *c, uint32_t from, uint32_t to,

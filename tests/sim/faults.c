@@ -448,15 +448,6 @@ plan_fault(struct scenario *sc, enum fault_kind kind, const struct storm *storm)
 		add_fault(sc, &f);
 }
 
-static void
-attack(struct sim *s, const struct sim_event *e)
-{
-	const struct scenario *sc = story(s);
-
-	sim_attack(s);
-	sim_at(s, s->now_ms + sc->attack_every_ms, attack, e->who, 0, 0);
-}
-
 /* So many kinds, each once or several times. */
 static void
 plan_kinds(struct scenario *sc, uint32_t n, const struct storm *storm)
@@ -495,9 +486,4 @@ scenario_plan_faults(struct scenario *sc)
 	    storm.is_one ? dice_range(&sc->dice, 3, 6)
 	                 : dice_below(&sc->dice, 3),
 	    &storm);
-	if (dice_chance(&sc->dice, 500)) {
-		sc->s->tape_on = true;
-		sc->attack_every_ms = dice_range(&sc->dice, 20, 500);
-		sim_at(sc->s, FIRST_FAULT_MS, attack, 0, 0, 0);
-	}
 }

@@ -2,9 +2,11 @@
  * disk may have no room. */
 #include "tests/sim/sim.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
+	DICE_LIAR = 1 << 24,
 	MONO_SPAN_MS = 1000000000,
 	RETRY_FIRST_MS = 1000,
 	RETRY_MAX_MS = 30000,
@@ -14,6 +16,7 @@ struct node *
 sim_enter(struct sim *s, uint32_t who)
 {
 	memory_use(&s->nodes[who].memory);
+	liar_use(&s->nodes[who].liar);
 	return s->nodes[who].node;
 }
 
@@ -21,6 +24,7 @@ void
 sim_leave(void)
 {
 	memory_use(NULL);
+	liar_use(NULL);
 }
 
 void
@@ -256,4 +260,19 @@ sim_move(struct sim *s, uint32_t who, bool is_told)
 		return;
 	sim_set_local(s, who);
 	sim_settle(s, who);
+}
+
+void
+sim_lie(struct sim *s, uint32_t who, uint32_t per_mille)
+{
+	struct liar *l = &s->nodes[who].liar;
+
+	assert(who < s->cfg.n_people && per_mille > 0);
+	s->check.lies[who] = true;
+	l->per_mille = per_mille;
+	dice_init(&l->dice, s->cfg.seed, DICE_LIAR, who);
+	for (uint32_t i = 0; i < s->n_nodes && l->n_places < LIAR_PLACES; i++)
+		if (i != who)
+			l->place[l->n_places++] =
+			    net_outside(&s->net, i, FAMILY_V4);
 }

@@ -61,9 +61,10 @@ do_return(struct sim *s, const struct sim_event *e)
 static void
 do_write(struct sim *s, const struct sim_event *e)
 {
-	bool is_hopeless = s->check.deleted[e->who][e->whom] ||
-	                   (s->now_ms > story(s)->quiet_ms &&
-	                       !s->check.known[e->who][e->whom]);
+	bool is_hopeless =
+	    s->check.deleted[e->who][e->whom] ||
+	    (s->now_ms > story(s)->quiet_ms &&
+	        (!s->check.known[e->who][e->whom] || s->check.lies[e->who]));
 
 	finish(s, e, is_hopeless || sim_write(s, e->who, e->whom, e->arg));
 }
@@ -318,6 +319,16 @@ is_deleted(const struct check *c, uint32_t a, uint32_t b)
 	return c->deleted[a][b] || c->deleted[b][a];
 }
 
+/* They should be contacts in the end, and are not. */
+static bool
+is_apart(const struct scenario *sc, uint32_t a, uint32_t b)
+{
+	const struct check *c = &sc->s->check;
+
+	return sc->relation[a][b] == RELATION_MUTUAL && !are_ready(c, a, b) &&
+	       !is_deleted(c, a, b) && !check_is_spoiled(c, a, b);
+}
+
 /* Whether one of those who accepted this invitation became a contact. */
 static bool
 is_used(const struct scenario *sc, uint32_t slot)
@@ -331,6 +342,21 @@ is_used(const struct scenario *sc, uint32_t slot)
 	return false;
 }
 
+/* An invitation that should have brought a contact. */
+static bool
+is_in_vain(const struct scenario *sc, uint32_t slot)
+{
+	const struct check *c = &sc->s->check;
+
+	if (sc->is_revoked[slot] || is_used(sc, slot) || is_expired(sc, slot))
+		return false;
+	for (uint32_t i = 0; i < sc->n_chances; i++)
+		if (sc->chances[i].slot == slot &&
+		    check_is_spoiled(c, sc->owner[slot], sc->chances[i].who))
+			return false;
+	return true;
+}
+
 bool
 scenario_is_settled(const struct scenario *sc)
 {
@@ -341,11 +367,10 @@ scenario_is_settled(const struct scenario *sc)
 		return false;
 	for (uint32_t a = 0; a < c->n_people; a++)
 		for (uint32_t b = 0; b < c->n_people; b++)
-			if (sc->relation[a][b] == RELATION_MUTUAL &&
-			    !are_ready(c, a, b) && !is_deleted(c, a, b))
+			if (is_apart(sc, a, b))
 				return false;
 	for (uint32_t i = 0; i < sc->n_invites; i++)
-		if (!sc->is_revoked[i] && !is_used(sc, i) && !is_expired(sc, i))
+		if (is_in_vain(sc, i))
 			return false;
 	return true;
 }
@@ -447,12 +472,11 @@ explain(const struct scenario *sc)
 	}
 	for (uint32_t a = 0; a < c->n_people; a++)
 		for (uint32_t b = 0; b < c->n_people; b++)
-			if (sc->relation[a][b] == RELATION_MUTUAL &&
-			    !are_ready(c, a, b) && !is_deleted(c, a, b))
+			if (is_apart(sc, a, b))
 				check_fail(c,
 				    "p%u and p%u did not meet in time", a, b);
 	for (uint32_t i = 0; i < sc->n_invites; i++)
-		if (!sc->is_revoked[i] && !is_used(sc, i) && !is_expired(sc, i))
+		if (is_in_vain(sc, i))
 			check_fail(c, "nobody met p%u by the invitation",
 			    sc->owner[i]);
 	check_fail(c, "%u wishes stay open", sc->n_open);
@@ -478,6 +502,7 @@ report(const struct scenario *sc, struct scenario_result *ret)
 	ret->kinds = sc->kinds;
 	ret->n_at_once = sc->n_at_once;
 	scenario_count_strikes(sc, ret->strikes);
+	scenario_count_acts(sc, ret->acts);
 }
 
 void
@@ -495,6 +520,7 @@ scenario_run(uint64_t seed, bool trace, struct scenario_result *ret)
 	sc.quiet_ms = dice_range(&sc.dice, 30000, 180000);
 	scenario_plan_people(&sc);
 	scenario_plan_faults(&sc);
+	scenario_plan_villains(&sc);
 	if (trace)
 		sim_at(sc.s, sc.quiet_ms + SETTLE_LOOK_MS, trace_contacts, 0, 0,
 		    0);

@@ -35,6 +35,14 @@ enum fault_kind {
 };
 #define FAULT_KINDS 15
 
+enum villain {
+	VILLAIN_REPLAYER = 0,
+	VILLAIN_THIEF, /* of somebody's keys */
+	VILLAIN_FLOODER,
+	VILLAIN_LIAR, /* a hostile contact */
+};
+#define VILLAINS 4
+
 struct fault {
 	enum fault_kind kind;
 	uint64_t from_ms, to_ms;
@@ -76,7 +84,7 @@ struct scenario {
 	struct chance chances[SCENARIO_CHANCES_MAX];
 	uint32_t n_chances;
 	uint32_t n_open; /* things that people still want to do */
-	uint64_t attack_every_ms;
+	uint64_t flood_until_ms;
 };
 
 struct scenario_result {
@@ -87,7 +95,7 @@ struct scenario_result {
 	uint64_t n_messages, n_datagrams, n_crashes, n_failed_commits;
 	uint32_t n_people, n_at_once; /* kinds of faults */
 	uint32_t kinds;               /* bits, of those planned */
-	uint64_t strikes[FAULT_KINDS];
+	uint64_t strikes[FAULT_KINDS], acts[VILLAINS];
 };
 
 void scenario_run(uint64_t seed, bool trace, struct scenario_result *ret);
@@ -99,6 +107,9 @@ void scenario_plan_faults(struct scenario *sc);
 void scenario_choose_router(struct scenario *sc, uint32_t who);
 void
 scenario_count_strikes(const struct scenario *sc, uint64_t ret[FAULT_KINDS]);
+void scenario_plan_villains(struct scenario *sc);
+void scenario_count_acts(const struct scenario *sc, uint64_t ret[VILLAINS]);
+const char *villain_name(enum villain v);
 const char *fault_name(enum fault_kind kind);
 /* Whether everybody who should is a contact and has everything. */
 bool scenario_is_settled(const struct scenario *sc);

@@ -8,6 +8,7 @@
 #define TESTS_SIM_SIM_H
 
 #include "tests/sim/check.h"
+#include "tests/sim/liar.h"
 #include "tests/sim/memory.h"
 #include "tests/sim/net.h"
 #include "tests/sim/wire.h"
@@ -55,6 +56,7 @@ struct sim_node {
 	 * 0: none. */
 	uint32_t crash_in, fail_commit_in;
 	struct memory memory;
+	struct liar liar;       /* per_mille 0: honest */
 	uint64_t full_until_ms; /* its disk has no room */
 	uint32_t retry_ms;      /* starts again after that */
 	int32_t drift_ppm;      /* of its wall clock, since drift_from_ms */
@@ -123,6 +125,14 @@ struct sim {
 	uint64_t n_tape;
 	struct sim_tape calls[SIM_CALLS_MAX]; /* ring: each was answered */
 	uint64_t n_calls;
+	struct {
+		uint64_t acts;                       /* so far */
+		uint32_t unanswered[SIM_PEOPLE_MAX]; /* calls of the thief */
+	} thief;
+	struct {
+		uint64_t acts, began_ms, cookies;
+	} flood;
+	uint64_t n_attacks;
 	struct sim_invite invites[SIM_INVITES_MAX];
 	uint32_t n_invites;
 	struct sim_out *outs; /* owned; of the drain under way */
@@ -183,6 +193,19 @@ bool sim_pair_ready(struct sim *s);
 bool sim_all_delivered(struct sim *s);
 void sim_trace(const struct sim *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* ---- adversaries, each as the host without a node ---- */
+
+/* Who has stolen all that is durable of `victim` calls there in the name of
+ * one of its contacts. */
+void sim_thief_call(struct sim *s, uint32_t victim);
+/* A burst of junk, of messages 1 with the right mac1, and of questions of the
+ * DHT, most of them from addresses that are nobody's. */
+void sim_flood(struct sim *s, uint32_t victim);
+/* Makes a person a contact who lies in so many packets of a thousand. */
+void sim_lie(struct sim *s, uint32_t who, uint32_t per_mille);
+/* Why the host without a node may not hear this; NULL: it may. */
+const char *sim_may_hear(struct sim *s, uint32_t who, struct span datagram);
 
 /* One attack from the wire or from a stranger, with what the tape holds. */
 void sim_attack(struct sim *s);

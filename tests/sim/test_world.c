@@ -34,6 +34,7 @@ struct tally {
 	uint64_t virtual_ms, node_ms, settle_max_ms, messages, datagrams;
 	uint64_t crashes, commits, many_faults;
 	uint64_t kind[FAULT_KINDS], strikes[FAULT_KINDS];
+	uint64_t villain[VILLAINS], acts[VILLAINS];
 	crypto_generichash_state packets; /* of all datagrams of all seeds */
 };
 
@@ -55,6 +56,10 @@ add(struct tally *t, const struct scenario_result *r)
 		t->kind[i] += r->kinds >> i & 1;
 		t->strikes[i] += r->strikes[i];
 	}
+	for (uint32_t i = 0; i < VILLAINS; i++) {
+		t->villain[i] += r->acts[i] > 0;
+		t->acts[i] += r->acts[i];
+	}
 	crypto_generichash_update(&t->packets, r->digest, sizeof(r->digest));
 }
 
@@ -69,6 +74,11 @@ print_faults(const struct tally *t)
 		    fault_name((enum fault_kind)i),
 		    (unsigned long long)t->strikes[i],
 		    (unsigned long long)t->kind[i]);
+	for (uint32_t i = 0; i < VILLAINS; i++)
+		printf("%s: %llu acts in %llu seeds\n",
+		    villain_name((enum villain)i),
+		    (unsigned long long)t->acts[i],
+		    (unsigned long long)t->villain[i]);
 }
 
 static void
@@ -101,6 +111,8 @@ assert_all_struck(const struct tally *t)
 {
 	for (uint32_t i = 0; i < FAULT_KINDS; i++)
 		assert_true(t->strikes[i] > 0);
+	for (uint32_t i = 0; i < VILLAINS; i++)
+		assert_true(t->acts[i] > 0);
 	assert_true(t->many_faults * 10 >= t->seeds * 3);
 }
 
