@@ -79,7 +79,7 @@ void
 put_begin(struct dht *d, struct op *op, uint64_t now_ms)
 {
 	struct lookup *l = &op->look;
-	unsigned n = 0;
+	struct lookup_tally nearer = { 0, 0 };
 
 	assert(op->state == OP_LOOKING);
 	if (op->kind == OP_PUT)
@@ -89,17 +89,14 @@ put_begin(struct dht *d, struct op *op, uint64_t now_ms)
 	 * to the nearest alone. Ids of free choice only fill up the eight. */
 	for (unsigned i = 0; i < l->n; i++) {
 		struct lookup_node *t = &l->node[i];
-		bool near =
-		    n < LOOKUP_K ||
-		    (t->tier == 0 &&
-		        (n < l->want ||
-		            (!l->glance && lookup_distance(l, t) < l->reach)));
+		bool near = nearer.n < LOOKUP_K ||
+		            (t->tier == 0 && lookup_counts(l, t, &nearer));
 
 		if (t->state != LOOKUP_ANSWERED || t->token_n == 0 || !near)
 			continue;
 		if (t->put != PUT_DONE) /* it keeps what it has */
 			t->put = PUT_WANTED;
-		n++;
+		lookup_tally(l, t, &nearer);
 	}
 	put_step(d, op, now_ms);
 }

@@ -186,12 +186,31 @@ lookup_distance(const struct lookup *l, const struct lookup_node *n)
 	return nodeid_distance64(&n->node.id, &l->goal);
 }
 
-/* Does it have to answer, after so many nearer ones? */
-static bool
-counts(const struct lookup *l, const struct lookup_node *n, unsigned nearer)
+bool
+lookup_counts(const struct lookup *l, const struct lookup_node *n,
+    const struct lookup_tally *nearer)
 {
-	return nearer < l->want ||
-	       (!l->glance && n->tier == 0 && lookup_distance(l, n) < l->reach);
+	uint64_t distance = lookup_distance(l, n);
+
+	if (nearer->n < l->want)
+		return true;
+	if (l->glance || n->tier != 0)
+		return false;
+	return distance < l->reach ||
+	       (l->alarm && nearer->credible < LOOKUP_K &&
+	           distance / LOOKUP_STRETCH < l->reach);
+}
+
+void
+lookup_tally(const struct lookup *l, const struct lookup_node *n,
+    struct lookup_tally *ret)
+{
+	uint64_t one = l->reach / (2 * LOOKUP_K) + 1;
+
+	ret->n++;
+	/* Up to one more than twice as many as are expected so near. */
+	if (n->tier == 0 && ret->credible <= lookup_distance(l, n) / one)
+		ret->credible++;
 }
 
 static unsigned
@@ -229,7 +248,7 @@ lookup_next(struct lookup *l, uint64_t now_ms)
 {
 	struct lookup_node *helped = NULL;
 	unsigned in_flight = count_in_flight(l, now_ms);
-	unsigned window = 0;
+	struct lookup_tally window = { 0, 0 };
 
 	assert(l->want > 0 && l->want <= LOOKUP_NODES_MAX);
 	assert(l->alpha > 0);
@@ -238,7 +257,7 @@ lookup_next(struct lookup *l, uint64_t now_ms)
 	for (unsigned i = 0; i < l->n; i++) {
 		struct lookup_node *n = &l->node[i];
 
-		if (!counts(l, n, window))
+		if (!lookup_counts(l, n, &window))
 			break;
 		if (n->state == LOOKUP_FRESH && now_ms >= n->not_before_ms)
 			return n;
@@ -246,10 +265,10 @@ lookup_next(struct lookup *l, uint64_t now_ms)
 			helped = n;
 		/* A node that takes its time is likely dead: the one behind
 		 * it is asked before that is certain. */
-		window += n->state != LOOKUP_FAILED &&
-		          n->state != LOOKUP_SLOW &&
-		          (n->state != LOOKUP_ASKED ||
-		              now_ms < n->asked_ms + l->soft_ms / 2);
+		if (n->state != LOOKUP_FAILED && n->state != LOOKUP_SLOW &&
+		    (n->state != LOOKUP_ASKED ||
+		        now_ms < n->asked_ms + l->soft_ms / 2))
+			lookup_tally(l, n, &window);
 	}
 	/* Those that have led us here are asked for the goal itself only if
 	 * nobody nearer was found. */
@@ -308,7 +327,7 @@ lookup_failed(struct lookup *l, const struct endpoint *at)
 bool
 lookup_over(struct lookup *l, uint64_t now_ms)
 {
-	unsigned n_answered = 0;
+	struct lookup_tally answered = { 0, 0 };
 	uint64_t asked_ms = 0; /* the last of the slow ones */
 	bool slow = false, slow_seed = false;
 
@@ -319,8 +338,8 @@ lookup_over(struct lookup *l, uint64_t now_ms)
 	for (unsigned i = 0; i < l->n; i++) {
 		const struct lookup_node *n = &l->node[i];
 
-		if (!counts(l, n, n_answered))
-			return true;
+		if (!lookup_counts(l, n, &answered))
+			break;
 		switch (n->state) {
 		case LOOKUP_FAILED:
 			break;
@@ -331,7 +350,7 @@ lookup_over(struct lookup *l, uint64_t now_ms)
 				asked_ms = n->asked_ms;
 			break;
 		case LOOKUP_ANSWERED:
-			n_answered++;
+			lookup_tally(l, n, &answered);
 			break;
 		case LOOKUP_FRESH:
 		case LOOKUP_HELPED:
@@ -344,11 +363,12 @@ lookup_over(struct lookup *l, uint64_t now_ms)
 	}
 	/* Fewer than wanted: what is slow is still worth waiting for, a
 	 * bootstrap node only if there is nobody else. */
-	if (n_answered >= l->want)
+	if (answered.n >= l->want &&
+	    (!l->alarm || answered.credible >= LOOKUP_K))
 		return true;
-	if (slow && n_answered >= LOOKUP_ENOUGH)
+	if (slow && answered.n >= LOOKUP_ENOUGH)
 		return now_ms >= asked_ms + 2 * l->soft_ms;
-	return !slow && !(slow_seed && n_answered == 0);
+	return !slow && !(slow_seed && answered.n == 0);
 }
 
 static uint64_t

@@ -26,6 +26,7 @@ enum {
 	LOOKUP_K = 8,          /* it ends when that many nearest answered */
 	LOOKUP_GLANCE = 4,     /* the same of a glance */
 	LOOKUP_WIDE = 20,      /* the same where the network may be small */
+	LOOKUP_STRETCH = 4,    /* reaches, to find LOOKUP_K after an alarm */
 	LOOKUP_SOFT_MS = 1000, /* from then on a node is slow, at the latest */
 	LOOKUP_SOFT_MIN_MS = 250,
 	LOOKUP_HARD_MS = 3000, /* from then on it failed */
@@ -113,6 +114,19 @@ struct lookup_node *lookup_find(struct lookup *l, const struct endpoint *at);
 struct lookup_node *lookup_answered(
     struct lookup *l, const struct endpoint *at, const struct target *id);
 void lookup_failed(struct lookup *l, const struct endpoint *at);
+
+/* How many nearer ones there are, and how many of these may be honest: not
+ * more, at any distance, than could be there by chance. A crowd round the goal
+ * is one or two. */
+struct lookup_tally {
+	unsigned n, credible;
+};
+void lookup_tally(const struct lookup *l, const struct lookup_node *n,
+    struct lookup_tally *ret);
+/* Does a candidate have to answer, after those? The nearest, all within the
+ * reach; after an alarm beyond it too, until LOOKUP_K are credible. */
+bool lookup_counts(const struct lookup *l, const struct lookup_node *n,
+    const struct lookup_tally *nearer);
 bool lookup_over(struct lookup *l, uint64_t now_ms);
 /* When to call lookup_next and lookup_over again at the latest. */
 uint64_t lookup_deadline_ms(const struct lookup *l, uint64_t now_ms);

@@ -17,10 +17,10 @@ struct near {
 static const struct target *
 id_of(const struct mesh_host *h)
 {
-	return h->dht ? &h->dht->id : &h->id;
+	return &h->dht->id;
 }
 
-/* All that live, nearest first. */
+/* All honest ones that live, nearest first. */
 static void
 find_near(const struct world *w, const struct target *goal, struct near *ret)
 {
@@ -29,6 +29,8 @@ find_near(const struct world *w, const struct target *goal, struct near *ret)
 		const struct mesh_host *h = &w->mesh->host[w->alive[i]];
 		uint32_t at = ret->n;
 
+		if (h->role)
+			continue;
 		while (at > 0 &&
 		       nodeid_compare(goal, id_of(h), &ret->id[at - 1]) < 0)
 			at--;
@@ -79,16 +81,12 @@ world_trace(const struct world *w, const struct world_op *op)
 		const struct mesh_host *h = near.host[i];
 		int64_t seq = seq_at(w, h, goal);
 
-		printf(" %s%c",
-		    h->role  ? "X"
-		    : h->nat ? "N"
-		             : "",
-		    mark_of(op, h->index));
+		printf(" %s%c", h->nat ? "N" : "", mark_of(op, h->index));
 		if (seq >= 0)
 			printf("%lld", (long long)seq);
 		else
 			printf("-");
 	}
-	printf("\n    nearest first: seq held; X hostile, N behind a NAT; "
+	printf("\n    nearest honest ones first: seq held; N behind a NAT; "
 	       "! answered, ? asked, . heard of\n");
 }

@@ -203,6 +203,72 @@ after_an_alarm_all_are_asked_for_other_places(void **state)
 	assert_true(lookup_over(&l, 0));
 }
 
+static void
+crowd_and_few_others(void)
+{
+	begin();
+	l.alarm = true;
+	l.want = LOOKUP_WIDE;
+	for (unsigned i = 0; i < LOOKUP_WIDE + 4; i++)
+		add(REACH / 4096 + i, i);
+	add(REACH / 4, 100);
+	add(REACH / 2, 101);
+	for (unsigned i = 0; i < 8; i++)
+		add(REACH / 4 * (5 + i), 110 + i);
+	add(REACH * LOOKUP_STRETCH + 1, 200);
+}
+
+/* By chance few honest nodes are within the reach: those beyond it are asked,
+ * until with one for the crowd there are eight. */
+static void
+after_an_alarm_the_crowd_counts_as_one(void **state)
+{
+	(void)state;
+	crowd_and_few_others();
+	assert_int_equal(answer_all(), LOOKUP_WIDE + 4 + LOOKUP_K - 1);
+	assert_true(lookup_over(&l, 0));
+	l.alarm = false; /* a crowd that raises none is many */
+	assert_true(lookup_over(&l, 0));
+	crowd_and_few_others();
+	l.alarm = false;
+	assert_int_equal(answer_all(), LOOKUP_WIDE + 4 + 2);
+}
+
+/* Those who stand before the reach answer, the others are silent. */
+static unsigned
+answer_some(uint64_t now_ms)
+{
+	struct lookup_node *n;
+	unsigned n_silent = 0;
+
+	while ((n = lookup_next(&l, now_ms))) {
+		struct krpc_node node = n->node;
+		struct target told;
+
+		lookup_ask(&l, n, &r.rng, now_ms, &told);
+		if (nodeid_distance64(&node.id, &l.goal) < REACH)
+			(void)lookup_answered(&l, &node.at, &node.id);
+		else
+			n_silent++;
+	}
+	return n_silent;
+}
+
+/* The crowd answers fast: those who do not are waited for all the same. */
+static void
+after_an_alarm_the_crowd_makes_nobody_late(void **state)
+{
+	(void)state;
+	crowd_and_few_others();
+	assert_int_equal(answer_some(0), LOOKUP_K - 3);
+	assert_false(lookup_over(&l, 0));
+	assert_int_equal(answer_some(SOFT), 8 - (LOOKUP_K - 3));
+	assert_false(lookup_over(&l, SOFT));
+	assert_int_equal(answer_some(2 * SOFT), 0);
+	assert_false(lookup_over(&l, 2 * SOFT));
+	assert_true(lookup_over(&l, 3 * SOFT));
+}
+
 /* Names that fill the list push out each other, not who is elsewhere. */
 static void
 a_crowd_displaces_only_itself(void **state)
@@ -235,6 +301,8 @@ main(void)
 		cmocka_unit_test(hostile_36_ids_of_one_network_raise_the_alarm),
 		cmocka_unit_test(an_empty_quarter_is_asked_for_once),
 		cmocka_unit_test(after_an_alarm_all_are_asked_for_other_places),
+		cmocka_unit_test(after_an_alarm_the_crowd_counts_as_one),
+		cmocka_unit_test(after_an_alarm_the_crowd_makes_nobody_late),
 		cmocka_unit_test(a_crowd_displaces_only_itself),
 	};
 
