@@ -5,7 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMERS = 2 }; /* who name nodes to a lookup that is repeated */
+enum {
+	NAMERS = 2, /* who name nodes to a lookup that is repeated */
+	/* Of the eight nearest, who have the newest value: fewer in one of 80
+	 * lookups of a simulated net of 1,000 with churn, loss and NATs. */
+	AGREE = 3,
+};
 
 static bool
 is_inner(enum op_kind kind)
@@ -475,7 +480,7 @@ disagree(const struct op *op)
 
 	for (size_t i = 0; i < n; i++)
 		n_newest += near[i]->seq == op->seen.seq;
-	return n == LOOKUP_K && n_newest < LOOKUP_K / 2;
+	return n == LOOKUP_K && n_newest < AGREE;
 }
 
 /* Does somebody stand between us and who should be there? */

@@ -73,6 +73,12 @@ count_in_reach(const struct lookup *l)
 	return n;
 }
 
+static bool
+is_too_far(const struct lookup *l, uint64_t distance)
+{
+	return distance / SWEEP_TOO_FAR > l->reach / 2;
+}
+
 bool
 sweep_needed(const struct lookup *l, unsigned usual_spread)
 {
@@ -91,8 +97,7 @@ sweep_needed(const struct lookup *l, unsigned usual_spread)
 		return false;
 	farthest = lookup_distance(l, near[LOOKUP_K - 1]);
 	return farthest < l->reach / SWEEP_TOO_NEAR ||
-	       farthest / SWEEP_TOO_FAR > l->reach / 2 ||
-	       count_in_reach(l) > SWEEP_TOO_MANY ||
+	       is_too_far(l, farthest) || count_in_reach(l) > SWEEP_TOO_MANY ||
 	       sweep_spread(l) <= usual_spread / 2;
 }
 
@@ -167,6 +172,42 @@ next_quarter(struct lookup *l, const struct rng *rng, struct target *ret)
 	return nearest_to(l, ret);
 }
 
+/* Eight answered, and the eighth is too far: all who are nearer name the same
+ * few, some of them dead. Those beyond the reach are asked for before that is
+ * an alarm. */
+static bool
+is_thin(const struct lookup *l)
+{
+	const struct lookup_node *near[LOOKUP_K];
+	size_t n = lookup_closest(l, false, near, LOOKUP_K);
+
+	if (n < LOOKUP_K || near[n - 1]->tier != 0 ||
+	    !is_too_far(l, lookup_distance(l, near[n - 1])))
+		return false;
+	for (unsigned i = 0; &l->node[i] < near[n - 1]; i++)
+		if (l->node[i].state == LOOKUP_FRESH ||
+		    l->node[i].state == LOOKUP_ASKED)
+			return false; /* it may answer yet */
+	return true;
+}
+
+static struct lookup_node *
+next_outside(struct lookup *l, const struct rng *rng, struct target *ret)
+{
+	unsigned i = 0;
+
+	while (i < SWEEP_BEYOND && (l->quarters & 1U << (SWEEP_QUARTERS + i)))
+		i++;
+	if (i == SWEEP_BEYOND || !is_thin(l))
+		return NULL;
+	l->quarters |= (uint8_t)(1U << (SWEEP_QUARTERS + i));
+	/* From one reach to two and a half. */
+	nodeid_at_distance(&l->goal,
+	    l->reach + l->reach / 2 * i + random_below(rng, l->reach / 2), rng,
+	    ret);
+	return nearest_to(l, ret);
+}
+
 /* After an alarm: all in reach who answered, those of our own table, and the
  * nearest of the others. */
 static struct lookup_node *
@@ -202,6 +243,8 @@ sweep_next(struct lookup *l, const struct rng *rng, uint64_t now_ms,
 	if (l->glance)
 		return NULL;
 	n = l->alarm ? next_of_all(l, rng, ret) : next_quarter(l, rng, ret);
+	if (!n && !l->alarm)
+		n = next_outside(l, rng, ret);
 	if (!n)
 		return NULL;
 	assert(n->n_swept < SWEEP_EACH);

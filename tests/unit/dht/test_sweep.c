@@ -170,6 +170,37 @@ an_empty_quarter_is_asked_for_once(void **state)
 	assert_true(lookup_over(&l, 5));
 }
 
+/* Where the eighth is too far, who is beyond the reach is asked for before the
+ * alarm; not as long as somebody nearer may answer. */
+static void
+a_thin_place_is_asked_for_beyond_the_reach(void **state)
+{
+	struct target place;
+
+	(void)state;
+	begin();
+	for (unsigned i = 0; i < 7; i++)
+		add(REACH / 8 * (i + 1), i);
+	add(REACH * 3, 7);
+	(void)answer_all();
+	assert_true(sweep_needed(&l, 8));
+	add(REACH * 2, 8);
+	assert_null(sweep_next(&l, &r.rng, 0, &place));
+	lookup_failed(&l, &l.node[7].node.at);
+	for (unsigned i = 0; i < SWEEP_BEYOND; i++) {
+		uint64_t d;
+
+		assert_non_null(sweep_next(&l, &r.rng, 0, &place));
+		d = nodeid_distance64(&l.goal, &place);
+		assert_true(d >= REACH / 2 * (2 + i));
+		assert_true(d < REACH / 2 * (3 + i));
+	}
+	assert_null(sweep_next(&l, &r.rng, 0, &place)); /* once is enough */
+	add(REACH * 2 + 1, 9);
+	(void)answer_all();
+	assert_false(sweep_needed(&l, 8));
+}
+
 /* A crowd at the goal, honest nodes behind it: all are asked for places that
  * are not the goal, and nobody more than twice. */
 static void
@@ -300,6 +331,7 @@ main(void)
 		cmocka_unit_test(too_many_in_reach_raise_the_alarm),
 		cmocka_unit_test(hostile_36_ids_of_one_network_raise_the_alarm),
 		cmocka_unit_test(an_empty_quarter_is_asked_for_once),
+		cmocka_unit_test(a_thin_place_is_asked_for_beyond_the_reach),
 		cmocka_unit_test(after_an_alarm_all_are_asked_for_other_places),
 		cmocka_unit_test(after_an_alarm_the_crowd_counts_as_one),
 		cmocka_unit_test(after_an_alarm_the_crowd_makes_nobody_late),
