@@ -19,19 +19,21 @@ chat_work(struct node *n, struct peer *p)
 	n->work = p;
 }
 
-/* A database made or restored, or a contact added again, numbers anew; its
- * local name is drawn with it. */
+/* A database made, a contact added again, or one whose numbers were used in a
+ * life that we have lost, numbers anew. */
 void
 chat_epoch(const struct node *n, const struct peer *p, uint8_t ret[8])
 {
 	static const char label[] = "btchat/1 numbering";
-	struct span parts[3] = {
+	struct span parts[4] = {
 		span_of(label, sizeof(label) - 1),
 		span_of(n->self.db_epoch, sizeof(n->self.db_epoch)),
 		span_of(p->c.id.b, sizeof(p->c.id.b)),
+		span_of(p->c.renewed, sizeof(p->c.renewed)),
 	};
 
-	kdf_b2(span_of(NULL, 0), parts, 3, ret, 8);
+	kdf_b2(span_of(NULL, 0), parts,
+	    sodium_is_zero(p->c.renewed, sizeof(p->c.renewed)) ? 3 : 4, ret, 8);
 }
 
 void
@@ -50,7 +52,8 @@ chat_up(
 
 	_Static_assert(sizeof(c->epoch) == sizeof(hello->db_epoch), "");
 	if (!c->has_epoch || memcmp(c->epoch, hello->db_epoch, 8) != 0) {
-		/* Their store began anew: so does their numbering. */
+		/* Their numbering begins anew. */
+		c->recv_anew = c->has_epoch;
 		c->has_epoch = true;
 		memcpy(c->epoch, hello->db_epoch, sizeof(c->epoch));
 		c->recv_seq = 0;
@@ -58,6 +61,7 @@ chat_up(
 		peer_dirty(n, p);
 	}
 	record_reader_clear(&p->reader);
+	p->astray = false;
 	assert(!early || p->early);
 	if (!early)
 		outbox_rewind(&p->outbox);
@@ -80,6 +84,13 @@ on_text(struct node *n, struct peer *p, const struct record *r)
 	chat_work(n, p);
 	if (r->seq <= c->recv_seq)
 		return; /* durable here already: they missed the ack */
+	/* The next one, but not after the last one that we have: they have lost
+	 * the life in which they wrote that, see count_anew. The ack tells. */
+	if (!c->recv_anew && r->seq == c->recv_seq + 1 &&
+	    memcmp(r->prev, c->recv_hash, sizeof(r->prev)) != 0)
+		p->astray = true;
+	if (p->astray)
+		return;
 	change.contact = m->contact = c->id;
 	m->id = r->id;
 	m->kind = MESSAGE_TEXT;
@@ -89,12 +100,12 @@ on_text(struct node *n, struct peer *p, const struct record *r)
 	m->received_ms = n->now.wall_ms;
 	if (!record_clock(r, n->now.wall_ms, &m->sent_ms))
 		m->flags |= MESSAGE_FLAG_CLOCK;
-	if (r->seq != c->recv_seq + 1 ||
-	    memcmp(r->prev, c->recv_hash, sizeof(r->prev)) != 0)
+	if (!c->recv_anew && r->seq != c->recv_seq + 1)
 		m->flags |= MESSAGE_FLAG_GAP;
 	memcpy(m->prev, r->prev, sizeof(m->prev));
 	m->text = r->text;
 	effect_change(n, &change);
+	c->recv_anew = false;
 	c->recv_seq = r->seq;
 	record_hash(r, c->recv_hash);
 	peer_dirty(n, p);
@@ -112,22 +123,63 @@ state_change(struct node *n, const struct peer *p, const struct message_id *id,
 	effect_change(n, &c);
 }
 
+/* Whether the text of that number is the one that they have. What left the
+ * outbox was compared then. */
+static bool
+is_ours(const struct peer *p, const struct record *ack)
+{
+	const struct outbox_entry *e = p->outbox.head;
+	uint8_t hash[MESSAGE_HASH_SIZE];
+
+	if (ack->seq > p->c.sent_seq)
+		return false;
+	memcpy(hash, p->c.sent_hash, sizeof(hash));
+	if (ack->seq < p->c.sent_seq) {
+		while (e != NULL && e->record.seq < ack->seq)
+			e = e->next;
+		if (e == NULL || e->record.seq != ack->seq)
+			return true;
+		record_hash(&e->record, hash);
+	}
+	return memcmp(hash, ack->head, sizeof(ack->head)) == 0;
+}
+
+/*
+ * They have a text under a number of ours that is not the one we know: it was
+ * given in a life that we have lost, since our state is an older copy. What we
+ * number so would be taken for a repetition; it goes under another numbering,
+ * in another link, whose HELLO names it. Numbers go on: what they have already
+ * is recognised by id and number.
+ */
 static void
+count_anew(struct node *n, struct peer *p)
+{
+	rng_fill(&n->rng, p->c.renewed, sizeof(p->c.renewed));
+	peer_dirty(n, p);
+	peer_relink(n, p);
+}
+
+/* False: the link is over. */
+static bool
 on_ack(struct node *n, struct peer *p, const struct record *r)
 {
 	uint8_t epoch[DB_EPOCH_SIZE];
 	struct outbox_entry *e;
 
 	chat_epoch(n, p, epoch);
-	if (memcmp(r->epoch, epoch, sizeof(r->epoch)) != 0 ||
-	    r->seq > p->c.sent_seq)
-		return; /* of a numbering that is no more, or made up */
+	if (memcmp(r->epoch, epoch, sizeof(r->epoch)) != 0)
+		return true; /* of a numbering that is no more, or made up */
+	if (!is_ours(p, r)) {
+		count_anew(n, p);
+		return false;
+	}
 	while ((e = outbox_take_acked(&p->outbox, r->seq)) != NULL) {
 		assert(n->outbox_bytes >= e->record.text.n);
 		n->outbox_bytes -= e->record.text.n;
 		state_change(n, p, &e->record.id, MESSAGE_DELIVERED);
 		outbox_entry_free(e);
 	}
+	return true;
 }
 
 void
@@ -152,8 +204,8 @@ chat_on_data(struct node *n, struct peer *p, struct span data)
 		}
 		if (got && r.kind == RECORD_TEXT)
 			on_text(n, p, &r);
-		else if (got && r.kind == RECORD_ACK)
-			on_ack(n, p, &r);
+		else if (got && r.kind == RECORD_ACK && !on_ack(n, p, &r))
+			return;
 	}
 }
 
@@ -180,6 +232,7 @@ write_peer(struct node *n, struct peer *p)
 
 	if (p->ack_due && p->c.recv_seq > 0) {
 		memcpy(ack.epoch, p->c.epoch, sizeof(ack.epoch));
+		memcpy(ack.head, p->c.recv_hash, sizeof(ack.head));
 		if (!write_record(n, p, &ack))
 			return;
 	}

@@ -236,10 +236,10 @@ peer_connect(struct node *n, struct peer *p)
 		    p->c.n_candidates, n->now);
 }
 
-void
-peer_shun(struct node *n, struct peer *p, enum err why)
+/* Ends the link; none begins before until_ms. */
+static void
+end_link(struct node *n, struct peer *p, uint64_t until_ms)
 {
-	effect_event(n, NODE_REFUSED, p, NULL, why);
 	if (p->online)
 		effect_event(n, NODE_OFFLINE, p, NULL, ERR_OK);
 	p->online = false;
@@ -247,9 +247,24 @@ peer_shun(struct node *n, struct peer *p, enum err why)
 	p->ack_due = false;
 	cross_on_down(n, p);
 	record_reader_clear(&p->reader);
-	p->shunned_until_ms = n->now.mono_ms + NODE_SHUN_MS;
-	links_shun(n->links, p->slot, p->shunned_until_ms, n->now);
+	links_shun(n->links, p->slot, until_ms, n->now);
 	meet_start(n, p);
+}
+
+void
+peer_shun(struct node *n, struct peer *p, enum err why)
+{
+	effect_event(n, NODE_REFUSED, p, NULL, why);
+	p->shunned_until_ms = n->now.mono_ms + NODE_SHUN_MS;
+	end_link(n, p, p->shunned_until_ms);
+}
+
+void
+peer_relink(struct node *n, struct peer *p)
+{
+	end_link(n, p, n->now.mono_ms);
+	peer_to_links(n, p);
+	peer_connect(n, p);
 }
 
 /* HELLO of a contact: its keys are verified; take what is new. */

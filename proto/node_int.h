@@ -138,6 +138,7 @@ struct peer {
 	bool work; /* something may be written to its stream */
 	bool online, ack_due;
 	bool early;   /* not online yet, but words may leave */
+	bool astray;  /* their numbers are not ours: no text in this link */
 	bool pairing; /* a pairing peer is set up in links */
 	/* Our invitation gave the root while we were taking theirs, whose root
 	 * goes before it if it comes yet: theirs is the lower ID. */
@@ -449,6 +450,8 @@ void self_to_links(struct node *n);
 void peer_connect(struct node *n, struct peer *p); /* to its candidates */
 /* It broke a rule inside a session: ends it, and no new one for a minute. */
 void peer_shun(struct node *n, struct peer *p, enum err why);
+/* Ends the link and calls at once for another one. */
+void peer_relink(struct node *n, struct peer *p);
 void contact_on_link(struct node *n, const struct link_out *out);
 
 /* node_clock.c */

@@ -277,6 +277,8 @@ contact_encode(const struct contact *c, struct writer *ret)
 	ratchet_encode(&c->ratchet, ret);
 	if (c->has_reach)
 		key_str(ret, "r", c->reach.b, sizeof(c->reach.b));
+	if (c->recv_anew)
+		key_int(ret, "ra", 1);
 	key_str(ret, "rh", c->recv_hash, sizeof(c->recv_hash));
 	key_int(ret, "rn", c->recv_seq);
 	key_str(ret, "s", c->s, c->n_s * sizeof(c->s[0]));
@@ -286,6 +288,8 @@ contact_encode(const struct contact *c, struct writer *ret)
 		key_int(ret, "u", c->put_s);
 	key_int(ret, "v", CONTACT_VERSION);
 	key_int(ret, "y", c->ready);
+	if (!sodium_is_zero(c->renewed, sizeof(c->renewed)))
+		key_str(ret, "z", c->renewed, sizeof(c->renewed));
 	be_end(ret);
 }
 
@@ -326,7 +330,7 @@ contact_decode(struct span in, const struct contact_id *id, struct contact *ret)
 {
 	struct contact c = { .id = *id };
 	struct bencode b;
-	uint64_t version;
+	uint64_t version, anew;
 	enum err err = bencode_parse(in, &b);
 
 	if (err)
@@ -345,6 +349,8 @@ contact_decode(struct span in, const struct contact_id *id, struct contact *ret)
 	c.has_reach = get_bytes(&b, "r", c.reach.b, sizeof(c.reach.b));
 	if (!get_u64(&b, "u", &c.put_s))
 		c.put_s = 0;
+	(void)get_bytes(&b, "z", c.renewed, sizeof(c.renewed));
+	c.recv_anew = get_u64(&b, "ra", &anew) && anew != 0;
 	pair_rk0(&c.pr, &c.rk0);
 	*ret = c;
 out:

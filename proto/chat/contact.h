@@ -48,6 +48,11 @@ struct contact {
 	/* Messages, both directions. */
 	uint64_t sent_seq, recv_seq; /* the last ones; 0: none yet */
 	uint8_t sent_hash[MESSAGE_HASH_SIZE], recv_hash[MESSAGE_HASH_SIZE];
+	/* Drawn when our numbers turned out to be used: names a new numbering,
+	 * which goes on from where we are. Zeros: none yet. */
+	uint8_t renewed[DB_EPOCH_SIZE];
+	/* They count anew, from anywhere: their next text has no gap. */
+	bool recv_anew;
 	bool has_epoch;
 	uint8_t epoch[DB_EPOCH_SIZE]; /* theirs: recv_seq counts in it */
 };

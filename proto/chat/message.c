@@ -40,6 +40,8 @@ ack_body_encode(const struct record *in, struct writer *w)
 	be_dict(w);
 	be_key(w, "e");
 	be_str(w, in->epoch, sizeof(in->epoch));
+	be_key(w, "h");
+	be_str(w, in->head, sizeof(in->head));
 	be_key(w, "k");
 	be_int(w, RECORD_ACK);
 	be_key(w, "n");
@@ -97,6 +99,7 @@ ack_decode(const struct bencode *b, struct record *ret)
 
 	if (!bencode_bytes(
 	        b, bencode_get(b, 0, "e"), a.epoch, sizeof(a.epoch)) ||
+	    !bencode_bytes(b, bencode_get(b, 0, "h"), a.head, sizeof(a.head)) ||
 	    !bencode_int(b, bencode_get(b, 0, "n"), &seq) || seq < 1)
 		return ERR_MALFORMED;
 	a.seq = (uint64_t)seq;

@@ -3,7 +3,8 @@
  * LE32 length and a bencoded dictionary. [SPEC §7.5]
  *
  *   text  h prev[32]  i id[16]  k 1  n seq  s sender's Unix ms  x text
- *   ack   e db epoch[8] of the one whose messages are acked  k 2  n seq
+ *   ack   e db epoch[8] of the one whose messages are acked  h hash[8] of the
+ *         one with that seq  k 2  n seq
  *
  * An ack says: all your messages up to seq are durable here. A record of an
  * unknown kind is ignored, so that later kinds can be added.
@@ -20,6 +21,7 @@ enum {
 	RECORD_MAX = 66048, /* bytes after it: 64 KiB of text and the rest */
 	MESSAGE_TEXT_MAX = 65536, /* bytes of UTF-8 [SPEC §7.5] */
 	MESSAGE_HASH_SIZE = 32,
+	MESSAGE_HEAD_SIZE = 8, /* of its hash: what an ack names */
 	DB_EPOCH_SIZE = 8,
 	RECORD_ACK_MAX = 64, /* bytes of an encoded ack with its length */
 };
@@ -33,7 +35,8 @@ struct record {
 	uint8_t prev[MESSAGE_HASH_SIZE]; /* TEXT: hash of the one before */
 	int64_t sent_ms;                 /* TEXT: sender's clock, as it came */
 	struct span text; /* TEXT: valid UTF-8 without NUL; borrowed */
-	uint8_t epoch[DB_EPOCH_SIZE]; /* ACK */
+	uint8_t epoch[DB_EPOCH_SIZE];    /* ACK */
+	uint8_t head[MESSAGE_HEAD_SIZE]; /* ACK: of the text's hash */
 };
 
 /* Length and dictionary; ret->bad if it does not fit. */

@@ -163,6 +163,7 @@ written_applied(struct check *c, uint32_t who, const struct node_message *in)
 	}
 	for (size_t i = 0; i < c->n_messages; i++)
 		if (c->messages[i].seq >= in->seq &&
+		    !c->messages[i].forgotten &&
 		    memcmp(&c->messages[i].lane, &m->lane, 16) == 0)
 			check_fail(c, "p%u gives no rising seq", who);
 	m->durable = true;
@@ -185,7 +186,7 @@ lane_of(
 	    c->lanes, (c->n_lanes + 1) * sizeof(*c->lanes));
 	assert(c->lanes);
 	lane = &c->lanes[c->n_lanes++];
-	*lane = (struct check_lane){ m->lane, *at, 0 };
+	*lane = (struct check_lane){ m->lane, *at, 0, false };
 	return lane;
 }
 
@@ -200,10 +201,11 @@ order_applied(struct check *c, uint32_t who, const struct check_message *m,
 		check_fail(c, "p%u shows seq %llu of p%u after %llu", who,
 		    (unsigned long long)m->seq, m->from,
 		    (unsigned long long)lane->seq);
-	if (gap != (m->seq != lane->seq + 1))
+	if (gap != (m->seq != lane->seq + 1 && !lane->is_renewed))
 		check_fail(c, "p%u marks a gap at seq %llu wrongly", who,
 		    (unsigned long long)m->seq);
 	lane->seq = m->seq;
+	lane->is_renewed = false;
 }
 
 static void
@@ -306,10 +308,65 @@ check_are_contacts(const struct check *c, uint32_t a, uint32_t b)
 bool
 check_is_missing(const struct check *c, const struct check_message *m)
 {
-	return m->durable && !m->delivered &&
+	return m->durable && !m->delivered && !m->forgotten &&
 	       !check_is_spoiled(c, m->from, m->to) &&
 	       check_are_contacts(c, m->from, m->to) &&
 	       !disk_contact(c->disk[m->from], &m->lane)->gone;
+}
+
+static bool
+has_row(const struct disk *d, const struct check_message *m)
+{
+	for (size_t i = 0; i < d->n_messages; i++)
+		if (memcmp(&d->messages[i].m.id, &m->id, 16) == 0)
+			return true;
+	return false;
+}
+
+/* Of the newest that it has from a contact. */
+static uint64_t
+newest_seq(const struct disk *d, const struct contact_id *contact)
+{
+	uint64_t seq = 0;
+
+	for (size_t i = 0; i < d->n_messages; i++) {
+		const struct node_message *m = &d->messages[i].m;
+
+		if (m->state == MESSAGE_RECEIVED && m->seq > seq &&
+		    memcmp(&m->contact, contact, sizeof(*contact)) == 0)
+			seq = m->seq;
+	}
+	return seq;
+}
+
+static void
+lane_restored(const struct disk *d, struct check_lane *lane)
+{
+	if (disk_contact(d, &lane->id)) { /* its own texts */
+		lane->seq = 0;
+		lane->is_renewed = true;
+	} else if (disk_contact(d, &lane->at)) {
+		lane->seq = newest_seq(d, &lane->at);
+	}
+}
+
+void
+check_restored(struct check *c, uint32_t who)
+{
+	const struct disk *d = c->disk[who];
+
+	c->restored[who] = true;
+	for (size_t i = 0; i < c->n_messages; i++) {
+		struct check_message *m = &c->messages[i];
+
+		if ((m->from != who && m->to != who) || has_row(d, m))
+			continue;
+		m->forgotten |= m->from == who || m->delivered;
+		if (m->to == who)
+			m->received = false;
+	}
+	for (size_t i = 0; i < c->n_lanes; i++)
+		lane_restored(d, &c->lanes[i]);
 }
 
 size_t
@@ -339,7 +396,7 @@ check_history(struct check *c)
 			    to->messages[j].m.state == MESSAGE_RECEIVED;
 		if (rows > 1 && !c->parted[m->to][m->from])
 			check_fail(c, "p%u has a message twice", m->to);
-		if (rows == 0 && m->delivered)
+		if (rows == 0 && m->delivered && !m->forgotten)
 			check_fail(c, "p%u lost an acked message", m->to);
 		if (rows > 0 && !m->durable)
 			check_fail(c, "p%u has what p%u lost", m->to, m->from);

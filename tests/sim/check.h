@@ -26,6 +26,7 @@ struct check_message {
 	bool durable;                                /* at the sender */
 	bool received;  /* durable at the receiver */
 	bool delivered; /* durable at the sender, that it is */
+	bool forgotten; /* by who has an older disk now */
 };
 
 /* The last that was received of one sender's row of messages. */
@@ -33,6 +34,7 @@ struct check_lane {
 	struct contact_id id;
 	struct contact_id at; /* the receiver's name for the sender */
 	uint64_t seq;
+	bool is_renewed; /* the sender counts anew, from anywhere */
 };
 
 struct check {
@@ -49,6 +51,7 @@ struct check {
 	bool ready[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];
 	bool deleted[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX]; /* now */
 	bool parted[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];  /* once */
+	bool restored[CHECK_PEOPLE_MAX];                  /* once */
 	uint64_t ready_ms[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];
 	struct check_message *messages; /* owned */
 	size_t n_messages, cap_messages;
@@ -77,6 +80,9 @@ void check_written(struct check *c, uint32_t from, uint32_t to,
 /* A change of `who` was applied. */
 void check_applied(struct check *c, uint32_t who, const struct change *change,
     enum disk_result result);
+/* `who` has an older disk now. What only the newer one had is forgotten, and
+ * no more is lost. */
+void check_restored(struct check *c, uint32_t who);
 /* How many messages between people who still have each other are not yet
  * known to be delivered. */
 size_t check_missing(const struct check *c);

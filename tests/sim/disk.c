@@ -245,6 +245,40 @@ apply_message(struct disk *d, struct disk_change *c)
 	return DISK_CONFLICT;
 }
 
+static void *
+copy_of(const void *p, size_t n)
+{
+	void *ret;
+
+	if (n == 0)
+		return NULL;
+	ret = malloc(n);
+	assert(ret);
+	memcpy(ret, p, n);
+	return ret;
+}
+
+void
+disk_copy(const struct disk *d, struct disk *ret)
+{
+	*ret = *d;
+	ret->pending = NULL;
+	ret->n_pending = ret->cap_pending = 0;
+	ret->contacts = (struct disk_contact *)copy_of(
+	    d->contacts, d->n_contacts * sizeof(*d->contacts));
+	ret->invites = (struct disk_invite *)copy_of(
+	    d->invites, d->n_invites * sizeof(*d->invites));
+	ret->messages = (struct disk_message *)copy_of(
+	    d->messages, d->n_messages * sizeof(*d->messages));
+	ret->cap_messages = d->n_messages;
+	for (size_t i = 0; i < d->n_messages; i++) {
+		struct span text = d->messages[i].m.text;
+
+		ret->messages[i].m.text =
+		    span_of(copy_of(text.p, text.n), text.n);
+	}
+}
+
 /* Only forwards: queued, sent, then delivered or failed. */
 static bool
 may_follow(enum message_state from, enum message_state to)

@@ -78,6 +78,8 @@ void disk_clear(struct disk *d);
 void disk_store(struct disk *d, const struct change *c); /* into pending */
 void disk_commit(struct disk *d, const struct disk_watch *watch);
 void disk_rollback(struct disk *d);
+/* What is durable, as an image of it has it; for disk_clear. */
+void disk_copy(const struct disk *d, struct disk *ret);
 
 /* NULL if there is none. Gone ones are found, too. */
 struct disk_contact *

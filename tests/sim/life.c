@@ -211,6 +211,19 @@ sim_crash_for(struct sim *s, uint32_t who, uint32_t down_ms)
 	sim_at(s, s->now_ms + down_ms, sim_start_event, who, 0, 0);
 }
 
+void
+sim_restore(struct sim *s, uint32_t who, const struct disk *image)
+{
+	struct sim_node *n = &s->nodes[who];
+
+	sim_crash(s, who);
+	sim_trace(s, "p%u has an older disk", who);
+	disk_clear(&n->disk);
+	disk_copy(image, &n->disk);
+	check_restored(&s->check, who);
+	sim_start(s, who);
+}
+
 bool
 sim_is_awake(const struct sim *s, uint32_t who)
 {

@@ -109,7 +109,8 @@ contact_event(struct sim *s, uint32_t who, const struct sim_out *o,
 	if (o->event == NODE_CONTACT_READY && k->state != CONTACT_READY)
 		check_fail(&s->check, "p%u: ready before it is durable", who);
 	if (o->event == NODE_FALLBACK && !s->check.parted[who][peer] &&
-	    !s->check.parted[peer][who])
+	    !s->check.parted[peer][who] && !s->check.restored[who] &&
+	    !s->check.restored[peer])
 		check_fail(&s->check, "p%u lost the ratchet of p%u", who, peer);
 	if (o->event == NODE_DENIED)
 		check_fail(&s->check, "p%u denies p%u", who, peer);

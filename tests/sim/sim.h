@@ -164,6 +164,9 @@ void sim_start(struct sim *s, uint32_t who);
 void sim_start_event(struct sim *s, const struct sim_event *e);
 void sim_crash(struct sim *s, uint32_t who); /* what is not durable is lost */
 void sim_crash_for(struct sim *s, uint32_t who, uint32_t down_ms);
+/* As sim_crash, and it starts with that older disk, of which it takes a copy.
+ */
+void sim_restore(struct sim *s, uint32_t who, const struct disk *image);
 /* Suspends it, as a laptop that is closed. Its clocks go on. */
 void sim_sleep(struct sim *s, uint32_t who, uint64_t ms);
 bool sim_is_awake(const struct sim *s, uint32_t who);

@@ -50,12 +50,13 @@ a_text_comes_back_as_it_was(void **state)
 static void
 the_wire_form_is_fixed(void **state)
 {
-	static const char want[] = "d1:e8:EEEEEEEE1:ki2e1:ni258ee";
+	static const char want[] = "d1:e8:EEEEEEEE1:h8:HHHHHHHH1:ki2e1:ni258ee";
 	struct record ack = { .kind = RECORD_ACK, .seq = 258 };
 	struct span body;
 
 	(void)state;
 	memset(ack.epoch, 'E', sizeof(ack.epoch));
+	memset(ack.head, 'H', sizeof(ack.head));
 	body = encode(&ack);
 	assert_true(span_eq(body, span_str(want)));
 	assert_int_equal(wire[0], sizeof(want) - 1);
@@ -71,10 +72,14 @@ an_ack_comes_back_as_it_was(void **state)
 
 	(void)state;
 	memset(in.epoch, 3, sizeof(in.epoch));
+	memset(in.head, 4, sizeof(in.head));
 	assert_int_equal(record_decode(encode(&in), &out), ERR_OK);
 	assert_int_equal(out.kind, RECORD_ACK);
 	assert_true(out.seq == in.seq);
 	assert_memory_equal(out.epoch, in.epoch, sizeof(in.epoch));
+	assert_memory_equal(out.head, in.head, sizeof(in.head));
+	in.seq = INT64_MAX;
+	assert_true(encode(&in).n + RECORD_HEAD <= RECORD_ACK_MAX);
 }
 
 /* [hostile 26] 65,536 bytes pass, one more does not. */
