@@ -64,7 +64,11 @@ serve_if_open(struct node *n, enum family f)
 {
 	struct dht *d = n->dht[net_of(DHT_OVERLAY, f)];
 
-	if (d != NULL && dht_introduce(d, is_open(n, f), n->now))
+	enum dht_introduces whom = DHT_INTRODUCES_NOBODY;
+
+	if (is_open(n, f))
+		whom = DHT_INTRODUCES_ALL;
+	if (d != NULL && dht_introduce(d, whom, n->now))
 		n->failed = true;
 }
 

@@ -21,7 +21,7 @@ enum {
 	                         is forgotten */
 	DHT_PASS_MIN = 56,    /* bytes of a datagram that introducers pass */
 	DHT_PASS_MAX = 1052,
-	DHT_TRUSTED_MAX = 64,
+	DHT_TRUSTED_MAX = 256,
 };
 
 /* What carries KRPC: the public BitTorrent DHT, or the encrypted overlay of
@@ -132,12 +132,16 @@ bool dht_cancel(struct dht *d, uint64_t name);
 
 /* ---- introducers; OVERLAY only [SPEC §8.3] ---- */
 
-/* Pass datagrams to those who register here: for a node that is reached
- * unasked. Off, as at the start: none is passed, all are forgotten.
- * ERR_NOMEM. */
-MUST_USE enum err dht_introduce(struct dht *d, bool on, struct now now);
-/* Handles of this node may take so many bytes a second, and find room where
- * those of strangers do not. 0: it is a stranger again. ERR_LIMIT. */
+enum dht_introduces {
+	DHT_INTRODUCES_NOBODY = 0, /* as at the start; all are forgotten */
+	DHT_INTRODUCES_TRUSTED,    /* the others are forgotten */
+	DHT_INTRODUCES_ALL,        /* for a node that is reached unasked */
+};
+/* To whom of those who register here datagrams are passed. ERR_NOMEM. */
+MUST_USE enum err
+dht_introduce(struct dht *d, enum dht_introduces whom, struct now now);
+/* Handles of this node may take so many bytes a second together, and find room
+ * where those of strangers do not. 0: it is a stranger again. ERR_LIMIT. */
 MUST_USE enum err
 dht_set_trusted(struct dht *d, const struct node_key *n, uint32_t rate);
 
@@ -252,8 +256,9 @@ struct dht_stats {
 	uint64_t network_size; /* estimate, 0 = unknown */
 	/* As an introducer. */
 	bool introduces;
-	size_t handles, circuits;
+	size_t handles, circuits, handles_trusted;  /* these of handles */
 	uint64_t n_passed, bytes_passed, n_refused; /* over budget */
+	uint64_t bytes_trusted;                     /* of bytes_passed */
 };
 void dht_get_stats(const struct dht *d, struct dht_stats *ret);
 

@@ -11,6 +11,7 @@
 
 struct introducer {
 	struct introduce *table; /* owned; NULL: we pass nothing */
+	enum dht_introduces whom;
 	/* Of their own: the token of a get proves no key. */
 	struct token_keys tokens;
 	struct trusted {
@@ -42,17 +43,23 @@ introducer_free(struct introducer *i)
 }
 
 enum err
-dht_introduce(struct dht *d, bool on, struct now now)
+dht_introduce(struct dht *d, enum dht_introduces whom, struct now now)
 {
 	struct introducer *i = d->introducer;
 
 	assert(d->carrier && i);
-	if (on == (i->table != NULL))
+	if (whom == i->whom)
 		return ERR_OK;
-	if (on) {
+	if (whom != DHT_INTRODUCES_NOBODY && !i->table) {
 		i->table = introduce_new(d->cfg.rng, now.mono_ms);
-		return i->table ? ERR_OK : ERR_NOMEM;
+		if (!i->table)
+			return ERR_NOMEM;
 	}
+	i->whom = whom;
+	if (whom == DHT_INTRODUCES_TRUSTED)
+		introduce_end_strangers(i->table);
+	if (whom != DHT_INTRODUCES_NOBODY)
+		return ERR_OK;
 	introduce_free(i->table);
 	i->table = NULL;
 	return ERR_OK;
@@ -83,6 +90,11 @@ dht_set_trusted(struct dht *d, const struct node_key *n, uint32_t rate)
 		return rate ? ERR_LIMIT : ERR_OK;
 	t->n = *n;
 	t->rate = rate;
+	if (!i->table)
+		return ERR_OK;
+	introduce_trust(i->table, n, rate, d->now_ms);
+	if (i->whom == DHT_INTRODUCES_TRUSTED)
+		introduce_end_strangers(i->table);
 	return ERR_OK;
 }
 
@@ -96,9 +108,11 @@ introducer_stats(const struct dht *d, struct dht_stats *ret)
 		return;
 	introduce_get_stats(d->introducer->table, d->now_ms, &s);
 	ret->handles = s.handles;
+	ret->handles_trusted = s.trusted;
 	ret->circuits = s.circuits;
 	ret->n_passed = s.n_passed;
 	ret->bytes_passed = s.bytes_passed;
+	ret->bytes_trusted = s.bytes_trusted;
 	ret->n_refused = s.n_refused;
 }
 
@@ -212,7 +226,7 @@ introducer_register(
 		return refuse(d, from, m, KRPC_PROTOCOL, "invalid handle");
 	if (is_self(d, from, &m->n))
 		return false;
-	if (!i->table)
+	if (!i->table || (i->whom == DHT_INTRODUCES_TRUSTED && !trusted))
 		return refuse(d, from, m, KRPC_SERVER, "no introducer");
 	if (introduce_may(i->table, &wish, d->now_ms))
 		return refuse(d, from, m, KRPC_SERVER, "no room");

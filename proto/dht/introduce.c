@@ -14,7 +14,8 @@ struct handle {
 	struct endpoint at;
 	struct node_key n;
 	uint8_t id[INTRODUCE_ID_SIZE], cookie[INTRODUCE_ID_SIZE];
-	uint32_t rate; /* bytes a second */
+	uint32_t given; /* to its node; 0: it is a stranger's */
+	uint32_t rate;  /* bytes a second, its part of that */
 	uint16_t n_circuits;
 	struct guard_bucket own, part; /* its rate; its part of all */
 };
@@ -35,9 +36,9 @@ struct introduce {
 	const struct rng *rng; /* borrowed for life */
 	struct handle handle[INTRODUCE_HANDLES];
 	struct circuit circuit[INTRODUCE_CIRCUITS];
-	unsigned n_handles, n_circuits;
+	unsigned n_handles, n_trusted, n_circuits;
 	uint64_t due_ms; /* nobody's time is over before */
-	struct guard_bucket all;
+	struct guard_bucket all, trusted_all;
 	struct introduce_stats stats;
 };
 
@@ -55,6 +56,8 @@ introduce_new(const struct rng *rng, uint64_t now_ms)
 	t->due_ms = NEVER;
 	t->all.at_ms = now_ms;
 	t->all.milli = UINT64_C(1000) * INTRODUCE_ALL_BURST;
+	t->trusted_all.at_ms = now_ms;
+	t->trusted_all.milli = UINT64_C(1000) * INTRODUCE_TRUSTED_ALL_BURST;
 	return t;
 }
 
@@ -91,6 +94,7 @@ handle_end(struct introduce *t, struct handle *h)
 			circuit_end(t, &t->circuit[i]);
 	assert(h->n_circuits == 0);
 	t->n_handles--;
+	t->n_trusted -= h->given > 0;
 	sodium_memzero(h, sizeof(*h));
 }
 
@@ -215,6 +219,50 @@ introduce_may(
 	return has_room(t, w) ? ERR_OK : ERR_LIMIT;
 }
 
+static uint64_t
+burst_of(const struct handle *h)
+{
+	return (uint64_t)h->rate *
+	       (h->given ? INTRODUCE_TRUSTED_BURST_S : INTRODUCE_BURST_S);
+}
+
+/* What is given is given once to a node, however many handles it has. */
+static void
+share(struct introduce *t, const struct node_key *n, uint32_t rate)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < INTRODUCE_HANDLES; i++)
+		count += t->handle[i].until_ms && same_key(&t->handle[i].n, n);
+	for (size_t i = 0; i < INTRODUCE_HANDLES; i++) {
+		struct handle *h = &t->handle[i];
+
+		if (!h->until_ms || !same_key(&h->n, n))
+			continue;
+		t->n_trusted -= h->given > 0;
+		t->n_trusted += rate > 0;
+		h->given = rate;
+		h->rate = rate ? rate / count : INTRODUCE_RATE;
+	}
+	assert(t->n_trusted <= t->n_handles);
+}
+
+void
+introduce_trust(struct introduce *t, const struct node_key *n, uint32_t rate,
+    uint64_t now_ms)
+{
+	expire(t, now_ms);
+	share(t, n, rate);
+}
+
+void
+introduce_end_strangers(struct introduce *t)
+{
+	for (size_t i = 0; i < INTRODUCE_HANDLES; i++)
+		if (t->handle[i].until_ms && !t->handle[i].given)
+			handle_end(t, &t->handle[i]);
+}
+
 static struct handle *
 handle_new(struct introduce *t, const struct introduce_wish *w, uint64_t now_ms)
 {
@@ -225,9 +273,9 @@ handle_new(struct introduce *t, const struct introduce_wish *w, uint64_t now_ms)
 	assert(h < t->handle + INTRODUCE_HANDLES);
 	h->n = *w->n;
 	memcpy(h->id, w->handle, sizeof(h->id));
-	h->rate = w->rate ? w->rate : INTRODUCE_RATE;
 	h->own.at_ms = h->part.at_ms = now_ms;
-	h->own.milli = UINT64_C(1000) * INTRODUCE_BURST_S * h->rate;
+	/* Of whom we trust, too: else handles are made for their bursts. */
+	h->own.milli = UINT64_C(1000) * INTRODUCE_BURST_S * INTRODUCE_RATE;
 	h->part.milli = UINT64_C(1000) * INTRODUCE_PART_BURST;
 	t->n_handles++;
 	return h;
@@ -245,10 +293,10 @@ introduce_register(
 	h = find_handle(t, w->handle);
 	if (!h)
 		h = handle_new(t, w, now_ms);
-	h->rate = w->rate ? w->rate : INTRODUCE_RATE;
 	h->at = *w->at;
 	memcpy(h->cookie, w->cookie, sizeof(h->cookie));
 	h->until_ms = now_ms + UINT64_C(1000) * INTRODUCE_LIFE_S;
+	share(t, w->n, w->rate);
 	due(t, h->until_ms);
 	assert(t->n_handles <= INTRODUCE_HANDLES);
 	return ERR_OK;
@@ -421,22 +469,41 @@ introduce_follow(struct introduce *t, const struct endpoint *from,
 
 /* ---- budgets ---- */
 
+/* What all handles of one kind may cost together. */
+struct pool {
+	struct guard_bucket *all;
+	uint64_t rate, burst;
+	unsigned n; /* handles, at least one */
+};
+
+static struct pool
+pool_of(struct introduce *t, const struct handle *h)
+{
+	if (h->given)
+		return (struct pool){ &t->trusted_all,
+			INTRODUCE_TRUSTED_ALL_RATE, INTRODUCE_TRUSTED_ALL_BURST,
+			t->n_trusted };
+	return (struct pool){ &t->all, INTRODUCE_ALL_RATE, INTRODUCE_ALL_BURST,
+		t->n_handles - t->n_trusted };
+}
+
 /* Charges the handle and all; false: there is not so much. */
 static bool
 charge(struct introduce *t, struct handle *h, uint64_t n, uint64_t now_ms)
 {
-	uint64_t burst = (uint64_t)INTRODUCE_BURST_S * h->rate;
-	uint64_t own = guard_level(&h->own, h->rate, burst, now_ms);
-	uint64_t all = guard_level(
-	    &t->all, INTRODUCE_ALL_RATE, INTRODUCE_ALL_BURST, now_ms);
-	uint64_t part = guard_level(&h->part, INTRODUCE_ALL_RATE / t->n_handles,
-	    INTRODUCE_PART_BURST, now_ms);
+	struct pool p = pool_of(t, h);
+	uint64_t own = guard_level(&h->own, h->rate, burst_of(h), now_ms);
+	uint64_t all = guard_level(p.all, p.rate, p.burst, now_ms);
+	uint64_t part;
 
-	if (own < n || all < n || (2 * all < INTRODUCE_ALL_BURST && part < n))
+	assert(p.n > 0);
+	part =
+	    guard_level(&h->part, p.rate / p.n, INTRODUCE_PART_BURST, now_ms);
+	if (own < n || all < n || (2 * all < p.burst && part < n))
 		return false;
 	guard_spend(&h->own, n);
 	guard_spend(&h->part, part < n ? part : n);
-	guard_spend(&t->all, n);
+	guard_spend(p.all, n);
 	return true;
 }
 
@@ -457,6 +524,8 @@ introduce_pay(struct introduce *t, const struct introduce_to *to,
 		c->room -= (uint32_t)n_bytes;
 	t->stats.n_passed++;
 	t->stats.bytes_passed += n_bytes;
+	if (h->given)
+		t->stats.bytes_trusted += n_bytes;
 	return true;
 }
 
@@ -467,5 +536,6 @@ introduce_get_stats(
 	expire(t, now_ms);
 	*ret = t->stats;
 	ret->handles = t->n_handles;
+	ret->trusted = t->n_trusted;
 	ret->circuits = t->n_circuits;
 }

@@ -43,7 +43,12 @@ enum {
 	INTRODUCE_BURST_S = 16, /* of its rate */
 	INTRODUCE_ALL_RATE = 64 * 1024,
 	INTRODUCE_ALL_BURST = 4 * INTRODUCE_ALL_RATE,
-	/* Of the last half of that each handle gets an equal part alone, so
+	/* The same for all whom we trust, apart, so that neither costs the
+	 * others anything; the handles of one node share its rate. */
+	INTRODUCE_TRUSTED_ALL_RATE = 128 * 1024,
+	INTRODUCE_TRUSTED_ALL_BURST = 4 * INTRODUCE_TRUSTED_ALL_RATE,
+	INTRODUCE_TRUSTED_BURST_S = 4, /* of one, of its rate */
+	/* Of the last half of those each handle gets an equal part alone, so
 	 * that many who take much leave something to who takes little. */
 	INTRODUCE_PART_BURST = 4096,
 };
@@ -68,6 +73,13 @@ MUST_USE enum err introduce_may(
  * may come from elsewhere. */
 MUST_USE enum err introduce_register(
     struct introduce *t, const struct introduce_wish *w, uint64_t now_ms);
+
+/* From now on the handles of that node have this rate together; 0: that of a
+ * stranger each. */
+void introduce_trust(struct introduce *t, const struct node_key *n,
+    uint32_t rate, uint64_t now_ms);
+/* Ends those of all whom nothing was given. */
+void introduce_end_strangers(struct introduce *t);
 
 /* Whom something goes to. */
 struct introduce_to {
@@ -94,8 +106,8 @@ bool introduce_pay(struct introduce *t, const struct introduce_to *to,
     size_t n_bytes, uint64_t now_ms);
 
 struct introduce_stats {
-	size_t handles, circuits;
-	uint64_t n_passed, bytes_passed, n_refused;
+	size_t handles, circuits, trusted; /* handles of these */
+	uint64_t n_passed, bytes_passed, bytes_trusted, n_refused;
 };
 void introduce_get_stats(
     struct introduce *t, uint64_t now_ms, struct introduce_stats *ret);

@@ -262,7 +262,7 @@ begin(struct play *p)
 	p->d = dht_new(&cfg, now);
 	p->peer = carrier_new(&p->rng.rng, false);
 	assert(p->d && p->peer);
-	assert(dht_introduce(p->d, true, now) == ERR_OK);
+	assert(dht_introduce(p->d, DHT_INTRODUCES_ALL, now) == ERR_OK);
 	p->at = address(1);
 	p->other = address(2);
 	p->stranger = address(3);

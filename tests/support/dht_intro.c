@@ -73,7 +73,8 @@ begin(bool v6)
 	}
 	introducer.at = net.at[I];
 	dht_key(net.node[I], &introducer.n);
-	assert_int_equal(dht_introduce(net.node[I], true, now()), ERR_OK);
+	assert_int_equal(
+	    dht_introduce(net.node[I], DHT_INTRODUCES_ALL, now()), ERR_OK);
 	clear();
 	return 0;
 }

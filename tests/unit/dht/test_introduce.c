@@ -94,7 +94,8 @@ only_an_introducer_introduces(void **state)
 
 	(void)state;
 	registers(B, handle, true);
-	assert_int_equal(dht_introduce(net.node[I], false, now()), ERR_OK);
+	assert_int_equal(
+	    dht_introduce(net.node[I], DHT_INTRODUCES_NOBODY, now()), ERR_OK);
 	registers(B, handle, false);
 	pass(A, &there, datagram(1, 168));
 	assert_int_equal(heard[A].n_failed, 1);
@@ -259,6 +260,35 @@ a_contact_may_be_given_more(void **state)
 	assert_int_equal(heard[B].n_handed, 200);
 }
 
+/* As a node does that lets in nobody but whom it has spoken to. */
+static void
+contacts_alone_may_be_passed_for(void **state)
+{
+	struct dht_way there = way_to(handle);
+	uint8_t other[DHT_HANDLE_SIZE] = { 77 };
+	struct node_key b;
+
+	(void)state;
+	registers(C, other, true);
+	dht_key(net.node[B], &b);
+	assert_int_equal(dht_set_trusted(net.node[I], &b, 1000), ERR_OK);
+	assert_int_equal(
+	    dht_introduce(net.node[I], DHT_INTRODUCES_TRUSTED, now()), ERR_OK);
+	assert_int_equal(stats().handles, 0);
+	registers(B, handle, true);
+	registers(C, other, false);
+	assert_int_equal(stats().handles_trusted, 1);
+	pass(A, &there, datagram(1, 168)); /* whoever that is */
+	is_handed(B, 1, 168);
+	assert_true(stats().bytes_trusted > 0);
+	/* Who is no contact any more is gone at once. */
+	assert_int_equal(dht_set_trusted(net.node[I], &b, 0), ERR_OK);
+	assert_int_equal(stats().handles, 0);
+	pass(A, &there, datagram(1, 168));
+	assert_int_equal(heard[B].n_handed, 0);
+	registers(B, handle, false);
+}
+
 /* That nobody answers a pass says nothing about the introducer. */
 static void
 a_pass_without_an_answer_is_no_failure(void **state)
@@ -305,6 +335,7 @@ main(void)
 		TEST(a_pass_without_an_answer_is_no_failure),
 		TEST(a_caller_who_answers_may_read_much),
 		TEST(a_contact_may_be_given_more),
+		TEST(contacts_alone_may_be_passed_for),
 	};
 
 	if (sodium_init() < 0)

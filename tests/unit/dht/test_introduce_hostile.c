@@ -272,7 +272,8 @@ hostile_85_nothing_goes_through_two_or_in_a_circle(void **state)
 
 	(void)state;
 	/* I and B are introducers to each other. */
-	assert_int_equal(dht_introduce(net.node[B], true, now()), ERR_OK);
+	assert_int_equal(
+	    dht_introduce(net.node[B], DHT_INTRODUCES_ALL, now()), ERR_OK);
 	registers(B, handle, true);
 	second.at = net.at[B];
 	dht_key(net.node[B], &second.n);

@@ -362,26 +362,126 @@ an_unproven_caller_gets_three_times_his_bytes(void **state)
 static void
 a_handle_has_its_rate(void **state)
 {
-	struct who w = who(1, 1), a = who(2, 2);
+	struct who a = who(9, 2);
 	struct introduce_to to;
 	size_t sum;
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
 		uint32_t rate = i ? 1000 : INTRODUCE_RATE;
+		uint32_t burst_s =
+		    i ? INTRODUCE_TRUSTED_BURST_S : INTRODUCE_BURST_S;
+		struct who w = who(1 + i, 1);
 
 		w.rate = i ? rate : 0;
-		w.handle[0] ^= 1;
 		assert_int_equal(registers(&w), ERR_OK);
 		assert_int_equal(calls(&a, &w, &to), ERR_OK);
 		sum = spend(&to, 100, 2000);
-		assert_in_range(sum, INTRODUCE_BURST_S * rate - 100,
-		    INTRODUCE_BURST_S * rate);
+		assert_in_range(sum, burst_s * rate - 100, burst_s * rate);
 		now_ms += 10 * 1000;
 		sum = spend(&to, 100, 2000);
-		assert_in_range(sum, 10 * rate - 200, 10 * rate + 200);
+		if (i == 0)
+			assert_in_range(sum, 10 * rate - 200, 10 * rate + 200);
+		else
+			assert_in_range(
+			    sum, burst_s * rate - 200, burst_s * rate);
 		now_ms += 60 * 1000;
 	}
+}
+
+/* A contact that makes handles does not make bytes of them: what is given is
+ * given to its node once. */
+static void
+hostile_92_handles_of_one_node_share_what_is_given(void **state)
+{
+	enum { RATE = 64 * 1024, SECONDS = 300 };
+	struct introduce_to to[INTRODUCE_PER_NODE];
+	size_t sum = 0;
+
+	(void)state;
+	for (unsigned s = 0; s < SECONDS; s++) {
+		for (unsigned i = 0; i < INTRODUCE_PER_NODE; i++) {
+			/* New ones as soon as the old ones are over. */
+			struct who w = who(1, 1), a = who(2 + i, 2);
+
+			w.rate = RATE;
+			w.handle[0] = (uint8_t)i;
+			w.handle[1] = (uint8_t)(s / (INTRODUCE_LIFE_S + 1));
+			if (s % (INTRODUCE_LIFE_S + 1) == 0)
+				assert_int_equal(registers(&w), ERR_OK);
+			if (s % (INTRODUCE_LIFE_S + 1) < INTRODUCE_LIFE_S)
+				assert_int_equal(calls(&a, &w, &to[i]), ERR_OK);
+		}
+		for (unsigned i = 0; i < INTRODUCE_PER_NODE; i++)
+			if (s % (INTRODUCE_LIFE_S + 1) < INTRODUCE_LIFE_S)
+				sum += spend(&to[i], 1232, 1000);
+		now_ms += 1000;
+	}
+	assert_true(sum <= (SECONDS + 4 * INTRODUCE_TRUSTED_BURST_S) * RATE);
+	assert_true(sum >= SECONDS / 2 * RATE);
+}
+
+/* Strangers and contacts do not spend each other's bytes, nor do all contacts
+ * together more than is for them. */
+static void
+hostile_93_contacts_and_strangers_have_budgets_apart(void **state)
+{
+	struct introduce_to stranger[ENDS], contact[ENDS];
+	size_t sum[2] = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < ENDS; i++) {
+		struct who x = who(i, 1), y = who(1000 + i, 2);
+		struct who z = who(2000 + i, 3);
+
+		z.rate = 64 * 1024;
+		assert_int_equal(registers(&x), ERR_OK);
+		assert_int_equal(registers(&z), ERR_OK);
+		assert_int_equal(calls(&y, &x, &stranger[i]), ERR_OK);
+		assert_int_equal(calls(&y, &z, &contact[i]), ERR_OK);
+	}
+	for (unsigned s = 0; s < 60; s++) {
+		for (unsigned i = 0; i < ENDS; i++) {
+			sum[0] += spend(&stranger[i], 1232, 200);
+			sum[1] += spend(&contact[i], 1232, 200);
+		}
+		now_ms += 1000;
+	}
+	assert_in_range(sum[0], 50ULL * INTRODUCE_ALL_RATE,
+	    INTRODUCE_ALL_BURST + 60ULL * INTRODUCE_ALL_RATE);
+	assert_in_range(sum[1], 50ULL * INTRODUCE_TRUSTED_ALL_RATE,
+	    INTRODUCE_TRUSTED_ALL_BURST + 60ULL * INTRODUCE_TRUSTED_ALL_RATE);
+}
+
+static void
+what_is_given_may_be_taken_back(void **state)
+{
+	struct who w = who(1, 1), s = who(3, 3), a = who(2, 2);
+	struct introduce_stats stats;
+	struct introduce_to to;
+
+	(void)state;
+	w.rate = 64 * 1024;
+	assert_int_equal(registers(&w), ERR_OK);
+	assert_int_equal(registers(&s), ERR_OK);
+	assert_int_equal(calls(&a, &w, &to), ERR_OK);
+	introduce_trust(t, &w.n, 0, now_ms);
+	now_ms += 60 * 1000;
+	assert_in_range(
+	    spend(&to, 1232, 1000), 0, INTRODUCE_BURST_S * INTRODUCE_RATE);
+	introduce_trust(t, &w.n, 1000, now_ms);
+	introduce_get_stats(t, now_ms, &stats);
+	assert_int_equal(stats.handles, 2);
+	assert_int_equal(stats.trusted, 1);
+	introduce_end_strangers(t);
+	introduce_get_stats(t, now_ms, &stats);
+	assert_int_equal(stats.handles, 1);
+	assert_int_equal(calls(&a, &s, &to), ERR_NOT_FOUND);
+	assert_int_equal(calls(&a, &w, &to), ERR_OK);
+	introduce_trust(t, &w.n, 0, now_ms);
+	introduce_end_strangers(t);
+	introduce_get_stats(t, now_ms, &stats);
+	assert_int_equal(stats.handles + stats.trusted + stats.circuits, 0);
 }
 
 /* Hostile input 90: many handles of an attacker spend what there is for all.
@@ -473,6 +573,9 @@ main(void)
 		TEST(hostile_89_a_flood_of_calls_takes_nobody_elses_circuit),
 		TEST(an_unproven_caller_gets_three_times_his_bytes),
 		TEST(a_handle_has_its_rate),
+		TEST(hostile_92_handles_of_one_node_share_what_is_given),
+		TEST(hostile_93_contacts_and_strangers_have_budgets_apart),
+		TEST(what_is_given_may_be_taken_back),
 		TEST(hostile_90_who_takes_little_is_served_first),
 		TEST(nothing_goes_to_who_has_not_spoken),
 	};
