@@ -59,6 +59,16 @@ endpoint_is_relayed(const struct endpoint *e)
 	return endpoint_is_route(e, &id) && (id & ROUTE_DIRECT) == 0;
 }
 
+enum endpoint_rank
+endpoint_rank(const struct endpoint *e)
+{
+	uint64_t id;
+
+	if (!endpoint_is_route(e, &id) || (id & ROUTE_DIRECT))
+		return RANK_DIRECT;
+	return (id & ROUTE_ROOMY) ? RANK_ROOMY : RANK_POOR;
+}
+
 enum family
 endpoint_family(const struct endpoint *e)
 {

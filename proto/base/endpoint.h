@@ -38,8 +38,13 @@ struct endpoint endpoint_route(uint64_t id);
 #define ROUTE_DIRECT (UINT64_C(1) << 63)
 /* The whole prefix counts, whatever the port. id: NULL is fine. */
 bool endpoint_is_route(const struct endpoint *e, uint64_t *id);
+/* Of a route's number: who carries it has room for whole sessions. */
+#define ROUTE_ROOMY (UINT64_C(1) << 62)
 /* A route that others carry: poorer than any address. */
 bool endpoint_is_relayed(const struct endpoint *e);
+/* How good a way it is. */
+enum endpoint_rank { RANK_POOR = 0, RANK_ROOMY, RANK_DIRECT };
+enum endpoint_rank endpoint_rank(const struct endpoint *e);
 enum family endpoint_family(const struct endpoint *e);
 enum endpoint_scope endpoint_scope(const struct endpoint *e);
 bool endpoint_eq(const struct endpoint *a, const struct endpoint *b);

@@ -106,6 +106,7 @@ put_hello(struct links *l, struct peer *p, struct packet *k, struct now now)
 	h.id = l->self.id;
 	h.cert = l->self.s[i].cert;
 	h.reach = l->self.reach;
+	h.capabilities = l->self.capabilities;
 	memcpy(h.node, l->self.node, sizeof(h.node));
 	memcpy(h.db_epoch, p->cfg.db_epoch, sizeof(h.db_epoch));
 	hello_encode(&h, p->instance, body);
@@ -229,7 +230,7 @@ put_streams(struct links *l, struct peer *p, struct packet *k, bool bulk,
 	k->eliciting = false;
 	k->sent.stream =
 	    put_piece(k, &c->send, conn_stream_out(l, p), conn_chat_credit(c));
-	if (bulk && !path_on_route(c))
+	if (bulk && path_has_room(c))
 		k->sent.bulk = put_piece(
 		    k, &c->bulk_send, conn_bulk_out(l, p), conn_bulk_credit(c));
 	if (k->eliciting && k->s->data_ms == NEVER)
@@ -407,7 +408,7 @@ urgent_due(const struct conn *c)
 static bool
 bulk_due(const struct conn *c)
 {
-	return !path_on_route(c) && /* it waits for a direct one */
+	return path_has_room(c) && /* it waits for one that has */
 	       stream_send_due(&c->bulk_send, conn_bulk_credit(c));
 }
 

@@ -30,6 +30,8 @@ enum {
 	LINK_INVITES_MAX = 16, /* live at once: each costs hashes a message 1 */
 	LINK_STREAM_WINDOW = 256 * 1024, /* bytes of chat in flight */
 	LINK_BULK_WINDOW = 2048 * 1024,  /* bytes of bulk in flight */
+	/* Of capabilities: he passes for contacts what they and theirs send. */
+	LINK_CAPABILITY_RELAY = 1,
 };
 
 /* What this node is; replaced as a whole when a key is renewed. */
@@ -45,6 +47,7 @@ struct link_self {
 	struct reach_key reach_prev;
 	bool has_reach_prev;
 	struct node_key node[FAMILY_COUNT]; /* N of our overlay nodes, or 0 */
+	uint32_t capabilities;              /* LINK_CAPABILITY_* */
 };
 
 enum link_role {
@@ -120,9 +123,10 @@ void links_connect(struct links *l, uint32_t peer, const struct endpoint *to,
  * the list; more than LINK_ROUTES_MAX are ignored. Nothing else makes a route
  * usable, so that no peer can name one. Message 1 goes there together with the
  * candidates of links_connect (which may be none), and a link in doubt goes on
- * there. A datagram to a route has at most ROUTE_UDP_MAX bytes, bulk waits for
- * a direct path. What comes through a carrier is given to links_receive as from
- * its route, which need not be one of the list.
+ * there. A datagram to a route has at most ROUTE_UDP_MAX bytes; bulk waits for
+ * a direct path, or for a route with ROUTE_ROOMY, which a link on another one
+ * goes over to once that is proven. What comes through a carrier is given to
+ * links_receive as from its route, which need not be one of the list.
  */
 void links_set_routes(struct links *l, uint32_t peer,
     const struct endpoint *routes, size_t n, struct now now);
@@ -228,7 +232,7 @@ struct link_hello {
 	struct reach_key reach;
 	uint8_t db_epoch[8];
 	uint64_t time_ms;      /* the peer's clock */
-	uint32_t capabilities; /* bits, none defined yet; unknown are ignored */
+	uint32_t capabilities; /* LINK_CAPABILITY_*; unknown are ignored */
 	struct node_key node[FAMILY_COUNT]; /* N of his overlay nodes, or 0 */
 };
 

@@ -101,6 +101,12 @@ path_on_route(const struct conn *c)
 	return endpoint_is_relayed(&c->path);
 }
 
+bool
+path_has_room(const struct conn *c)
+{
+	return endpoint_rank(&c->path) > RANK_POOR;
+}
+
 void
 path_check(const struct conn *c)
 {
@@ -439,6 +445,13 @@ keep_spare(
 	              rng_below(l->rng, LINK_PING_MAX_MS - LINK_PING_MIN_MS);
 }
 
+/* A way that a poorer route is left for, without any doubt about that. */
+static bool
+is_better(const struct conn *c, const struct endpoint *at)
+{
+	return path_on_route(c) && endpoint_rank(at) > endpoint_rank(&c->path);
+}
+
 /* The peer hears us at this address, which is not the path. */
 static void
 validated(
@@ -449,13 +462,13 @@ validated(
 
 	assert(!endpoint_eq(at, &c->path));
 	address_answered(p, at, now.mono_ms);
-	if (endpoint_is_relayed(at)) {
+	if (is_better(c, at)) {
+		move(l, p, at, now);
+	} else if (endpoint_is_relayed(at)) {
 		w->route = (struct way){
 			.known = true, .at = *at, .answered_ms = now.mono_ms
 		};
 		judge(l, p, now);
-	} else if (path_on_route(c)) {
-		move(l, p, at, now);
 	} else {
 		keep_spare(l, c, at, now.mono_ms);
 		judge(l, p, now);
@@ -562,7 +575,7 @@ path_on_packet(struct links *l, struct peer *p, const struct path_packet *k,
 		return;
 	if (!path_on_route(c))
 		heard_elsewhere(l, p, k, now);
-	else if (!endpoint_is_relayed(k->from))
+	else if (endpoint_rank(k->from) > endpoint_rank(&c->path))
 		ask_stranger(l, p, k->from, now);
 }
 

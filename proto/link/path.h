@@ -65,6 +65,8 @@ void path_probe(struct links *l, struct peer *p, const struct endpoint *to,
 /* The link came up, perhaps on a route: then the addresses are asked that were
  * knocked at. */
 void path_upgrade(struct links *l, struct peer *p, struct now now);
+/* Bulk goes there, too. */
+bool path_has_room(const struct conn *c);
 /* The path may have died: own address or routes changed. */
 void path_doubt(struct links *l, struct peer *p);
 void path_flush(struct links *l, struct peer *p, struct now now);

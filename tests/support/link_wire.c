@@ -157,17 +157,30 @@ name_routes(struct wire *w, unsigned a, unsigned b)
 		links_set_routes(w->node[a].links, b, to, n, wire_now(w, a));
 }
 
-void
-wire_add_route(struct wire *w, unsigned a, unsigned b, uint64_t delay_ms)
+static void
+add_route(
+    struct wire *w, unsigned a, unsigned b, uint64_t delay_ms, uint64_t bits)
 {
 	struct wire_route *r = &w->route[w->n_routes++];
 
 	assert(w->n_routes <= WIRE_ROUTES_MAX && a != b);
 	*r = (struct wire_route){ .node = { a, b }, .delay_ms = delay_ms };
-	r->end[0] = endpoint_route(rng_u32(&w->rng.rng));
-	r->end[1] = endpoint_route(rng_u32(&w->rng.rng));
+	r->end[0] = endpoint_route(rng_u32(&w->rng.rng) | bits);
+	r->end[1] = endpoint_route(rng_u32(&w->rng.rng) | bits);
 	name_routes(w, a, b);
 	name_routes(w, b, a);
+}
+
+void
+wire_add_route(struct wire *w, unsigned a, unsigned b, uint64_t delay_ms)
+{
+	add_route(w, a, b, delay_ms, 0);
+}
+
+void
+wire_add_relay(struct wire *w, unsigned a, unsigned b, uint64_t delay_ms)
+{
+	add_route(w, a, b, delay_ms, ROUTE_ROOMY);
 }
 
 static void

@@ -116,6 +116,8 @@ void wire_set_peer(
 void wire_connect(struct wire *w, unsigned a, unsigned b);
 /* One more route between the two, named to both by links_set_routes. */
 void wire_add_route(struct wire *w, unsigned a, unsigned b, uint64_t delay_ms);
+/* The same with room for bulk. */
+void wire_add_relay(struct wire *w, unsigned a, unsigned b, uint64_t delay_ms);
 /* Another address; the old one is deaf from now on unless `also` says else.
  * `told`: links_set_local follows. */
 void wire_move(struct wire *w, unsigned a, bool told);

@@ -167,10 +167,29 @@ a_route_is_its_number_and_no_address(void **state)
 	assert_int_equal(id, UINT64_MAX); /* untouched */
 }
 
+/* By others, by one who has room, by ourselves. */
+static void
+ways_have_an_order(void **state)
+{
+	struct endpoint poor = endpoint_route(5), v4 = at("1.2.3.4");
+	struct endpoint roomy = endpoint_route(5 | ROUTE_ROOMY);
+	struct endpoint socket = endpoint_route(5 | ROUTE_DIRECT);
+
+	(void)state;
+	assert_int_equal(endpoint_rank(&poor), RANK_POOR);
+	assert_int_equal(endpoint_rank(&roomy), RANK_ROOMY);
+	assert_int_equal(endpoint_rank(&socket), RANK_DIRECT);
+	assert_int_equal(endpoint_rank(&v4), RANK_DIRECT);
+	assert_true(RANK_POOR < RANK_ROOMY && RANK_ROOMY < RANK_DIRECT);
+	assert_true(endpoint_is_relayed(&roomy) && endpoint_is_relayed(&poor));
+	assert_false(endpoint_is_relayed(&socket));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ways_have_an_order),
 		cmocka_unit_test(scopes_end_where_the_registries_say),
 		cmocka_unit_test(families_are_told_by_the_mapped_prefix),
 		cmocka_unit_test(equality_is_of_address_and_port),
