@@ -35,6 +35,7 @@ static const struct arg_spec specs[] = {
 	{ 0,   "no-passphrase",   ARG_FLAG,  false },
 	{ 0,   "passphrase-fd",   ARG_VALUE, false },
 	{ 0,   "passphrase-file", ARG_VALUE, false },
+	{ 0,   "relay",           ARG_VALUE, false },
 	{ 0,   "since",           ARG_VALUE, false },
 	{ 0,   "ttl",             ARG_VALUE, false },
 	{ 0,   "type",            ARG_VALUE, false },

@@ -224,7 +224,8 @@ change_contact(struct ctl *ctl, const char *method, cJSON *params,
 		else
 			print_fields(ctl, value_str(result, "id"),
 			    value_true(result, "verified") ? "verified" : "-",
-			    value_str(result, "fallback"), NULL);
+			    value_str(result, "fallback"),
+			    value_true(result, "relay") ? "relay" : "-", NULL);
 	}
 	cJSON_Delete(result);
 	return status;
@@ -234,17 +235,25 @@ int
 cmd_contact_set(struct ctl *ctl)
 {
 	const char *fallback = args_value(&ctl->args, "fallback");
+	const char *relay = args_value(&ctl->args, "relay");
 	cJSON *contact = NULL, *params = NULL;
 	int status;
 
-	if (fallback == NULL)
+	if (fallback == NULL && relay == NULL)
 		return report_usage("what is to be set?");
+	if (relay != NULL && strcmp(relay, "yes") != 0 &&
+	    strcmp(relay, "no") != 0)
+		return report_usage("--relay is yes or no");
 	status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
 	if (status != CTL_DONE)
 		return status;
 	params = cJSON_CreateObject();
 	value_add_str(params, "contact", value_str(contact, "id"));
-	value_add_str(params, "fallback", fallback);
+	if (fallback != NULL)
+		value_add_str(params, "fallback", fallback);
+	if (relay != NULL)
+		(void)cJSON_AddBoolToObject(
+		    params, "relay", strcmp(relay, "yes") == 0);
 	status = change_contact(ctl, "contact.set", params, "decided", contact);
 	cJSON_Delete(contact);
 	return status;

@@ -41,9 +41,10 @@ const struct command command_table[] = {
 	{ "contact", "rename", "WHO NAME",
 	  "call a contact something else",
 	  "", 2, 2, TIER_CHAT, cmd_contact_rename },
-	{ "contact", "set", "WHO --fallback=auto|allow|deny",
+	{ "contact", "set", "WHO [--fallback=auto|allow|deny] "
+	  "[--relay=yes|no]",
 	  "decide about a contact",
-	  "fallback", 1, 1, TIER_CHAT, cmd_contact_set },
+	  "fallback relay", 1, 1, TIER_CHAT, cmd_contact_set },
 	{ "contact", "verify", "WHO [NUMBER.. | --undo]",
 	  "say that their safety number is yours",
 	  "undo", 1, ANY, TIER_CHAT, cmd_contact_verify },

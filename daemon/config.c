@@ -307,6 +307,18 @@ get_reachable(const struct config *c, char *out, size_t cap)
 }
 
 static bool
+set_relay_contacts(struct config *c, const char *value)
+{
+	return set_bool(c, value, &c->relay_contacts);
+}
+
+static void
+get_relay_contacts(const struct config *c, char *out, size_t cap)
+{
+	yes_no(c->relay_contacts, out, cap);
+}
+
+static bool
 set_port_mapping(struct config *c, const char *value)
 {
 	return set_bool(c, value, &c->port_mapping);
@@ -384,6 +396,8 @@ static const struct key keys[CONFIG_KEYS] = {
 	    false, true, set_ratchet_fallback, get_ratchet_fallback },
 	[CONFIG_KEY_REACHABLE] = { "reachable", "enum", "auto",
 	    false, true, set_reachable, get_reachable },
+	[CONFIG_KEY_RELAY_CONTACTS] = { "relay-contacts", "bool", "no",
+	    false, true, set_relay_contacts, get_relay_contacts },
 	[CONFIG_KEY_SOCKET] = { "socket", "string", "",
 	    false, true, set_socket, get_socket },
 	[CONFIG_KEY_STATE] = { "state", "string", "",

@@ -53,11 +53,12 @@ enum config_key {
 	CONFIG_KEY_PORT_MAPPING,
 	CONFIG_KEY_RATCHET_FALLBACK,
 	CONFIG_KEY_REACHABLE,
+	CONFIG_KEY_RELAY_CONTACTS,
 	CONFIG_KEY_SOCKET,
 	CONFIG_KEY_STATE,
 	CONFIG_KEY_UPNP,
 };
-#define CONFIG_KEYS 17
+#define CONFIG_KEYS 18
 
 struct config {
 	char file[CONFIG_VALUE_MAX];   /* that was read; "": none */
@@ -75,6 +76,7 @@ struct config {
 	bool lan_discovery;    /* beacons to the local network */
 	bool port_mapping;     /* ask the gateway for one */
 	bool ratchet_fallback; /* allowed; of who is verified never */
+	bool relay_contacts;   /* we pass sessions for them */
 	bool reachable;        /* everybody gets in; else it is found out */
 	bool upnp;             /* by UPnP, too */
 	int log_level;

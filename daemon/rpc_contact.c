@@ -137,6 +137,8 @@ put_path(
 	addr_format(&info.path, text);
 	json_put_str(o, "path", text);
 	json_put_str(o, "way", view_way(info.way));
+	if (info.way == NODE_WAY_RELAY)
+		json_put_id(o, "relayed_by", info.relay.b);
 	json_put_uint(o, "rtt_ms", info.rtt_ms);
 }
 
@@ -255,7 +257,8 @@ rpc_contact_set(struct rpc_call *c)
 		code = command_contact_rename(c->d, &id, rpc_str(c, "name"));
 	if (rpc_has(c, "fallback"))
 		what.fallback = fallback_of(rpc_str(c, "fallback"));
-	if (!code && rpc_has(c, "fallback"))
+	what.relay = rpc_bool(c, "relay", what.relay);
+	if (!code && (rpc_has(c, "fallback") || rpc_has(c, "relay")))
 		code = command_contact_decide(c->d, &id, &what);
 	if (code == API_INVALID_PARAMS)
 		rpc_fail_param(c, "name", "not a name");

@@ -88,6 +88,26 @@ put_mapped(struct json_out *o, const struct daemon *d)
 	json_close(o, ']');
 }
 
+/* Contacts that pass whole sessions for us, and for whom we do. */
+static void
+put_relay(struct json_out *o, const struct node_stats *n)
+{
+	size_t handles = 0;
+	uint64_t bytes = 0;
+
+	for (int f = 0; f < FAMILY_COUNT; f++) {
+		handles += n->introduces[f].contacts;
+		bytes += n->introduces[f].bytes_contacts;
+	}
+	json_put_open(o, "relay", '{');
+	json_put_bool(o, "used", n->has_relay);
+	json_put_uint(o, "sessions", n->by_relay);
+	json_put_bool(o, "on", n->relays);
+	json_put_uint(o, "contacts", handles);
+	json_put_uint(o, "bytes", bytes);
+	json_close(o, '}');
+}
+
 /* Who passes to us, and what we pass for others. */
 static void
 put_introducers(struct json_out *o, const struct node_stats *n)
@@ -104,6 +124,7 @@ put_introducers(struct json_out *o, const struct node_stats *n)
 	}
 	json_put_uint(o, "introducers", n->introducers);
 	json_put_uint(o, "relayed", n->relayed);
+	put_relay(o, n);
 	json_put_open(o, "introduces", '{');
 	json_put_bool(o, "on", on);
 	json_put_uint(o, "nodes", handles);

@@ -25,7 +25,8 @@ const struct rpc_method rpc_methods[] = {
 	  "query:str(256)? limit:int(1,500)? after:str(64)?",
 	  rpc_contact_list },
 	{ "contact.set",   RPC_CHAT,  RPC_OPEN,
-	  "contact:id name:str(256)? fallback:enum(auto|allow|deny)?",
+	  "contact:id name:str(256)? fallback:enum(auto|allow|deny)? "
+	  "relay:bool?",
 	  rpc_contact_set },
 	{ "contact.verify", RPC_CHAT, RPC_OPEN,
 	  "contact:id fingerprint:str(256)?",

@@ -245,6 +245,7 @@ turn_start_node(struct daemon *d)
 	cfg.overlay_announce = d->config.overlay_announce;
 	cfg.cells_min = (size_t)d->config.cells_min;
 	cfg.reachable = d->config.reachable;
+	cfg.relay_contacts = d->config.relay_contacts;
 	cfg.deny_fallback = !d->config.ratchet_fallback;
 	n = node_new(&cfg, d->now);
 	if (!n)

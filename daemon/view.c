@@ -106,6 +106,7 @@ view_decision(struct json_out *o, const struct node_decision *d)
 {
 	json_put_bool(o, "verified", d->verified);
 	json_put_str(o, "fallback", view_fallback(d->fallback));
+	json_put_bool(o, "relay", d->relay);
 }
 
 void
@@ -150,5 +151,13 @@ view_nat_of(const struct node_stats *n)
 const char *
 view_way(enum node_way w)
 {
-	return w == NODE_WAY_INTRODUCER ? "introducer" : "direct";
+	static const char *const names[NODE_WAYS] = {
+		[NODE_WAY_NONE] = "none",
+		[NODE_WAY_DIRECT] = "direct",
+		[NODE_WAY_INTRODUCER] = "introducer",
+		[NODE_WAY_RELAY] = "relay",
+	};
+
+	assert((unsigned)w < NODE_WAYS);
+	return names[w];
 }

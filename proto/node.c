@@ -28,6 +28,8 @@ node_new(const struct node_config *cfg, struct now now)
 	memcpy(n->has_family, cfg->family, sizeof(n->has_family));
 	n->reachable = cfg->reachable;
 	n->denies_fallback = cfg->deny_fallback;
+	n->relays = cfg->relay_contacts;
+	n->close_ms = NEVER;
 	intro_init(n);
 	if (n->lan.on)
 		rng_fill(&n->rng, n->lan.key, sizeof(n->lan.key));
@@ -360,9 +362,14 @@ node_get_stats(const struct node *n, struct node_stats *ret)
 	ret->udp_bytes_out = n->udp_bytes_out;
 	nets_stats(n, ret);
 	intro_stats(n, ret);
-	for (size_t i = 0; n->n_routed > 0 && i < n->peers_cap; i++)
-		ret->relayed += n->peers[i] != NULL && n->peers[i]->online &&
-		                endpoint_is_relayed(&n->peers[i]->path);
+	for (size_t i = 0; n->n_routed > 0 && i < n->peers_cap; i++) {
+		const struct peer *p = n->peers[i];
+
+		if (p == NULL || !p->online || !endpoint_is_relayed(&p->path))
+			continue;
+		ret->relayed++;
+		ret->by_relay += endpoint_rank(&p->path) == RANK_ROOMY;
+	}
 }
 
 bool

@@ -64,6 +64,8 @@ struct node_config {
 	/* No ratchet begins again from its root, unless people say so for a
 	 * contact. [SPEC §6.6] */
 	bool deny_fallback;
+	/* We pass whole sessions for contacts who choose us for it. */
+	bool relay_contacts;
 	/* Extra sockets that may be asked for, at most NODE_SOCKETS_MAX; 0
 	 * where the owner cannot open any. */
 	size_t sockets_max;
@@ -161,6 +163,7 @@ enum node_fallback {
 };
 struct node_decision {
 	bool verified; /* the safety number was compared */
+	bool relay;    /* it may pass our sessions, and see with whom */
 	enum node_fallback fallback;
 };
 /* ERR_NOT_FOUND. */
@@ -311,8 +314,9 @@ enum node_way {
 	NODE_WAY_NONE = 0,   /* not online */
 	NODE_WAY_DIRECT,     /* path is theirs */
 	NODE_WAY_INTRODUCER, /* path is that of who passes it on, both ways */
+	NODE_WAY_RELAY,      /* the same, and it is the contact `relay` */
 };
-#define NODE_WAYS 3
+#define NODE_WAYS 4
 
 struct node_contact_info {
 	struct id_pk id;
@@ -321,7 +325,8 @@ struct node_contact_info {
 	struct node_decision decided;
 	bool denied; /* it would begin the ratchet again, and may not */
 	enum node_way way;
-	struct endpoint path; /* if online */
+	struct endpoint path;    /* if online */
+	struct contact_id relay; /* of WAY_RELAY */
 	uint64_t rtt_ms;
 	uint64_t bytes_in, bytes_out;
 	uint32_t rekeys;
@@ -356,10 +361,13 @@ struct node_stats {
 	enum nat_class nat[FAMILY_COUNT]; /* what the router does */
 	size_t introducers; /* that pass to us what strangers send */
 	size_t relayed;     /* sessions that run by an introducer */
+	size_t by_relay;    /* of these, by a contact that we have chosen */
+	bool has_relay;     /* such a one passes to us */
+	bool relays;        /* we pass for contacts who choose us */
 	struct {
-		bool on; /* we are one ourselves */
-		size_t handles, circuits;
-		uint64_t n_passed, bytes_passed;
+		bool on;                            /* we are one ourselves */
+		size_t handles, circuits, contacts; /* handles of these */
+		uint64_t n_passed, bytes_passed, bytes_contacts;
 	} introduces[FAMILY_COUNT];
 	struct node_dht_stats {
 		bool on;

@@ -99,6 +99,7 @@ peer_del(struct node *n, struct peer *p)
 {
 	p->online = false;
 	cross_on_down(n, p);
+	relay_forget(n, p);
 	unlist(&n->dirty, p, false);
 	unlist(&n->work, p, true);
 	heap_remove(&n->timers, &p->timer);
@@ -134,6 +135,8 @@ self_to_links(struct node *n)
 	l.reach_prev = s->reach_prev;
 	node_key(n, FAMILY_V4, &l.node[FAMILY_V4]);
 	node_key(n, FAMILY_V6, &l.node[FAMILY_V6]);
+	if (n->relays)
+		l.capabilities = LINK_CAPABILITY_RELAY;
 	links_set_self(n->links, &l);
 	sodium_memzero(&l, sizeof(l));
 }
@@ -246,6 +249,7 @@ end_link(struct node *n, struct peer *p, uint64_t until_ms)
 	p->early = false;
 	p->ack_due = false;
 	cross_on_down(n, p);
+	relay_forget(n, p);
 	record_reader_clear(&p->reader);
 	links_shun(n->links, p->slot, until_ms, n->now);
 	meet_start(n, p);
@@ -293,16 +297,21 @@ learn_hello(struct node *n, struct peer *p, const struct link_hello *h)
 
 /* His overlay node, where he is met at an address. */
 static void
-learn_node(struct node *n, struct peer *p, const struct link_hello *h)
+learn_node(struct node *n, struct peer *p)
 {
 	enum family f = endpoint_family(&p->path);
+	struct dht_node node;
+	unsigned socket;
 
 	p->has_node = !endpoint_is_route(&p->path, NULL) &&
-	              !sodium_is_zero(h->node[f].b, sizeof(h->node[f].b));
-	if (!p->has_node)
-		return;
-	p->node = (struct dht_node){ p->path, h->node[f] };
-	nets_met(n, &p->path, h->node);
+	              !sodium_is_zero(p->keys[f].b, sizeof(p->keys[f].b));
+	if (p->has_node) {
+		p->node = (struct dht_node){ p->path, p->keys[f] };
+		nets_met(n, &p->path, p->keys);
+	}
+	if (relay_at(n, p, &node, &socket))
+		intro_forgive(n, &node.at);
+	relays_changed(n);
 }
 
 static void
@@ -322,7 +331,8 @@ on_up(struct node *n, struct peer *p, const struct link_out *out)
 	p->path = out->endpoint;
 	if (contact_learn_path(&p->c, &out->endpoint))
 		peer_dirty(n, p);
-	learn_node(n, p, h);
+	relay_on_up(n, p, h);
+	learn_node(n, p);
 	if (p->pairing && !p->c.invited) {
 		links_remove_peer(n->links, PEER_PAIRING + p->slot, n->now);
 		p->pairing = false;
@@ -369,6 +379,7 @@ on_path(struct node *n, struct peer *p, const struct endpoint *e)
 	p->path = *e;
 	if (contact_learn_path(&p->c, e))
 		peer_dirty(n, p);
+	learn_node(n, p);
 	effect_event(n, NODE_ONLINE, p, e, ERR_OK);
 	cross_on_path(n, p, was_poor);
 }
@@ -521,11 +532,15 @@ node_contact_decide(struct node *n, const struct contact_id *id,
     const struct node_decision *what, struct now now)
 {
 	struct peer *p = peer_by_id(n, id);
+	bool did_relay;
 
 	node_time(n, now);
 	if (p == NULL)
 		return ERR_NOT_FOUND;
 	assert(what->fallback <= NODE_FALLBACK_DENY);
+	did_relay = p->c.relay;
+	p->c.relay = what->relay;
+	relay_decided(n, p, did_relay);
 	p->c.verified = what->verified;
 	p->c.fallback = (enum contact_fallback)what->fallback;
 	p->denied &= !may_fall_back(n, &p->c);
@@ -554,6 +569,7 @@ static void
 look_route(
     const struct node *n, const struct peer *p, struct node_contact_info *ret)
 {
+	const struct peer *relay;
 	struct route r;
 
 	ret->path = (struct endpoint){ 0 };
@@ -561,6 +577,13 @@ look_route(
 	if (!route_look(n, &p->path, &r))
 		return;
 	ret->path = r.way.introducer.at;
+	relay = r.kind == ROUTE_INTRODUCER && r.roomy
+	            ? relay_of(n, &r.way.introducer.n)
+	            : NULL;
+	if (relay != NULL) {
+		ret->way = NODE_WAY_RELAY;
+		ret->relay = relay->c.id;
+	}
 	if (r.kind == ROUTE_SOCKET) {
 		ret->way = NODE_WAY_DIRECT;
 		ret->path = r.at;
@@ -582,7 +605,8 @@ node_contact_get(const struct node *n, const struct contact_id *id,
 		.state = p->c.ready ? CONTACT_READY : CONTACT_WAITING,
 		.online = p->online,
 		.connecting = l.connecting,
-		.decided = { p->c.verified, (enum node_fallback)p->c.fallback },
+		.decided = { p->c.verified, p->c.relay,
+		    (enum node_fallback)p->c.fallback },
 		.denied = p->denied,
 		.path = p->path,
 		.way = p->online ? NODE_WAY_DIRECT : NODE_WAY_NONE,

@@ -18,6 +18,7 @@ enum {
 	HEAVY_EVERY_MS = 10 * 60 * 1000, /* to one contact */
 	OPENER_SIZE = 56, /* as a cookie reply: nothing to whoever gets it */
 	SHOTS_MAX = 256,  /* due at once, of one crossing */
+	CLOSE_MS = 1000,  /* a socket whose session has ended stays */
 };
 
 static struct crossing *
@@ -170,6 +171,21 @@ offer(struct node *n, struct peer *p, bool wants_answer)
 		n->unsettled = true; /* else the link has just ended */
 }
 
+/* A relay is a better route than an introducer: is he one to this contact? The
+ * link goes there if he is. */
+static void
+ask_relays(struct node *n, struct peer *p)
+{
+	struct endpoint to;
+
+	if (!p->online || endpoint_rank(&p->path) != RANK_POOR)
+		return;
+	for (uint8_t i = 0; i < p->n_introducers; i++)
+		if (route_by_introducer(n, &p->introducers[i], &to) &&
+		    endpoint_rank(&to) == RANK_ROOMY)
+			links_probe(n->links, p->slot, &to, 0, n->now);
+}
+
 /* ---- a try ---- */
 
 static void
@@ -198,6 +214,7 @@ begin(struct node *n, struct peer *p, bool answers)
 	their_side(p, &cfg.theirs);
 	cfg.rtt_ms = l.rtt_ms;
 	cfg.attempt = p->n_crossings;
+	ask_relays(n, p);
 	*c = (struct crossing){ .used = true, .slot = p->slot };
 	plan_init(&c->plan, &cfg, n->now.mono_ms);
 	p->cross_ms = NEVER;
@@ -325,6 +342,7 @@ cross_on_up(struct node *n, struct peer *p)
 		cross_on_path(n, p, false);
 		return;
 	}
+	ask_relays(n, p);
 	if (crossing_of(n, p) != NULL)
 		return;
 	p->n_crossings = 0;
@@ -361,8 +379,9 @@ cross_on_down(struct node *n, struct peer *p)
 	p->has_offer = false;
 	if (c != NULL)
 		finish(n, c);
+	/* Who has begun anew comes up in the same moment, by the same way. */
 	if (n->n_sockets > 0)
-		close_unused(n);
+		n->close_ms = n->now.mono_ms + CLOSE_MS;
 }
 
 void
@@ -379,6 +398,7 @@ cross_on_offer(
 		    sizeof(p->introducers));
 		p->n_introducers = theirs->n_introducers;
 		reach_routes(n, p);
+		ask_relays(n, p);
 	}
 	if (theirs->wants_answer)
 		offer(n, p, false);
@@ -411,6 +431,10 @@ cross_tick(struct node *n)
 		if (n->crossings[i].used &&
 		    plan_deadline_ms(&n->crossings[i].plan) <= n->now.mono_ms)
 			run(n, &n->crossings[i]);
+	if (n->close_ms <= n->now.mono_ms) {
+		n->close_ms = NEVER;
+		close_unused(n);
+	}
 	if (n->n_routed == 0)
 		return;
 	for (size_t i = 0; i < n->peers_cap; i++) {
@@ -427,7 +451,7 @@ cross_tick(struct node *n)
 uint64_t
 cross_deadline_ms(const struct node *n)
 {
-	uint64_t at = NEVER;
+	uint64_t at = n->close_ms;
 
 	for (size_t i = 0; i < CROSSINGS_MAX; i++) {
 		uint64_t next = NEVER;

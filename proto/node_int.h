@@ -107,6 +107,7 @@ struct introducer {
 /* What a route stands for. */
 struct route {
 	enum { ROUTE_FREE = 0, ROUTE_INTRODUCER, ROUTE_SOCKET } kind;
+	bool roomy; /* INTRODUCER: a relay that we have chosen */
 	uint32_t serial;
 	uint64_t used_ms;
 	struct dht_way way;   /* INTRODUCER */
@@ -137,8 +138,11 @@ struct peer {
 	bool dirty;                          /* its record is to be stored */
 	bool work; /* something may be written to its stream */
 	bool online, ack_due;
-	bool early;   /* not online yet, but words may leave */
-	bool astray;  /* their numbers are not ours: no text in this link */
+	bool early;  /* not online yet, but words may leave */
+	bool astray; /* their numbers are not ours: no text in this link */
+	/* What its last HELLO said, and what of it we pass for. */
+	uint32_t capabilities;
+	struct node_key keys[FAMILY_COUNT], trusted[FAMILY_COUNT];
 	bool pairing; /* a pairing peer is set up in links */
 	/* Our invitation gave the root while we were taking theirs, whose root
 	 * goes before it if it comes yet: theirs is the lower ID. */
@@ -207,6 +211,9 @@ struct op {
 };
 
 enum {
+	INTRO_SLOTS = CELL_INTRODUCERS_MAX + 1,
+	INTRO_RELAY = CELL_INTRODUCERS_MAX, /* the last is for a relay alone */
+	RELAYS_MAX = 8,      /* of those chosen, who are looked at */
 	INTRO_REFUSALS = 32, /* nodes that do not pass, remembered */
 	ROUTES_MAX = 512,    /* the one used least makes room */
 	CROSSINGS_MAX = 16,  /* at once; others wait */
@@ -294,18 +301,22 @@ struct node {
 	bool has_family[FAMILY_COUNT];
 	bool reachable; /* our operator says so */
 	struct nat nat[FAMILY_COUNT];
-	struct introducer intro[CELL_INTRODUCERS_MAX];
+	struct introducer intro[INTRO_SLOTS];
 	uint32_t intro_serial; /* of our address */
 	struct {
 		struct endpoint at;
 		uint64_t until_ms;
 	} intro_refused[INTRO_REFUSALS];
 	uint32_t intro_refused_at;
+	bool relays;                /* we are one, for all contacts */
+	uint32_t relay[RELAYS_MAX]; /* ours: slots of contacts */
+	size_t n_relays;
 	uint64_t settle_ms; /* the first cells wait for one, until then */
 	struct route routes[ROUTES_MAX];
 	uint32_t route_serial;
 	struct crossing crossings[CROSSINGS_MAX];
-	size_t n_routed; /* contacts whose session runs by a route */
+	uint64_t close_ms; /* sockets of sessions that ended are, or NEVER */
+	size_t n_routed;   /* contacts whose session runs by a route */
 	/* Extra sockets; [0] is not used. */
 	struct {
 		bool open;
@@ -403,6 +414,10 @@ bool intro_is_settling(const struct node *n);
 uint8_t intro_list(const struct node *n, struct cell_introducer *ret);
 void intro_view(const struct node *n, enum family f, struct nat_view *ret);
 void intro_stats(const struct node *n, struct node_stats *ret);
+/* Another contact relays for us, or none, or from elsewhere. */
+void intro_relay_changed(struct node *n);
+/* A session has begun there: what it refused before counts no more. */
+void intro_forgive(struct node *n, const struct endpoint *at);
 /* As cells and offers tell it. */
 void intro_nat(const struct node *n, struct nat_view *ret);
 
@@ -416,10 +431,31 @@ void route_send(
     struct node *n, const struct endpoint *to, struct span data, uint8_t hops);
 void route_on_handed(struct node *n, const struct dht_event *e);
 void route_on_failed(struct node *n, const struct dht_event *e);
+/* Nothing goes through that introducer any more. */
+void routes_end(struct node *n, const struct node_key *introducer);
 void route_socket_closed(struct node *n, unsigned socket);
 /* False: it is none, or no longer one. */
 bool
 route_look(const struct node *n, const struct endpoint *e, struct route *ret);
+
+/* node_relay.c: contacts who pass whole sessions. */
+/* Who relays, or where, is another. */
+void relays_changed(struct node *n);
+/* The one that this is the overlay node of; NULL: none that we have chosen. */
+const struct peer *relay_of(const struct node *n, const struct node_key *key);
+/* Where he is reached by his session's path, and from which socket; false: by a
+ * route, or not at all. */
+bool relay_at(const struct node *n, const struct peer *p, struct dht_node *ret,
+    unsigned *socket);
+/* The i-th of ours; false: he cannot be used. */
+bool relay_choose(const struct node *n, size_t i, struct dht_node *ret);
+/* What goes to the overlay node of a relay leaves where his session runs. */
+unsigned relay_socket(const struct node *n, const struct endpoint *at);
+void relay_on_up(struct node *n, struct peer *p, const struct link_hello *h);
+/* The contact is gone, or not to be trusted. */
+void relay_forget(struct node *n, struct peer *p);
+/* was: he might relay for us before. */
+void relay_decided(struct node *n, struct peer *p, bool was);
 
 /* node_cross.c: from a route to a direct path. */
 void

@@ -58,7 +58,8 @@ intro_nat(const struct node *n, struct nat_view *ret)
 	intro_view(n, n->has_family[FAMILY_V4] ? FAMILY_V4 : FAMILY_V6, ret);
 }
 
-/* In the family that we pass for others in, everybody must get in to us. */
+/* In the family that we pass for others in, everybody must get in to us; for
+ * contacts alone, whom we have a session with. */
 static void
 serve_if_open(struct node *n, enum family f)
 {
@@ -66,6 +67,8 @@ serve_if_open(struct node *n, enum family f)
 
 	enum dht_introduces whom = DHT_INTRODUCES_NOBODY;
 
+	if (n->relays)
+		whom = DHT_INTRODUCES_TRUSTED;
 	if (is_open(n, f))
 		whom = DHT_INTRODUCES_ALL;
 	if (d != NULL && dht_introduce(d, whom, n->now))
@@ -93,9 +96,16 @@ refused_by(struct node *n, const struct endpoint *at)
 	n->intro_refused[i].until_ms = n->now.mono_ms + REFUSED_MS;
 }
 
-/* Two introducers in one network would fail together. */
+void
+intro_forgive(struct node *n, const struct endpoint *at)
+{
+	for (size_t i = 0; i < INTRO_REFUSALS; i++)
+		if (endpoint_eq(&n->intro_refused[i].at, at))
+			n->intro_refused[i].until_ms = 0;
+}
+
 static bool
-may_ask(const struct node *n, const struct endpoint *at)
+is_usable(const struct node *n, const struct endpoint *at)
 {
 	enum endpoint_scope scope = endpoint_scope(at);
 
@@ -106,7 +116,18 @@ may_ask(const struct node *n, const struct endpoint *at)
 	for (size_t i = 0; i < n->n_local; i++)
 		if (endpoint_eq(&n->local[i], at))
 			return false;
-	for (size_t i = 0; i < CELL_INTRODUCERS_MAX; i++)
+	return true;
+}
+
+/* Two introducers in one network would fail together. */
+static bool
+may_ask(const struct node *n, const struct endpoint *at)
+{
+	enum endpoint_scope scope = endpoint_scope(at);
+
+	if (!is_usable(n, at))
+		return false;
+	for (size_t i = 0; i < INTRO_SLOTS; i++)
 		if (n->intro[i].state != INTRO_NONE &&
 		    (scope == SCOPE_GLOBAL
 		            ? endpoint_same_network(&n->intro[i].node.at, at)
@@ -130,7 +151,7 @@ choose(const struct node *n, enum family f, struct dht_node *ret)
 
 		if (p == NULL || !p->online || !p->has_node ||
 		    endpoint_family(&p->node.at) != f ||
-		    !may_ask(n, &p->node.at))
+		    relay_of(n, &p->node.n) == p || !may_ask(n, &p->node.at))
 			continue;
 		*ret = p->node;
 		return true;
@@ -143,6 +164,29 @@ choose(const struct node *n, enum family f, struct dht_node *ret)
 			return true;
 	}
 	return false;
+}
+
+static bool
+choose_relay(const struct node *n, struct dht_node *ret)
+{
+	for (size_t i = 0; i < RELAYS_MAX; i++)
+		if (relay_choose(n, i, ret) && is_usable(n, &ret->at) &&
+		    n->dht[net_of(DHT_OVERLAY, endpoint_family(&ret->at))] !=
+		        NULL)
+			return true;
+	return false;
+}
+
+/* One in each family, if possible. */
+static bool
+choose_for(const struct node *n, unsigned i, struct dht_node *ret)
+{
+	enum family first = i % FAMILY_COUNT ? FAMILY_V6 : FAMILY_V4;
+	enum family other = first == FAMILY_V4 ? FAMILY_V6 : FAMILY_V4;
+
+	if (i == INTRO_RELAY)
+		return choose_relay(n, ret);
+	return choose(n, first, ret) || choose(n, other, ret);
 }
 
 /* ---- asking ---- */
@@ -164,14 +208,16 @@ static void
 look_for_one(struct node *n, unsigned i)
 {
 	struct introducer *t = &n->intro[i];
-	enum family first = i % FAMILY_COUNT ? FAMILY_V6 : FAMILY_V4;
-	enum family other = first == FAMILY_V4 ? FAMILY_V6 : FAMILY_V4;
 
+	if (i == INTRO_RELAY && n->n_relays == 0) {
+		t->next_ms = NEVER; /* until there is one */
+		return;
+	}
 	t->next_ms = n->now.mono_ms + t->search_ms;
 	t->search_ms *= 2;
 	if (t->search_ms > SEARCH_MAX_MS)
 		t->search_ms = SEARCH_MAX_MS;
-	if (!choose(n, first, &t->node) && !choose(n, other, &t->node))
+	if (!choose_for(n, i, &t->node))
 		return;
 	t->state = INTRO_ASKED;
 	t->n_silent = 0;
@@ -214,7 +260,7 @@ on_registered(struct node *n, const struct dht_event *e)
 	struct introducer *t = &n->intro[i];
 	bool fresh;
 
-	if (i >= CELL_INTRODUCERS_MAX || e->op != name_of(n, i) || !t->asking)
+	if (i >= INTRO_SLOTS || e->op != name_of(n, i) || !t->asking)
 		return;
 	t->asking = false;
 	fresh = t->state == INTRO_ASKED;
@@ -238,6 +284,24 @@ on_registered(struct node *n, const struct dht_event *e)
 	reach_changed(n);
 }
 
+void
+intro_relay_changed(struct node *n)
+{
+	struct introducer *t = &n->intro[INTRO_RELAY];
+	const struct peer *p = relay_of(n, &t->node.n);
+	struct dht_node node;
+	unsigned socket;
+
+	if (t->state != INTRO_NONE &&
+	    (p == NULL || (relay_at(n, p, &node, &socket) &&
+	                      !endpoint_eq(&node.at, &t->node.at))))
+		lose(n, INTRO_RELAY);
+	if (t->state != INTRO_NONE || n->n_relays == 0)
+		return;
+	t->search_ms = SEARCH_MIN_MS;
+	t->next_ms = n->now.mono_ms;
+}
+
 /* ---- events and time ---- */
 
 void
@@ -246,7 +310,7 @@ intro_init(struct node *n)
 	n->settle_ms = NEVER;
 	for (int f = 0; f < FAMILY_COUNT; f++)
 		nat_init(&n->nat[f]);
-	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++) {
+	for (unsigned i = 0; i < INTRO_SLOTS; i++) {
 		n->intro[i].search_ms = SEARCH_MIN_MS;
 		n->intro[i].next_ms = NEVER;
 	}
@@ -256,7 +320,7 @@ void
 intro_renew(struct node *n)
 {
 	n->intro_serial++;
-	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++)
+	for (unsigned i = 0; i < INTRO_SLOTS; i++)
 		if (n->intro[i].state != INTRO_NONE)
 			lose(n, i);
 }
@@ -284,7 +348,7 @@ is_needed(const struct node *n)
 void
 intro_tick(struct node *n)
 {
-	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++) {
+	for (unsigned i = 0; i < INTRO_SLOTS; i++) {
 		struct introducer *t = &n->intro[i];
 
 		if (t->next_ms > n->now.mono_ms)
@@ -327,7 +391,7 @@ intro_on_dht(struct node *n, unsigned net, const struct dht_event *e)
 			return;
 		if (n->settle_ms == NEVER)
 			n->settle_ms = n->now.mono_ms + SETTLE_MS;
-		for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++)
+		for (unsigned i = 0; i < INTRO_SLOTS; i++)
 			if (n->intro[i].state == INTRO_NONE)
 				n->intro[i].next_ms = n->now.mono_ms;
 		intro_tick(n);
@@ -348,7 +412,7 @@ intro_deadline_ms(const struct node *n)
 {
 	uint64_t at = NEVER;
 
-	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++)
+	for (unsigned i = 0; i < INTRO_SLOTS; i++)
 		if (n->intro[i].next_ms < at)
 			at = n->intro[i].next_ms;
 	return at;
@@ -361,7 +425,7 @@ intro_is_settling(const struct node *n)
 
 	if (n->settle_ms == NEVER || n->now.mono_ms >= n->settle_ms)
 		return false;
-	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++) {
+	for (unsigned i = 0; i < INTRO_SLOTS; i++) {
 		if (n->intro[i].state == INTRO_SERVES)
 			return false; /* one is enough to begin with */
 		any |= n->intro[i].state == INTRO_ASKED;
@@ -375,6 +439,8 @@ intro_stats(const struct node *n, struct node_stats *ret)
 	struct cell_introducer list[CELL_INTRODUCERS_MAX];
 
 	ret->introducers = intro_list(n, list);
+	ret->relays = n->relays;
+	ret->has_relay = n->intro[INTRO_RELAY].state == INTRO_SERVES;
 	for (int i = 0; i < FAMILY_COUNT; i++) {
 		enum family f = i ? FAMILY_V6 : FAMILY_V4;
 		const struct dht *d = n->dht[net_of(DHT_OVERLAY, f)];
@@ -391,23 +457,36 @@ intro_stats(const struct node *n, struct node_stats *ret)
 		ret->introduces[f].circuits = s.circuits;
 		ret->introduces[f].n_passed = s.n_passed;
 		ret->introduces[f].bytes_passed = s.bytes_passed;
+		ret->introduces[f].contacts = s.handles_trusted;
+		ret->introduces[f].bytes_contacts = s.bytes_trusted;
 	}
 }
 
+static void
+list_one(const struct introducer *t, struct cell_introducer *ret)
+{
+	ret->at = t->node.at;
+	ret->n = t->node.n;
+	memcpy(ret->handle, t->handle, sizeof(t->handle));
+}
+
+/* The relay first; he may be one of the others, too. */
 uint8_t
 intro_list(const struct node *n, struct cell_introducer *ret)
 {
+	const struct introducer *relay = &n->intro[INTRO_RELAY];
+	bool has = relay->state == INTRO_SERVES;
 	uint8_t count = 0;
 
-	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++) {
+	if (has)
+		list_one(relay, &ret[count++]);
+	for (unsigned i = 0; i < INTRO_RELAY; i++) {
 		const struct introducer *t = &n->intro[i];
 
-		if (t->state != INTRO_SERVES)
+		if (t->state != INTRO_SERVES || count == CELL_INTRODUCERS_MAX ||
+		    (has && endpoint_eq(&t->node.at, &relay->node.at)))
 			continue;
-		ret[count].at = t->node.at;
-		ret[count].n = t->node.n;
-		memcpy(ret[count].handle, t->handle, sizeof(t->handle));
-		count++;
+		list_one(t, &ret[count++]);
 	}
 	return count;
 }

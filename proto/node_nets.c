@@ -226,6 +226,14 @@ on_event(struct node *n, unsigned net, const struct dht_event *e)
 		meet_on_dht(n, net, e);
 }
 
+static void
+send(struct node *n, const struct endpoint *to, struct span data)
+{
+	struct way way = { .to = *to, .socket = relay_socket(n, to) };
+
+	effect_send_way(n, &way, data);
+}
+
 bool
 nets_settle(struct node *n)
 {
@@ -242,7 +250,7 @@ nets_settle(struct node *n)
 		}
 		while (dht_next_send(n->dht[i], &s)) {
 			any = true;
-			effect_send(n, &s.to, s.data);
+			send(n, &s.to, s.data);
 		}
 	}
 	return any;

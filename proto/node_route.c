@@ -21,6 +21,8 @@ id_of(const struct node *n, const struct route *r)
 	uint64_t id =
 	    (uint64_t)r->serial << ROUTE_PLACE_BITS | (uint64_t)(r - n->routes);
 
+	if (r->roomy)
+		id |= ROUTE_ROOMY;
 	return r->kind == ROUTE_SOCKET ? id | ROUTE_DIRECT : id;
 }
 
@@ -44,7 +46,7 @@ is_same(const struct route *a, const struct route *b)
 		return false;
 	if (a->kind == ROUTE_SOCKET)
 		return a->socket == b->socket && endpoint_eq(&a->at, &b->at);
-	return dht_way_eq(&a->way, &b->way);
+	return a->roomy == b->roomy && dht_way_eq(&a->way, &b->way);
 }
 
 /* Somebody's session runs there. */
@@ -107,13 +109,20 @@ route_by_introducer(
     struct node *n, const struct cell_introducer *i, struct endpoint *ret)
 {
 	struct route what = { .kind = ROUTE_INTRODUCER };
+	const struct peer *relay = relay_of(n, &i->n);
+	struct dht_node node;
+	unsigned socket;
 	enum endpoint_scope scope = endpoint_scope(&i->at);
 
-	/* A contact names it: nothing inside our network. */
-	if (i->at.port == 0 || (scope != SCOPE_GLOBAL &&
-	                           !(scope == SCOPE_LOOPBACK && n->loopback)))
-		return false;
+	what.roomy = relay != NULL;
 	what.way.introducer = (struct dht_node){ i->at, i->n };
+	if (relay != NULL && relay_at(n, relay, &node, &socket))
+		what.way.introducer = node;
+	/* A contact names it: nothing inside our network. */
+	else if (i->at.port == 0 ||
+	         (scope != SCOPE_GLOBAL &&
+	             !(scope == SCOPE_LOOPBACK && n->loopback)))
+		return false;
 	_Static_assert((int)DHT_HANDLE_SIZE == CELL_HANDLE_SIZE, "");
 	memcpy(what.way.id, i->handle, sizeof(what.way.id));
 	return route_to(n, &what, ret);
@@ -168,6 +177,7 @@ route_on_handed(struct node *n, const struct dht_event *e)
 	struct route what = { .kind = ROUTE_INTRODUCER, .way = e->way };
 	struct endpoint from;
 
+	what.roomy = relay_of(n, &e->way.introducer.n) != NULL;
 	if (packet_begins_like_krpc(e->datagram.p[0]) ||
 	    !route_to(n, &what, &from))
 		return;
@@ -190,7 +200,8 @@ route_on_failed(struct node *n, const struct dht_event *e)
 		for (uint8_t k = 0; k < p->n_introducers; k++) {
 			const struct cell_introducer *t = &p->introducers[k];
 
-			if (endpoint_eq(&t->at, &e->way.introducer.at) &&
+			if (memcmp(&t->n, &e->way.introducer.n, sizeof(t->n)) ==
+			        0 &&
 			    memcmp(t->handle, e->way.id, sizeof(t->handle)) ==
 			        0)
 				continue;
@@ -216,6 +227,8 @@ node_receive_socket(struct node *n, unsigned socket,
 	n->udp_in++;
 	n->udp_bytes_in += datagram.n;
 	n->unsettled = true;
+	if (relay_socket(n, from) == socket && nets_receive(n, from, datagram))
+		return;
 	what.at = *from;
 	for (size_t i = 0; i < ROUTES_MAX && !known; i++)
 		known = is_same(&n->routes[i], &what);
@@ -223,6 +236,19 @@ node_receive_socket(struct node *n, unsigned socket,
 		return;
 	if (route_to(n, &what, &at))
 		links_receive(n->links, &at, datagram, n->now);
+}
+
+void
+routes_end(struct node *n, const struct node_key *introducer)
+{
+	for (size_t i = 0; i < ROUTES_MAX; i++) {
+		struct route *r = &n->routes[i];
+
+		if (r->kind == ROUTE_INTRODUCER &&
+		    memcmp(&r->way.introducer.n, introducer,
+		        sizeof(*introducer)) == 0)
+			r->kind = ROUTE_FREE;
+	}
 }
 
 void

@@ -15,7 +15,8 @@ enum {
 	FLAG_VERIFIED = 1,
 	FLAG_FALLBACK_SHIFT = 1,
 	FLAG_FALLBACK_MASK = 3,
-	FLAGS_MAX = 7,
+	FLAG_RELAY = 8,
+	FLAGS_MAX = 15,
 };
 
 /* ---- becoming ---- */
@@ -236,8 +237,8 @@ get_bytes(const struct bencode *b, const char *key, void *ret, size_t n)
 static uint64_t
 flags_of(const struct contact *c)
 {
-	return (c->verified ? FLAG_VERIFIED : 0) | (uint64_t)c->fallback
-	                                               << FLAG_FALLBACK_SHIFT;
+	return (c->verified ? FLAG_VERIFIED : 0) | (c->relay ? FLAG_RELAY : 0) |
+	       (uint64_t)c->fallback << FLAG_FALLBACK_SHIFT;
 }
 
 static bool
@@ -251,6 +252,7 @@ take_flags(const struct bencode *b, struct contact *c)
 	if (fallback > FALLBACK_DENY)
 		return false;
 	c->verified = flags & FLAG_VERIFIED;
+	c->relay = flags & FLAG_RELAY;
 	c->fallback = (enum contact_fallback)fallback;
 	return true;
 }

@@ -276,6 +276,10 @@ def contacts(call, address):
     for policy in ("deny", "allow", "auto"):
         check("contact.set fallback=%s" % policy, call(
             "contact.set", contact=bob, fallback=policy)["fallback"] == policy)
+    check("nobody relays unasked", one["relay"] is False, one)
+    for may in (True, False):
+        check("contact.set relay=%s" % may, call(
+            "contact.set", contact=bob, relay=may)["relay"] is may)
     e = error(call.rpc, "contact.set", contact=bob, fallback="maybe")
     check("no other policy", e and e.code == -32602, e)
     check("a policy leaves the name alone", call(

@@ -124,6 +124,7 @@ give_birth(struct sim *s, uint32_t who)
 		.family = { true, s->cfg.v6 },
 		.policy = s->cfg.policy,
 		.overlay_announce = !s->cfg.is_hidden,
+		.relay_contacts = who < 32 && (s->cfg.relays >> who & 1),
 		.sockets_max = NODE_SOCKETS_MAX };
 
 	bool is_loaded;

@@ -58,6 +58,24 @@ sim_delete(struct sim *s, uint32_t who, uint32_t whom)
 	return contact_of(s, who, whom) == NULL;
 }
 
+bool
+sim_relay(struct sim *s, uint32_t who, uint32_t whom, bool may)
+{
+	const struct disk_contact *k = contact_of(s, who, whom);
+	struct node_decision what = { .relay = may };
+	enum err err;
+
+	if (!sim_is_awake(s, who) || !k)
+		return false;
+	err = node_contact_decide(
+	    sim_enter(s, who), &k->id, &what, sim_now(s, who));
+	if (err != ERR_OK)
+		refused(s, who, "to decide about a contact", err);
+	sim_trace(s, "p%u lets p%u relay: %d", who, whom, may);
+	sim_settle(s, who);
+	return true;
+}
+
 /* Words that no other text and no chance contains. */
 static struct span
 make_text(struct sim *s, uint8_t *buf, uint32_t bytes)

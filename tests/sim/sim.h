@@ -31,6 +31,7 @@ struct sim_config {
 	bool v6;                 /* both families */
 	enum node_policy policy; /* of who starts; may change meanwhile */
 	bool is_hidden;          /* who starts does not announce himself */
+	uint32_t relays;         /* bit i: person i passes for contacts */
 	bool only_mainline;      /* the three are known as Mainline's */
 	uint32_t latency_min_ms, latency_max_ms; /* 0, 0: 5..120 */
 	bool trace;
@@ -181,6 +182,8 @@ void sim_drift(struct sim *s, uint32_t who, int32_t ppm);
 /* Commands of users. True: done and durable; false: try again later. */
 bool sim_add(struct sim *s, uint32_t who, uint32_t whom);
 bool sim_delete(struct sim *s, uint32_t who, uint32_t whom);
+/* whom may relay for who. */
+bool sim_relay(struct sim *s, uint32_t who, uint32_t whom, bool may);
 /* Writes the next text of that length; at least 16 bytes. */
 bool sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes);
 /* Its number is s->n_invites - 1 then. */

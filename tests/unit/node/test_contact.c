@@ -251,7 +251,7 @@ lose_the_ratchet(struct pair *w, uint8_t fill)
 static void
 decide(struct pair *w, bool verified, enum node_fallback fallback)
 {
-	struct node_decision what = { verified, fallback };
+	struct node_decision what = { verified, false, fallback };
 
 	assert_int_equal(
 	    node_contact_decide(w->n[0], &w->n[0]->peers[0]->c.id, &what, now),
