@@ -215,6 +215,14 @@ peer_dirty(struct node *n, struct peer *p)
 	n->dirty = p;
 }
 
+/* It has gone where it is kept. */
+static void
+forget_record(struct node *n)
+{
+	sodium_memzero(n->record, n->n_record);
+	n->n_record = 0;
+}
+
 /* The contact's change; its record goes to n->record. */
 static void
 peer_change(struct node *n, const struct peer *p, struct change *ret)
@@ -223,6 +231,7 @@ peer_change(struct node *n, const struct peer *p, struct change *ret)
 
 	contact_encode(&p->c, &w);
 	assert(!w.bad && w.n <= CONTACT_RECORD_MAX);
+	n->n_record = w.n;
 	*ret = (struct change){
 		.kind = CHANGE_CONTACT,
 		.contact = p->c.id,
@@ -240,6 +249,7 @@ peer_store(struct node *n, struct peer *p)
 
 	peer_change(n, p, &c);
 	effect_change(n, &c);
+	forget_record(n);
 }
 
 void
@@ -250,6 +260,7 @@ invite_store(struct node *n, const struct host *h)
 
 	invite_encode(&h->invite, &w);
 	assert(!w.bad);
+	n->n_record = w.n;
 	c.invite = h->invite.id;
 	c.expires_s = h->invite.expires_s;
 	c.record = wr_span_of(&w);
@@ -258,6 +269,7 @@ invite_store(struct node *n, const struct host *h)
 		c.has_contact = true;
 	}
 	effect_change(n, &c);
+	forget_record(n);
 }
 
 /* ---- popping ---- */
@@ -293,6 +305,7 @@ pop_dirty(struct node *n, struct effect *ret)
 		w = wr_init(n->record, sizeof(n->record));
 		self_encode(&n->self, &w);
 		assert(!w.bad);
+		n->n_record = w.n;
 		ret->kind = EFFECT_STORE;
 		ret->change = (struct change){ .kind = CHANGE_SELF };
 		ret->change.record = wr_span_of(&w);
@@ -355,6 +368,7 @@ bool
 node_next_effect(struct node *n, struct effect *ret)
 {
 	memset(ret, 0, sizeof(*ret));
+	forget_record(n);
 	node_settle(n);
 	return pop_change(n, ret) || pop_dirty(n, ret) || pop_event(n, ret) ||
 	       pop_send(n, ret);

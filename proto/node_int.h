@@ -335,6 +335,7 @@ struct node {
 	struct arena arena;              /* of changes */
 	struct arena wire;               /* of sends */
 	uint8_t record[NODE_RECORD_MAX]; /* of the dirty one just popped */
+	size_t n_record;                 /* bytes of it, secret */
 	uint8_t *scratch; /* owned: one chat record being encoded */
 	struct node_saved saved[NODE_SAVED_NODES_MAX];
 	uint64_t udp_in, udp_out, udp_bytes_in, udp_bytes_out;

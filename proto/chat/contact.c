@@ -187,6 +187,7 @@ ratchet_decode(struct span in, struct ratchet *ret)
 {
 	struct reader r = rd_init(in);
 	struct ratchet k = { 0 };
+	enum err err = ERR_MALFORMED;
 	uint8_t role;
 
 	rd_bytes(&r, k.cur.b, 32);
@@ -196,10 +197,13 @@ ratchet_decode(struct span in, struct ratchet *ret)
 	role = rd_u8(&r);
 	k.advanced_s = rd_u64le(&r);
 	if (!rd_done(&r) || role > RATCHET_RESPONDER)
-		return ERR_MALFORMED;
+		goto out;
 	k.role = (enum ratchet_pending)role;
 	*ret = k;
-	return ERR_OK;
+	err = ERR_OK;
+out:
+	ratchet_wipe(&k);
+	return err;
 }
 
 static void

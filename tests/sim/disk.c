@@ -1,6 +1,7 @@
 #include "tests/sim/disk.h"
 
 #include <assert.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,8 +26,13 @@ grow(void **array, size_t *n, size_t size)
 void
 disk_rollback(struct disk *d)
 {
-	for (size_t i = 0; i < d->n_pending; i++)
-		free(d->pending[i].bytes);
+	for (size_t i = 0; i < d->n_pending; i++) {
+		struct disk_change *c = &d->pending[i];
+
+		if (c->bytes)
+			sodium_memzero(c->bytes, c->c.record.n);
+		free(c->bytes);
+	}
 	d->n_pending = 0;
 }
 
@@ -40,6 +46,9 @@ disk_clear(struct disk *d)
 		memcpy(&text, &d->messages[i].m.text.p, sizeof(text));
 		free(text);
 	}
+	if (d->contacts)
+		sodium_memzero(
+		    d->contacts, d->n_contacts * sizeof(*d->contacts));
 	free(d->contacts);
 	free(d->invites);
 	free(d->messages);
@@ -133,6 +142,7 @@ set_record(struct disk *d, struct disk_record *to, struct span from)
 {
 	if (from.n == 0 || from.n > NODE_RECORD_MAX)
 		return bad(d, "a record is empty or too long");
+	memset(to->b, 0, sizeof(to->b));
 	memcpy(to->b, from.p, from.n);
 	to->n = from.n;
 	return DISK_DONE;
@@ -170,6 +180,7 @@ apply_contact_gone(struct disk *d, const struct change *c)
 	if (!k || k->gone)
 		return bad(d, "an unknown contact is removed");
 	k->gone = true;
+	memset(&k->record, 0, sizeof(k->record));
 	return DISK_DONE;
 }
 

@@ -1,5 +1,6 @@
 /* Allocations that may fail, and a seal that may lie; the linker puts them in
  * the place of malloc, calloc, realloc and noise_seal. */
+#include "tests/sim/keys.h"
 #include "tests/sim/liar.h"
 #include "tests/sim/memory.h"
 
@@ -49,5 +50,6 @@ wrap_seal(const uint8_t k[32], uint64_t nonce, struct span ad,
 	if (plain.n > 0)
 		memcpy(said, plain.p, plain.n);
 	liar_speak(said, plain.n);
+	keys_saw(k);
 	real_seal(k, nonce, ad, span_of(said, plain.n), out);
 }
