@@ -99,6 +99,48 @@ describe_put(const cJSON *s, char out[LINE])
 }
 
 static void
+describe_pass(const cJSON *s, char out[LINE])
+{
+	uint64_t relays = value_u64(s, "relays");
+	char of[48] = "";
+
+	if (relays > 0)
+		(void)snprintf(of, sizeof(of),
+		    ", %" PRIu64 " of them contact%s", relays,
+		    plural(s, "relays"));
+	(void)snprintf(out, LINE, "knocked through %" PRIu64 " introducer%s%s",
+	    value_u64(s, "introducers"), plural(s, "introducers"), of);
+}
+
+static const char *
+cross_end(const cJSON *s)
+{
+	const char *many = value_str(s, "many");
+
+	if (value_true(s, "found"))
+		return "there is one";
+	if (!value_true(s, "offered"))
+		return "none: they did not say where they are";
+	if (strcmp(many, "sent") == 0)
+		return "none, with hundreds of packets";
+	return strcmp(many, "declined") == 0
+	           ? "none; hundreds of packets are for a later try"
+	           : "none";
+}
+
+static void
+describe_cross(const cJSON *s, char out[LINE])
+{
+	(void)snprintf(out, LINE,
+	    "tried to get a direct path, our router %s, theirs %s: %" PRIu64
+	    " packet%s to %" PRIu64 " address%s in %" PRIu64 " ms, %s",
+	    value_str(s, "own_nat"), value_str(s, "their_nat"),
+	    value_u64(s, "sent"), plural(s, "sent"), value_u64(s, "addresses"),
+	    value_u64(s, "addresses") == 1 ? "" : "es", value_u64(s, "took_ms"),
+	    cross_end(s));
+}
+
+static void
 describe(const cJSON *s, char out[LINE])
 {
 	const char *what = value_str(s, "what");
@@ -107,6 +149,13 @@ describe(const cJSON *s, char out[LINE])
 		describe_look(s, out);
 	else if (strcmp(what, "put") == 0)
 		describe_put(s, out);
+	else if (strcmp(what, "pass") == 0)
+		describe_pass(s, out);
+	else if (strcmp(what, "cross") == 0)
+		describe_cross(s, out);
+	else if (strcmp(what, "nobody") == 0)
+		(void)snprintf(
+		    out, LINE, "an introducer of theirs no longer knows them");
 	else if (strcmp(what, "knock") == 0)
 		(void)snprintf(out, LINE,
 		    "knocked at %" PRIu64 " known address%s",
@@ -171,6 +220,8 @@ print_why(struct ctl *ctl, const cJSON *contact, const cJSON *why)
 		print_step(ctl, item);
 	}
 	if (ctl->mode != MODE_PLAIN) {
+		print_human("%14s  ours %s, theirs %s", "routers",
+		    value_str(why, "own_nat"), value_str(why, "their_nat"));
 		print_next(why, "look_up_in_ms", "look for their cell");
 		print_next(why, "publish_in_ms", "leave our cell");
 	}

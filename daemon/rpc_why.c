@@ -31,6 +31,9 @@ kind_name(enum why_kind kind)
 		[WHY_LOOK] = "look",
 		[WHY_PUT] = "put",
 		[WHY_KNOCK] = "knock",
+		[WHY_PASS] = "pass",
+		[WHY_NOBODY] = "nobody",
+		[WHY_CROSS] = "cross",
 		[WHY_DOWN] = "down",
 		[WHY_UP] = "up",
 	};
@@ -64,6 +67,26 @@ put_lookup(struct json_out *o, const struct why_step *s)
 }
 
 static void
+put_cross(struct json_out *o, const struct why_step *s)
+{
+	static const char *const manies[WHY_MANIES] = {
+		[WHY_MANY_NONE] = "none",
+		[WHY_MANY_SENT] = "sent",
+		[WHY_MANY_DECLINED] = "declined",
+	};
+
+	assert((unsigned)s->many < WHY_MANIES);
+	json_put_uint(o, "addresses", s->n_tried);
+	json_put_uint(o, "sent", s->sent);
+	json_put_uint(o, "took_ms", s->took_ms);
+	json_put_str(o, "own_nat", view_nat(s->own));
+	json_put_str(o, "their_nat", view_nat(s->theirs));
+	json_put_bool(o, "offered", s->offered);
+	json_put_str(o, "many", manies[s->many]);
+	json_put_bool(o, "found", s->found);
+}
+
+static void
 put_step(struct json_out *o, const struct why_step *s, uint64_t now_ms)
 {
 	assert(s->at_ms <= now_ms && s->times > 0);
@@ -75,6 +98,12 @@ put_step(struct json_out *o, const struct why_step *s, uint64_t now_ms)
 		json_put_uint(o, "addresses", s->n_tried);
 	else if (s->kind == WHY_LOOK || s->kind == WHY_PUT)
 		put_lookup(o, s);
+	else if (s->kind == WHY_CROSS)
+		put_cross(o, s);
+	if (s->kind == WHY_PASS) {
+		json_put_uint(o, "introducers", s->n_tried);
+		json_put_uint(o, "relays", s->n_relays);
+	}
 	json_close(o, '}');
 }
 
@@ -118,6 +147,8 @@ rpc_contact_why(struct rpc_call *c)
 	o = rpc_result(c);
 	json_put_id(o, "contact", id.b);
 	json_put_str(o, "verdict", verdict_name(why.verdict));
+	json_put_str(o, "own_nat", view_nat(why.own));
+	json_put_str(o, "their_nat", view_nat(why.theirs));
 	put_left(o, "look_up_in_ms", info.next_lookup_ms, now_ms);
 	put_left(o, "publish_in_ms", info.next_publish_ms, now_ms);
 	json_put_open(o, "steps", '[');

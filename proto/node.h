@@ -345,7 +345,8 @@ bool node_contact_find(
 enum { NODE_WHY_ADDRESSES_MAX = 8 };
 struct node_why {
 	enum why_verdict verdict;
-	size_t n_steps; /* oldest first */
+	enum nat_class own, theirs; /* routers, as far as is known */
+	size_t n_steps;             /* oldest first */
 	struct why_step step[WHY_STEPS_MAX];
 	size_t n_addresses; /* known of it, from its cell and its sessions */
 	struct endpoint address[NODE_WHY_ADDRESSES_MAX];

@@ -217,6 +217,21 @@ reach_changed(struct node *n)
 	cross_changed(n);
 }
 
+static void
+note_knock(struct node *n, struct peer *p)
+{
+	struct why_step pass = { .kind = WHY_PASS, .at_ms = n->now.mono_ms };
+
+	if (p->c.n_candidates > 0)
+		note(n, p, WHY_KNOCK, p->c.n_candidates);
+	pass.n_tried = p->n_introducers;
+	for (uint8_t i = 0; i < p->n_introducers; i++)
+		if (relay_of(n, &p->introducers[i].n) != NULL)
+			pass.n_relays++;
+	if (pass.n_tried > 0)
+		why_note(&p->why, &pass);
+}
+
 /* Message 1 goes all ways at once, by introducers too: the one that is direct
  * is the quickest, if there is one. */
 void
@@ -232,7 +247,7 @@ peer_connect(struct node *n, struct peer *p)
 	if (p->c.n_s > 0) {
 		links_connect(n->links, number, p->c.candidates,
 		    p->c.n_candidates, n->now);
-		note(n, p, WHY_KNOCK, (uint8_t)count);
+		note_knock(n, p);
 	}
 	if (p->crossed) /* they may have taken the root that we missed */
 		links_connect(n->links, PEER_PAIRING + p->slot, p->c.candidates,
@@ -634,6 +649,7 @@ node_contact_why(
 	const struct peer *p = peer_by_id(n, id);
 	struct link_info l = { 0 };
 	struct why_state state;
+	struct nat_view view;
 
 	if (p == NULL)
 		return false;
@@ -648,6 +664,9 @@ node_contact_why(
 		.ready = p->c.ready,
 	};
 	*ret = (struct node_why){ .verdict = why_judge(&p->why, &state) };
+	intro_nat(n, &view);
+	ret->own = view.kind;
+	ret->theirs = p->nat;
 	ret->n_steps = why_steps(&p->why, ret->step);
 	_Static_assert((int)NODE_WHY_ADDRESSES_MAX == CELL_CANDIDATES_MAX, "");
 	ret->n_addresses = p->c.n_candidates;

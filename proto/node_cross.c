@@ -195,6 +195,28 @@ finish(struct node *n, struct crossing *c)
 	sodium_memzero(c, sizeof(*c));
 }
 
+/* It has come to an end, this or that. */
+static void
+tell(struct node *n, struct peer *p, const struct crossing *c, bool found)
+{
+	const struct plan_config *cfg = &c->plan.c;
+	struct why_step step = {
+		.kind = WHY_CROSS,
+		.at_ms = n->now.mono_ms,
+		.took_ms = (uint32_t)(n->now.mono_ms - c->began_ms),
+		.found = found,
+		.n_tried = cfg->theirs.n,
+		.own = cfg->own.kind,
+		.theirs = cfg->theirs.nat.kind,
+		.sent = c->sent,
+		.offered = p->has_offer,
+	};
+
+	if (c->asked)
+		step.many = c->heavy ? WHY_MANY_SENT : WHY_MANY_DECLINED;
+	why_note(&p->why, &step);
+}
+
 static void
 begin(struct node *n, struct peer *p, bool answers)
 {
@@ -215,7 +237,9 @@ begin(struct node *n, struct peer *p, bool answers)
 	cfg.rtt_ms = l.rtt_ms;
 	cfg.attempt = p->n_crossings;
 	ask_relays(n, p);
-	*c = (struct crossing){ .used = true, .slot = p->slot };
+	*c = (struct crossing){
+		.used = true, .slot = p->slot, .began_ms = n->now.mono_ms
+	};
 	plan_init(&c->plan, &cfg, n->now.mono_ms);
 	p->cross_ms = NEVER;
 	n->unsettled = true;
@@ -275,6 +299,7 @@ fire(struct node *n, struct crossing *c, const struct plan_shot *shot)
 		socket = c->socket[shot->socket];
 	if (socket > 0 && !socket_is_open(n, socket))
 		return;
+	c->sent++;
 	if (shot->hops == 0) {
 		if (socket > 0 && !route_by_socket(n, socket, &shot->to, &to))
 			return;
@@ -307,6 +332,7 @@ run(struct node *n, struct crossing *c)
 	}
 	if (!plan_is_over(&c->plan))
 		return;
+	tell(n, p, c, !is_poor(p));
 	finish(n, c);
 	if (is_poor(p))
 		again_later(n, p);
@@ -363,8 +389,10 @@ cross_on_path(struct node *n, struct peer *p, bool was_poor)
 		return;
 	}
 	p->cross_ms = NEVER;
-	if (c != NULL)
+	if (c != NULL) {
+		tell(n, p, c, true);
 		finish(n, c);
+	}
 	if (n->n_sockets > 0)
 		close_unused(n);
 }
@@ -376,9 +404,11 @@ cross_on_down(struct node *n, struct peer *p)
 
 	count_routed(n);
 	p->cross_ms = NEVER;
-	p->has_offer = false;
-	if (c != NULL)
+	if (c != NULL) {
+		tell(n, p, c, false);
 		finish(n, c);
+	}
+	p->has_offer = false;
 	/* Who has begun anew comes up in the same moment, by the same way. */
 	if (n->n_sockets > 0)
 		n->close_ms = n->now.mono_ms + CLOSE_MS;
@@ -393,6 +423,7 @@ cross_on_offer(
 
 	p->offer = *theirs;
 	p->has_offer = true;
+	p->nat = theirs->class;
 	if (theirs->n_introducers > 0) {
 		memcpy(p->introducers, theirs->introducers,
 		    sizeof(p->introducers));

@@ -121,6 +121,8 @@ struct crossing {
 	bool used;
 	uint32_t slot;
 	struct plan plan;
+	uint64_t began_ms;
+	uint16_t sent;     /* packets */
 	bool asked, heavy; /* whether to agree to hundreds of packets */
 	uint8_t n_sockets;
 	uint8_t socket[PLAN_SPREAD_RANDOM + 1]; /* by the plan's numbers */
@@ -157,7 +159,8 @@ struct peer {
 	/* Who passes to it, as its cell or itself said last. */
 	struct cell_introducer introducers[CELL_INTRODUCERS_MAX];
 	uint8_t n_introducers;
-	bool has_node; /* online by an address: its overlay node */
+	enum nat_class nat; /* of its router; the same */
+	bool has_node;      /* online by an address: its overlay node */
 	struct dht_node node;
 	bool has_offer;
 	struct link_candidates offer;

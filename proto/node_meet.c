@@ -224,6 +224,7 @@ meet_take_cell(struct node *n, struct peer *p, const struct cell *cell)
 	p->c.n_candidates = cell->n_candidates;
 	memcpy(p->introducers, cell->introducers, sizeof(p->introducers));
 	p->n_introducers = cell->n_introducers;
+	p->nat = cell->nat;
 	peer_dirty(n, p);
 	if (changed)
 		peer_to_links(n, p);

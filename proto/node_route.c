@@ -191,6 +191,8 @@ route_on_handed(struct node *n, const struct dht_event *e)
 void
 route_on_failed(struct node *n, const struct dht_event *e)
 {
+	struct why_step gone = { .kind = WHY_NOBODY, .at_ms = n->now.mono_ms };
+
 	for (size_t i = 0; i < n->peers_cap; i++) {
 		struct peer *p = n->peers[i];
 		uint8_t kept = 0;
@@ -207,6 +209,8 @@ route_on_failed(struct node *n, const struct dht_event *e)
 				continue;
 			p->introducers[kept++] = *t;
 		}
+		if (kept < p->n_introducers)
+			why_note(&p->why, &gone);
 		p->n_introducers = kept;
 	}
 }

@@ -21,6 +21,8 @@ static bool
 is_same(const struct why_step *a, const struct why_step *b)
 {
 	return a->found == b->found && a->rival == b->rival &&
+	       a->own == b->own && a->theirs == b->theirs &&
+	       a->many == b->many && a->offered == b->offered &&
 	       (a->answered > 0) == (b->answered > 0) &&
 	       (a->stored > 0) == (b->stored > 0);
 }

@@ -7,6 +7,7 @@
 #define PROTO_CHAT_WHY_H
 
 #include "proto/base/endpoint.h"
+#include "proto/base/nat_class.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,10 +20,22 @@ enum why_kind {
 	WHY_LOOK = 0, /* for their cell */
 	WHY_PUT,      /* of ours */
 	WHY_KNOCK,    /* message 1 to the addresses that we know */
+	WHY_PASS,     /* the same to those who pass to him */
+	WHY_NOBODY,   /* one of them says that he is not there */
+	WHY_CROSS,    /* a try to get from a route to a direct path */
 	WHY_DOWN,     /* a session ended */
 	WHY_UP,       /* a session began; in one moment, after the old one */
 };
-#define WHY_KINDS 5
+#define WHY_KINDS 8
+
+/* Where a router takes ports at random: hundreds of packets. */
+enum why_many {
+	WHY_MANY_NONE = 0, /* not called for */
+	WHY_MANY_SENT,
+	WHY_MANY_DECLINED, /* too soon, too many at once, no sockets, or to an
+	                    * address that nobody else sees him at */
+};
+#define WHY_MANIES 3
 
 struct why_step {
 	enum why_kind kind;
@@ -35,11 +48,18 @@ struct why_step {
 	uint16_t stored;          /* PUT: nodes that took it */
 	uint16_t networks;        /* PUT: different /16 (IPv6: /32) of these */
 	uint32_t took_ms;
-	bool found;      /* LOOK: a cell of theirs; PUT: read back */
-	bool read;       /* PUT: somebody was asked for it afterwards */
-	bool alarm;      /* the nodes nearest to it were suspiciously near */
-	bool rival;      /* there was a value that is not theirs, or ours */
-	uint8_t n_tried; /* KNOCK: addresses */
+	/* LOOK: a cell of theirs; PUT: read back; CROSS: a direct path */
+	bool found;
+	bool read;        /* PUT: somebody was asked for it afterwards */
+	bool alarm;       /* the nodes nearest to it were suspiciously near */
+	bool rival;       /* there was a value that is not theirs, or ours */
+	uint8_t n_tried;  /* KNOCK, CROSS: addresses; PASS: who passes */
+	uint8_t n_relays; /* PASS: contacts among these */
+	/* CROSS: */
+	enum nat_class own, theirs; /* what the routers do */
+	enum why_many many;
+	uint16_t sent; /* packets */
+	bool offered;  /* he said where he is, in this session */
 };
 
 enum {

@@ -36,6 +36,10 @@ def way(daemon, name):
     return contact.get("way"), contact.get("relayed_by")
 
 
+def steps(daemon, name):
+    return {s["what"]: s for s in daemon.why(name)["steps"]}
+
+
 def befriend(a, b):
     convs = add_contact(a, b), add_contact(b, a)
     wait("%s and %s meet" % (a.name, b.name), lambda: all(
@@ -95,6 +99,15 @@ def main():
         status = alice.call("net.status")["relay"]
         check("and they that they are relayed", status["used"] and
               status["sessions"] == 1, status)
+        wait("why tells of both routers", lambda: [
+            alice.why("bob")[key] for key in ("own_nat", "their_nat")] ==
+            ["random", "random"])
+        wait("and what was tried", lambda: "cross" in steps(alice, "bob"))
+        cross = steps(alice, "bob")["cross"]
+        check("in vain, with few packets", not cross["found"] and
+              cross["many"] == "none" and cross["sent"] <= 40, cross)
+        check("through introducers first", "pass" in steps(alice, "bob") or
+              "pass" in steps(bob, "alice"))
         flows = world.lab.flows()
         check("nothing goes directly", ("alice", "bob") not in flows and
               ("bob", "alice") not in flows)

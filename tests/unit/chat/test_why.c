@@ -48,6 +48,45 @@ each_verdict_has_its_reason(void **state)
 	assert_int_equal(why_judge(&w, &s), WHY_ONLINE);
 }
 
+/* What was tried beside an address, and what came of it. */
+static void
+crossings_are_counted_by_how_they_ended(void **state)
+{
+	struct why_step cross = { .kind = WHY_CROSS,
+		.own = NAT_EASY,
+		.theirs = NAT_RANDOM,
+		.many = WHY_MANY_DECLINED };
+	struct why_step pass = { .kind = WHY_PASS, .n_tried = 2 };
+	struct why_step nobody = { .kind = WHY_NOBODY };
+	struct why_step step[WHY_STEPS_MAX];
+	struct why w = { 0 };
+
+	(void)state;
+	for (uint64_t t = 1; t <= 3; t++) {
+		cross.at_ms = pass.at_ms = nobody.at_ms = t;
+		why_note(&w, &pass);
+		why_note(&w, &nobody);
+		why_note(&w, &cross);
+	}
+	assert_int_equal(why_steps(&w, step), 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(step[i].times, 3);
+	cross.at_ms = 9;
+	cross.many = WHY_MANY_SENT;
+	why_note(&w, &cross);
+	assert_int_equal(why_steps(&w, step), 3);
+	assert_int_equal(step[2].kind, WHY_CROSS);
+	assert_int_equal(step[2].times, 1);
+	cross.found = true;
+	why_note(&w, &cross);
+	cross.theirs = NAT_EASY;
+	why_note(&w, &cross);
+	assert_int_equal(why_steps(&w, step), 3);
+	assert_int_equal(step[2].times, 1);
+	/* A path does not come of what is not a lookup. */
+	assert_int_equal(judge(&w, true), WHY_NO_TRY);
+}
+
 static void
 one_answer_in_any_place_is_a_network(void **state)
 {
@@ -116,6 +155,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(crossings_are_counted_by_how_they_ended),
 		cmocka_unit_test(each_verdict_has_its_reason),
 		cmocka_unit_test(one_answer_in_any_place_is_a_network),
 		cmocka_unit_test(repeats_are_counted_until_the_end_differs),
