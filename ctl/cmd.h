@@ -25,6 +25,10 @@ int cmd_invite_ls(struct ctl *ctl);
 int cmd_invite_new(struct ctl *ctl);
 int cmd_invite_revoke(struct ctl *ctl);
 int cmd_log(struct ctl *ctl);
+int cmd_msg_edit(struct ctl *ctl);
+int cmd_msg_react(struct ctl *ctl);
+int cmd_msg_rm(struct ctl *ctl);
+int cmd_msg_show(struct ctl *ctl);
 int cmd_net_bootstrap(struct ctl *ctl);
 int cmd_net_dht(struct ctl *ctl);
 int cmd_net_peers(struct ctl *ctl);
@@ -35,5 +39,10 @@ int cmd_status(struct ctl *ctl);
 int cmd_tail(struct ctl *ctl);
 int cmd_version(struct ctl *ctl);
 int cmd_why(struct ctl *ctl);
+
+/* What two commands share: the words from the n-th on, joined by blanks, or
+ * standard input for "-" or none; owned by the caller, checked. Returns an
+ * exit status. */
+int send_get_text(const struct ctl *ctl, size_t n, char **ret);
 
 #endif /* CTL_CMD_H */

@@ -95,6 +95,35 @@ state_mark(const cJSON *m)
 	                                    : "  \xe2\x80\xa6";
 }
 
+/* What is behind a text: that it was edited, reactions, how far it came. */
+static char *
+tail_of(const cJSON *m)
+{
+	const cJSON *r = value_get(m, "reactions");
+	char *tail = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&tail, &n);
+
+	if (f == NULL)
+		return value_strdup(state_mark(m));
+	if (value_u64(m, "edited_ms") != 0)
+		(void)fputs("  (edited)", f);
+	for (r = r != NULL ? r->child : NULL; r != NULL; r = r->next) {
+		char *safe = escape_terminal(value_str(r, "text"), true);
+
+		(void)fprintf(f, "  [%s%s]", is_ours(r) ? "you: " : "", safe);
+		free(safe);
+	}
+	(void)fputs(state_mark(m), f);
+	return fclose(f) == 0 ? tail : value_strdup("");
+}
+
+static const char *
+text_of(const cJSON *m)
+{
+	return value_true(m, "deleted") ? "(deleted)" : value_str(m, "text");
+}
+
 /* Lines after the first stand under the text of the first. */
 static void
 print_text(const char *text, size_t indent, const char *tail)
@@ -119,6 +148,7 @@ static void
 print_message_human(const struct ctl *ctl, const cJSON *m, const char *name)
 {
 	char clock[WHEN_SIZE];
+	char *tail = tail_of(m);
 	char *who = escape_terminal(is_ours(m) ? "you" : name, true);
 	size_t width = escape_width(who);
 
@@ -131,9 +161,11 @@ print_message_human(const struct ctl *ctl, const cJSON *m, const char *name)
 	    print_style(ctl, is_ours(m) ? PRINT_DIM : PRINT_BOLD), who,
 	    print_style(ctl, PRINT_RESET), width < 6 ? (int)(6 - width) : 0,
 	    "");
-	print_text(
-	    value_str(m, "text"), 9 + (width < 6 ? 6 : width), state_mark(m));
+	if (value_has_str(m, "reply_to"))
+		(void)fputs("\xe2\x86\xaa ", stdout);
+	print_text(text_of(m), 9 + (width < 6 ? 6 : width), tail);
 	free(who);
+	free(tail);
 }
 
 /* id, time, conv, from, state, text. */

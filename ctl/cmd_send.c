@@ -63,18 +63,18 @@ read_stdin(const struct ctl *ctl, char **ret)
 	return status;
 }
 
-/* The words behind TO are joined by blanks, as a shell user types them. */
+/* As a shell user types them. */
 static int
-join_words(const struct ctl *ctl, char **ret)
+join_words(const struct ctl *ctl, size_t from, char **ret)
 {
 	char *text = NULL;
 	size_t n = 0;
 	FILE *f = open_memstream(&text, &n);
 	int status = CTL_FAILED;
 
-	for (size_t i = 1; f != NULL && i < args_count(&ctl->args); i++)
+	for (size_t i = from; f != NULL && i < args_count(&ctl->args); i++)
 		(void)fprintf(
-		    f, "%s%s", i > 1 ? " " : "", args_word(&ctl->args, i));
+		    f, "%s%s", i > from ? " " : "", args_word(&ctl->args, i));
 	if (f != NULL && fclose(f) == 0)
 		status = check_text(ctl, text, n);
 	if (status != CTL_DONE) {
@@ -85,16 +85,16 @@ join_words(const struct ctl *ctl, char **ret)
 	return status;
 }
 
-static int
-get_text(const struct ctl *ctl, char **ret)
+int
+send_get_text(const struct ctl *ctl, size_t n, char **ret)
 {
-	const char *word = args_word(&ctl->args, 1);
+	const char *word = args_word(&ctl->args, n);
 
 	if (word == NULL && isatty(STDIN_FILENO))
 		return report_usage("what shall be sent? (- reads stdin)");
 	if (word == NULL || strcmp(word, "-") == 0)
 		return read_stdin(ctl, ret);
-	return join_words(ctl, ret);
+	return join_words(ctl, n, ret);
 }
 
 static int
@@ -275,10 +275,13 @@ static int
 send_text(struct ctl *ctl, const cJSON *contact, const char *text, cJSON **ret)
 {
 	const char *client_id = args_value(&ctl->args, "client-id");
+	const char *reply = args_value(&ctl->args, "reply");
 	cJSON *params = cJSON_CreateObject();
 
 	value_add_str(params, "conv", value_str(contact, "id"));
 	value_add_str(params, "text", text);
+	if (reply != NULL)
+		value_add_str(params, "reply_to", reply);
 	if (client_id != NULL)
 		value_add_str(params, "client_id", client_id);
 	return ctl_call(ctl, "message.send", params, ret);
@@ -316,7 +319,7 @@ cmd_send(struct ctl *ctl)
 	int status = wait_state(ctl, &want);
 
 	if (status == CTL_DONE)
-		status = get_text(ctl, &text);
+		status = send_get_text(ctl, 1, &text);
 	if (status == CTL_DONE)
 		status =
 		    resolve_contact(ctl, args_word(&ctl->args, 0), &contact);

@@ -168,6 +168,31 @@ message_event(struct daemon *d, const struct store_message *m)
 	return add_event(d, EVENT_MESSAGE_NEW, &m->m.contact, &o);
 }
 
+/* What it does to another message. No event if that is not there. */
+static enum err
+apply_to_other(struct daemon *d, const struct store_message *m)
+{
+	static const enum event_type types[] = {
+		[MESSAGE_EDIT] = EVENT_MESSAGE_EDITED,
+		[MESSAGE_DELETE] = EVENT_MESSAGE_DELETED,
+		[MESSAGE_REACTION] = EVENT_MESSAGE_REACTION,
+	};
+	struct json_out o;
+	enum err err = store_message_change(d->store, m, d->now.wall_ms);
+
+	if (err)
+		return err == ERR_NOT_FOUND ? ERR_OK : err;
+	o = new_body();
+	json_put_id(&o, "id", m->m.ref.b);
+	json_put_id(&o, "conv", m->m.contact.b);
+	json_put_str(&o, "direction", store_message_is_ours(m) ? "out" : "in");
+	if (m->m.kind != MESSAGE_DELETE)
+		json_put_text(&o, "text", m->m.text);
+	if (m->m.kind == MESSAGE_EDIT)
+		json_put_uint(&o, "edited_ms", d->now.wall_ms);
+	return add_event(d, types[m->m.kind], &m->m.contact, &o);
+}
+
 static enum err
 conflict_event(struct daemon *d, const struct node_message *m)
 {
@@ -194,12 +219,19 @@ apply_message(struct daemon *d, const struct change *c)
 			memcpy(m.client_id, d->command->client_id.p,
 			    d->command->client_id.n);
 	}
+	/* Theirs need no row: the node takes each number once, and if their
+	 * numbers begin anew, all that followed comes again, too. */
+	if (m.m.kind != MESSAGE_TEXT && m.m.state == MESSAGE_RECEIVED)
+		return apply_to_other(d, &m);
 	err = store_message_add(d->store, &m);
 	if (err == ERR_EXISTS)
 		return ERR_OK;
 	if (err == ERR_CONFLICT)
 		return conflict_event(d, &c->message);
-	return err ? err : message_event(d, &m);
+	if (err)
+		return err;
+	return m.m.kind == MESSAGE_TEXT ? message_event(d, &m)
+	                                : apply_to_other(d, &m);
 }
 
 static enum err

@@ -467,6 +467,38 @@ send_error(enum err err)
 	return API_INTERNAL;
 }
 
+/* What words are about must be there, and ours if they change it. */
+static enum api_error
+check_ref(
+    struct daemon *d, const struct contact_id *conv, const struct node_words *w)
+{
+	struct store_message m;
+	enum err err = store_message_get(d->store, conv, w->ref, &m);
+
+	if (err && err != ERR_NOT_FOUND && err != ERR_AUTH)
+		return API_STORAGE_ERROR;
+	if (err || m.m.kind != MESSAGE_TEXT || m.deleted)
+		return API_MESSAGE_NOT_FOUND;
+	if ((w->kind == MESSAGE_EDIT || w->kind == MESSAGE_DELETE) &&
+	    !store_message_is_ours(&m))
+		return API_INVALID_STATE;
+	return API_OK;
+}
+
+static void
+send_digest(const struct command_send *in, uint8_t ret[32])
+{
+	static const struct message_id none;
+	const struct message_id *ref = in->words.ref ? in->words.ref : &none;
+	uint8_t what[1 + sizeof(in->to.b) + sizeof(ref->b)];
+	struct writer w = wr_init(what, sizeof(what));
+
+	wr_u8(&w, (uint8_t)in->words.kind);
+	wr_bytes(&w, in->to.b, sizeof(in->to.b));
+	wr_bytes(&w, ref->b, sizeof(ref->b));
+	digest_of("message.send", wr_span_of(&w), in->words.text, ret);
+}
+
 enum api_error
 command_message_send(struct daemon *d, const struct command_send *in,
     struct message_id *ret, bool *ret_duplicate)
@@ -482,8 +514,7 @@ command_message_send(struct daemon *d, const struct command_send *in,
 	if (in->client_id.n > API_CLIENT_ID_MAX ||
 	    !is_plain_text(in->client_id, API_CLIENT_ID_MAX))
 		return API_INVALID_PARAMS;
-	digest_of("message.send", span_of(in->to.b, sizeof(in->to.b)), in->text,
-	    digest);
+	send_digest(in, digest);
 	switch (look_for_repeat(d, in->client_id, digest, ret->b)) {
 	case REPEAT_YES:
 		*ret_duplicate = true;
@@ -495,11 +526,45 @@ command_message_send(struct daemon *d, const struct command_send *in,
 	default:
 		break;
 	}
-	err = node_message_send(d->node, &in->to, in->text, ret, d->now);
+	if (in->words.ref)
+		code = check_ref(d, &in->to, &in->words);
+	if (code)
+		return code;
+	err = node_message_send(d->node, &in->to, &in->words, ret, d->now);
 	if (err)
 		return send_error(err);
 	code = remember(d, in->client_id, digest, ret->b);
 	return code ? code : apply_with(d, &c);
+}
+
+enum api_error
+command_message_forget(struct daemon *d, const struct contact_id *conv,
+    const struct message_id *id)
+{
+	struct json_out o = { .max = EVENT_BODY_MAX };
+	struct store_message m;
+	enum api_error code = begin(d);
+	enum err err;
+	bool good;
+
+	if (code)
+		return code;
+	err = store_message_get(d->store, conv, id, &m);
+	if (!err)
+		err = store_message_delete(d->store, conv, id);
+	if (err)
+		return err == ERR_NOT_FOUND || err == ERR_AUTH
+		           ? API_MESSAGE_NOT_FOUND
+		           : lost(d);
+	json_open(&o, '{');
+	json_put_id(&o, "id", id->b);
+	json_put_id(&o, "conv", conv->b);
+	json_put_str(&o, "direction", store_message_is_ours(&m) ? "out" : "in");
+	json_close(&o, '}');
+	good = !o.bad &&
+	       daemon_event(d, EVENT_MESSAGE_DELETED, conv, span_of(o.p, o.n));
+	json_out_clear(&o);
+	return good ? API_OK : lost(d);
 }
 
 /* The row up to which is read: that of a message, or the newest. */

@@ -57,12 +57,20 @@ command_invite_accept(struct daemon *d, const struct command_contact *in,
 
 struct command_send {
 	struct contact_id to;
-	struct span text, client_id; /* client_id may be empty */
+	struct node_words words;
+	struct span client_id; /* may be empty */
 };
-/* CONTACT_NOT_FOUND, MESSAGE_TOO_LONG, INVALID_PARAMS (UTF-8, empty), QUOTA,
- * CLIENT_ID_REUSED. *ret_duplicate: it had been sent before, *ret is its id. */
+/*
+ * CONTACT_NOT_FOUND, MESSAGE_TOO_LONG, INVALID_PARAMS (UTF-8, empty), QUOTA,
+ * CLIENT_ID_REUSED; MESSAGE_NOT_FOUND: the one that words.ref names, or its
+ * text is gone; INVALID_STATE: it is not ours to edit or delete.
+ * *ret_duplicate: it had been sent before, *ret is its id.
+ */
 MUST_USE enum api_error command_message_send(struct daemon *d,
     const struct command_send *in, struct message_id *ret, bool *ret_duplicate);
+/* At this side alone. MESSAGE_NOT_FOUND. */
+MUST_USE enum api_error command_message_forget(struct daemon *d,
+    const struct contact_id *conv, const struct message_id *id);
 /* Marks up to and including `up_to` (NULL: all) as read. */
 MUST_USE enum api_error
 command_conv_read(struct daemon *d, const struct contact_id *conv,

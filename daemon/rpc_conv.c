@@ -34,6 +34,8 @@ on_last(void *ctx, const struct store_message *m)
 	json_put_uint(o, "sent_ms", m->m.sent_ms);
 	json_put_text(o, "text", text);
 	json_put_bool(o, "cut", text.n < m->m.text.n);
+	if (m->deleted)
+		json_put_bool(o, "deleted", true);
 	json_close(o, '}');
 	return false;
 }

@@ -26,8 +26,10 @@ rpc_message_get(struct rpc_call *c)
 	struct message_id id;
 
 	(void)rpc_id(c, "id", id.b);
-	if (get_message(c, &id, &m))
-		view_message(rpc_result(c), &m);
+	if (!get_message(c, &id, &m))
+		return;
+	view_message(rpc_result(c), &m);
+	view_reactions(c->out, c->d->store, &m);
 }
 
 /* id, conv, state, recipients: the same in status and wait. */
@@ -109,15 +111,20 @@ rpc_message_wait(struct rpc_call *c)
 	w->state = want;
 }
 
-/* ---- message.send ---- */
+/* ---- message.send, edit, delete, react ---- */
 
 static void
-fail_send(struct rpc_call *c, enum api_error code)
+fail_send(
+    struct rpc_call *c, const struct command_send *in, enum api_error code)
 {
+	bool is_reaction = in->words.kind == MESSAGE_REACTION;
+
 	if (code == API_MESSAGE_TOO_LONG)
-		json_put_int(rpc_fail(c, code), "max", NODE_TEXT_MAX);
+		json_put_int(rpc_fail(c, code), "max",
+		    is_reaction ? NODE_REACTION_MAX : NODE_TEXT_MAX);
 	else if (code == API_INVALID_PARAMS)
-		rpc_fail_param(c, "text", "is empty or not UTF-8");
+		rpc_fail_param(c, is_reaction ? "reaction" : "text",
+		    "is empty or not UTF-8");
 	else
 		(void)rpc_fail(c, code);
 }
@@ -134,32 +141,106 @@ state_of(struct rpc_call *c, const struct command_send *in,
 	return view_message_state(m.m.state);
 }
 
-void
-rpc_message_send(struct rpc_call *c)
+/* Sends it, and begins the reply. NULL: an error reply. */
+static struct json_out *
+send(struct rpc_call *c, const struct command_send *in)
 {
-	struct command_send in = { .text = rpc_str(c, "text"),
-		.client_id = rpc_str(c, "client_id") };
 	const char *state = view_message_state(MESSAGE_QUEUED);
 	struct message_id id;
 	bool duplicate = false;
 	struct json_out *o;
-	enum api_error code;
+	enum api_error code = command_message_send(c->d, in, &id, &duplicate);
 
-	(void)rpc_id(c, "conv", in.to.b);
-	code = command_message_send(c->d, &in, &id, &duplicate);
 	if (code) {
-		fail_send(c, code);
-		return;
+		fail_send(c, in, code);
+		return NULL;
 	}
 	if (duplicate)
-		state = state_of(c, &in, &id);
+		state = state_of(c, in, &id);
 	o = rpc_result(c);
 	json_put_id(o, "id", id.b);
-	json_put_id(o, "conv", in.to.b);
+	json_put_id(o, "conv", in->to.b);
 	json_put_str(o, "state", state);
-	if (in.client_id.n > 0)
-		json_put_text(o, "client_id", in.client_id);
+	if (in->client_id.n > 0)
+		json_put_text(o, "client_id", in->client_id);
 	json_put_bool(o, "duplicate", duplicate);
+	return o;
+}
+
+void
+rpc_message_send(struct rpc_call *c)
+{
+	struct message_id ref;
+	struct command_send in = {
+		.words = { .kind = MESSAGE_TEXT, .text = rpc_str(c, "text") },
+		.client_id = rpc_str(c, "client_id"),
+	};
+
+	(void)rpc_id(c, "conv", in.to.b);
+	if (rpc_id(c, "reply_to", ref.b))
+		in.words.ref = &ref;
+	(void)send(c, &in);
+}
+
+/* Sends words about a message, whose conversation is looked up. */
+static void
+send_about(struct rpc_call *c, enum message_kind kind, const char *text)
+{
+	struct message_id ref;
+	struct store_message m;
+	struct command_send in = {
+		.words = { .kind = kind, .ref = &ref },
+		.client_id = rpc_str(c, "client_id"),
+	};
+	struct json_out *o;
+
+	(void)rpc_id(c, "id", ref.b);
+	if (!get_message(c, &ref, &m))
+		return;
+	in.to = m.m.contact;
+	if (text)
+		in.words.text = rpc_str(c, text);
+	o = send(c, &in);
+	if (o)
+		json_put_id(o, "message", ref.b);
+}
+
+void
+rpc_message_edit(struct rpc_call *c)
+{
+	send_about(c, MESSAGE_EDIT, "text");
+}
+
+void
+rpc_message_react(struct rpc_call *c)
+{
+	send_about(c, MESSAGE_REACTION, "reaction");
+}
+
+/* For both, or at this side alone: then nothing is sent. */
+void
+rpc_message_delete(struct rpc_call *c)
+{
+	struct message_id id;
+	struct store_message m;
+	struct json_out *o;
+	enum api_error code;
+
+	if (!span_eq(rpc_str(c, "for"), span_str("me"))) {
+		send_about(c, MESSAGE_DELETE, NULL);
+		return;
+	}
+	(void)rpc_id(c, "id", id.b);
+	if (!get_message(c, &id, &m))
+		return;
+	code = command_message_forget(c->d, &m.m.contact, &id);
+	if (code) {
+		(void)rpc_fail(c, code);
+		return;
+	}
+	o = rpc_result(c);
+	json_put_id(o, "message", id.b);
+	json_put_id(o, "conv", m.m.contact.b);
 }
 
 /* ---- message.history ---- */
@@ -211,6 +292,7 @@ on_message(void *ctx, const struct store_message *m)
 	p->text.follow = false;
 	json_open(&p->text, '{');
 	view_message(&p->text, m);
+	view_reactions(&p->text, p->store, m);
 	json_close(&p->text, '}');
 	if (p->n > 0 && p->text.n > API_OUTPUT_MAX / 4) {
 		json_out_cut(&p->text, from); /* it begins the next page */

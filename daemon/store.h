@@ -166,7 +166,12 @@ MUST_USE enum err store_invites(struct store *s,
 struct store_message {
 	int64_t row; /* order of history, rises; 0: not stored yet */
 	struct node_message m;
-	uint64_t state_ms;                     /* when it got its state */
+	uint64_t state_ms;  /* when it got its state */
+	uint64_t edited_ms; /* by our clock; 0: never */
+	bool deleted;       /* a text that is no more; m.text is empty */
+	/* What is still to be sent before the text was edited or deleted;
+	 * empty: m.text. Borrowed as that is. */
+	struct span unsent;
 	char client_id[API_CLIENT_ID_MAX + 1]; /* of our own sends, or empty */
 };
 static inline bool
@@ -176,11 +181,27 @@ store_message_is_ours(const struct store_message *m)
 }
 
 /*
- * Inserts; sets m->row. ERR_EXISTS: (contact, id) is stored, with the same
- * text and seq; ERR_CONFLICT: with others. Nothing changes then, and the
- * transaction stays good.
+ * Inserts a text, or what we do to one; sets m->row. ERR_EXISTS: (contact, id)
+ * is stored, with the same text and seq; ERR_CONFLICT: with others. Nothing
+ * changes then, and the transaction stays good.
  */
 MUST_USE enum err store_message_add(struct store *s, struct store_message *m);
+/* Does what an edit, a deletion or a reaction says, of ours or theirs.
+ * ERR_NOT_FOUND: there is no such text, it is deleted, or (edit, delete) not
+ * by who said it. */
+MUST_USE enum err store_message_change(
+    struct store *s, const struct store_message *what, uint64_t now_ms);
+/* The text is gone, at this side alone. ERR_NOT_FOUND: or it was before. */
+MUST_USE enum err store_message_delete(struct store *s,
+    const struct contact_id *contact, const struct message_id *id);
+struct store_reaction {
+	bool ours;
+	char text[NODE_REACTION_MAX + 1];
+};
+/* To one message, ours first; at most 2. */
+MUST_USE enum err
+store_reactions(struct store *s, const struct contact_id *contact,
+    const struct message_id *id, struct store_reaction ret[2], size_t *ret_n);
 /* ERR_NOT_FOUND; ERR_EXISTS: has that state, or a later one. */
 MUST_USE enum err
 store_message_move(struct store *s, const struct contact_id *contact,

@@ -84,6 +84,8 @@ store_contact_remove(struct store *s, const struct contact_id *id, bool history)
 	if (!err)
 		err = run_for(s, "DELETE FROM conv WHERE contact = ?1", id);
 	if (!err && history)
+		err = run_for(s, "DELETE FROM reaction WHERE contact = ?1", id);
+	if (!err && history)
 		err = run_for(s, "DELETE FROM message WHERE contact = ?1", id);
 	else if (!err)
 		err = run_for(s,

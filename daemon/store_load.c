@@ -84,7 +84,12 @@ static bool
 load_message(void *ctx, const struct store_message *m)
 {
 	struct loading *l = ctx;
-	enum err err = node_load_outbox(l->n, &m->m, l->now);
+	struct node_message sent = m->m;
+	enum err err;
+
+	if (m->unsent.n > 0) /* what was changed since follows it */
+		sent.text = m->unsent;
+	err = node_load_outbox(l->n, &sent, l->now);
 
 	if (err)
 		skip(l, "message", err);

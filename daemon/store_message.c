@@ -7,10 +7,13 @@
 #include <string.h>
 
 enum {
-	BODY_VERSION = 1,
-	/* version, original clock, prev, length of client_id */
-	BODY_HEAD = 1 + 8 + 32 + 1,
-	BODY_MAX = BODY_HEAD + API_CLIENT_ID_MAX + NODE_TEXT_MAX,
+	BODY_VERSION = 2, /* 1: texts only, without ref and what follows it */
+	/* version, original clock, prev, length of client_id, client_id, ref,
+	 * when edited, flags, length of the text; text, unsent */
+	BODY_HEAD = 1 + 8 + 32 + 1 + API_CLIENT_ID_MAX + 16 + 8 + 1 + 4,
+	BODY_MAX = BODY_HEAD + 2 * NODE_TEXT_MAX,
+	BODY_REF = 1,
+	BODY_DELETED = 2,
 };
 
 /* The plain columns that never change are part of the key: who alters one
@@ -41,9 +44,31 @@ body_write(const struct store_message *m, uint8_t *buf, size_t cap)
 	wr_bytes(&w, m->m.prev, sizeof(m->m.prev));
 	wr_u8(&w, (uint8_t)client_id.n);
 	wr_span(&w, client_id);
+	wr_bytes(&w, m->m.ref.b, sizeof(m->m.ref.b));
+	wr_u64le(&w, m->edited_ms);
+	wr_u8(&w,
+	    (m->m.has_ref ? BODY_REF : 0) | (m->deleted ? BODY_DELETED : 0));
+	wr_u32le(&w, (uint32_t)m->m.text.n);
 	wr_span(&w, m->m.text);
+	wr_span(&w, m->unsent);
 	assert(!w.bad);
 	return wr_span_of(&w);
+}
+
+static void
+body_read_later(struct reader *r, struct store_message *ret)
+{
+	uint8_t flags;
+	size_t n;
+
+	rd_bytes(r, ret->m.ref.b, sizeof(ret->m.ref.b));
+	ret->edited_ms = rd_u64le(r);
+	flags = rd_u8(r);
+	ret->m.has_ref = flags & BODY_REF;
+	ret->deleted = flags & BODY_DELETED;
+	n = rd_u32le(r);
+	ret->m.text = rd_span(r, n);
+	ret->unsent = rd_span(r, r->n);
 }
 
 static enum err
@@ -56,25 +81,40 @@ body_read(struct span body, struct store_message *ret)
 	ret->m.sent_ms_original = (int64_t)rd_u64le(&r);
 	rd_bytes(&r, ret->m.prev, sizeof(ret->m.prev));
 	n = rd_u8(&r);
-	if (version != BODY_VERSION || n > API_CLIENT_ID_MAX)
+	if (version < 1 || version > BODY_VERSION || n > API_CLIENT_ID_MAX)
 		return ERR_MALFORMED;
 	rd_bytes(&r, ret->client_id, n);
 	ret->client_id[n] = '\0';
-	ret->m.text = rd_span(&r, r.n);
+	if (version == 1)
+		ret->m.text = rd_span(&r, r.n);
+	else
+		body_read_later(&r, ret);
 	return rd_done(&r) ? ERR_OK : ERR_MALFORMED;
 }
 
+/* Binds it sealed. ERR_NOMEM. */
 static enum err
-insert(struct store *s, const struct store_message *m)
+bind_body(struct query *q, const struct store_message *m)
 {
 	struct row_key key = body_key(&m->m);
 	uint8_t *buf = malloc(BODY_MAX);
-	struct query q;
 	struct span body;
 
 	if (!buf)
 		return ERR_NOMEM;
 	body = body_write(m, buf, BODY_MAX);
+	db_bind_sealed(q, &key, body);
+	sodium_memzero(buf, body.n);
+	free(buf);
+	return ERR_OK;
+}
+
+static enum err
+insert(struct store *s, const struct store_message *m)
+{
+	struct query q;
+	enum err err;
+
 	q = db_query(s,
 	    "INSERT OR IGNORE INTO message"
 	    "(id, contact, kind, state, seq, sent_ms, received_ms, state_ms,"
@@ -89,9 +129,27 @@ insert(struct store *s, const struct store_message *m)
 	db_bind_int(&q, (int64_t)m->m.received_ms);
 	db_bind_int(&q, (int64_t)m->state_ms);
 	db_bind_int(&q, m->m.flags);
-	db_bind_sealed(&q, &key, body);
-	sodium_memzero(buf, body.n);
-	free(buf);
+	err = bind_body(&q, m);
+	if (err) {
+		db_end(&q);
+		return err;
+	}
+	return db_write(&q);
+}
+
+/* Writes the body of a row anew. */
+static enum err
+rewrite(struct store *s, const struct store_message *m)
+{
+	struct query q =
+	    db_query(s, "UPDATE message SET body = ?1 WHERE row = ?2");
+	enum err err = bind_body(&q, m);
+
+	if (err) {
+		db_end(&q);
+		return err;
+	}
+	db_bind_int(&q, m->row);
 	return db_write(&q);
 }
 
@@ -106,7 +164,9 @@ compare_stored(struct store *s, const struct store_message *m)
 		return ERR_EXISTS;
 	if (err)
 		return err;
-	if (have.m.seq == m->m.seq && span_eq(have.m.text, m->m.text) &&
+	if (have.m.seq == m->m.seq &&
+	    (have.deleted || have.edited_ms > 0 ||
+	        span_eq(have.m.text, m->m.text)) &&
 	    store_message_is_ours(&have) == store_message_is_ours(m))
 		return ERR_EXISTS;
 	return ERR_CONFLICT;
@@ -127,6 +187,8 @@ store_message_add(struct store *s, struct store_message *m)
 	if (db_changed(s) == 0)
 		return compare_stored(s, m);
 	m->row = sqlite3_last_insert_rowid(s->db);
+	if (m->m.kind != MESSAGE_TEXT)
+		return ERR_OK;
 	q = db_query(s,
 	    "INSERT INTO conv(contact, last) VALUES(?1, ?2)"
 	    " ON CONFLICT(contact) DO UPDATE SET last = excluded.last");
@@ -135,36 +197,160 @@ store_message_add(struct store *s, struct store_message *m)
 	return db_write(&q);
 }
 
+/* ---- what happens to them ---- */
+
+/* By contact and id, with all of its body. */
+static enum err find(struct store *s, const struct contact_id *contact,
+    const struct message_id *id, struct store_message *ret);
+
+/* The other side has it: what was kept only to be sent is erased. */
+static enum err
+forget_sent(struct store *s, struct store_message *m)
+{
+	if (m->m.kind == MESSAGE_TEXT && m->unsent.n == 0)
+		return ERR_OK;
+	if (m->m.kind != MESSAGE_TEXT)
+		m->m.text = span_of(NULL, 0);
+	m->unsent = span_of(NULL, 0);
+	return rewrite(s, m);
+}
+
 enum err
 store_message_move(struct store *s, const struct contact_id *contact,
     const struct message_id *id, enum message_state state, uint64_t now_ms)
 {
-	struct query q = db_query(
-	    s, "SELECT row, state FROM message WHERE id = ?1 AND contact = ?2");
-	int64_t old = 0;
-	int64_t row = 0;
-	enum err err;
+	struct store_message m;
+	struct query q;
+	enum err err = find(s, contact, id, &m);
 
-	db_bind_blob(&q, id->b, sizeof(id->b));
-	db_bind_blob(&q, contact->b, sizeof(contact->b));
-	err = db_row(&q);
-	if (!err) {
-		row = db_int(&q, 0);
-		old = db_int(&q, 1);
-	}
-	db_end(&q);
+	if (err)
+		return err == ERR_AUTH ? ERR_NOT_FOUND : err;
+	/* Final states stay; sent may fall back to queued (session lost). */
+	if (m.m.state == state || m.m.state == MESSAGE_DELIVERED ||
+	    m.m.state == MESSAGE_FAILED || m.m.state == MESSAGE_RECEIVED)
+		return ERR_EXISTS;
+	if (state == MESSAGE_DELIVERED)
+		err = forget_sent(s, &m);
 	if (err)
 		return err;
-	/* Final states stay; sent may fall back to queued (session lost). */
-	if (old == (int64_t)state || old == MESSAGE_DELIVERED ||
-	    old == MESSAGE_FAILED || old == MESSAGE_RECEIVED)
-		return ERR_EXISTS;
 	q = db_query(
 	    s, "UPDATE message SET state = ?1, state_ms = ?2 WHERE row = ?3");
 	db_bind_int(&q, state);
 	db_bind_int(&q, (int64_t)now_ms);
-	db_bind_int(&q, row);
+	db_bind_int(&q, m.row);
 	return db_write(&q);
+}
+
+/* A text that an edit, a deletion or a reaction may be about. */
+static enum err
+find_text(struct store *s, const struct contact_id *contact,
+    const struct message_id *id, struct store_message *ret)
+{
+	enum err err = find(s, contact, id, ret);
+
+	if (!err && (ret->m.kind != MESSAGE_TEXT || ret->deleted))
+		return ERR_NOT_FOUND;
+	return err == ERR_AUTH ? ERR_NOT_FOUND : err;
+}
+
+/* The text m says something else, or nothing. What is in the outbox stays
+ * until it was sent: the hash of what follows covers it. */
+static enum err
+replace_text(struct store *s, struct store_message *m, struct span text)
+{
+	if (m->unsent.n == 0 &&
+	    (m->m.state == MESSAGE_QUEUED || m->m.state == MESSAGE_SENT))
+		m->unsent = m->m.text;
+	m->m.text = text;
+	return rewrite(s, m);
+}
+
+static enum err
+remove_reactions(struct store *s, const struct store_message *m)
+{
+	struct query q =
+	    db_query(s, "DELETE FROM reaction WHERE contact = ?1 AND id = ?2");
+
+	db_bind_blob(&q, m->m.contact.b, sizeof(m->m.contact.b));
+	db_bind_blob(&q, m->m.id.b, sizeof(m->m.id.b));
+	return db_write(&q);
+}
+
+static enum err
+delete_text(struct store *s, struct store_message *m)
+{
+	enum err err;
+
+	m->deleted = true;
+	err = replace_text(s, m, span_of(NULL, 0));
+	return err ? err : remove_reactions(s, m);
+}
+
+static struct row_key
+reaction_key(
+    const struct contact_id *contact, const struct message_id *id, bool ours)
+{
+	struct row_key k = row_key("reaction", "body");
+
+	row_key_add(&k, contact->b, sizeof(contact->b));
+	row_key_add(&k, id->b, sizeof(id->b));
+	row_key_add_u64(&k, ours);
+	return k;
+}
+
+/* One of each side to a message; an empty one takes it back. */
+static enum err
+react(
+    struct store *s, const struct store_message *m, bool ours, struct span text)
+{
+	struct row_key key = reaction_key(&m->m.contact, &m->m.id, ours);
+	struct query q = db_query(
+	    s, text.n == 0
+	           ? "DELETE FROM reaction WHERE contact = ?1 AND id = ?2"
+	             " AND ours = ?3"
+	           : "INSERT OR REPLACE INTO reaction(contact, id, ours, body)"
+	             " VALUES(?1, ?2, ?3, ?4)");
+
+	db_bind_blob(&q, m->m.contact.b, sizeof(m->m.contact.b));
+	db_bind_blob(&q, m->m.id.b, sizeof(m->m.id.b));
+	db_bind_int(&q, ours);
+	if (text.n > 0)
+		db_bind_sealed(&q, &key, text);
+	return db_write(&q);
+}
+
+enum err
+store_message_change(
+    struct store *s, const struct store_message *what, uint64_t now_ms)
+{
+	bool ours = store_message_is_ours(what);
+	struct store_message m;
+	enum err err;
+
+	assert(what->m.kind != MESSAGE_TEXT && what->m.has_ref);
+	if (!store_has_key(s))
+		return ERR_STATE;
+	err = find_text(s, &what->m.contact, &what->m.ref, &m);
+	if (err)
+		return err;
+	if (what->m.kind == MESSAGE_REACTION)
+		return react(s, &m, ours, what->m.text);
+	if (store_message_is_ours(&m) != ours)
+		return ERR_NOT_FOUND;
+	if (what->m.kind == MESSAGE_DELETE)
+		return delete_text(s, &m);
+	m.edited_ms = now_ms;
+	return replace_text(s, &m, what->m.text);
+}
+
+enum err
+store_message_delete(struct store *s, const struct contact_id *contact,
+    const struct message_id *id)
+{
+	struct store_message m;
+	enum err err = find_text(s, contact, id, &m);
+
+	return err ? err : delete_text(s, &m);
 }
 
 /* ---- reading ---- */
@@ -187,7 +373,7 @@ read_message(
 	m.row = db_int(q, 0);
 	db_bytes(q, 1, m.m.id.b, sizeof(m.m.id.b));
 	db_bytes(q, 2, m.m.contact.b, sizeof(m.m.contact.b));
-	m.m.kind = MESSAGE_TEXT;
+	m.m.kind = (enum message_kind)db_int(q, 3);
 	if (state < MESSAGE_QUEUED || state > MESSAGE_RECEIVED)
 		state = MESSAGE_FAILED;
 	m.m.state = (enum message_state)state;
@@ -205,8 +391,8 @@ read_message(
 	return err;
 }
 
-enum err
-store_message_get(struct store *s, const struct contact_id *contact,
+static enum err
+find(struct store *s, const struct contact_id *contact,
     const struct message_id *id, struct store_message *ret)
 {
 	struct query q =
@@ -224,6 +410,47 @@ store_message_get(struct store *s, const struct contact_id *contact,
 		err = read_message(&q, &s->get_buf, ret);
 	db_end(&q);
 	return err;
+}
+
+enum err
+store_message_get(struct store *s, const struct contact_id *contact,
+    const struct message_id *id, struct store_message *ret)
+{
+	return find(s, contact, id, ret);
+}
+
+enum err
+store_reactions(struct store *s, const struct contact_id *contact,
+    const struct message_id *id, struct store_reaction ret[2], size_t *ret_n)
+{
+	struct query q = db_query(s,
+	    "SELECT ours, body FROM reaction WHERE contact = ?1 AND id = ?2"
+	    " ORDER BY ours DESC");
+	struct store_buf buf = { 0 };
+	enum err err = ERR_OK;
+
+	*ret_n = 0;
+	db_bind_blob(&q, contact->b, sizeof(contact->b));
+	db_bind_blob(&q, id->b, sizeof(id->b));
+	while (*ret_n < 2 && (err = db_row(&q)) == ERR_OK) {
+		struct store_reaction *r = &ret[*ret_n];
+		struct row_key key;
+		struct span text;
+
+		r->ours = db_int(&q, 0) != 0;
+		key = reaction_key(contact, id, r->ours);
+		err = db_open_sealed(&q, 1, &key, &buf, &text);
+		if (err == ERR_AUTH || text.n >= sizeof(r->text))
+			continue;
+		if (err)
+			break;
+		memcpy(r->text, text.p, text.n);
+		r->text[text.n] = '\0';
+		++*ret_n;
+	}
+	db_end(&q);
+	store_buf_clear(&buf);
+	return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
 }
 
 /* Hands over the rows of a bound query; one that does not open is left out. */
@@ -256,10 +483,12 @@ store_history(struct store *s, const struct store_history *h,
 	struct query q = db_query(
 	    s, h->after ? "SELECT " MESSAGE_COLUMNS
 	                  " FROM message INDEXED BY message_conv"
-	                  " WHERE contact = ?1 AND row > ?2 ORDER BY row"
+	                  " WHERE contact = ?1 AND row > ?2 AND kind = 1"
+	                  " ORDER BY row"
 	                : "SELECT " MESSAGE_COLUMNS
 	                  " FROM message INDEXED BY message_conv"
-	                  " WHERE contact = ?1 AND row < ?2 ORDER BY row DESC");
+	                  " WHERE contact = ?1 AND row < ?2 AND kind = 1"
+	                  " ORDER BY row DESC");
 	int64_t before = h->before ? h->before : INT64_MAX;
 
 	db_bind_blob(&q, h->contact.b, sizeof(h->contact.b));

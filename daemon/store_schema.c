@@ -77,6 +77,14 @@ static const char *const migrations[] = {
 	/* The event log's name for itself; a cursor of another one is void. */
 	"INSERT INTO meta VALUES('epoch',"
 	"  CAST(lower(hex(randomblob(8))) AS BLOB));",
+	/* 1 -> 2: other kinds of messages than texts, which are 1. Of those
+	 * only our own have rows, for the outbox; reactions have a table. */
+	"CREATE TABLE reaction("
+	"  contact BLOB NOT NULL,"
+	"  id BLOB NOT NULL,"
+	"  ours INTEGER NOT NULL,"
+	"  body BLOB NOT NULL,"
+	"  PRIMARY KEY(contact, id, ours)) STRICT, WITHOUT ROWID;",
 };
 /* clang-format on */
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))

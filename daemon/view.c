@@ -45,6 +45,42 @@ time_or_null(struct json_out *o, const char *key, uint64_t ms)
 		json_put_null(o, key);
 }
 
+const char *
+view_message_kind(enum message_kind k)
+{
+	switch (k) {
+	case MESSAGE_TEXT:
+		return "text";
+	case MESSAGE_EDIT:
+		return "edit";
+	case MESSAGE_DELETE:
+		return "delete";
+	case MESSAGE_REACTION:
+		return "reaction";
+	}
+	return "unknown";
+}
+
+void
+view_reactions(
+    struct json_out *o, struct store *s, const struct store_message *m)
+{
+	struct store_reaction r[2];
+	size_t n = 0;
+
+	if (m->m.kind != MESSAGE_TEXT || m->deleted ||
+	    store_reactions(s, &m->m.contact, &m->m.id, r, &n) || n == 0)
+		return;
+	json_put_open(o, "reactions", '[');
+	for (size_t i = 0; i < n; i++) {
+		json_open(o, '{');
+		json_put_str(o, "direction", r[i].ours ? "out" : "in");
+		json_put_str(o, "text", r[i].text);
+		json_close(o, '}');
+	}
+	json_close(o, ']');
+}
+
 void
 view_message(struct json_out *o, const struct store_message *m)
 {
@@ -53,7 +89,7 @@ view_message(struct json_out *o, const struct store_message *m)
 	json_put_id(o, "id", m->m.id.b);
 	json_put_id(o, "conv", m->m.contact.b);
 	json_put_str(o, "direction", store_message_is_ours(m) ? "out" : "in");
-	json_put_str(o, "kind", "text");
+	json_put_str(o, "kind", view_message_kind(m->m.kind));
 	json_put_str(o, "state", view_message_state(m->m.state));
 	json_put_int(o, "seq", (int64_t)m->m.seq);
 	json_put_int(o, "sent_ms", (int64_t)m->m.sent_ms);
@@ -61,6 +97,14 @@ view_message(struct json_out *o, const struct store_message *m)
 		json_put_int(o, "received_ms", (int64_t)m->m.received_ms);
 	json_put_int(o, "state_ms", (int64_t)m->state_ms);
 	json_put_text(o, "text", m->m.text);
+	if (m->m.has_ref)
+		json_put_id(o,
+		    m->m.kind == MESSAGE_TEXT ? "reply_to" : "message",
+		    m->m.ref.b);
+	if (m->deleted)
+		json_put_bool(o, "deleted", true);
+	else if (m->edited_ms > 0)
+		json_put_int(o, "edited_ms", (int64_t)m->edited_ms);
 	if (m->client_id[0])
 		json_put_str(o, "client_id", m->client_id);
 	if (m->m.flags & MESSAGE_FLAG_GAP)

@@ -127,19 +127,23 @@ enum err
 node_load_outbox(struct node *n, const struct node_message *m, struct now now)
 {
 	struct peer *p = peer_by_id(n, &m->contact);
-	struct record r = { .kind = RECORD_TEXT, .seq = m->seq, .id = m->id };
+	struct record r = { .kind = (enum record_kind)m->kind,
+		.seq = m->seq,
+		.id = m->id,
+		.sent_ms = m->sent_ms_original,
+		.has_ref = m->has_ref,
+		.ref = m->ref,
+		.text = m->text };
 	enum err err;
 
 	node_time(n, now);
 	if (p == NULL)
 		return ERR_NOT_FOUND;
-	if (m->seq == 0 || m->seq > INT64_MAX || m->text.n == 0 ||
-	    m->text.n > MESSAGE_TEXT_MAX ||
+	if (m->seq == 0 || m->seq > INT64_MAX || !chat_is_kind(m->kind) ||
+	    record_check(&r) ||
 	    (p->outbox.tail != NULL && p->outbox.tail->record.seq >= m->seq))
 		return ERR_MALFORMED;
 	memcpy(r.prev, m->prev, sizeof(r.prev));
-	r.sent_ms = m->sent_ms_original;
-	r.text = m->text;
 	err = outbox_add(&p->outbox, &r, m->state == MESSAGE_SENT);
 	if (err)
 		return err;

@@ -22,6 +22,7 @@
 
 enum {
 	NODE_TEXT_MAX = 64 * 1024, /* bytes of a text */
+	NODE_REACTION_MAX = 64,
 	NODE_CONTACTS_MAX = 10000,
 	NODE_INVITES_MAX = 16,   /* live invitations of ours */
 	NODE_OUTBOX_MAX = 65536, /* undelivered messages of a contact */
@@ -184,10 +185,24 @@ node_invite_revoke(struct node *n, const struct message_id *id, struct now now);
 MUST_USE enum err node_invite_accept(
     struct node *n, struct span text, struct contact_id *ret, struct now now);
 
-/* ERR_NOT_FOUND, ERR_TOO_LONG, ERR_MALFORMED (not UTF-8), ERR_LIMIT (outbox).
- * The id is ours; state queued. */
+/* Kinds as on the wire [SPEC §7.5]; stored: never renumber. */
+enum message_kind {
+	MESSAGE_TEXT = 1,     /* ref: what it replies to, if anything */
+	MESSAGE_EDIT = 3,     /* text takes the place of that of ref */
+	MESSAGE_DELETE = 4,   /* ref is taken back; no text */
+	MESSAGE_REACTION = 5, /* to ref; no text: it is taken back */
+};
+/* What is said, about which other message of the conversation. */
+struct node_words {
+	enum message_kind kind;
+	const struct message_id *ref; /* NULL: none; TEXT alone may lack it */
+	struct span text;             /* borrowed */
+};
+/* ERR_NOT_FOUND, ERR_TOO_LONG, ERR_MALFORMED (not UTF-8, or not of the kind),
+ * ERR_LIMIT (outbox). The id is ours; state queued. Whether ref exists and
+ * whose it is the owner knows, who stores messages. */
 MUST_USE enum err node_message_send(struct node *n, const struct contact_id *to,
-    struct span text, struct message_id *ret, struct now now);
+    const struct node_words *words, struct message_id *ret, struct now now);
 
 /* ---- effects ---- */
 
@@ -202,7 +217,6 @@ enum message_state {
 	MESSAGE_FAILED = 4,    /* the other side refused it */
 	MESSAGE_RECEIVED = 5,  /* theirs */
 };
-enum message_kind { MESSAGE_TEXT = 1 };
 enum {
 	MESSAGE_FLAG_GAP = 1, /* something before it is missing */
 	MESSAGE_FLAG_CLOCK = 2,
@@ -220,7 +234,9 @@ struct node_message {
 	uint64_t received_ms;     /* our clock; 0 for our own */
 	uint32_t flags;
 	uint8_t prev[32]; /* hash of the sender's previous one */
-	struct span text; /* borrowed; never to a terminal raw */
+	bool has_ref;
+	struct message_id ref; /* see struct node_words */
+	struct span text;      /* borrowed; never to a terminal raw */
 };
 
 enum change_kind {

@@ -73,8 +73,24 @@ chat_up(
 
 /* ---- theirs ---- */
 
+_Static_assert(RECORD_TEXT == (enum record_kind)MESSAGE_TEXT &&
+                   RECORD_EDIT == (enum record_kind)MESSAGE_EDIT &&
+                   RECORD_DELETE == (enum record_kind)MESSAGE_DELETE &&
+                   RECORD_REACTION == (enum record_kind)MESSAGE_REACTION,
+    "kinds of messages are those of the wire");
+_Static_assert((int)NODE_TEXT_MAX == (int)MESSAGE_TEXT_MAX &&
+                   (int)NODE_REACTION_MAX == (int)MESSAGE_REACTION_MAX,
+    "limits of messages are those of the wire");
+
+bool
+chat_is_kind(enum message_kind k)
+{
+	return k == MESSAGE_TEXT || k == MESSAGE_EDIT || k == MESSAGE_DELETE ||
+	       k == MESSAGE_REACTION;
+}
+
 static void
-on_text(struct node *n, struct peer *p, const struct record *r)
+on_message(struct node *n, struct peer *p, const struct record *r)
 {
 	struct contact *c = &p->c;
 	struct change change = { .kind = CHANGE_MESSAGE, .has_contact = true };
@@ -93,7 +109,7 @@ on_text(struct node *n, struct peer *p, const struct record *r)
 		return;
 	change.contact = m->contact = c->id;
 	m->id = r->id;
-	m->kind = MESSAGE_TEXT;
+	m->kind = (enum message_kind)r->kind;
 	m->state = MESSAGE_RECEIVED;
 	m->seq = r->seq;
 	m->sent_ms_original = r->sent_ms;
@@ -103,6 +119,8 @@ on_text(struct node *n, struct peer *p, const struct record *r)
 	if (!c->recv_anew && r->seq != c->recv_seq + 1)
 		m->flags |= MESSAGE_FLAG_GAP;
 	memcpy(m->prev, r->prev, sizeof(m->prev));
+	m->has_ref = r->has_ref;
+	m->ref = r->ref;
 	m->text = r->text;
 	effect_change(n, &change);
 	c->recv_anew = false;
@@ -202,10 +220,10 @@ chat_on_data(struct node *n, struct peer *p, struct span data)
 			peer_shun(n, p, err);
 			return;
 		}
-		if (got && r.kind == RECORD_TEXT)
-			on_text(n, p, &r);
-		else if (got && r.kind == RECORD_ACK && !on_ack(n, p, &r))
+		if (got && r.kind == RECORD_ACK && !on_ack(n, p, &r))
 			return;
+		if (got && record_is_message(&r))
+			on_message(n, p, &r);
 	}
 }
 
@@ -264,24 +282,48 @@ chat_run(struct node *n)
 	}
 }
 
+/* The owner stores what went into the outbox. */
+static void
+queued(struct node *n, const struct peer *p, const struct record *r)
+{
+	struct change c = { .kind = CHANGE_MESSAGE, .has_contact = true };
+	struct node_message *m = &c.message;
+
+	c.contact = m->contact = p->c.id;
+	m->id = r->id;
+	m->kind = (enum message_kind)r->kind;
+	m->state = MESSAGE_QUEUED;
+	m->seq = r->seq;
+	m->sent_ms = n->now.wall_ms;
+	m->sent_ms_original = r->sent_ms;
+	memcpy(m->prev, r->prev, sizeof(r->prev));
+	m->has_ref = r->has_ref;
+	m->ref = r->ref;
+	m->text = r->text;
+	effect_change(n, &c);
+}
+
 enum err
-node_message_send(struct node *n, const struct contact_id *to, struct span text,
-    struct message_id *ret, struct now now)
+node_message_send(struct node *n, const struct contact_id *to,
+    const struct node_words *words, struct message_id *ret, struct now now)
 {
 	struct peer *p = peer_by_id(n, to);
-	struct record r = { .kind = RECORD_TEXT, .text = text };
-	struct change c = { .kind = CHANGE_MESSAGE, .has_contact = true };
+	struct record r = { .kind = (enum record_kind)words->kind,
+		.has_ref = words->ref != NULL,
+		.text = words->text };
+	enum err err;
 
 	node_time(n, now);
+	assert(chat_is_kind(words->kind));
 	if (p == NULL)
 		return ERR_NOT_FOUND;
-	if (text.n > NODE_TEXT_MAX)
-		return ERR_TOO_LONG;
-	if (text.n == 0 || !utf8_valid(text) ||
-	    memchr(text.p, '\0', text.n) != NULL)
-		return ERR_MALFORMED;
+	if (r.has_ref)
+		r.ref = *words->ref;
+	err = record_check(&r);
+	if (err)
+		return err;
 	if (p->outbox.n >= NODE_OUTBOX_MAX ||
-	    n->outbox_bytes + text.n > NODE_OUTBOX_BYTES_MAX)
+	    n->outbox_bytes + r.text.n > NODE_OUTBOX_BYTES_MAX)
 		return ERR_LIMIT;
 	rng_fill(&n->rng, r.id.b, sizeof(r.id.b));
 	r.seq = p->c.sent_seq + 1;
@@ -289,19 +331,10 @@ node_message_send(struct node *n, const struct contact_id *to, struct span text,
 	memcpy(r.prev, p->c.sent_hash, sizeof(r.prev));
 	if (outbox_add(&p->outbox, &r, false))
 		return ERR_NOMEM;
-	n->outbox_bytes += text.n;
+	n->outbox_bytes += r.text.n;
 	p->c.sent_seq = r.seq;
 	record_hash(&r, p->c.sent_hash);
-	c.contact = c.message.contact = p->c.id;
-	c.message.id = r.id;
-	c.message.kind = MESSAGE_TEXT;
-	c.message.state = MESSAGE_QUEUED;
-	c.message.seq = r.seq;
-	c.message.sent_ms = n->now.wall_ms;
-	c.message.sent_ms_original = r.sent_ms;
-	memcpy(c.message.prev, r.prev, sizeof(r.prev));
-	c.message.text = text;
-	effect_change(n, &c);
+	queued(n, p, &r);
 	peer_dirty(n, p);
 	chat_work(n, p);
 	*ret = r.id;

@@ -513,6 +513,7 @@ void pairing_on_paired(struct node *n, const struct link_out *out);
 /* What names our numbering of messages to this contact. */
 void chat_epoch(const struct node *n, const struct peer *p, uint8_t ret[8]);
 /* Words may leave before the contact's HELLO has come. */
+bool chat_is_kind(enum message_kind k);
 void chat_early(struct node *n, struct peer *p);
 /* early: what left since then has arrived, or will. */
 void chat_up(

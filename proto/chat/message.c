@@ -16,7 +16,7 @@ enum {
 #define CLOCK_FLOOR_MS INT64_C(1767225600000) /* 2026-01-01 */
 
 static void
-text_body_encode(const struct record *in, struct writer *w)
+message_body_encode(const struct record *in, struct writer *w)
 {
 	be_dict(w);
 	be_key(w, "h");
@@ -24,9 +24,13 @@ text_body_encode(const struct record *in, struct writer *w)
 	be_key(w, "i");
 	be_str(w, in->id.b, sizeof(in->id.b));
 	be_key(w, "k");
-	be_int(w, RECORD_TEXT);
+	be_int(w, in->kind);
 	be_key(w, "n");
 	be_int(w, (int64_t)in->seq);
+	if (in->has_ref) {
+		be_key(w, "r");
+		be_str(w, in->ref.b, sizeof(in->ref.b));
+	}
 	be_key(w, "s");
 	be_int(w, in->sent_ms);
 	be_key(w, "x");
@@ -55,11 +59,11 @@ record_encode(const struct record *in, struct writer *ret)
 	size_t head = ret->n;
 	struct writer len;
 
-	assert(in->kind == RECORD_TEXT || in->kind == RECORD_ACK);
+	assert(in->kind != RECORD_UNKNOWN);
 	assert(in->seq >= 1 && in->seq <= INT64_MAX);
 	wr_u32le(ret, 0);
-	if (in->kind == RECORD_TEXT)
-		text_body_encode(in, ret);
+	if (record_is_message(in))
+		message_body_encode(in, ret);
 	else
 		ack_body_encode(in, ret);
 	if (ret->bad)
@@ -69,26 +73,49 @@ record_encode(const struct record *in, struct writer *ret)
 	wr_u32le(&len, (uint32_t)(ret->n - head - RECORD_HEAD));
 }
 
-static enum err
-text_decode(const struct bencode *b, struct record *ret)
+enum err
+record_check(const struct record *in)
 {
-	struct record m = { .kind = RECORD_TEXT };
-	int64_t seq;
+	size_t max = in->kind == RECORD_REACTION ? MESSAGE_REACTION_MAX
+	                                         : MESSAGE_TEXT_MAX;
+	bool may_lack =
+	    in->kind == RECORD_DELETE || in->kind == RECORD_REACTION;
 
+	assert(record_is_message(in));
+	if (in->text.n > max)
+		return ERR_TOO_LONG;
+	if (in->kind != RECORD_TEXT && !in->has_ref)
+		return ERR_MALFORMED;
+	if (in->text.n == 0)
+		return may_lack ? ERR_OK : ERR_MALFORMED;
+	if (in->kind == RECORD_DELETE || !utf8_valid(in->text) ||
+	    memchr(in->text.p, '\0', in->text.n) != NULL)
+		return ERR_MALFORMED;
+	return ERR_OK;
+}
+
+static enum err
+message_decode(
+    const struct bencode *b, enum record_kind kind, struct record *ret)
+{
+	struct record m = { .kind = kind };
+	uint32_t ref = bencode_get(b, 0, "r");
+	int64_t seq;
+	enum err err;
+
+	m.has_ref = ref != BENCODE_ABSENT;
 	if (!bencode_bytes(b, bencode_get(b, 0, "h"), m.prev, sizeof(m.prev)) ||
 	    !bencode_bytes(b, bencode_get(b, 0, "i"), m.id.b, sizeof(m.id.b)) ||
 	    !bencode_int(b, bencode_get(b, 0, "n"), &seq) ||
+	    (m.has_ref && !bencode_bytes(b, ref, m.ref.b, sizeof(m.ref.b))) ||
 	    !bencode_int(b, bencode_get(b, 0, "s"), &m.sent_ms) ||
 	    !bencode_str(b, bencode_get(b, 0, "x"), &m.text) || seq < 1)
 		return ERR_MALFORMED;
-	if (m.text.n > MESSAGE_TEXT_MAX)
-		return ERR_TOO_LONG;
-	if (m.text.n == 0 || !utf8_valid(m.text) ||
-	    memchr(m.text.p, '\0', m.text.n) != NULL)
-		return ERR_MALFORMED;
 	m.seq = (uint64_t)seq;
-	*ret = m;
-	return ERR_OK;
+	err = record_check(&m);
+	if (!err)
+		*ret = m;
+	return err;
 }
 
 static enum err
@@ -119,10 +146,10 @@ record_decode(struct span in, struct record *ret)
 	if (bencode_type(&b, 0) != BENCODE_DICT ||
 	    !bencode_int(&b, bencode_get(&b, 0, "k"), &kind))
 		return ERR_MALFORMED;
-	if (kind == RECORD_TEXT)
-		return text_decode(&b, ret);
 	if (kind == RECORD_ACK)
 		return ack_decode(&b, ret);
+	if (kind >= RECORD_TEXT && kind <= RECORD_REACTION)
+		return message_decode(&b, (enum record_kind)kind, ret);
 	*ret = (struct record){ .kind = RECORD_UNKNOWN };
 	return ERR_OK;
 }
@@ -131,14 +158,14 @@ void
 record_hash(const struct record *in, uint8_t ret[MESSAGE_HASH_SIZE])
 {
 	static const char label[] = "btchat/1 message";
-	uint8_t head[256]; /* all of a text record but the text */
+	uint8_t head[256]; /* all of a message but the text */
 	struct writer w = wr_init(head, sizeof(head));
 	struct record bare = *in;
 	struct span parts[3];
 
-	assert(in->kind == RECORD_TEXT);
+	assert(record_is_message(in));
 	bare.text = span_of(NULL, 0);
-	text_body_encode(&bare, &w);
+	message_body_encode(&bare, &w);
 	assert(!w.bad && w.n > 3);
 	parts[0] = span_of(label, sizeof(label) - 1);
 	parts[1] = span_of(head, w.n - 3); /* without "0:e" */

@@ -2,9 +2,17 @@
  * What contacts say to each other on the stream of a link: records, each an
  * LE32 length and a bencoded dictionary. [SPEC §7.5]
  *
- *   text  h prev[32]  i id[16]  k 1  n seq  s sender's Unix ms  x text
- *   ack   e db epoch[8] of the one whose messages are acked  h hash[8] of the
- *         one with that seq  k 2  n seq
+ *   message  h prev[32]  i id[16]  k kind  n seq  r id[16] of another one
+ *            s sender's Unix ms  x text
+ *   ack      e db epoch[8] of the one whose messages are acked
+ *            h hash[8] of the one with that seq  k 2  n seq
+ *
+ * Messages, by k and what r and x are:
+ *   1 text      what it replies to, if anything   what is said
+ *   3 edit      an earlier text of the sender     what is said instead
+ *   4 delete    an earlier text of the sender     empty
+ *   5 reaction  any text                          a few characters; empty:
+ *                                                 it is taken back
  *
  * An ack says: all your messages up to seq are durable here. A record of an
  * unknown kind is ignored, so that later kinds can be added.
@@ -23,29 +31,50 @@ enum {
 	MESSAGE_HASH_SIZE = 32,
 	MESSAGE_HEAD_SIZE = 8, /* of its hash: what an ack names */
 	DB_EPOCH_SIZE = 8,
-	RECORD_ACK_MAX = 64, /* bytes of an encoded ack with its length */
+	RECORD_ACK_MAX = 64,       /* bytes of an encoded ack with its length */
+	MESSAGE_REACTION_MAX = 64, /* bytes of UTF-8 */
 };
 
-enum record_kind { RECORD_UNKNOWN = 0, RECORD_TEXT = 1, RECORD_ACK = 2 };
+enum record_kind {
+	RECORD_UNKNOWN = 0,
+	RECORD_TEXT = 1,
+	RECORD_ACK = 2,
+	RECORD_EDIT = 3,
+	RECORD_DELETE = 4,
+	RECORD_REACTION = 5,
+};
 
+/* A message has all but epoch and head, an ack these, kind and seq. */
 struct record {
 	enum record_kind kind;
-	uint64_t seq;         /* TEXT: its own, ACK: the highest acked; 1.. */
-	struct message_id id; /* TEXT */
-	uint8_t prev[MESSAGE_HASH_SIZE]; /* TEXT: hash of the one before */
-	int64_t sent_ms;                 /* TEXT: sender's clock, as it came */
-	struct span text; /* TEXT: valid UTF-8 without NUL; borrowed */
+	uint64_t seq; /* its own, ACK: the highest acked; 1.. */
+	struct message_id id;
+	uint8_t prev[MESSAGE_HASH_SIZE]; /* hash of the one before */
+	int64_t sent_ms;                 /* sender's clock, as it came */
+	bool has_ref;
+	struct message_id ref;
+	struct span text;                /* valid UTF-8 without NUL; borrowed */
 	uint8_t epoch[DB_EPOCH_SIZE];    /* ACK */
-	uint8_t head[MESSAGE_HEAD_SIZE]; /* ACK: of the text's hash */
+	uint8_t head[MESSAGE_HEAD_SIZE]; /* ACK: of that message's hash */
 };
+
+static inline bool
+record_is_message(const struct record *r)
+{
+	return r->kind != RECORD_UNKNOWN && r->kind != RECORD_ACK;
+}
+
+/* Do ref and text go with the kind of a message? ERR_TOO_LONG: the text;
+ * ERR_MALFORMED: all else. */
+MUST_USE enum err record_check(const struct record *in);
 
 /* Length and dictionary; ret->bad if it does not fit. */
 void record_encode(const struct record *in, struct writer *ret);
 /* A dictionary without its length. ERR_MALFORMED: not canonical, a field
- * missing, text that is not UTF-8 or has a NUL; ERR_TOO_LONG: text. */
+ * missing, and as record_check. */
 MUST_USE enum err record_decode(struct span in, struct record *ret);
 /* What the next message of the same sender names as prev: over the encoded
- * dictionary of a TEXT, without its last two lengths and its end. */
+ * dictionary, without the length of its text and its end. */
 void record_hash(const struct record *in, uint8_t ret[MESSAGE_HASH_SIZE]);
 
 /* The sender's clock as far as it can be true, for sorting: what is before

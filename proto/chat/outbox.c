@@ -37,7 +37,7 @@ outbox_add(struct outbox *o, const struct record *record, bool sent)
 	size_t n = record->text.n;
 	struct outbox_entry *e;
 
-	assert(record->kind == RECORD_TEXT && n > 0 && n <= MESSAGE_TEXT_MAX);
+	assert(record_is_message(record) && n <= MESSAGE_TEXT_MAX);
 	assert(o->tail == NULL || o->tail->record.seq < record->seq);
 	e = malloc(sizeof(*e) + n);
 	if (e == NULL)
@@ -46,7 +46,8 @@ outbox_add(struct outbox *o, const struct record *record, bool sent)
 	e->record = *record;
 	e->record.text = span_of(e + 1, n);
 	e->sent = sent;
-	memcpy(e + 1, record->text.p, n);
+	if (n > 0)
+		memcpy(e + 1, record->text.p, n);
 	if (o->tail != NULL)
 		o->tail->next = e;
 	else

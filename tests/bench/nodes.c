@@ -197,13 +197,15 @@ static void
 write_texts(struct member *m, size_t under_way)
 {
 	static uint8_t text[TEXT];
+	const struct node_words words = { .kind = MESSAGE_TEXT,
+		.text = span_of(text, sizeof(text)) };
 	struct message_id id;
 
 	memset(text, 'x', sizeof(text));
 	while (m->online && m->under_way < under_way) {
 		m->sent_ns = clock_ns();
-		if (node_message_send(m->node, &m->other,
-		        span_of(text, sizeof(text)), &id, clock_now()))
+		if (node_message_send(
+		        m->node, &m->other, &words, &id, clock_now()))
 			die("send");
 		m->under_way++;
 	}

@@ -321,6 +321,32 @@ def messages(call, bob):
     return ids
 
 
+def changes(call, bob):
+    sent = call("message.send", conv=bob, text="too")["id"]
+    other = call("message.send", conv=bob, text="x", reply_to=sent)["id"]
+    edit = call("message.edit", id=sent, text="two")
+    check("an edit is about a message", edit["message"] == sent and
+          edit["id"] != sent and
+          call("message.get", id=edit["id"])["kind"] == "edit", edit)
+    call("message.react", id=sent, reaction="+1")
+    shown = call("message.get", id=sent)
+    check("a message shows what was done to it", shown["text"] == "two" and
+          shown["edited_ms"] > 0 and
+          shown["reactions"] == [{"direction": "out", "text": "+1"}], shown)
+    call("message.delete", id=sent)
+    shown = call("message.get", id=sent)
+    check("and that it is gone", shown["deleted"] and shown["text"] == "" and
+          "reactions" not in shown, shown)
+    local = call("message.delete", **{"id": other, "for": "me"})
+    check("of what goes nowhere there is no id", "id" not in local and
+          call("message.get", id=other)["deleted"], local)
+    for method, params in (("edit", {"text": "x"}), ("delete", {}),
+                           ("react", {"reaction": "x"})):
+        e = error(call.rpc, "message." + method, id=sent, **params)
+        check("nothing is done to what is gone: %s" % method,
+              e and e.code == 201, e)
+
+
 def history(call, bob, ids):
     down = ids[::-1]
     page = call("message.history", conv=bob, limit=2)
@@ -518,6 +544,7 @@ def main():
             history(call, contact, sent)
             large_pages(call, contact)
             the_rest(call, contact)
+            changes(call, contact)
             waiting(call, contact, sent)
             discover(call)
             left = set(schema.results) - call.called

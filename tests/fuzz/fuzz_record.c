@@ -22,8 +22,10 @@ check(struct span raw)
 	assert(!w.bad);
 	/* Fields that we do not know make it longer, never other. */
 	assert(w.n - RECORD_HEAD <= raw.n);
-	if (r.kind == RECORD_TEXT) {
-		assert(r.text.n > 0 && r.text.n <= MESSAGE_TEXT_MAX);
+	if (record_is_message(&r)) {
+		assert(record_check(&r) == ERR_OK);
+		assert(r.text.n <= MESSAGE_TEXT_MAX);
+		assert(r.kind != RECORD_TEXT || r.text.n > 0);
 		record_hash(&r, hash);
 	}
 }

@@ -242,8 +242,9 @@ apply_message(struct disk *d, struct disk_change *c)
 
 	if (!k || k->gone)
 		return bad(d, "a message of an unknown contact is stored");
-	if (m->kind != MESSAGE_TEXT || m->text.n > NODE_TEXT_MAX)
-		return bad(d, "a message has no kind or is too long");
+	if (m->text.n > NODE_TEXT_MAX ||
+	    (m->kind != MESSAGE_TEXT && !m->has_ref))
+		return bad(d, "a message is about nothing or is too long");
 	if (m->state != MESSAGE_RECEIVED && m->state != MESSAGE_QUEUED)
 		return bad(d, "a new message is neither received nor queued");
 	known = disk_message(d, &m->contact, &m->id);

@@ -99,6 +99,7 @@ sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes)
 	const struct check_message *m;
 	struct contact_id to;
 	struct message_id id;
+	struct node_words words;
 	struct span text;
 	enum err err;
 
@@ -106,8 +107,9 @@ sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes)
 		return false;
 	to = k->id;
 	text = make_text(s, buf, bytes);
+	words = (struct node_words){ .kind = MESSAGE_TEXT, .text = text };
 	err = node_message_send(
-	    sim_enter(s, who), &to, text, &id, sim_now(s, who));
+	    sim_enter(s, who), &to, &words, &id, sim_now(s, who));
 	sim_leave();
 	if (err != ERR_OK) {
 		refused(s, who, "a text", err);

@@ -65,6 +65,62 @@ the_wire_form_is_fixed(void **state)
 }
 
 static void
+every_kind_of_message_comes_back_as_it_was(void **state)
+{
+	static const struct {
+		enum record_kind kind;
+		bool has_ref;
+		const char *text;
+	} kinds[] = { { RECORD_TEXT, true, "a reply" },
+		{ RECORD_EDIT, true, "better" }, { RECORD_DELETE, true, "" },
+		{ RECORD_REACTION, true, "\xf0\x9f\x91\x8d" },
+		{ RECORD_REACTION, true, "" } };
+	uint8_t hash[2][MESSAGE_HASH_SIZE];
+	struct record out;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct record in = text_record(kinds[i].text);
+
+		in.kind = kinds[i].kind;
+		in.has_ref = kinds[i].has_ref;
+		memset(in.ref.b, 7, sizeof(in.ref.b));
+		assert_int_equal(record_decode(encode(&in), &out), ERR_OK);
+		assert_int_equal(out.kind, in.kind);
+		assert_true(out.has_ref);
+		assert_memory_equal(out.ref.b, in.ref.b, sizeof(in.ref.b));
+		assert_true(span_eq(out.text, in.text));
+		record_hash(&in, hash[0]);
+		in.ref.b[0] ^= 1; /* the chain covers it */
+		record_hash(&in, hash[1]);
+		assert_memory_not_equal(hash[0], hash[1], sizeof(hash[0]));
+	}
+}
+
+static void
+what_does_not_go_with_a_kind_is_refused(void **state)
+{
+	static char long_reaction[MESSAGE_REACTION_MAX + 2];
+	struct record in = text_record("x"), out;
+
+	(void)state;
+	in.kind = RECORD_EDIT; /* of what? */
+	assert_int_equal(record_decode(encode(&in), &out), ERR_MALFORMED);
+	in.kind = RECORD_REACTION;
+	assert_int_equal(record_decode(encode(&in), &out), ERR_MALFORMED);
+	in.has_ref = true;
+	assert_int_equal(record_decode(encode(&in), &out), ERR_OK);
+	memset(long_reaction, 'x', MESSAGE_REACTION_MAX + 1);
+	in.text = span_str(long_reaction);
+	assert_int_equal(record_decode(encode(&in), &out), ERR_TOO_LONG);
+	in.kind = RECORD_DELETE; /* with a last word */
+	assert_int_equal(record_decode(encode(&in), &out), ERR_MALFORMED);
+	in.kind = RECORD_EDIT;
+	in.text = span_of("", 0);
+	assert_int_equal(record_decode(encode(&in), &out), ERR_MALFORMED);
+}
+
+static void
 an_ack_comes_back_as_it_was(void **state)
 {
 	struct record in = { .kind = RECORD_ACK, .seq = UINT64_C(1) << 40 },
@@ -276,6 +332,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_text_comes_back_as_it_was),
 		cmocka_unit_test(the_wire_form_is_fixed),
+		cmocka_unit_test(every_kind_of_message_comes_back_as_it_was),
+		cmocka_unit_test(what_does_not_go_with_a_kind_is_refused),
 		cmocka_unit_test(an_ack_comes_back_as_it_was),
 		cmocka_unit_test(hostile_26_a_text_over_64_kib_is_refused),
 		cmocka_unit_test(

@@ -253,7 +253,8 @@ static void
 a_stuck_subscriber_holds_no_more_than_its_buffer(void **state)
 {
 	struct contact_id bob = daemon_world_add(world, 1);
-	struct command_send in = { .to = bob };
+	struct command_send in = { .to = bob,
+		.words = { .kind = MESSAGE_TEXT } };
 	static char text[2000];
 	struct rpc_conn *c;
 	int64_t from;
@@ -267,7 +268,7 @@ a_stuck_subscriber_holds_no_more_than_its_buffer(void **state)
 		struct message_id id;
 		bool duplicate;
 
-		in.text = span_of(text, sizeof(text));
+		in.words.text = span_of(text, sizeof(text));
 		assert_int_equal(
 		    command_message_send(&world->d, &in, &id, &duplicate),
 		    API_OK);

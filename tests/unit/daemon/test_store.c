@@ -173,6 +173,140 @@ final_states_stay(void **state)
 	assert_int_equal(got.state_ms, t0 + 60);
 }
 
+/* What `ours` or they do to message n of contact 1. */
+static enum err
+change(struct store *s, enum message_kind kind, bool ours, unsigned n,
+    const char *text)
+{
+	struct store_message what = store_world_message(1, 900, text);
+
+	what.m.kind = kind;
+	what.m.has_ref = true;
+	store_world_id(what.m.ref.b, n);
+	what.m.state = ours ? MESSAGE_QUEUED : MESSAGE_RECEIVED;
+	return store_message_change(s, &what, STORE_WORLD_MS + 5000);
+}
+
+static void
+get(struct store *s, unsigned n, struct store_message *ret)
+{
+	struct contact_id c = store_world_contact(1);
+	struct message_id id;
+
+	store_world_id(id.b, n);
+	assert_int_equal(store_message_get(s, &c, &id, ret), ERR_OK);
+}
+
+static void
+only_its_author_changes_a_text(void **state)
+{
+	struct store *s = ((struct store_world *)*state)->s;
+	struct store_message theirs = store_world_message(1, 1, "thiers");
+	struct store_message m;
+	struct store_reaction r[2];
+	struct contact_id c = store_world_contact(1);
+	size_t n;
+
+	store_world_add(s, 1, "record");
+	assert_int_equal(store_message_add(s, &theirs), ERR_OK);
+	assert_int_equal(
+	    change(s, MESSAGE_EDIT, true, 1, "ours"), ERR_NOT_FOUND);
+	assert_int_equal(change(s, MESSAGE_DELETE, true, 1, ""), ERR_NOT_FOUND);
+	assert_int_equal(
+	    change(s, MESSAGE_EDIT, false, 2, "nothing"), ERR_NOT_FOUND);
+	assert_int_equal(change(s, MESSAGE_EDIT, false, 1, "theirs"), ERR_OK);
+	get(s, 1, &m);
+	assert_true(span_eq(m.m.text, span_str("theirs")));
+	assert_true(m.edited_ms == STORE_WORLD_MS + 5000);
+	/* Anybody may like it, and stop. */
+	assert_int_equal(change(s, MESSAGE_REACTION, true, 1, "+"), ERR_OK);
+	assert_int_equal(change(s, MESSAGE_REACTION, false, 1, "-"), ERR_OK);
+	assert_int_equal(change(s, MESSAGE_REACTION, true, 1, "++"), ERR_OK);
+	get(s, 1, &m);
+	assert_int_equal(store_reactions(s, &c, &m.m.id, r, &n), ERR_OK);
+	assert_int_equal(n, 2);
+	assert_true(r[0].ours && !r[1].ours);
+	assert_string_equal(r[0].text, "++");
+	assert_int_equal(change(s, MESSAGE_REACTION, true, 1, ""), ERR_OK);
+	assert_int_equal(store_reactions(s, &c, &m.m.id, r, &n), ERR_OK);
+	assert_int_equal(n, 1);
+	/* Gone is gone. */
+	assert_int_equal(change(s, MESSAGE_DELETE, false, 1, ""), ERR_OK);
+	get(s, 1, &m);
+	assert_true(m.deleted && m.m.text.n == 0);
+	assert_int_equal(store_reactions(s, &c, &m.m.id, r, &n), ERR_OK);
+	assert_int_equal(n, 0);
+	assert_int_equal(
+	    change(s, MESSAGE_EDIT, false, 1, "back"), ERR_NOT_FOUND);
+	assert_int_equal(
+	    change(s, MESSAGE_REACTION, true, 1, "+"), ERR_NOT_FOUND);
+	/* That it comes again under the same number is no conflict. */
+	assert_int_equal(store_message_add(s, &theirs), ERR_EXISTS);
+}
+
+/* The hash of what follows covers what was first said, so that is what goes
+ * out; when it is there, it is erased. */
+static void
+what_waits_is_sent_as_it_was_first_said(void **state)
+{
+	struct store *s = ((struct store_world *)*state)->s;
+	struct contact_id c = store_world_contact(1);
+	struct store_message ours = store_world_message(1, 1, "fisrt");
+	struct store_message m;
+
+	store_world_add(s, 1, "record");
+	ours.m.state = MESSAGE_QUEUED;
+	assert_int_equal(store_message_add(s, &ours), ERR_OK);
+	assert_int_equal(change(s, MESSAGE_EDIT, true, 1, "first"), ERR_OK);
+	assert_int_equal(change(s, MESSAGE_EDIT, true, 1, "1st"), ERR_OK);
+	get(s, 1, &m);
+	assert_true(span_eq(m.m.text, span_str("1st")));
+	assert_true(span_eq(m.unsent, span_str("fisrt")));
+	assert_int_equal(change(s, MESSAGE_DELETE, true, 1, ""), ERR_OK);
+	get(s, 1, &m);
+	assert_true(m.deleted && m.m.text.n == 0);
+	assert_true(span_eq(m.unsent, span_str("fisrt")));
+	assert_int_equal(
+	    store_message_move(s, &c, &ours.m.id, MESSAGE_DELIVERED, 1),
+	    ERR_OK);
+	get(s, 1, &m);
+	assert_int_equal(m.unsent.n, 0);
+	assert_int_equal(m.m.state, MESSAGE_DELIVERED);
+}
+
+/* An edit of ours waits in the outbox as any message, and is no history. */
+static void
+what_we_change_is_sent_and_forgotten(void **state)
+{
+	struct store *s = ((struct store_world *)*state)->s;
+	struct contact_id c = store_world_contact(1);
+	struct store_message ours = store_world_message(1, 1, "said");
+	struct store_message edit = store_world_message(1, 2, "edited");
+	struct store_history q = { .contact = c, .limit = 10 };
+	struct store_rows rows = { 0 };
+	struct store_message m;
+
+	store_world_add(s, 1, "record");
+	ours.m.state = edit.m.state = MESSAGE_QUEUED;
+	edit.m.kind = MESSAGE_EDIT;
+	edit.m.has_ref = true;
+	edit.m.ref = ours.m.id;
+	assert_int_equal(store_message_add(s, &ours), ERR_OK);
+	assert_int_equal(store_message_add(s, &edit), ERR_OK);
+	assert_int_equal(store_history(s, &q, store_rows_take, &rows), ERR_OK);
+	assert_int_equal(rows.count, 1);
+	rows.count = 0;
+	assert_int_equal(store_outbox(s, store_rows_take, &rows), ERR_OK);
+	assert_int_equal(rows.count, 2);
+	assert_int_equal(
+	    store_message_move(s, &c, &edit.m.id, MESSAGE_DELIVERED, 1),
+	    ERR_OK);
+	get(s, 2, &m);
+	assert_int_equal(m.m.kind, MESSAGE_EDIT);
+	assert_int_equal(m.m.text.n, 0);
+	assert_true(m.m.has_ref);
+}
+
 static void
 the_outbox_holds_what_is_not_delivered_in_order_of_seq(void **state)
 {
@@ -398,6 +532,9 @@ main(void)
 		T(the_longest_text_fits),
 		T(history_pages_without_gap_or_overlap),
 		T(final_states_stay),
+		T(only_its_author_changes_a_text),
+		T(what_waits_is_sent_as_it_was_first_said),
+		T(what_we_change_is_sent_and_forgotten),
 		T(the_outbox_holds_what_is_not_delivered_in_order_of_seq),
 		T(a_contact_keeps_its_name_when_its_record_changes),
 		T(unread_counts_what_came_after_the_last_read),

@@ -76,7 +76,8 @@ static enum api_error
 send_text(struct daemon *d, const struct contact_id *to, const char *text,
     const char *client_id, struct message_id *ret)
 {
-	struct command_send in = { .to = *to, .text = span_str(text) };
+	struct command_send in = { .to = *to,
+		.words = { MESSAGE_TEXT, NULL, span_str(text) } };
 	bool duplicate;
 
 	in.client_id = span_str(client_id);

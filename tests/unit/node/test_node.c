@@ -33,6 +33,15 @@ new_node(uint64_t seed, bool identity)
 	return n;
 }
 
+static enum err
+say(struct node *n, const struct contact_id *to, struct span text,
+    struct message_id *ret, struct now at)
+{
+	const struct node_words words = { .kind = MESSAGE_TEXT, .text = text };
+
+	return node_message_send(n, to, &words, ret, at);
+}
+
 static void
 id_of(uint8_t seed, struct id_pk *ret)
 {
@@ -92,8 +101,7 @@ without_an_identity_nothing_is_promised(void **state)
 	assert_int_equal(node_contact_add(n, &id, &c, now), ERR_STATE);
 	assert_int_equal(node_invite_create(n, 3600, &invite, now), ERR_STATE);
 	memset(&c, 0, sizeof(c));
-	assert_int_equal(
-	    node_message_send(n, &c, span_str("x"), &m, now), ERR_NOT_FOUND);
+	assert_int_equal(say(n, &c, span_str("x"), &m, now), ERR_NOT_FOUND);
 	assert_false(node_id(n, &id));
 	node_free(n);
 }
@@ -153,8 +161,7 @@ a_message_is_stored_with_its_text(void **state)
 	id_of(2, &id);
 	assert_int_equal(node_contact_add(n, &id, &c, now), ERR_OK);
 	(void)drain(n, CHANGE_CONTACT);
-	assert_int_equal(
-	    node_message_send(n, &c, span_str("hello"), &m, now), ERR_OK);
+	assert_int_equal(say(n, &c, span_str("hello"), &m, now), ERR_OK);
 	while (node_next_effect(n, &e)) {
 		if (e.kind != EFFECT_STORE || e.change.kind != CHANGE_MESSAGE)
 			continue;
@@ -183,18 +190,13 @@ hostile_26_texts_that_cannot_be_sent(void **state)
 	memset(big, 'x', NODE_TEXT_MAX + 1);
 	id_of(2, &id);
 	assert_int_equal(node_contact_add(n, &id, &c, now), ERR_OK);
+	assert_int_equal(say(n, &c, span_str(""), &m, now), ERR_MALFORMED);
+	assert_int_equal(say(n, &c, span_of("a\0", 2), &m, now), ERR_MALFORMED);
+	assert_int_equal(say(n, &c, span_str("\xff"), &m, now), ERR_MALFORMED);
 	assert_int_equal(
-	    node_message_send(n, &c, span_str(""), &m, now), ERR_MALFORMED);
-	assert_int_equal(node_message_send(n, &c, span_of("a\0", 2), &m, now),
-	    ERR_MALFORMED);
+	    say(n, &c, span_of(big, NODE_TEXT_MAX + 1), &m, now), ERR_TOO_LONG);
 	assert_int_equal(
-	    node_message_send(n, &c, span_str("\xff"), &m, now), ERR_MALFORMED);
-	assert_int_equal(
-	    node_message_send(n, &c, span_of(big, NODE_TEXT_MAX + 1), &m, now),
-	    ERR_TOO_LONG);
-	assert_int_equal(
-	    node_message_send(n, &c, span_of(big, NODE_TEXT_MAX), &m, now),
-	    ERR_OK);
+	    say(n, &c, span_of(big, NODE_TEXT_MAX), &m, now), ERR_OK);
 	assert_int_equal(drain(n, CHANGE_MESSAGE), 1);
 	free(big);
 	node_free(n);
@@ -289,8 +291,7 @@ a_node_comes_back_from_its_records(void **state)
 	(void)state;
 	id_of(2, &pk);
 	assert_int_equal(node_contact_add(n, &pk, &c, now), ERR_OK);
-	assert_int_equal(
-	    node_message_send(n, &c, span_str("kept"), &id, now), ERR_OK);
+	assert_int_equal(say(n, &c, span_str("kept"), &id, now), ERR_OK);
 	while (node_next_effect(n, &e)) {
 		if (e.kind != EFFECT_STORE)
 			continue;

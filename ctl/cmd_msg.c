@@ -1,0 +1,98 @@
+/* msg: one message, and what is done to it. */
+#include "ctl/cmd.h"
+#include "ctl/print.h"
+#include "ctl/report.h"
+#include "ctl/secret.h"
+#include "ctl/value.h"
+
+#include <stdlib.h>
+
+static cJSON *
+params_of(const struct ctl *ctl)
+{
+	const char *client_id = args_value(&ctl->args, "client-id");
+	cJSON *params = cJSON_CreateObject();
+
+	value_add_str(params, "id", args_word(&ctl->args, 0));
+	if (client_id != NULL)
+		value_add_str(params, "client_id", client_id);
+	return params;
+}
+
+/* Calls, and tells which message, what is sent about it, and its state. */
+static int
+do_to_message(
+    struct ctl *ctl, const char *method, cJSON *params, const char *what)
+{
+	cJSON *result = NULL;
+	int status = ctl_call(ctl, method, params, &result);
+	char id[PRINT_ID_SIZE];
+
+	if (status != CTL_DONE || print_as_json(ctl, result)) {
+		cJSON_Delete(result);
+		return status;
+	}
+	if (ctl->mode == MODE_HUMAN) {
+		print_short(value_str(result, "message"), id);
+		print_human("%s %s", what, id);
+	} else if (value_has_str(result, "id")) {
+		print_fields(ctl, value_str(result, "message"),
+		    value_str(result, "id"), value_str(result, "state"), NULL);
+	} else {
+		print_fields(ctl, value_str(result, "message"), NULL);
+	}
+	cJSON_Delete(result);
+	return status;
+}
+
+int
+cmd_msg_show(struct ctl *ctl)
+{
+	cJSON *message = NULL;
+	int status = ctl_call(ctl, "message.get", params_of(ctl), &message);
+
+	if (status == CTL_DONE && !print_as_json(ctl, message))
+		print_flat(ctl, message);
+	cJSON_Delete(message);
+	return status;
+}
+
+int
+cmd_msg_edit(struct ctl *ctl)
+{
+	char *text = NULL;
+	cJSON *params;
+	int status = send_get_text(ctl, 1, &text);
+
+	if (status != CTL_DONE)
+		return status;
+	params = params_of(ctl);
+	value_add_str(params, "text", text);
+	free(text);
+	return do_to_message(ctl, "message.edit", params, "edited");
+}
+
+int
+cmd_msg_react(struct ctl *ctl)
+{
+	const char *word = args_word(&ctl->args, 1);
+	cJSON *params = params_of(ctl);
+
+	value_add_str(params, "reaction", word != NULL ? word : "");
+	return do_to_message(ctl, "message.react", params,
+	    word != NULL ? "reacted to" : "no reaction any more to");
+}
+
+int
+cmd_msg_rm(struct ctl *ctl)
+{
+	bool here = args_has(&ctl->args, "here");
+	cJSON *params;
+
+	if (!secret_agree(ctl, here ? "Delete the message here?"
+	                            : "Delete the message at both sides?"))
+		return CTL_FAILED;
+	params = params_of(ctl);
+	value_add_str(params, "for", here ? "me" : "all");
+	return do_to_message(ctl, "message.delete", params, "deleted");
+}
