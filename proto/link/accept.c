@@ -322,6 +322,49 @@ store_contact(struct call *k, const struct session *s)
 	return ok;
 }
 
+static bool
+store_call(struct call *k, const struct session *s)
+{
+	return k->peer->callers ? store_caller(k) : store_contact(k, s);
+}
+
+/* The caller's repetition, while our answer is still on its way to him? */
+static bool
+is_answered(const struct call *k)
+{
+	const struct session *s = k->peer->half;
+
+	return s != NULL && !s->answered_again &&
+	       k->now.mono_ms - s->born_ms < SESSION_SAME_MS &&
+	       !(k->req.payload.flags & HANDSHAKE_RECOVER) &&
+	       s->adv == k->adv && s->fallback == (k->used == KEY_FALLBACK) &&
+	       memcmp(s->s.b, k->req.s.b, sizeof(s->s.b)) == 0 &&
+	       memcmp(s->own_s.b, k->l->self.s[k->own->s].pk.b,
+	           sizeof(s->own_s.b)) == 0 &&
+	       sodium_memcmp(s->base.b, k->base.b, sizeof(s->base.b)) == 0;
+}
+
+/*
+ * Another answer would end the session of the first one, which the caller may
+ * be using already: where the round trip is longer than his first interval, his
+ * first words would always be lost. He can still open the first answer, so that
+ * one goes where he calls from now; all as if the network had doubled it and
+ * lost his repetition. Once only: he may have forgotten his call, and begin
+ * anew.
+ */
+static void
+answer_same(struct call *k)
+{
+	struct session *s = k->peer->half;
+
+	if (!store_call(k, s))
+		return;
+	s->answered_again = true;
+	address_called(k->peer, k->from, k->now.mono_ms);
+	(void)out_send(k->l, k->from, 0, span_of(s->answer, sizeof(s->answer)));
+	peer_touch(k->l, k->peer);
+}
+
 static void
 answer(struct call *k)
 {
@@ -336,7 +379,8 @@ answer(struct call *k)
 	assert(p->half || l->n_half < LOAD_HALF_MAX);
 	if (seal_answer(k, out, &s))
 		return;
-	if (!(p->callers ? store_caller(k) : store_contact(k, s))) {
+	memcpy(s->answer, out, sizeof(s->answer));
+	if (!store_call(k, s)) {
 		conn_session_free(l, s);
 		return;
 	}
@@ -379,10 +423,12 @@ accept_message_1(struct links *l, const struct endpoint *from,
 	assert(l->has_self && datagram.n == PACKET_MESSAGE_1_SIZE);
 	own_refresh(l, now);
 	k.own = guard_of(l, datagram, now);
-	if (k.own && acceptable(&k))
-		answer(&k);
-	else
+	if (!k.own || !acceptable(&k))
 		l->stats.n_dropped++;
+	else if (is_answered(&k))
+		answer_same(&k);
+	else
+		answer(&k);
 	handshake_request_wipe(&k.req);
 	sodium_memzero(&k.base, sizeof(k.base));
 }

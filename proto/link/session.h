@@ -26,6 +26,7 @@ enum {
 	SESSION_ACK_BULK = 5,       /* ... and so many of a long row */
 	SESSION_ACK_QUICK = 100,    /* which begins after so many packets */
 	SESSION_HALF_MS = 10000,    /* HALF, OPEN [SPEC §6.5] */
+	SESSION_SAME_MS = 1000,     /* HALF: the answer may go out once more */
 	SESSION_OLD_MS = 60000,     /* a replaced key receives so long */
 	SESSION_DATA_MS = 120000,   /* renewed so long after data */
 	SESSION_IDLE_MS = 3600000,  /* renewed in any case */
@@ -64,6 +65,8 @@ struct session {
 	uint16_t udp_max;     /* of the peer */
 	uint64_t rank;        /* the lower ID's clock: the higher is newer */
 	struct endpoint from; /* where the handshake came from */
+	uint8_t answer[PACKET_MESSAGE_2_SIZE]; /* HALF: ours */
+	bool answered_again;
 	uint64_t born_ms, deadline_ms;
 	/* Sending. */
 	uint64_t next, skip_at;

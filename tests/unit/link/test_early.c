@@ -58,6 +58,76 @@ words_take_one_and_a_half_round_trips(void **state)
 	wire_clear(&w);
 }
 
+/* Message 1 is repeated long before the answer can be there; that must not
+ * spoil the session of the first one. */
+static void
+words_need_no_more_where_the_way_is_long(void **state)
+{
+	static const uint64_t one_way_ms[] = { 90, 130, 250, 400, 490 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(one_way_ms) / sizeof(one_way_ms[0]);
+	     i++) {
+		struct wire w;
+
+		start(&w, seed_of(1) + i);
+		w.delay_ms = one_way_ms[i];
+		wire_connect(&w, 0, 1);
+		assert_true(wire_until(&w, words_are_there, 3 * one_way_ms[i]));
+		assert_true(wire_until(&w, wire_all_read, one_way_ms[i]));
+		assert_int_equal(w.node[0].downs[1], 0);
+		wire_clear(&w);
+	}
+}
+
+/* The answer is lost: the next message 1 brings it once more. */
+static bool
+tap_first_answer(struct wire *w, struct wire_datagram *d)
+{
+	unsigned *lost = w->tap_ctx;
+
+	if (*lost > 0 || !endpoint_eq(&d->from, &w->node[1].at))
+		return true;
+	(*lost)++;
+	return false;
+}
+
+static void
+an_answer_that_was_lost_comes_again(void **state)
+{
+	unsigned lost = 0;
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	w.delay_ms = ONE_WAY_MS;
+	w.tap = tap_first_answer;
+	w.tap_ctx = &lost;
+	wire_connect(&w, 0, 1);
+	assert_true(wire_until(&w, words_are_there, 250 + 3 * ONE_WAY_MS));
+	assert_int_equal(lost, 1);
+	assert_true(wire_until(&w, wire_all_read, ONE_WAY_MS));
+	wire_clear(&w);
+}
+
+/* Who has forgotten all of it, and calls again at once, is answered anew. */
+static void
+a_caller_who_starts_again_gets_another_answer(void **state)
+{
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	w.delay_ms = ONE_WAY_MS;
+	wire_connect(&w, 0, 1);
+	wire_run(&w, ONE_WAY_MS + 1); /* half open there */
+	wire_crash(&w, 0);
+	wire_restart(&w, 0);
+	wire_connect(&w, 0, 1);
+	assert_true(wire_until(&w, wire_all_read, 6000));
+	wire_clear(&w);
+}
+
 /* On a bad wire, from both sides, with crashes of either in between. */
 static void
 nothing_is_lost_or_doubled(void **state)
@@ -167,6 +237,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_take_one_and_a_half_round_trips),
+		cmocka_unit_test(words_need_no_more_where_the_way_is_long),
+		cmocka_unit_test(an_answer_that_was_lost_comes_again),
+		cmocka_unit_test(a_caller_who_starts_again_gets_another_answer),
 		cmocka_unit_test(nothing_is_lost_or_doubled),
 		cmocka_unit_test(words_need_a_known_key),
 		cmocka_unit_test(no_words_under_a_fallback),
