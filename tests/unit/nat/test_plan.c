@@ -193,7 +193,7 @@ check_cell(const struct weather *how, enum nat_sort a, enum nat_sort b)
 		assert_in_range(c->first, SEEDS - SEEDS / 20, SEEDS);
 		assert_in_range(median, 0, 5000);
 		break;
-	case LATER: /* 86 % are expected of one try [nat_world.h] */
+	case LATER: /* 94 % are expected of one try, 89 % with loss */
 		assert_in_range(c->first, SEEDS / 2, SEEDS);
 		assert_in_range(c->ever, SEEDS - SEEDS / 20, SEEDS);
 		break;
@@ -220,7 +220,7 @@ check_table(const struct weather *how)
 			all += SEEDS;
 		}
 	/* All random ones together: as computed, if nothing is lost. */
-	assert_in_range(met, all * (how->loss ? 70 : 80) / 100, all);
+	assert_in_range(met, all * (how->loss ? 80 : 90) / 100, all);
 	print_message(
 	    "easy with random: %u of %u at the first try\n", met, all);
 }
