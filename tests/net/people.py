@@ -40,6 +40,21 @@ def need_lab():
 class Peer(Daemon):
     """A daemon in a host of a lab, at any of its addresses."""
 
+    asker = None
+
+    def __init__(self, *words, **how):
+        super().__init__(*words, **how)
+        self.known = {}  # ids of contacts by their names
+
+    def hang_up(self):
+        if self.asker:
+            self.asker.close()
+        self.asker = None
+
+    def spawn(self):
+        self.hang_up()
+        return super().spawn()
+
     def command(self):
         words = [net_daemon(), "--state", self.state, "--socket", self.socket,
                  "--set", "bootstrap-defaults=no", "--set",
@@ -52,18 +67,26 @@ class Peer(Daemon):
             words += ["--bootstrap", at]
         return self.host.command(*words, *self.extra)
 
+    def ask(self, method, **params):
+        """A call by one connection for all, for who asks all the time."""
+        self.asker = self.asker or self.rpc()
+        return self.asker.call(method, **params)
+
     def why(self, name):
         """What it knows of reaching a contact."""
-        return self.call("contact.why", contact=self.contact(name),
-                         addresses=True)
+        if name not in self.known:
+            self.known[name] = self.contact(name)
+        return self.ask("contact.why", contact=self.known[name],
+                        addresses=True)
 
     def is_settled(self):
-        """A node of the DHT, which knows how the world sees it, and whether
-        its gateway maps ports."""
-        status = self.call("net.status")
+        """A node of the DHT, which knows how the world sees it, whether its
+        gateway maps ports, and who passes to it what strangers send."""
+        status = self.ask("net.status")
         asked = all(m["state"] != "asking" for m in status["mapped"])
         return bool(status["endpoints"]) and (
-            asked or "portmap" not in self.host.home.options)
+            asked or "portmap" not in self.host.home.options) and (
+                status["nat"] == "open" or status["introducers"] > 0)
 
     def wait_settled(self):
         end = time.monotonic() + LIMIT_S
@@ -113,6 +136,8 @@ class World(Net):
 
     def close(self):
         super().close()
+        for daemon in self.daemons:
+            daemon.hang_up()
         self.lab.close()
 
 
