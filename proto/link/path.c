@@ -393,6 +393,16 @@ ask_round(struct links *l, struct peer *p, struct now now)
 }
 
 static void
+ask_late(struct links *l, struct peer *p, struct now now)
+{
+	struct ways *w = &p->conn->ways;
+
+	challenge(l, p, &p->conn->path, 0, now);
+	ask_routes(l, p, now);
+	w->round_ms = now.mono_ms + (uint64_t)PATH_LATE_STEPS * w->step_ms;
+}
+
+static void
 check_begin(struct links *l, struct peer *p, struct now now)
 {
 	struct ways *w = &p->conn->ways;
@@ -421,6 +431,8 @@ check_tick(struct links *l, struct peer *p, struct now now)
 	else if (c->rescue || answered(w, &w->spare) || answered(w, &w->route))
 		/* it stays in question: too young to be left, perhaps */
 		w->round_ms = now.mono_ms + w->step_ms;
+	else if (p->n_routes > 0 && now.mono_ms - w->asked_ms < PATH_LATE_MS)
+		ask_late(l, p, now);
 	else /* nobody answered: it goes on as it does */
 		check_end(c, now.mono_ms);
 }

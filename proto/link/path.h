@@ -12,10 +12,14 @@ enum {
 	/* An answer takes so long at most, as far as a check waits for it. */
 	PATH_GRACE_MIN_MS = 120,
 	PATH_GRACE_MAX_MS = 1000,
-	PATH_ASKED = 5,      /* rounds of challenges, a third of that apart */
-	PATH_DIRECT = 5,     /* rounds until a direct way is taken instead */
-	PATH_ROUTE = 6,      /* until a route is */
-	PATH_ROUNDS = 7,     /* of a check */
+	PATH_ASKED = 5,  /* rounds of challenges, a third of that apart */
+	PATH_DIRECT = 5, /* rounds until a direct way is taken instead */
+	PATH_ROUTE = 6,  /* until a route is */
+	PATH_ROUNDS = 7, /* of a check */
+	/* While nobody answers it waits so long for routes, which may be far,
+	 * or have to hear first that our address is ours. */
+	PATH_LATE_MS = 1500,
+	PATH_LATE_STEPS = 4, /* from one question to the next then */
 	PATH_STAY_MS = 1000, /* a direct path is not left sooner after a move */
 	PATH_SILENT_MAX =
 	    4, /* doublings from one check for silence to the next */

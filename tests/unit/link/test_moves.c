@@ -127,6 +127,12 @@ add_route(struct wire *w)
 }
 
 static void
+add_far_route(struct wire *w)
+{
+	wire_add_route(w, 0, 1, 200);
+}
+
+static void
 cut_v4(struct wire *w)
 {
 	w->cut_family[FAMILY_V4] = true;
@@ -232,6 +238,7 @@ static const struct event events[] = {
 	{ "the path is cut, a route", add_route, cut_direct, 5000 },
 	{ "both NATs forget, a route", add_route, rebind_both, 5000 },
 	{ "both roam, a route", add_route, roam_both, 800 }, /* they know */
+	{ "both roam, a far route", add_far_route, roam_both, 1000 },
 };
 
 enum { EVENTS = sizeof(events) / sizeof(events[0]), RUNS_MAX = 400 };
