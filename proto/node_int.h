@@ -407,8 +407,9 @@ bool socket_is_open(const struct node *n, unsigned socket);
 
 /* node_intro.c: what our routers do, and our introducers. */
 void intro_init(struct node *n);
-void intro_moved(struct node *n); /* another network, another address */
-void intro_renew(struct node *n); /* other handles */
+void intro_moved(struct node *n);  /* another network, another address */
+void intro_wanted(struct node *n); /* now, where they were not before */
+void intro_renew(struct node *n);  /* other handles */
 void intro_on_dht(struct node *n, unsigned net, const struct dht_event *e);
 void intro_tick(struct node *n);
 uint64_t intro_deadline_ms(const struct node *n);

@@ -317,12 +317,24 @@ intro_init(struct node *n)
 }
 
 void
+intro_wanted(struct node *n)
+{
+	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++) {
+		if (n->intro[i].state != INTRO_NONE)
+			continue;
+		n->intro[i].search_ms = SEARCH_MIN_MS;
+		n->intro[i].next_ms = n->now.mono_ms;
+	}
+}
+
+void
 intro_renew(struct node *n)
 {
 	n->intro_serial++;
 	for (unsigned i = 0; i < INTRO_SLOTS; i++)
 		if (n->intro[i].state != INTRO_NONE)
 			lose(n, i);
+	intro_wanted(n);
 }
 
 void

@@ -1,0 +1,150 @@
+/* When a node asks others to pass to it what strangers send. [SPEC §8.3] */
+#include "proto/node.h"
+#include "tests/support/rng.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { STEP_MS = 20, NODES = 2 };
+
+/* One whom everybody reaches, and one who asks. */
+enum { SERVER, ASKER };
+
+struct net {
+	struct test_rng dice[NODES];
+	struct node *n[NODES];
+	struct endpoint at[NODES];
+	struct now now;
+};
+
+/* The nodes borrow from t, which stays where it is. */
+static void
+begin(struct net *t)
+{
+	*t = (struct net){ .now = { 1000, UINT64_C(1796123323456) } };
+	for (unsigned i = 0; i < NODES; i++) {
+		const uint8_t v4[4] = { 20, (uint8_t)(1 + i), 0, 1 };
+		struct node_config cfg = { .policy = NODE_OVERLAY,
+			.overlay_announce = true,
+			.reachable = i == SERVER };
+
+		t->at[i] = endpoint_v4(v4, 4000);
+		test_rng_init(&t->dice[i], 1U + i);
+		cfg.family[FAMILY_V4] = true;
+		cfg.rng = &t->dice[i].rng;
+		t->n[i] = node_new(&cfg, t->now);
+		assert_non_null(t->n[i]);
+		node_set_local(t->n[i], &t->at[i], 1, t->now);
+	}
+	node_bootstrap(t->n[ASKER], &t->at[SERVER], t->now);
+}
+
+static void
+name(struct net *t, unsigned i)
+{
+	struct id_seed seed;
+
+	memset(seed.b, (int)i + 1, sizeof(seed.b));
+	assert_int_equal(
+	    node_set_identity(t->n[i], &seed, span_of(NULL, 0), t->now),
+	    ERR_OK);
+}
+
+static void
+run(struct net *t, uint64_t ms)
+{
+	for (uint64_t at = 0; at < ms; at += STEP_MS) {
+		for (unsigned i = 0; i < NODES; i++) {
+			struct effect e;
+
+			if (node_deadline_ms(t->n[i]) <= t->now.mono_ms)
+				node_tick(t->n[i], t->now);
+			while (node_next_effect(t->n[i], &e))
+				if (e.kind == EFFECT_SEND &&
+				    endpoint_eq(&e.to, &t->at[!i]))
+					node_receive(t->n[!i], &t->at[i],
+					    e.data, t->now);
+		}
+		t->now.mono_ms += STEP_MS;
+		t->now.wall_ms += STEP_MS;
+	}
+}
+
+static size_t
+introducers(const struct net *t)
+{
+	struct node_stats s;
+
+	node_get_stats(t->n[ASKER], &s);
+	return s.introducers;
+}
+
+static void
+end(struct net *t)
+{
+	for (unsigned i = 0; i < NODES; i++)
+		node_free(t->n[i]);
+}
+
+static void
+who_has_an_identity_asks_as_soon_as_the_dht_answers(void **state)
+{
+	struct net t;
+
+	(void)state;
+	begin(&t);
+	name(&t, ASKER);
+	run(&t, 5000);
+	assert_int_equal(introducers(&t), 1);
+	end(&t);
+}
+
+/* As everybody does at the first start. */
+static void
+who_gets_an_identity_later_asks_at_once(void **state)
+{
+	struct net t;
+
+	(void)state;
+	begin(&t);
+	run(&t, 20000);
+	assert_int_equal(introducers(&t), 0); /* nobody is to be reached */
+	name(&t, ASKER);
+	run(&t, 2000);
+	assert_int_equal(introducers(&t), 1);
+	end(&t);
+}
+
+/* The handles of the old network are left, others are asked for. */
+static void
+who_moves_asks_at_once(void **state)
+{
+	struct net t;
+
+	(void)state;
+	begin(&t);
+	name(&t, ASKER);
+	run(&t, 5000);
+	t.at[ASKER].port++;
+	node_set_local(t.n[ASKER], &t.at[ASKER], 1, t.now);
+	run(&t, 2000);
+	assert_int_equal(introducers(&t), 1);
+	end(&t);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    who_has_an_identity_asks_as_soon_as_the_dht_answers),
+		cmocka_unit_test(who_gets_an_identity_later_asks_at_once),
+		cmocka_unit_test(who_moves_asks_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
