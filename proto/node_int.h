@@ -99,6 +99,7 @@ struct introducer {
 	struct dht_node node;
 	uint8_t handle[CELL_HANDLE_SIZE];
 	bool asking;        /* an answer is awaited */
+	bool moved;         /* it has not heard yet where we are now */
 	uint8_t n_silent;   /* renewals in a row */
 	uint64_t next_ms;   /* NONE: another one is looked for */
 	uint32_t search_ms; /* and after that so much later */

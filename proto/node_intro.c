@@ -220,6 +220,7 @@ look_for_one(struct node *n, unsigned i)
 	if (!choose_for(n, i, &t->node))
 		return;
 	t->state = INTRO_ASKED;
+	t->moved = false;
 	t->n_silent = 0;
 	rng_fill(&n->rng, t->handle, sizeof(t->handle));
 	ask(n, i);
@@ -278,10 +279,11 @@ on_registered(struct node *n, const struct dht_event *e)
 	t->state = INTRO_SERVES;
 	t->next_ms = n->now.mono_ms + KEEP_MIN_MS +
 	             rng_below(&n->rng, KEEP_MAX_MS - KEEP_MIN_MS + 1);
-	if (!fresh)
-		return;
-	t->next_ms = n->now.mono_ms + KEEP_FIRST_MS;
-	reach_changed(n);
+	if (fresh || t->moved)
+		t->next_ms = n->now.mono_ms + KEEP_FIRST_MS;
+	t->moved = false;
+	if (fresh)
+		reach_changed(n);
 }
 
 void
@@ -337,6 +339,23 @@ intro_renew(struct node *n)
 	intro_wanted(n);
 }
 
+/* The handle stays: contacts know it, and if they move at the same time it is
+ * all that they know of us. The introducer would see by our N that it is us,
+ * whatever the handle. */
+static void
+ask_from_here(struct node *n, unsigned i)
+{
+	struct introducer *t = &n->intro[i];
+	struct dht *d =
+	    n->dht[net_of(DHT_OVERLAY, endpoint_family(&t->node.at))];
+
+	dht_unregister(d, &t->node, t->handle); /* what is under way */
+	t->asking = false;
+	t->moved = true;
+	t->n_silent = 0;
+	ask(n, i);
+}
+
 void
 intro_moved(struct node *n)
 {
@@ -344,7 +363,11 @@ intro_moved(struct node *n)
 	nat_moved(&n->nat[FAMILY_V6]);
 	serve_if_open(n, FAMILY_V4);
 	serve_if_open(n, FAMILY_V6);
-	intro_renew(n); /* the handles stand for the old address */
+	n->intro_serial++;
+	for (unsigned i = 0; i < CELL_INTRODUCERS_MAX; i++)
+		if (n->intro[i].state != INTRO_NONE)
+			ask_from_here(n, i);
+	intro_wanted(n);
 }
 
 static bool
