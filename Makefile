@@ -19,6 +19,7 @@ needs.check := build test
 needs.check-long := build test fuzz
 needs.vectors := build test
 needs.net-matrix := build test
+needs.bench-moving := build test
 needs.dht-scale := build test
 needs.fuzz-replay := build test
 needs.demo := build demo
@@ -73,7 +74,7 @@ pc = $(shell pkg-config --libs $(1))
 # What is being made; V=1 shows the command instead.
 say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
 
-.PHONY: all tests check check-long demo bench bench-dht bench-idle bench-flood dht-scale vectors \
+.PHONY: all tests check check-long demo bench bench-dht bench-idle bench-flood bench-moving dht-scale vectors \
   net-matrix lint tidy \
   format fuzz fuzz-run fuzz-replay install dist stats clean help
 .DELETE_ON_ERROR:
@@ -183,6 +184,10 @@ net-matrix: tests
 	  --time $(MATRIX_S) $(PAIRS)
 	@B=$(B) $(PYTHON) tests/net/matrix.py --seeds $(SEEDS) \
 	  --time $(MATRIX_S) --noise $(PAIRS)
+
+# How long sessions are silent while networks change, SEEDS times.
+bench-moving: tests
+	@B=$(B) $(PYTHON) tests/net/moving.py --seeds $(SEEDS) --time $(MATRIX_S)
 
 # DIR=path: every JSON file of the known formats found under it.
 DIR ?= tests/vectors
