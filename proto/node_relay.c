@@ -31,6 +31,7 @@ untrust(struct node *n, struct peer *p, enum family f)
 {
 	struct dht *d = n->dht[net_of(DHT_OVERLAY, f)];
 	struct node_key key;
+	enum err err = ERR_OK;
 
 	assert(p != NULL);
 	key = p->trusted[f];
@@ -41,8 +42,9 @@ untrust(struct node *n, struct peer *p, enum family f)
 		if (n->peers[i] != NULL &&
 		    same_key(&n->peers[i]->trusted[f], &key))
 			return;
-	if (d != NULL && dht_set_trusted(d, &key, 0))
-		assert(!"taking back needs no room");
+	if (d != NULL)
+		err = dht_set_trusted(d, &key, 0);
+	assert(err == ERR_OK); /* taking back needs no room */
 }
 
 /* Who was here before may still have a handle; those who are go first. */
