@@ -28,7 +28,8 @@ from people import HOPS, Talk, World, need_lab  # noqa: E402
 
 DELAY_MS = 50            # of the outermost link of a and of b
 R_MS = D_MS = 4 * DELAY_MS  # public nodes have none
-NOISE = "jitter=20ms loss=5%"
+JITTER_MS = 20           # even: half of it on the average
+NOISE = "jitter=%dms loss=5%%" % JITTER_MS
 HEARD_R = 1.5            # within so many R words are heard
 LATE_MS = 50             # what the machine takes, to store words as well
 FOUND_MS = 5             # to which that is to be known
@@ -290,10 +291,14 @@ def direct(runs):
             if run.is_direct and run.direct_ms is not None]
 
 
+def r_ms(run):
+    return R_MS + (2 * JITTER_MS if run.noise else 0)
+
+
 def is_heard(runs):
     times = told(runs)
     return len(times) >= GOOD * len(runs) and (
-        quantile(times, 0.5) <= HEARD_R * R_MS + LATE_MS)
+        quantile(times, 0.5) <= HEARD_R * r_ms(runs[0]) + LATE_MS)
 
 
 def is_reached(runs, target):
@@ -318,7 +323,7 @@ def row(pair, runs):
     target = target_of(*pair)
     return ROW % (
         *pair, len(runs), "%d%%" % (100 * len(told(runs)) / len(runs)),
-        figures(told(runs), R_MS, "%.1f"), "ok" if is_heard(runs) else "",
+        figures(told(runs), r_ms(runs[0]), "%.1f"), "ok" if is_heard(runs) else "",
         "%d%%" % (100 * len(direct(runs)) / len(runs)),
         figures(direct(runs), 1, "%.0f"),
         "ok" if is_reached(runs, target) else "", target.words)
@@ -326,7 +331,7 @@ def row(pair, runs):
 
 def show(runs, noise):
     print("\n# R = D = %d ms%s" % (
-        R_MS, ", each side with " + NOISE if noise else ""))
+        r_ms(runs[0]) if runs else R_MS, ", each side with " + NOISE if noise else ""))
     print(HEAD)
     pairs = collections.defaultdict(list)
     for run in runs:
@@ -393,7 +398,7 @@ def missed(run):
     if run.message_ms is None:
         return ["not heard"]
     late = []
-    if run.message_ms > HEARD_R * R_MS + LATE_MS:
+    if run.message_ms > HEARD_R * r_ms(run) + LATE_MS:
         late.append("heard after %d ms" % run.message_ms)
     if target.way == "direct" and not run.is_direct:
         late.append("not direct")
