@@ -86,6 +86,29 @@ def why(alice):
           piped.out, known.out)
 
 
+def decisions(alice, bob):
+    """Of a contact: is it who it says, may it begin again, may it relay."""
+    row, = three_forms(alice, ["contact", "verify", "bob"], columns=3)
+    check("both see one number", row[1] == "-" and row[2] == bob.ctl(
+        "contact", "verify", "alice").rows()[0][2], row)
+    number = row[2].split()
+    check("nobody is verified by another", alice.ctl(
+        "contact", "verify", "bob", *number[1:], number[0],
+        ok=False).status == 1)
+    row, = three_forms(
+        alice, ["contact", "verify", "bob", *number], columns=4)
+    check("the number verifies", row[1:] == ["verified", "auto", "-"], row)
+    row, = three_forms(alice, [
+        "contact", "set", "bob", "--fallback=deny", "--relay=yes"], columns=4)
+    check("decisions are kept", row[1:] == ["verified", "deny", "relay"], row)
+    for words in ([], ["--relay=perhaps"], ["--fallback=perhaps"]):
+        check("contact set needs a decision: %s" % words, alice.ctl(
+            "contact", "set", "bob", *words, ok=False).status == 2)
+    alice.ctl("contact", "set", "bob", "--fallback=auto", "--relay=no")
+    row, = alice.ctl("contact", "verify", "bob", "--undo").rows()
+    check("and taken back", row[1:] == ["-", "auto", "-"], row)
+
+
 def commands(alice, bob_id):
     three_forms(alice, ["status"], pairs={"state", "unread", "dht.nodes"})
     three_forms(alice, ["version"], pairs={"btchatctl", "btchatd"})
@@ -344,6 +367,7 @@ def main():
         alice, bob = net.person("alice"), net.person("bob")
         bob_id, _ = net.pair(alice, bob)
         commands(alice, bob_id)
+        decisions(alice, bob)
         statuses(alice)
         names(net, alice)
         untrusted(alice, bob)
