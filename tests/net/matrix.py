@@ -323,7 +323,8 @@ def row(pair, runs):
     target = target_of(*pair)
     return ROW % (
         *pair, len(runs), "%d%%" % (100 * len(told(runs)) / len(runs)),
-        figures(told(runs), r_ms(runs[0]), "%.1f"), "ok" if is_heard(runs) else "",
+        figures(told(runs), r_ms(runs[0]), "%.1f"),
+        "ok" if is_heard(runs) else "",
         "%d%%" % (100 * len(direct(runs)) / len(runs)),
         figures(direct(runs), 1, "%.0f"),
         "ok" if is_reached(runs, target) else "", target.words)
@@ -331,7 +332,8 @@ def row(pair, runs):
 
 def show(runs, noise):
     print("\n# R = D = %d ms%s" % (
-        r_ms(runs[0]) if runs else R_MS, ", each side with " + NOISE if noise else ""))
+        r_ms(runs[0]) if runs else R_MS,
+        ", each side with " + NOISE if noise else ""))
     print(HEAD)
     pairs = collections.defaultdict(list)
     for run in runs:
