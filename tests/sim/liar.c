@@ -29,7 +29,9 @@ liar_use(struct liar *l)
 static uint64_t
 any_value(struct dice *d)
 {
-	return dice_u64(d) >> (63 - dice_below(d, VALUE_BITS + 1)) >> 1;
+	uint32_t bits = dice_below(d, VALUE_BITS + 1);
+
+	return dice_u64(d) >> (63 - bits) >> 1;
 }
 
 static const struct endpoint *
@@ -69,9 +71,10 @@ static void
 write_stream(struct liar *l, struct writer *w)
 {
 	size_t n = dice_below(&l->dice, RUN_MAX);
+	uint64_t stream = dice_below(&l->dice, 6);
 	uint8_t *to;
 
-	frame_write_stream(w, dice_below(&l->dice, 6), any_value(&l->dice), n);
+	frame_write_stream(w, stream, any_value(&l->dice), n);
 	to = wr_reserve(w, n);
 	if (to)
 		dice_fill(&l->dice, to, n);
@@ -102,6 +105,7 @@ static void
 write_frame(struct liar *l, enum frame_type type, struct writer *w)
 {
 	uint8_t path[FRAME_PATH_SIZE];
+	uint64_t stream;
 
 	switch (type) {
 	case FRAME_ACK:
@@ -114,8 +118,8 @@ write_frame(struct liar *l, enum frame_type type, struct writer *w)
 		frame_write_max_data(w, any_value(&l->dice));
 		break;
 	case FRAME_MAX_STREAM_DATA:
-		frame_write_max_stream_data(
-		    w, dice_below(&l->dice, 6), any_value(&l->dice));
+		stream = dice_below(&l->dice, 6);
+		frame_write_max_stream_data(w, stream, any_value(&l->dice));
 		break;
 	case FRAME_PATH_CHALLENGE:
 	case FRAME_PATH_RESPONSE:

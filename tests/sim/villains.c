@@ -55,39 +55,49 @@ flood(struct sim *s, const struct sim_event *e)
 	again(s, e, story(s)->flood_until_ms);
 }
 
-/* Never one of the two who must meet. */
+/* Never one of the two who must meet. Here and below, one draw a statement:
+ * compilers differ in the order of arguments. */
 static void
 plan_liar(struct scenario *sc)
 {
 	uint32_t n = sc->s->cfg.n_people;
+	uint32_t who;
 
-	if (n > 2 && dice_chance(&sc->dice, LIAR_SHARE))
-		sim_lie(sc->s, dice_range(&sc->dice, 2, n - 1),
-		    dice_range(&sc->dice, 1, LIES_MAX));
+	if (n <= 2 || !dice_chance(&sc->dice, LIAR_SHARE))
+		return;
+	who = dice_range(&sc->dice, 2, n - 1);
+	sim_lie(sc->s, who, dice_range(&sc->dice, 1, LIES_MAX));
+}
+
+static void
+plan_flood(struct scenario *sc)
+{
+	uint64_t at_ms = FIRST_MS + dice_below(&sc->dice, 20000);
+	uint32_t whom = dice_below(&sc->dice, sc->s->cfg.n_people);
+
+	sc->flood_until_ms = at_ms + dice_below(&sc->dice, FLOOD_MAX_MS);
+	if (sc->flood_until_ms > sc->quiet_ms)
+		sc->flood_until_ms = sc->quiet_ms;
+	sim_at(sc->s, at_ms, flood, whom, 0, dice_range(&sc->dice, 30, 500));
 }
 
 void
 scenario_plan_villains(struct scenario *sc)
 {
-	uint32_t n = sc->s->cfg.n_people;
 	struct dice *d = &sc->dice;
+	uint32_t whom;
 
 	if (dice_chance(d, TAPE_SHARE)) {
 		sc->s->tape_on = true;
 		sim_at(sc->s, FIRST_MS, replay, 0, 0, dice_range(d, 20, 500));
 	}
-	if (dice_chance(d, THIEF_SHARE))
-		sim_at(sc->s, FIRST_MS, steal, dice_below(d, n), 0,
-		    dice_range(d, 200, 5000));
-	if (dice_chance(d, FLOOD_SHARE)) {
-		uint64_t at_ms = FIRST_MS + dice_below(d, 20000);
-
-		sc->flood_until_ms = at_ms + dice_below(d, FLOOD_MAX_MS);
-		if (sc->flood_until_ms > sc->quiet_ms)
-			sc->flood_until_ms = sc->quiet_ms;
-		sim_at(sc->s, at_ms, flood, dice_below(d, n), 0,
-		    dice_range(d, 30, 500));
+	if (dice_chance(d, THIEF_SHARE)) {
+		whom = dice_below(d, sc->s->cfg.n_people);
+		sim_at(
+		    sc->s, FIRST_MS, steal, whom, 0, dice_range(d, 200, 5000));
 	}
+	if (dice_chance(d, FLOOD_SHARE))
+		plan_flood(sc);
 	plan_liar(sc);
 }
 
