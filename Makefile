@@ -208,7 +208,7 @@ $(addprefix $(B)/,proto/base/bencode.o proto/base/bytes.o proto/dht/krpc.o) \
   $(call obj,$(wildcard proto/link/*.c))) \
   $(addprefix $(B)/proto/,base/heap.o base/map.o crypto/kdf.o crypto/noise.o): \
   CFLAGS += -fno-sanitize-coverage=trace-cmp
-$(HELP): CFLAGS += $(UNSEEN.fuzz)
+$(HELP) $(B)/tests/fuzz/fuzz_krpc.o: CFLAGS += $(UNSEEN.fuzz)
 endif
 
 # libFuzzer needs clang; FUZZ_S seconds for each target, or each of FUZZ_NAMES.
