@@ -84,7 +84,8 @@ apply_contact_gone(struct daemon *d, const struct change *c)
 {
 	bool history = d->command && d->command->history;
 	struct json_out o;
-	enum err err = store_contact_remove(d->store, &c->contact, history);
+	enum err err = store_contact_remove(
+	    d->store, &c->contact, history, d->now.wall_ms);
 
 	if (err)
 		return err == ERR_NOT_FOUND ? ERR_OK : err;

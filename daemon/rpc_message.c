@@ -182,7 +182,26 @@ rpc_message_send(struct rpc_call *c)
 	(void)send(c, &in);
 }
 
-/* Sends words about a message, whose conversation is looked up. */
+/* The message that words are about. Ids are chosen by their senders, so two
+ * conversations may have one; without conv it is ours, or the first. */
+static bool
+get_subject(
+    struct rpc_call *c, struct message_id *id, struct store_message *ret)
+{
+	struct contact_id conv;
+	bool has_conv = rpc_id(c, "conv", conv.b);
+	enum err err;
+
+	(void)rpc_id(c, "id", id->b);
+	err = store_message_get(c->d->store, has_conv ? &conv : NULL, id, ret);
+	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+		(void)rpc_fail(c, API_MESSAGE_NOT_FOUND);
+	else if (err)
+		rpc_fail_store(c, err);
+	return !err;
+}
+
+/* Sends words about a message. */
 static void
 send_about(struct rpc_call *c, enum message_kind kind, const char *text)
 {
@@ -194,8 +213,7 @@ send_about(struct rpc_call *c, enum message_kind kind, const char *text)
 	};
 	struct json_out *o;
 
-	(void)rpc_id(c, "id", ref.b);
-	if (!get_message(c, &ref, &m))
+	if (!get_subject(c, &ref, &m))
 		return;
 	in.to = m.m.contact;
 	if (text)
@@ -230,8 +248,7 @@ rpc_message_delete(struct rpc_call *c)
 		send_about(c, MESSAGE_DELETE, NULL);
 		return;
 	}
-	(void)rpc_id(c, "id", id.b);
-	if (!get_message(c, &id, &m))
+	if (!get_subject(c, &id, &m))
 		return;
 	code = command_message_forget(c->d, &m.m.contact, &id);
 	if (code) {

@@ -101,8 +101,8 @@ struct store_contact {
 MUST_USE enum err store_contact_put(
     struct store *s, const struct change *c, uint64_t now_ms, bool *ret_new);
 /* Without history: undelivered messages become failed, the others stay. */
-MUST_USE enum err store_contact_remove(
-    struct store *s, const struct contact_id *id, bool history);
+MUST_USE enum err store_contact_remove(struct store *s,
+    const struct contact_id *id, bool history, uint64_t now_ms);
 MUST_USE enum err store_contact_rename(
     struct store *s, const struct contact_id *id, struct span name);
 MUST_USE enum err store_contact_seen(
@@ -224,6 +224,9 @@ MUST_USE enum err store_history(struct store *s, const struct store_history *q,
 /* All own messages that are not delivered yet, by contact and seq. */
 MUST_USE enum err store_outbox(struct store *s,
     bool (*row)(void *ctx, const struct store_message *m), void *ctx);
+/* What waits there for a contact fails, and is kept as history only. */
+MUST_USE enum err store_outbox_fail(
+    struct store *s, const struct contact_id *contact, uint64_t now_ms);
 /* Marks all up to row as read (never back). ERR_NOT_FOUND. */
 MUST_USE enum err
 store_conv_read(struct store *s, const struct contact_id *contact, int64_t row);

@@ -75,7 +75,8 @@ run_for(struct store *s, const char *sql, const struct contact_id *id)
 }
 
 enum err
-store_contact_remove(struct store *s, const struct contact_id *id, bool history)
+store_contact_remove(
+    struct store *s, const struct contact_id *id, bool history, uint64_t now_ms)
 {
 	enum err err = run_for(s, "DELETE FROM contact WHERE id = ?1", id);
 
@@ -88,10 +89,7 @@ store_contact_remove(struct store *s, const struct contact_id *id, bool history)
 	if (!err && history)
 		err = run_for(s, "DELETE FROM message WHERE contact = ?1", id);
 	else if (!err)
-		err = run_for(s,
-		    "UPDATE message SET state = 4"
-		    " WHERE contact = ?1 AND state IN (1, 2)",
-		    id);
+		err = store_outbox_fail(s, id, now_ms);
 	return err;
 }
 

@@ -203,7 +203,20 @@ store_message_add(struct store *s, struct store_message *m)
 static enum err find(struct store *s, const struct contact_id *contact,
     const struct message_id *id, struct store_message *ret);
 
-/* The other side has it: what was kept only to be sent is erased. */
+static enum err
+set_state(
+    struct store *s, int64_t row, enum message_state state, uint64_t now_ms)
+{
+	struct query q = db_query(
+	    s, "UPDATE message SET state = ?1, state_ms = ?2 WHERE row = ?3");
+
+	db_bind_int(&q, state);
+	db_bind_int(&q, (int64_t)now_ms);
+	db_bind_int(&q, row);
+	return db_write(&q);
+}
+
+/* It is there, or never will be: what was kept only to be sent is erased. */
 static enum err
 forget_sent(struct store *s, struct store_message *m)
 {
@@ -220,7 +233,6 @@ store_message_move(struct store *s, const struct contact_id *contact,
     const struct message_id *id, enum message_state state, uint64_t now_ms)
 {
 	struct store_message m;
-	struct query q;
 	enum err err = find(s, contact, id, &m);
 
 	if (err)
@@ -229,16 +241,9 @@ store_message_move(struct store *s, const struct contact_id *contact,
 	if (m.m.state == state || m.m.state == MESSAGE_DELIVERED ||
 	    m.m.state == MESSAGE_FAILED || m.m.state == MESSAGE_RECEIVED)
 		return ERR_EXISTS;
-	if (state == MESSAGE_DELIVERED)
+	if (state == MESSAGE_DELIVERED || state == MESSAGE_FAILED)
 		err = forget_sent(s, &m);
-	if (err)
-		return err;
-	q = db_query(
-	    s, "UPDATE message SET state = ?1, state_ms = ?2 WHERE row = ?3");
-	db_bind_int(&q, state);
-	db_bind_int(&q, (int64_t)now_ms);
-	db_bind_int(&q, m.row);
-	return db_write(&q);
+	return err ? err : set_state(s, m.row, state, now_ms);
 }
 
 /* A text that an edit, a deletion or a reaction may be about. */
@@ -435,15 +440,15 @@ store_reactions(struct store *s, const struct contact_id *contact,
 	while (*ret_n < 2 && (err = db_row(&q)) == ERR_OK) {
 		struct store_reaction *r = &ret[*ret_n];
 		struct row_key key;
-		struct span text;
+		struct span text = { 0 };
 
 		r->ours = db_int(&q, 0) != 0;
 		key = reaction_key(contact, id, r->ours);
 		err = db_open_sealed(&q, 1, &key, &buf, &text);
-		if (err == ERR_AUTH || text.n >= sizeof(r->text))
-			continue;
-		if (err)
+		if (err && err != ERR_AUTH)
 			break;
+		if (err || text.n >= sizeof(r->text))
+			continue;
 		memcpy(r->text, text.p, text.n);
 		r->text[text.n] = '\0';
 		++*ret_n;
@@ -505,4 +510,34 @@ store_outbox(struct store *s,
 	    " WHERE state IN (1, 2) ORDER BY contact, seq");
 
 	return each_message(&q, SIZE_MAX, row, ctx);
+}
+
+enum err
+store_outbox_fail(
+    struct store *s, const struct contact_id *contact, uint64_t now_ms)
+{
+	enum err err = ERR_OK;
+
+	while (!err) { /* a row at a time: it is written anew */
+		struct store_message m;
+		struct query q = db_query(s,
+		    "SELECT " MESSAGE_COLUMNS
+		    " FROM message INDEXED BY message_outbox"
+		    " WHERE contact = ?1 AND state IN (1, 2) LIMIT 1");
+		bool is_read = false;
+		int64_t row = 0;
+
+		db_bind_blob(&q, contact->b, sizeof(contact->b));
+		err = db_row(&q);
+		if (!err) {
+			row = db_int(&q, 0);
+			is_read = read_message(&q, &s->get_buf, &m) == ERR_OK;
+		}
+		db_end(&q);
+		if (!err && is_read)
+			err = forget_sent(s, &m);
+		if (!err)
+			err = set_state(s, row, MESSAGE_FAILED, now_ms);
+	}
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
 }

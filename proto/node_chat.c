@@ -172,6 +172,13 @@ is_ours(const struct peer *p, const struct record *ack)
 static void
 count_anew(struct node *n, struct peer *p)
 {
+	uint64_t before_ms = p->anew_ms;
+
+	p->anew_ms = n->now.mono_ms;
+	if (before_ms != 0 && n->now.mono_ms < before_ms + NODE_SHUN_MS) {
+		peer_shun(n, p, ERR_CONFLICT); /* it would go on for ever */
+		return;
+	}
 	rng_fill(&n->rng, p->c.renewed, sizeof(p->c.renewed));
 	peer_dirty(n, p);
 	peer_relink(n, p);

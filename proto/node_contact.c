@@ -415,6 +415,8 @@ on_fallback(struct node *n, struct peer *p)
 static void
 on_denied(struct node *n, struct peer *p, bool proven)
 {
+	if (p->online && !proven)
+		return; /* who is here has the ratchet: it was somebody else */
 	p->denied = true;
 	if (!proven || p->denied_told)
 		return;

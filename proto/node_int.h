@@ -141,8 +141,9 @@ struct peer {
 	bool dirty;                          /* its record is to be stored */
 	bool work; /* something may be written to its stream */
 	bool online, ack_due;
-	bool early;  /* not online yet, but words may leave */
-	bool astray; /* their numbers are not ours: no text in this link */
+	bool early;       /* not online yet, but words may leave */
+	bool astray;      /* their numbers are not ours: no text in this link */
+	uint64_t anew_ms; /* our numbering began anew; 0: not in this life */
 	/* What its last HELLO said, and what of it we pass for. */
 	uint32_t capabilities;
 	struct node_key keys[FAMILY_COUNT], trusted[FAMILY_COUNT];

@@ -136,7 +136,21 @@ may_ask(const struct node *n, const struct endpoint *at)
 	return true;
 }
 
-/* Contacts first: they know us anyway. */
+static bool
+is_contact(const struct node *n, const struct node_key *key)
+{
+	for (size_t i = 0; i < n->peers_cap; i++) {
+		const struct peer *p = n->peers[i];
+
+		for (int f = 0; p != NULL && f < FAMILY_COUNT; f++)
+			if (memcmp(&p->keys[f], key, sizeof(*key)) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* A stranger learns two addresses; a contact who is no relay of ours would
+ * learn whose they are, so he is asked only if there is nobody else. */
 static bool
 choose(const struct node *n, enum family f, struct dht_node *ret)
 {
@@ -146,6 +160,13 @@ choose(const struct node *n, enum family f, struct dht_node *ret)
 
 	if (d == NULL || is_open(n, f))
 		return false;
+	count = dht_nodes(d, list, NODE_SAVED_NODES_MAX);
+	from = count ? rng_below(&n->rng, (uint32_t)count) : 0;
+	for (size_t i = 0; i < count; i++) {
+		*ret = list[(from + i) % count];
+		if (may_ask(n, &ret->at) && !is_contact(n, &ret->n))
+			return true;
+	}
 	for (size_t i = 0; i < n->peers_cap; i++) {
 		const struct peer *p = n->peers[i];
 
@@ -155,13 +176,6 @@ choose(const struct node *n, enum family f, struct dht_node *ret)
 			continue;
 		*ret = p->node;
 		return true;
-	}
-	count = dht_nodes(d, list, NODE_SAVED_NODES_MAX);
-	from = count ? rng_below(&n->rng, (uint32_t)count) : 0;
-	for (size_t i = 0; i < count; i++) {
-		*ret = list[(from + i) % count];
-		if (may_ask(n, &ret->at))
-			return true;
 	}
 	return false;
 }

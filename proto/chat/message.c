@@ -94,9 +94,22 @@ record_check(const struct record *in)
 	return ERR_OK;
 }
 
+/* Digits of a length. */
+static size_t
+digits(size_t n)
+{
+	size_t count = 1;
+
+	while (n >= 10) {
+		n /= 10;
+		count++;
+	}
+	return count;
+}
+
 static enum err
-message_decode(
-    const struct bencode *b, enum record_kind kind, struct record *ret)
+message_decode(struct span in, const struct bencode *b, enum record_kind kind,
+    struct record *ret)
 {
 	struct record m = { .kind = kind };
 	uint32_t ref = bencode_get(b, 0, "r");
@@ -112,6 +125,8 @@ message_decode(
 	    !bencode_str(b, bencode_get(b, 0, "x"), &m.text) || seq < 1)
 		return ERR_MALFORMED;
 	m.seq = (uint64_t)seq;
+	m.before =
+	    span_of(in.p, (size_t)(m.text.p - in.p) - 1 - digits(m.text.n));
 	err = record_check(&m);
 	if (!err)
 		*ret = m;
@@ -149,7 +164,7 @@ record_decode(struct span in, struct record *ret)
 	if (kind == RECORD_ACK)
 		return ack_decode(&b, ret);
 	if (kind >= RECORD_TEXT && kind <= RECORD_REACTION)
-		return message_decode(&b, (enum record_kind)kind, ret);
+		return message_decode(in, &b, (enum record_kind)kind, ret);
 	*ret = (struct record){ .kind = RECORD_UNKNOWN };
 	return ERR_OK;
 }
@@ -169,6 +184,8 @@ record_hash(const struct record *in, uint8_t ret[MESSAGE_HASH_SIZE])
 	assert(!w.bad && w.n > 3);
 	parts[0] = span_of(label, sizeof(label) - 1);
 	parts[1] = span_of(head, w.n - 3); /* without "0:e" */
+	if (in->before.n > 0)
+		parts[1] = in->before;
 	parts[2] = in->text;
 	kdf_b2(span_of(NULL, 0), parts, 3, ret, MESSAGE_HASH_SIZE);
 }

@@ -53,7 +53,10 @@ struct record {
 	int64_t sent_ms;                 /* sender's clock, as it came */
 	bool has_ref;
 	struct message_id ref;
-	struct span text;                /* valid UTF-8 without NUL; borrowed */
+	struct span text; /* valid UTF-8 without NUL; borrowed */
+	/* As it came: up to and with the key of text, also what we do not
+	 * know; borrowed. Empty: as it is encoded. */
+	struct span before;
 	uint8_t epoch[DB_EPOCH_SIZE];    /* ACK */
 	uint8_t head[MESSAGE_HEAD_SIZE]; /* ACK: of that message's hash */
 };

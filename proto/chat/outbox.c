@@ -38,6 +38,7 @@ outbox_add(struct outbox *o, const struct record *record, bool sent)
 	struct outbox_entry *e;
 
 	assert(record_is_message(record) && n <= MESSAGE_TEXT_MAX);
+	assert(record->before.n == 0);
 	assert(o->tail == NULL || o->tail->record.seq < record->seq);
 	e = malloc(sizeof(*e) + n);
 	if (e == NULL)

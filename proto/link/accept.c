@@ -208,9 +208,11 @@ choose_key(struct call *k)
 	pair_fallback(&p->cfg.rk0, &k->base);
 	if (p->cfg.allow_fallback)
 		return true;
-	/* A copy of it says nothing new. [SPEC §6.6] */
+	/* A copy of it says nothing new; but a thief's clock that is ahead must
+	 * not make the owner's calls old. [SPEC §6.6] */
 	if (m->ts_ms > p->cfg.last_ts_ms) {
-		p->cfg.last_ts_ms = m->ts_ms;
+		p->cfg.last_ts_ms =
+		    m->ts_ms < k->now.wall_ms ? m->ts_ms : k->now.wall_ms;
 		(void)out_state(k->l, p);
 		(void)out_denied(k->l, p->number, false);
 	}

@@ -274,6 +274,33 @@ what_waits_is_sent_as_it_was_first_said(void **state)
 	assert_int_equal(m.m.state, MESSAGE_DELIVERED);
 }
 
+/* Nor does it stay with what never left, when the contact goes. */
+static void
+what_never_left_is_erased_with_the_contact(void **state)
+{
+	struct store *s = ((struct store_world *)*state)->s;
+	struct contact_id c = store_world_contact(1);
+	struct store_message ours = store_world_message(1, 1, "secret");
+	struct store_message edit = store_world_message(1, 2, "secret, too");
+	struct store_message m;
+
+	store_world_add(s, 1, "record");
+	ours.m.state = edit.m.state = MESSAGE_QUEUED;
+	edit.m.kind = MESSAGE_EDIT;
+	edit.m.has_ref = true;
+	edit.m.ref = ours.m.id;
+	assert_int_equal(store_message_add(s, &ours), ERR_OK);
+	assert_int_equal(store_message_add(s, &edit), ERR_OK);
+	assert_int_equal(change(s, MESSAGE_DELETE, true, 1, ""), ERR_OK);
+	assert_int_equal(store_contact_remove(s, &c, false, t0), ERR_OK);
+	for (unsigned i = 1; i <= 2; i++) {
+		get(s, i, &m);
+		assert_int_equal(m.m.state, MESSAGE_FAILED);
+		assert_int_equal(m.m.text.n, 0);
+		assert_int_equal(m.unsent.n, 0);
+	}
+}
+
 /* An edit of ours waits in the outbox as any message, and is no history. */
 static void
 what_we_change_is_sent_and_forgotten(void **state)
@@ -454,12 +481,13 @@ a_removed_contact_leaves_what_was_asked_for(void **state)
 	mine.m.state = MESSAGE_QUEUED;
 	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
 	assert_int_equal(store_message_add(w->s, &mine), ERR_OK);
-	assert_int_equal(store_contact_remove(w->s, &c, false), ERR_OK);
+	assert_int_equal(store_contact_remove(w->s, &c, false, t0), ERR_OK);
 	assert_int_equal(store_message_get(w->s, &c, &mine.m.id, &got), ERR_OK);
 	assert_int_equal(got.m.state, MESSAGE_FAILED);
-	assert_int_equal(store_contact_remove(w->s, &c, false), ERR_NOT_FOUND);
+	assert_int_equal(
+	    store_contact_remove(w->s, &c, false, t0), ERR_NOT_FOUND);
 	store_world_add(w->s, 1, "r");
-	assert_int_equal(store_contact_remove(w->s, &c, true), ERR_OK);
+	assert_int_equal(store_contact_remove(w->s, &c, true, t0), ERR_OK);
 	assert_int_equal(
 	    store_message_get(w->s, &c, &m.m.id, &got), ERR_NOT_FOUND);
 }
@@ -534,6 +562,7 @@ main(void)
 		T(final_states_stay),
 		T(only_its_author_changes_a_text),
 		T(what_waits_is_sent_as_it_was_first_said),
+		T(what_never_left_is_erased_with_the_contact),
 		T(what_we_change_is_sent_and_forgotten),
 		T(the_outbox_holds_what_is_not_delivered_in_order_of_seq),
 		T(a_contact_keeps_its_name_when_its_record_changes),
