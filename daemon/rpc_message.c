@@ -189,11 +189,11 @@ get_subject(
     struct rpc_call *c, struct message_id *id, struct store_message *ret)
 {
 	struct contact_id conv;
-	bool has_conv = rpc_id(c, "conv", conv.b);
+	bool in_conv = rpc_id(c, "conv", conv.b);
 	enum err err;
 
 	(void)rpc_id(c, "id", id->b);
-	err = store_message_get(c->d->store, has_conv ? &conv : NULL, id, ret);
+	err = store_message_get(c->d->store, in_conv ? &conv : NULL, id, ret);
 	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
 		(void)rpc_fail(c, API_MESSAGE_NOT_FOUND);
 	else if (err)
