@@ -92,8 +92,10 @@ put_begin(struct dht *d, struct op *op, uint64_t now_ms)
 		bool near = nearer.n < LOOKUP_K ||
 		            (t->tier == 0 && lookup_counts(l, t, &nearer));
 
-		if (t->state != LOOKUP_ANSWERED || t->token_n == 0 || !near)
+		if (t->state != LOOKUP_ANSWERED || t->token_n == 0 || !near) {
+			t->put = PUT_NONE; /* whatever it says that it keeps */
 			continue;
+		}
 		if (t->put != PUT_DONE) /* it keeps what it has */
 			t->put = PUT_WANTED;
 		lookup_tally(l, t, &nearer);

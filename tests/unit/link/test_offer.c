@@ -141,7 +141,7 @@ lo_is_9(const struct wire *w)
 static void
 the_newest_offer_arrives_whatever_is_lost(void **state)
 {
-	struct wire w;
+	static struct wire w;
 
 	(void)state;
 	for (unsigned i = 0; i < 30; i++) {
@@ -167,7 +167,7 @@ static void
 an_offer_needs_a_link(void **state)
 {
 	struct link_candidates c = some(1);
-	struct wire w;
+	static struct wire w;
 
 	(void)state;
 	wire_init(&w, test_seed(1), 2);
@@ -203,7 +203,7 @@ static void
 a_flood_of_offers_moves_the_owner_once_a_second(void **state)
 {
 	struct link_candidates c = some(8);
-	struct wire w;
+	static struct wire w;
 	struct raw r;
 
 	(void)state;
@@ -232,7 +232,7 @@ hostile_addresses_do_not_reach_the_owner(void **state)
 		{ 192, 168, 1, 1 } };
 	static const uint8_t good[4] = { 203, 0, 113, 5 };
 	struct link_candidates c = { .n = 8 };
-	struct wire w;
+	static struct wire w;
 	struct raw r;
 
 	(void)state;
@@ -263,7 +263,7 @@ malformed_offers_close(void **state)
 	static const uint8_t bad[][12] = { { 0x3c, 8 }, { 0x3c, 63 },
 		{ 0x3c, 9, 0, 0, 0, 0, 0, 0, 0, 0, 9 },
 		{ 0x3c, 9, 0, 0, 0, 0, 0, 0, 0, 0, 8 } };
-	struct wire w;
+	static struct wire w;
 	struct raw r;
 	uint64_t code = 0;
 
