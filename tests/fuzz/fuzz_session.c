@@ -322,7 +322,8 @@ act(enum action what, struct span arg)
 		do_shake(arg);
 		return;
 	case DO_WAIT:
-		wire_run(w, arg.n > 0 ? (uint64_t)arg.p[0] * arg.p[0] : 1);
+		wire_run(
+		    w, arg.n > 0 ? (arg.p[0] & 127U) * (arg.p[0] & 127U) : 1);
 		return;
 	case DO_WRITE:
 		wire_write(w, VICTIM, ENEMY, 10 * arg.n);
@@ -412,7 +413,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	/* However it was left, a new handshake of the contact works; that is
 	 * half the time of a run, so not always tried. */
-	if (size % 8 == 0) {
+	if (size % 16 == 0) {
 		wire_run(&play.w, 100000);
 		play.r.ts_ms += 100000;
 		assert(raw_up(&play.r));
