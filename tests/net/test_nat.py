@@ -16,7 +16,7 @@ AT_ONCE = 4
 CELLS = (
     ("open", "random"), ("cgn-random", "open"), ("mapped", "sequential"),
     ("full-cone", "block"), ("restricted", "random"),
-    ("port-restricted", "port-restricted"), ("linux", "linux-accept"),
+    ("port-restricted", "port-restricted"), ("linux", "linux"),
     ("cgn", "port-restricted"), ("ipv6", "random"),
     ("sequential", "port-restricted"), ("port-restricted", "block"),
     ("random", "random"), ("cgn-random", "linux-random"),
