@@ -448,6 +448,8 @@ route_look(const struct node *n, const struct endpoint *e, struct route *ret);
 /* node_relay.c: contacts who pass whole sessions. */
 /* Who relays, or where, is another. */
 void relays_changed(struct node *n);
+/* Is this the overlay node of a contact, chosen or not? */
+bool relay_is_contact(const struct node *n, const struct node_key *key);
 /* The one that this is the overlay node of; NULL: none that we have chosen. */
 const struct peer *relay_of(const struct node *n, const struct node_key *key);
 /* Where he is reached by his session's path, and from which socket; false: by a

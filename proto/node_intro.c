@@ -136,19 +136,6 @@ may_ask(const struct node *n, const struct endpoint *at)
 	return true;
 }
 
-static bool
-is_contact(const struct node *n, const struct node_key *key)
-{
-	for (size_t i = 0; i < n->peers_cap; i++) {
-		const struct peer *p = n->peers[i];
-
-		for (int f = 0; p != NULL && f < FAMILY_COUNT; f++)
-			if (memcmp(&p->keys[f], key, sizeof(*key)) == 0)
-				return true;
-	}
-	return false;
-}
-
 /* A stranger learns two addresses; a contact who is no relay of ours would
  * learn whose they are, so he is asked only if there is nobody else. */
 static bool
@@ -164,7 +151,7 @@ choose(const struct node *n, enum family f, struct dht_node *ret)
 	from = count ? rng_below(&n->rng, (uint32_t)count) : 0;
 	for (size_t i = 0; i < count; i++) {
 		*ret = list[(from + i) % count];
-		if (may_ask(n, &ret->at) && !is_contact(n, &ret->n))
+		if (may_ask(n, &ret->at) && !relay_is_contact(n, &ret->n))
 			return true;
 	}
 	for (size_t i = 0; i < n->peers_cap; i++) {

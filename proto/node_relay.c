@@ -105,15 +105,32 @@ relays_changed(struct node *n)
 	intro_relay_changed(n);
 }
 
+static bool
+has_key(const struct peer *p, const struct node_key *key)
+{
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		if (is_key(key) && same_key(&p->keys[f], key))
+			return true;
+	return false;
+}
+
+bool
+relay_is_contact(const struct node *n, const struct node_key *key)
+{
+	for (size_t i = 0; i < n->peers_cap; i++)
+		if (n->peers[i] != NULL && has_key(n->peers[i], key))
+			return true;
+	return false;
+}
+
 const struct peer *
 relay_of(const struct node *n, const struct node_key *key)
 {
 	for (size_t i = 0; i < n->n_relays; i++) {
 		const struct peer *p = peer_by_slot(n, n->relay[i]);
 
-		for (int f = 0; p != NULL && f < FAMILY_COUNT; f++)
-			if (is_key(key) && same_key(&p->keys[f], key))
-				return p;
+		if (p != NULL && has_key(p, key))
+			return p;
 	}
 	return NULL;
 }
