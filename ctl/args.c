@@ -179,6 +179,22 @@ args_clear(struct args *a)
 	*a = (struct args){ 0 };
 }
 
+char *
+args_join(const struct args *a, size_t n)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	for (size_t i = n; f != NULL && i < args_count(a); i++)
+		(void)fprintf(f, "%s%s", i > n ? " " : "", args_word(a, i));
+	if (f == NULL || fclose(f) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
 const char *
 args_word(const struct args *a, size_t i)
 {

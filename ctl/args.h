@@ -44,6 +44,9 @@ MUST_USE enum err args_parse(
     struct args *a, int argc, char *const *argv, char why[ARGS_WHY_SIZE]);
 void args_clear(struct args *a);
 
+/* The words from the n-th on, joined by blanks; owned by the caller. NULL: no
+ * memory. */
+char *args_join(const struct args *a, size_t n);
 /* Word i behind the command's name, or NULL. */
 const char *args_word(const struct args *a, size_t i);
 size_t args_count(const struct args *a);

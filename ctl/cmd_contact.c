@@ -290,26 +290,24 @@ int
 cmd_contact_verify(struct ctl *ctl)
 {
 	bool undo = args_has(&ctl->args, "undo");
-	char number[256] = "";
+	char *number;
 	cJSON *contact = NULL, *params = NULL;
-	size_t n = 0;
 	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
 
 	if (status != CTL_DONE)
 		return status;
-	for (size_t i = 1; args_word(&ctl->args, i) != NULL; i++)
-		if (n < sizeof(number))
-			n += (size_t)snprintf(number + n, sizeof(number) - n,
-			    "%s ", args_word(&ctl->args, i));
-	if (n == 0 && !undo) {
+	if (args_count(&ctl->args) == 1 && !undo) {
 		status = show_number(ctl, contact);
 		cJSON_Delete(contact);
 		return status;
 	}
 	params = cJSON_CreateObject();
 	value_add_str(params, "contact", value_str(contact, "id"));
-	if (!undo)
-		value_add_str(params, "fingerprint", number);
+	if (!undo) {
+		number = args_join(&ctl->args, 1);
+		value_add_str(params, "fingerprint", number ? number : "");
+		free(number);
+	}
 	status = change_contact(ctl, "contact.verify", params,
 	    undo ? "no longer verified" : "verified", contact);
 	cJSON_Delete(contact);

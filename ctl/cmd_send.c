@@ -63,38 +63,26 @@ read_stdin(const struct ctl *ctl, char **ret)
 	return status;
 }
 
-/* As a shell user types them. */
-static int
-join_words(const struct ctl *ctl, size_t from, char **ret)
+int
+send_get_text(const struct ctl *ctl, size_t n, char **ret)
 {
-	char *text = NULL;
-	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
-	int status = CTL_FAILED;
+	const char *word = args_word(&ctl->args, n);
+	char *text;
+	int status;
 
-	for (size_t i = from; f != NULL && i < args_count(&ctl->args); i++)
-		(void)fprintf(
-		    f, "%s%s", i > from ? " " : "", args_word(&ctl->args, i));
-	if (f != NULL && fclose(f) == 0)
-		status = check_text(ctl, text, n);
+	if (word == NULL && isatty(STDIN_FILENO))
+		return report_usage("what shall be sent? (- reads stdin)");
+	if (word == NULL || strcmp(word, "-") == 0)
+		return read_stdin(ctl, ret);
+	text = args_join(&ctl->args, n);
+	status =
+	    text != NULL ? check_text(ctl, text, strlen(text)) : CTL_FAILED;
 	if (status != CTL_DONE) {
 		free(text);
 		text = NULL;
 	}
 	*ret = text;
 	return status;
-}
-
-int
-send_get_text(const struct ctl *ctl, size_t n, char **ret)
-{
-	const char *word = args_word(&ctl->args, n);
-
-	if (word == NULL && isatty(STDIN_FILENO))
-		return report_usage("what shall be sent? (- reads stdin)");
-	if (word == NULL || strcmp(word, "-") == 0)
-		return read_stdin(ctl, ret);
-	return join_words(ctl, n, ret);
 }
 
 static int

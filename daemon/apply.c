@@ -242,7 +242,7 @@ apply_message_state(struct daemon *d, const struct change *c)
 	struct store_message stored;
 	struct json_out o;
 	enum err err = store_message_move(
-	    d->store, &c->contact, &m->id, m->state, d->now.wall_ms);
+	    d->store, &c->contact, &m->id, m->state, d->now.wall_ms, &stored);
 
 	if (err == ERR_EXISTS || err == ERR_NOT_FOUND)
 		return ERR_OK;
@@ -254,8 +254,7 @@ apply_message_state(struct daemon *d, const struct change *c)
 	json_put_id(&o, "conv", c->contact.b);
 	json_put_str(&o, "state", view_message_state(m->state));
 	json_put_uint(&o, "at_ms", d->now.wall_ms);
-	if (!store_message_get(d->store, &c->contact, &m->id, &stored) &&
-	    stored.client_id[0])
+	if (stored.client_id[0])
 		json_put_str(&o, "client_id", stored.client_id);
 	return add_event(d, EVENT_MESSAGE_STATE, &c->contact, &o);
 }

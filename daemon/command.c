@@ -56,6 +56,20 @@ is_plain_text(struct span s, size_t max)
 	return true;
 }
 
+/* Closes the body of an event of a conversation (NULL: of none), logs it and
+ * frees it. */
+static enum api_error
+log_body(struct daemon *d, enum event_type type, const struct contact_id *conv,
+    struct json_out *o)
+{
+	bool good;
+
+	json_close(o, '}');
+	good = !o->bad && daemon_event(d, type, conv, span_of(o->p, o->n));
+	json_out_clear(o);
+	return good ? API_OK : lost(d);
+}
+
 /* ---- identity ---- */
 
 static enum api_error
@@ -64,17 +78,13 @@ identity_event(struct daemon *d, enum event_type type)
 	struct json_out o = { .max = EVENT_BODY_MAX };
 	char address[ADDRESS_SIZE];
 	struct id_pk id;
-	bool good;
 
 	if (!node_id(d->node, &id))
 		return API_INTERNAL;
 	address_encode(&id, address);
 	json_open(&o, '{');
 	json_put_str(&o, "address", address);
-	json_close(&o, '}');
-	good = !o.bad && daemon_event(d, type, NULL, span_of(o.p, o.n));
-	json_out_clear(&o);
-	return good ? API_OK : lost(d);
+	return log_body(d, type, NULL, &o);
 }
 
 /* The keys are open: gives them to the store and to a node made anew. */
@@ -318,20 +328,6 @@ command_invite_accept(struct daemon *d, const struct command_contact *in,
 	return finish_add(d, in, in->name, digest, ret);
 }
 
-/* Closes the body and logs it. */
-static enum api_error
-contact_changed(
-    struct daemon *d, const struct contact_id *id, struct json_out *o)
-{
-	bool good;
-
-	json_close(o, '}');
-	good = !o->bad &&
-	       daemon_event(d, EVENT_CONTACT_CHANGED, id, span_of(o->p, o->n));
-	json_out_clear(o);
-	return good ? API_OK : lost(d);
-}
-
 enum api_error
 command_contact_rename(
     struct daemon *d, const struct contact_id *id, struct span name)
@@ -352,7 +348,7 @@ command_contact_rename(
 	json_open(&o, '{');
 	json_put_id(&o, "id", id->b);
 	json_put_text(&o, "name", name);
-	return contact_changed(d, id, &o);
+	return log_body(d, EVENT_CONTACT_CHANGED, id, &o);
 }
 
 enum api_error
@@ -373,7 +369,7 @@ command_contact_decide(struct daemon *d, const struct contact_id *id,
 	json_open(&o, '{');
 	json_put_id(&o, "id", id->b);
 	view_decision(&o, what);
-	return contact_changed(d, id, &o);
+	return log_body(d, EVENT_CONTACT_CHANGED, id, &o);
 }
 
 enum api_error
@@ -545,7 +541,6 @@ command_message_forget(struct daemon *d, const struct contact_id *conv,
 	struct store_message m;
 	enum api_error code = begin(d);
 	enum err err;
-	bool good;
 
 	if (code)
 		return code;
@@ -559,12 +554,8 @@ command_message_forget(struct daemon *d, const struct contact_id *conv,
 	json_open(&o, '{');
 	json_put_id(&o, "id", id->b);
 	json_put_id(&o, "conv", conv->b);
-	json_put_str(&o, "direction", store_message_is_ours(&m) ? "out" : "in");
-	json_close(&o, '}');
-	good = !o.bad &&
-	       daemon_event(d, EVENT_MESSAGE_DELETED, conv, span_of(o.p, o.n));
-	json_out_clear(&o);
-	return good ? API_OK : lost(d);
+	json_put_str(&o, "direction", view_direction(&m));
+	return log_body(d, EVENT_MESSAGE_DELETED, conv, &o);
 }
 
 /* The row up to which is read: that of a message, or the newest. */
@@ -595,7 +586,6 @@ command_conv_read(struct daemon *d, const struct contact_id *conv,
 	uint64_t before = 0;
 	int64_t row = 0;
 	enum err err;
-	bool good;
 
 	if (code)
 		return code;
@@ -616,11 +606,7 @@ command_conv_read(struct daemon *d, const struct contact_id *conv,
 	if (up_to)
 		json_put_id(&o, "up_to", up_to->b);
 	json_put_uint(&o, "unread", *ret_unread);
-	json_close(&o, '}');
-	good =
-	    !o.bad && daemon_event(d, EVENT_CONV_READ, conv, span_of(o.p, o.n));
-	json_out_clear(&o);
-	return good ? API_OK : lost(d);
+	return log_body(d, EVENT_CONV_READ, conv, &o);
 }
 
 /* ---- the network ---- */

@@ -29,7 +29,7 @@ on_last(void *ctx, const struct store_message *m)
 
 	json_put_open(o, "last", '{');
 	json_put_id(o, "id", m->m.id.b);
-	json_put_str(o, "direction", store_message_is_ours(m) ? "out" : "in");
+	json_put_str(o, "direction", view_direction(m));
 	json_put_str(o, "state", view_message_state(m->m.state));
 	json_put_uint(o, "sent_ms", m->m.sent_ms);
 	json_put_text(o, "text", text);

@@ -6,11 +6,13 @@
 
 /* ---- one message ---- */
 
+/* conv NULL: ids are chosen by their senders, so two conversations may have
+ * one; then it is ours, or the first. */
 static bool
-get_message(
-    struct rpc_call *c, const struct message_id *id, struct store_message *ret)
+get_message(struct rpc_call *c, const struct contact_id *conv,
+    const struct message_id *id, struct store_message *ret)
 {
-	enum err err = store_message_get(c->d->store, NULL, id, ret);
+	enum err err = store_message_get(c->d->store, conv, id, ret);
 
 	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
 		(void)rpc_fail(c, API_MESSAGE_NOT_FOUND);
@@ -26,7 +28,7 @@ rpc_message_get(struct rpc_call *c)
 	struct message_id id;
 
 	(void)rpc_id(c, "id", id.b);
-	if (!get_message(c, &id, &m))
+	if (!get_message(c, NULL, &id, &m))
 		return;
 	view_message(rpc_result(c), &m);
 	view_reactions(c->out, c->d->store, &m);
@@ -57,7 +59,7 @@ rpc_message_status(struct rpc_call *c)
 	struct message_id id;
 
 	(void)rpc_id(c, "id", id.b);
-	if (get_message(c, &id, &m))
+	if (get_message(c, NULL, &id, &m))
 		put_status(rpc_result(c), &m);
 }
 
@@ -78,7 +80,7 @@ rpc_message_reply(struct rpc_call *c, const struct message_id *id,
 	struct store_message m;
 	struct json_out *o;
 
-	if (!get_message(c, id, &m))
+	if (!get_message(c, NULL, id, &m))
 		return true;
 	if (is_reached(m.m.state, want)) {
 		put_status(rpc_result(c), &m);
@@ -182,23 +184,16 @@ rpc_message_send(struct rpc_call *c)
 	(void)send(c, &in);
 }
 
-/* The message that words are about. Ids are chosen by their senders, so two
- * conversations may have one; without conv it is ours, or the first. */
+/* The message that words are about. */
 static bool
 get_subject(
     struct rpc_call *c, struct message_id *id, struct store_message *ret)
 {
 	struct contact_id conv;
 	bool in_conv = rpc_id(c, "conv", conv.b);
-	enum err err;
 
 	(void)rpc_id(c, "id", id->b);
-	err = store_message_get(c->d->store, in_conv ? &conv : NULL, id, ret);
-	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
-		(void)rpc_fail(c, API_MESSAGE_NOT_FOUND);
-	else if (err)
-		rpc_fail_store(c, err);
-	return !err;
+	return get_message(c, in_conv ? &conv : NULL, id, ret);
 }
 
 /* Sends words about a message. */

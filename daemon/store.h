@@ -202,10 +202,11 @@ struct store_reaction {
 MUST_USE enum err
 store_reactions(struct store *s, const struct contact_id *contact,
     const struct message_id *id, struct store_reaction ret[2], size_t *ret_n);
-/* ERR_NOT_FOUND; ERR_EXISTS: has that state, or a later one. */
-MUST_USE enum err
-store_message_move(struct store *s, const struct contact_id *contact,
-    const struct message_id *id, enum message_state state, uint64_t now_ms);
+/* ERR_NOT_FOUND; ERR_EXISTS: has that state, or a later one. *ret is the
+ * message, as store_message_get gives it. */
+MUST_USE enum err store_message_move(struct store *s,
+    const struct contact_id *contact, const struct message_id *id,
+    enum message_state state, uint64_t now_ms, struct store_message *ret);
 /* ERR_NOT_FOUND. contact NULL: the oldest of that id. text is borrowed until
  * the next call on the store. */
 MUST_USE enum err

@@ -230,20 +230,24 @@ forget_sent(struct store *s, struct store_message *m)
 
 enum err
 store_message_move(struct store *s, const struct contact_id *contact,
-    const struct message_id *id, enum message_state state, uint64_t now_ms)
+    const struct message_id *id, enum message_state state, uint64_t now_ms,
+    struct store_message *ret)
 {
-	struct store_message m;
-	enum err err = find(s, contact, id, &m);
+	enum err err = find(s, contact, id, ret);
+	enum message_state old;
 
 	if (err)
 		return err == ERR_AUTH ? ERR_NOT_FOUND : err;
 	/* Final states stay; sent may fall back to queued (session lost). */
-	if (m.m.state == state || m.m.state == MESSAGE_DELIVERED ||
-	    m.m.state == MESSAGE_FAILED || m.m.state == MESSAGE_RECEIVED)
+	old = ret->m.state;
+	if (old == state || old == MESSAGE_DELIVERED || old == MESSAGE_FAILED ||
+	    old == MESSAGE_RECEIVED)
 		return ERR_EXISTS;
 	if (state == MESSAGE_DELIVERED || state == MESSAGE_FAILED)
-		err = forget_sent(s, &m);
-	return err ? err : set_state(s, m.row, state, now_ms);
+		err = forget_sent(s, ret);
+	ret->m.state = state;
+	ret->state_ms = now_ms;
+	return err ? err : set_state(s, ret->row, state, now_ms);
 }
 
 /* A text that an edit, a deletion or a reaction may be about. */

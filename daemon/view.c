@@ -45,6 +45,18 @@ time_or_null(struct json_out *o, const char *key, uint64_t ms)
 		json_put_null(o, key);
 }
 
+static const char *
+direction_of(bool ours)
+{
+	return ours ? "out" : "in";
+}
+
+const char *
+view_direction(const struct store_message *m)
+{
+	return direction_of(store_message_is_ours(m));
+}
+
 const char *
 view_message_kind(enum message_kind k)
 {
@@ -74,7 +86,7 @@ view_reactions(
 	json_put_open(o, "reactions", '[');
 	for (size_t i = 0; i < n; i++) {
 		json_open(o, '{');
-		json_put_str(o, "direction", r[i].ours ? "out" : "in");
+		json_put_str(o, "direction", direction_of(r[i].ours));
 		json_put_str(o, "text", r[i].text);
 		json_close(o, '}');
 	}
@@ -88,7 +100,7 @@ view_message(struct json_out *o, const struct store_message *m)
 
 	json_put_id(o, "id", m->m.id.b);
 	json_put_id(o, "conv", m->m.contact.b);
-	json_put_str(o, "direction", store_message_is_ours(m) ? "out" : "in");
+	json_put_str(o, "direction", view_direction(m));
 	json_put_str(o, "kind", view_message_kind(m->m.kind));
 	json_put_str(o, "state", view_message_state(m->m.state));
 	json_put_int(o, "seq", (int64_t)m->m.seq);

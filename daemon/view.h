@@ -13,7 +13,8 @@
  * state_ms, text; if there is one: client_id, gap, clock (sent_ms was
  * clamped), sent_ms_original (a string). */
 void view_message(struct json_out *o, const struct store_message *m);
-const char *view_message_kind(enum message_kind k); /* "text"... */
+const char *view_direction(const struct store_message *m); /* "in", "out" */
+const char *view_message_kind(enum message_kind k);        /* "text"... */
 /* Beside it: what was thought of it. */
 void view_reactions(
     struct json_out *o, struct store *s, const struct store_message *m);

@@ -179,14 +179,15 @@ record_hash(const struct record *in, uint8_t ret[MESSAGE_HASH_SIZE])
 	struct span parts[3];
 
 	assert(record_is_message(in));
-	bare.text = span_of(NULL, 0);
-	message_body_encode(&bare, &w);
-	assert(!w.bad && w.n > 3);
 	parts[0] = span_of(label, sizeof(label) - 1);
-	parts[1] = span_of(head, w.n - 3); /* without "0:e" */
-	if (in->before.n > 0)
-		parts[1] = in->before;
+	parts[1] = in->before;
 	parts[2] = in->text;
+	if (in->before.n == 0) {
+		bare.text = span_of(NULL, 0);
+		message_body_encode(&bare, &w);
+		assert(!w.bad && w.n > 3);
+		parts[1] = span_of(head, w.n - 3); /* without "0:e" */
+	}
 	kdf_b2(span_of(NULL, 0), parts, 3, ret, MESSAGE_HASH_SIZE);
 }
 

@@ -180,6 +180,21 @@ sim_start(struct sim *s, uint32_t who)
 	sim_settle(s, who);
 }
 
+struct sim *
+sim_pair(uint64_t seed, uint32_t n_crowd, uint64_t settled_ms)
+{
+	struct sim_config cfg = { .seed = seed,
+		.n_people = 2,
+		.n_crowd = n_crowd,
+		.trace = getenv("SIM_TRACE") != NULL };
+	struct sim *s = sim_new(&cfg);
+
+	for (uint32_t i = 0; i < s->n_nodes; i++)
+		sim_start(s, i);
+	sim_run(s, settled_ms, NULL);
+	return s;
+}
+
 void
 sim_start_event(struct sim *s, const struct sim_event *e)
 {

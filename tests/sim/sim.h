@@ -148,6 +148,9 @@ struct sim {
 };
 
 struct sim *sim_new(const struct sim_config *cfg);
+/* Two people and a crowd, started at once, who have had so long to find each
+ * other; nobody is a contact yet. SIM_TRACE traces. */
+struct sim *sim_pair(uint64_t seed, uint32_t n_crowd, uint64_t settled_ms);
 void sim_free(struct sim *s);
 
 /* Plans run(e) for a virtual time, now or later. */

@@ -21,21 +21,6 @@ enum {
 	YEAR_S = 365 * 86400,
 };
 
-static struct sim *
-new_world(uint64_t seed)
-{
-	struct sim_config cfg = { .seed = seed,
-		.n_people = 2,
-		.n_crowd = CROWD,
-		.trace = getenv("SIM_TRACE") != NULL };
-	struct sim *s = sim_new(&cfg);
-
-	for (uint32_t i = 0; i < 2 + CROWD; i++)
-		sim_start(s, i);
-	sim_run(s, SETTLED_MS, NULL);
-	return s;
-}
-
 static void
 assert_meet(struct sim *s, uint64_t seed, const char *what)
 {
@@ -59,7 +44,7 @@ invitations_that_cross_make_one_pair(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		for (size_t i = 0; i < 6; i++) {
-			struct sim *s = new_world(seed);
+			struct sim *s = sim_pair(seed, CROWD, SETTLED_MS);
 			uint32_t first = (uint32_t)(seed & 1);
 
 			assert_true(sim_invite(s, 0, 86400));
@@ -83,7 +68,7 @@ a_clock_set_right_lets_them_meet(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= SEEDS / 2; seed++) {
 		for (size_t i = 0; i < 4; i++) {
-			struct sim *s = new_world(seed);
+			struct sim *s = sim_pair(seed, CROWD, SETTLED_MS);
 
 			sim_crash(s, 0);
 			s->nodes[0].wall_offset_ms = years[i] * YEAR_S * 1000;
@@ -106,7 +91,7 @@ one_who_lost_his_store_is_taken_again(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		struct sim *s = new_world(seed);
+		struct sim *s = sim_pair(seed, CROWD, SETTLED_MS);
 
 		assert_true(sim_add(s, 0, 1));
 		assert_true(sim_add(s, 1, 0));
@@ -129,7 +114,7 @@ no_memory_while_an_invitation_is_taken_is_no_refusal(void **state)
 {
 	(void)state;
 	for (uint32_t i = 1; i <= ALLOCATIONS; i++) {
-		struct sim *s = new_world(1);
+		struct sim *s = sim_pair(1, CROWD, SETTLED_MS);
 
 		assert_true(sim_invite(s, 0, 86400));
 		sim_run(s, s->now_ms + 5000, NULL);

@@ -43,15 +43,8 @@ static struct keys session_keys, ratchet_keys, pair_keys, own_keys;
 static struct sim *
 new_world(uint64_t seed)
 {
-	struct sim_config cfg = { .seed = seed,
-		.n_people = 2,
-		.n_crowd = CROWD,
-		.trace = getenv("SIM_TRACE") != NULL };
-	struct sim *s = sim_new(&cfg);
+	struct sim *s = sim_pair(seed, CROWD, SETTLED_MS);
 
-	for (uint32_t i = 0; i < 2 + CROWD; i++)
-		sim_start(s, i);
-	sim_run(s, SETTLED_MS, NULL);
 	assert_true(sim_add(s, 0, 1));
 	assert_true(sim_add(s, 1, 0));
 	assert_true(sim_run(s, s->now_ms + SOON_MS, sim_pair_ready));

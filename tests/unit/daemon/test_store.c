@@ -157,16 +157,16 @@ final_states_stay(void **state)
 	m.m.state = MESSAGE_QUEUED;
 	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
 	assert_int_equal(store_message_move(w->s, &m.m.contact, &m.m.id,
-	                     MESSAGE_SENT, t0 + 50),
+	                     MESSAGE_SENT, t0 + 50, &got),
 	    ERR_OK);
 	assert_int_equal(store_message_move(w->s, &m.m.contact, &m.m.id,
-	                     MESSAGE_DELIVERED, t0 + 60),
+	                     MESSAGE_DELIVERED, t0 + 60, &got),
 	    ERR_OK);
 	assert_int_equal(store_message_move(w->s, &m.m.contact, &m.m.id,
-	                     MESSAGE_SENT, t0 + 70),
+	                     MESSAGE_SENT, t0 + 70, &got),
 	    ERR_EXISTS);
-	assert_int_equal(store_message_move(
-	                     w->s, &m.m.contact, &none, MESSAGE_SENT, t0 + 70),
+	assert_int_equal(store_message_move(w->s, &m.m.contact, &none,
+	                     MESSAGE_SENT, t0 + 70, &got),
 	    ERR_NOT_FOUND);
 	assert_int_equal(store_message_get(w->s, NULL, &m.m.id, &got), ERR_OK);
 	assert_int_equal(got.m.state, MESSAGE_DELIVERED);
@@ -267,22 +267,19 @@ what_waits_is_sent_as_it_was_first_said(void **state)
 	assert_true(m.deleted && m.m.text.n == 0);
 	assert_true(span_eq(m.unsent, span_str("fisrt")));
 	assert_int_equal(
-	    store_message_move(s, &c, &ours.m.id, MESSAGE_DELIVERED, 1),
+	    store_message_move(s, &c, &ours.m.id, MESSAGE_DELIVERED, 1, &m),
 	    ERR_OK);
 	get(s, 1, &m);
 	assert_int_equal(m.unsent.n, 0);
 	assert_int_equal(m.m.state, MESSAGE_DELIVERED);
 }
 
-/* Nor does it stay with what never left, when the contact goes. */
+/* In the outbox of contact 1: message 1, and 2, which edits it. */
 static void
-what_never_left_is_erased_with_the_contact(void **state)
+add_with_edit(struct store *s)
 {
-	struct store *s = ((struct store_world *)*state)->s;
-	struct contact_id c = store_world_contact(1);
 	struct store_message ours = store_world_message(1, 1, "secret");
 	struct store_message edit = store_world_message(1, 2, "secret, too");
-	struct store_message m;
 
 	store_world_add(s, 1, "record");
 	ours.m.state = edit.m.state = MESSAGE_QUEUED;
@@ -291,6 +288,17 @@ what_never_left_is_erased_with_the_contact(void **state)
 	edit.m.ref = ours.m.id;
 	assert_int_equal(store_message_add(s, &ours), ERR_OK);
 	assert_int_equal(store_message_add(s, &edit), ERR_OK);
+}
+
+/* Nor does it stay with what never left, when the contact goes. */
+static void
+what_never_left_is_erased_with_the_contact(void **state)
+{
+	struct store *s = ((struct store_world *)*state)->s;
+	struct contact_id c = store_world_contact(1);
+	struct store_message m;
+
+	add_with_edit(s);
 	assert_int_equal(change(s, MESSAGE_DELETE, true, 1, ""), ERR_OK);
 	assert_int_equal(store_contact_remove(s, &c, false, t0), ERR_OK);
 	for (unsigned i = 1; i <= 2; i++) {
@@ -307,27 +315,20 @@ what_we_change_is_sent_and_forgotten(void **state)
 {
 	struct store *s = ((struct store_world *)*state)->s;
 	struct contact_id c = store_world_contact(1);
-	struct store_message ours = store_world_message(1, 1, "said");
-	struct store_message edit = store_world_message(1, 2, "edited");
 	struct store_history q = { .contact = c, .limit = 10 };
 	struct store_rows rows = { 0 };
 	struct store_message m;
+	struct message_id edit;
 
-	store_world_add(s, 1, "record");
-	ours.m.state = edit.m.state = MESSAGE_QUEUED;
-	edit.m.kind = MESSAGE_EDIT;
-	edit.m.has_ref = true;
-	edit.m.ref = ours.m.id;
-	assert_int_equal(store_message_add(s, &ours), ERR_OK);
-	assert_int_equal(store_message_add(s, &edit), ERR_OK);
+	add_with_edit(s);
 	assert_int_equal(store_history(s, &q, store_rows_take, &rows), ERR_OK);
 	assert_int_equal(rows.count, 1);
 	rows.count = 0;
 	assert_int_equal(store_outbox(s, store_rows_take, &rows), ERR_OK);
 	assert_int_equal(rows.count, 2);
+	store_world_id(edit.b, 2);
 	assert_int_equal(
-	    store_message_move(s, &c, &edit.m.id, MESSAGE_DELIVERED, 1),
-	    ERR_OK);
+	    store_message_move(s, &c, &edit, MESSAGE_DELIVERED, 1, &m), ERR_OK);
 	get(s, 2, &m);
 	assert_int_equal(m.m.kind, MESSAGE_EDIT);
 	assert_int_equal(m.m.text.n, 0);
