@@ -181,7 +181,7 @@ cell_prepare(struct node *n, struct publication *what, struct rendezvous *meet,
 	uint64_t now_s = n->now.wall_ms / 1000;
 	uint64_t last_s = meet->claimed_s;
 	bool back = last_s > now_s + PUBLISH_BACK_MAX_S;
-	bool same = rendezvous_is_same(meet) && !put->behind && !back;
+	bool same = rendezvous_is_same(meet) && !back;
 	uint64_t content;
 	struct cell cell;
 
@@ -191,7 +191,6 @@ cell_prepare(struct node *n, struct publication *what, struct rendezvous *meet,
 	sodium_memzero(&cell, sizeof(cell));
 	what->renewal = rendezvous_is_renewal(meet) && content == put->content;
 	put->content = content;
-	put->behind = false;
 	what->now_s = last_s > now_s ? last_s : now_s;
 	what->at_s = last_s;
 	if (!what->renewal || !same ||

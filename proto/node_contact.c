@@ -318,8 +318,8 @@ learn_node(struct node *n, struct peer *p)
 	struct dht_node node;
 	unsigned socket;
 
-	p->has_node = !endpoint_is_route(&p->path, NULL) &&
-	              !sodium_is_zero(p->keys[f].b, sizeof(p->keys[f].b));
+	p->has_node =
+	    !endpoint_is_route(&p->path, NULL) && node_key_is_set(&p->keys[f]);
 	if (p->has_node) {
 		p->node = (struct dht_node){ p->path, p->keys[f] };
 		nets_met(n, &p->path, p->keys);

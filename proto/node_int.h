@@ -78,7 +78,6 @@ struct putting {
 	/* It was not found again: who guards the place hides it; then it goes
 	 * to both, until a first place, perhaps the next day's, shows it. */
 	bool lost, found;
-	bool behind; /* nodes have a later one, of an earlier life of ours */
 	/* A value of this time or a later one stood there, that it could not
 	 * replace: of another life, or a clock that was wrong. 0: none. */
 	uint64_t other_s;

@@ -262,10 +262,8 @@ on_rival(struct node *n, const struct op *op, const struct dht_item *item)
 	struct rendezvous *meet;
 	struct putting *put = putting_of(n, op, &meet);
 
-	if (put == NULL)
-		return;
-	put->behind = true;
-	if (item->seq >= (int64_t)op->key.seq_base + CELL_MINUTES)
+	if (put != NULL &&
+	    item->seq >= (int64_t)op->key.seq_base + CELL_MINUTES)
 		put->beaten = true;
 }
 

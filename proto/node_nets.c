@@ -8,7 +8,6 @@
 #include "proto/dht/overlay.h"
 
 #include <assert.h>
-#include <sodium.h>
 
 static bool
 is_wanted(enum node_policy policy, enum dht_carrier carrier)
@@ -70,12 +69,6 @@ nets_free(struct node *n)
 
 /* ---- nodes to begin with ---- */
 
-static bool
-has_key(const struct node_key *n)
-{
-	return !sodium_is_zero(n->b, sizeof(n->b));
-}
-
 void
 node_load_dht(struct node *n, const struct node_saved *nodes, size_t count,
     struct now now)
@@ -83,7 +76,7 @@ node_load_dht(struct node *n, const struct node_saved *nodes, size_t count,
 	node_time(n, now);
 	for (size_t i = 0; i < count; i++) {
 		const struct node_saved *s = &nodes[i];
-		bool keyed = has_key(&s->n);
+		bool keyed = node_key_is_set(&s->n);
 		struct dht *d =
 		    n->dht[net_of(keyed ? DHT_OVERLAY : DHT_MAINLINE,
 		        endpoint_family(&s->at))];
@@ -155,7 +148,8 @@ nets_met(struct node *n, const struct endpoint *at,
 	enum family f = endpoint_family(at);
 	struct dht *d = n->dht[net_of(DHT_OVERLAY, f)];
 
-	if (d != NULL && has_key(&keys[f]) && !endpoint_is_route(at, NULL))
+	if (d != NULL && node_key_is_set(&keys[f]) &&
+	    !endpoint_is_route(at, NULL))
 		dht_candidate_key(d, at, &keys[f], n->now);
 }
 

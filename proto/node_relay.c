@@ -6,24 +6,11 @@
 #include "proto/node_int.h"
 
 #include <assert.h>
-#include <sodium.h>
 #include <string.h>
 
 enum { RELAY_RATE = 64 * 1024 }; /* bytes a second, of one contact of ours */
 
 /* ---- those who may use us ---- */
-
-static bool
-is_key(const struct node_key *k)
-{
-	return !sodium_is_zero(k->b, sizeof(k->b));
-}
-
-static bool
-same_key(const struct node_key *a, const struct node_key *b)
-{
-	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
-}
 
 /* Another contact may have named the same N: he does not take it away. */
 static void
@@ -35,12 +22,12 @@ untrust(struct node *n, struct peer *p, enum family f)
 
 	assert(p != NULL);
 	key = p->trusted[f];
-	if (!is_key(&key))
+	if (!node_key_is_set(&key))
 		return;
 	p->trusted[f] = (struct node_key){ { 0 } };
 	for (size_t i = 0; i < n->peers_cap; i++)
 		if (n->peers[i] != NULL &&
-		    same_key(&n->peers[i]->trusted[f], &key))
+		    node_key_eq(&n->peers[i]->trusted[f], &key))
 			return;
 	if (d != NULL)
 		err = dht_set_trusted(d, &key, 0);
@@ -62,10 +49,10 @@ trust(struct node *n, struct peer *p, enum family f)
 	struct dht *d = n->dht[net_of(DHT_OVERLAY, f)];
 	const struct node_key *key = &p->keys[f];
 
-	if (!n->relays || d == NULL || same_key(&p->trusted[f], key))
+	if (!n->relays || d == NULL || node_key_eq(&p->trusted[f], key))
 		return;
 	untrust(n, p, f);
-	if (!is_key(key))
+	if (!node_key_is_set(key))
 		return;
 	if (dht_set_trusted(d, key, RELAY_RATE) != ERR_OK) {
 		untrust_absent(n, f);
@@ -109,7 +96,7 @@ static bool
 has_key(const struct peer *p, const struct node_key *key)
 {
 	for (int f = 0; f < FAMILY_COUNT; f++)
-		if (is_key(key) && same_key(&p->keys[f], key))
+		if (node_key_is_set(key) && node_key_eq(&p->keys[f], key))
 			return true;
 	return false;
 }
@@ -154,7 +141,7 @@ relay_at(const struct node *n, const struct peer *p, struct dht_node *ret,
 	f = endpoint_family(&r.at);
 	*ret = (struct dht_node){ r.at, p->keys[f] };
 	*socket = r.socket;
-	return is_key(&p->keys[f]);
+	return node_key_is_set(&p->keys[f]);
 }
 
 bool

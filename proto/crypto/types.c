@@ -19,3 +19,18 @@ id_eq(const struct id_pk *a, const struct id_pk *b)
 {
 	return id_cmp(a, b) == 0;
 }
+
+bool
+node_key_eq(const struct node_key *a, const struct node_key *b)
+{
+	assert(a && b);
+	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
+}
+
+bool
+node_key_is_set(const struct node_key *n)
+{
+	static const struct node_key none;
+
+	return n && !node_key_eq(n, &none);
+}

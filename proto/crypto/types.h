@@ -55,8 +55,10 @@ struct node_key {
 	uint8_t b[32];
 }; /* N, X25519, of an overlay node; all zero: not known, or none */
 
-/* Lower means the lower byte string. */
+/* Lower means the lower byte string. All are public: no time to hide. */
 int id_cmp(const struct id_pk *a, const struct id_pk *b);
 bool id_eq(const struct id_pk *a, const struct id_pk *b);
+bool node_key_eq(const struct node_key *a, const struct node_key *b);
+bool node_key_is_set(const struct node_key *n); /* NULL is not */
 
 #endif /* PROTO_CRYPTO_TYPES_H */

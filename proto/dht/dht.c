@@ -125,7 +125,7 @@ dht_bootstrap_key(struct dht *d, const struct endpoint *to,
 	seed = seed_of(d, to);
 	if (!seed)
 		return;
-	if (n && key_is_known(n))
+	if (n && node_key_is_set(n))
 		seed->named = *n;
 	if (table_count_good(&d->table, now.mono_ms) >= TABLE_K)
 		return;
@@ -149,7 +149,7 @@ dht_candidate_key(struct dht *d, const struct endpoint *to,
 	if (!d->carrier && endpoint_scope(to) == SCOPE_GLOBAL &&
 	    care_is_seed(d, to))
 		return;
-	if (d->carrier && !key_is_known(n))
+	if (d->carrier && !node_key_is_set(n))
 		care_introduce(d, to, now.mono_ms);
 	else
 		care_ping(d, to, n, now.mono_ms);

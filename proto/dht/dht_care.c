@@ -218,9 +218,9 @@ introduce_seeds(struct dht *d, uint64_t now_ms)
 	for (unsigned i = 0; i < d->n_seeds; i++) {
 		const struct seed *s = &d->seed[i];
 
-		if (key_is_known(&s->n))
+		if (node_key_is_set(&s->n))
 			continue;
-		if (key_is_known(&s->named))
+		if (node_key_is_set(&s->named))
 			care_ping(d, &s->at, &s->named, now_ms);
 		else
 			care_introduce(d, &s->at, now_ms);
@@ -496,7 +496,7 @@ void
 care_introduced(struct dht *d, const struct rpc *rpc, const struct krpc *m)
 {
 	assert(d->carrier && rpc->use == RPC_INTRODUCE);
-	if (m->kind != KRPC_RESPONSE || !m->has_n || !key_is_known(&m->n))
+	if (m->kind != KRPC_RESPONSE || !m->has_n || !node_key_is_set(&m->n))
 		return;
 	learn_address(d, rpc, m, d->now_ms);
 	care_ping(d, &rpc->to, &m->n, d->now_ms);

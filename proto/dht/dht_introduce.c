@@ -222,7 +222,7 @@ introducer_register(
 	struct target proof;
 
 	if (m->fault || !m->has_handle || !m->has_cookie || !m->has_n ||
-	    !key_is_known(&m->n))
+	    !node_key_is_set(&m->n))
 		return refuse(d, from, m, KRPC_PROTOCOL, "invalid handle");
 	if (is_self(d, from, &m->n))
 		return false;
@@ -263,7 +263,7 @@ find_to(struct dht *d, const struct endpoint *from, const struct krpc *m,
 	if (m->has_circuit)
 		return introduce_follow(
 		    t, from, m->circuit, n_bytes, d->now_ms, ret);
-	if (!m->has_cookie || !m->has_n || !key_is_known(&m->n) ||
+	if (!m->has_cookie || !m->has_n || !node_key_is_set(&m->n) ||
 	    is_self(d, from, &m->n))
 		return ERR_MALFORMED;
 	return introduce_call(t, &caller, n_bytes, d->now_ms, ret);

@@ -116,7 +116,7 @@ add_seeds(struct dht *d, struct op *op)
 		struct krpc_node seed = { .at = d->seed[i].at,
 			.n = d->seed[i].n };
 
-		if (d->carrier && !key_is_known(&seed.n))
+		if (d->carrier && !node_key_is_set(&seed.n))
 			continue;
 		(void)lookup_add(&op->look, &seed, LOOKUP_SEED);
 	}
@@ -759,7 +759,7 @@ feed(struct op *op, const struct krpc_node *node, enum lookup_origin origin,
 {
 	struct lookup_node *n;
 
-	if (origin == LOOKUP_TABLE || key_is_known(&node->n))
+	if (origin == LOOKUP_TABLE || node_key_is_set(&node->n))
 		(void)lookup_add(&op->look, node, origin);
 	n = lookup_find(&op->look, &node->at);
 	if (!n || n->asked_ms >= sent_ms)

@@ -5,18 +5,10 @@
 #include <string.h>
 
 bool
-key_is_known(const struct node_key *n)
-{
-	static const struct node_key none;
-
-	return n && memcmp(n, &none, sizeof(none)) != 0;
-}
-
-bool
 overlay_honest(const struct dht *d, const struct krpc_node *node)
 {
 	return !d->carrier ||
-	       (key_is_known(&node->n) &&
+	       (node_key_is_set(&node->n) &&
 	           overlay_id_valid(node->n.b, &node->at, &node->id));
 }
 
@@ -75,7 +67,7 @@ overlay_ask(struct dht *d, const struct rpc_request *r, struct krpc *m,
 	struct carrier_query q = { .to = r->to };
 
 	assert(!introduction || m->method == KRPC_PING);
-	if (!introduction && !key_is_known(r->n))
+	if (!introduction && !node_key_is_set(r->n))
 		return false;
 	q.n = introduction ? NULL : r->n;
 	q.answer_max = answer_max(r, m->method);

@@ -299,7 +299,6 @@ void dht_on_answer(struct dht *d, const struct rpc *rpc, const struct krpc *m);
 
 /* ---- dht_overlay.c ---- */
 
-bool key_is_known(const struct node_key *n);
 /* Does the id belong to key and address? True on Mainline. */
 bool overlay_honest(const struct dht *d, const struct krpc_node *node);
 /* Our id at that address; NULL: not known. */

@@ -47,8 +47,7 @@ dht_way_eq(const struct dht_way *a, const struct dht_way *b)
 {
 	return a->back == b->back &&
 	       endpoint_eq(&a->introducer.at, &b->introducer.at) &&
-	       memcmp(&a->introducer.n, &b->introducer.n,
-	           sizeof(a->introducer.n)) == 0 &&
+	       node_key_eq(&a->introducer.n, &b->introducer.n) &&
 	       sodium_memcmp(a->id, b->id, sizeof(a->id)) == 0;
 }
 
@@ -65,15 +64,14 @@ tell(struct dht *d, const struct dht_node *to, struct krpc *m)
 static bool
 same_node(const struct dht_node *a, const struct dht_node *b)
 {
-	return endpoint_eq(&a->at, &b->at) &&
-	       memcmp(&a->n, &b->n, sizeof(a->n)) == 0;
+	return endpoint_eq(&a->at, &b->at) && node_key_eq(&a->n, &b->n);
 }
 
 /* Can it be asked at all? */
 static bool
 is_node(const struct dht *d, const struct dht_node *node)
 {
-	return care_allowed(d, &node->at) && key_is_known(&node->n);
+	return care_allowed(d, &node->at) && node_key_is_set(&node->n);
 }
 
 /* ---- our handles ---- */

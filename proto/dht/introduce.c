@@ -140,12 +140,6 @@ due(struct introduce *t, uint64_t at_ms)
 
 /* ---- registrations ---- */
 
-static bool
-same_key(const struct node_key *a, const struct node_key *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
 /* By one comparison of a word, whose time tells nothing of the bytes. */
 static bool
 same_id(const uint8_t a[INTRODUCE_ID_SIZE], const uint8_t b[INTRODUCE_ID_SIZE])
@@ -195,7 +189,8 @@ has_room(const struct introduce *t, const struct introduce_wish *w)
 		if (!h->until_ms)
 			continue;
 		n_net += endpoint_same_network(&h->at, w->at);
-		n_node += same_key(&h->n, w->n) || endpoint_eq(&h->at, w->at);
+		n_node +=
+		    node_key_eq(&h->n, w->n) || endpoint_eq(&h->at, w->at);
 	}
 	if (n_node >= INTRODUCE_PER_NODE || t->n_handles >= most)
 		return false;
@@ -213,7 +208,7 @@ introduce_may(
 	expire(t, now_ms);
 	h = find_handle(t, w->handle);
 	if (h)
-		return same_key(&h->n, w->n) ? ERR_OK : ERR_EXISTS;
+		return node_key_eq(&h->n, w->n) ? ERR_OK : ERR_EXISTS;
 	if (is_circuit(t, w->handle))
 		return ERR_EXISTS;
 	return has_room(t, w) ? ERR_OK : ERR_LIMIT;
@@ -233,11 +228,12 @@ share(struct introduce *t, const struct node_key *n, uint32_t rate)
 	uint32_t count = 0;
 
 	for (size_t i = 0; i < INTRODUCE_HANDLES; i++)
-		count += t->handle[i].until_ms && same_key(&t->handle[i].n, n);
+		count +=
+		    t->handle[i].until_ms && node_key_eq(&t->handle[i].n, n);
 	for (size_t i = 0; i < INTRODUCE_HANDLES; i++) {
 		struct handle *h = &t->handle[i];
 
-		if (!h->until_ms || !same_key(&h->n, n))
+		if (!h->until_ms || !node_key_eq(&h->n, n))
 			continue;
 		t->n_trusted -= h->given > 0;
 		t->n_trusted += rate > 0;
@@ -315,7 +311,7 @@ find_call(struct introduce *t, const struct introduce_wish *caller,
 
 		if (c->used_ms && c->handle == place &&
 		    endpoint_eq(&c->at, caller->at) &&
-		    same_key(&c->n, caller->n) &&
+		    node_key_eq(&c->n, caller->n) &&
 		    same_id(c->cookie, caller->cookie))
 			return c;
 	}
@@ -427,7 +423,8 @@ introduce_call(struct introduce *t, const struct introduce_wish *caller,
 	expire(t, now_ms);
 	h = find_handle(t, caller->handle);
 	/* Nobody calls himself: what comes back would be for either end. */
-	if (!h || endpoint_eq(&h->at, caller->at) || same_key(&h->n, caller->n))
+	if (!h || endpoint_eq(&h->at, caller->at) ||
+	    node_key_eq(&h->n, caller->n))
 		return ERR_NOT_FOUND;
 	c = find_call(t, caller, h);
 	if (!c)

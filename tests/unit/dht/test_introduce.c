@@ -300,11 +300,11 @@ a_pass_without_an_answer_is_no_failure(void **state)
 
 	(void)state;
 	registers(B, handle, true);
-	assert_true(key_is_known(&a->seed[0].n)); /* I is a's seed */
+	assert_true(node_key_is_set(&a->seed[0].n)); /* I is a's seed */
 	pass(A, &there, datagram(1, 168));
 	end_ms = net.now_ms + 6000;
 	while (dht_net_step(&net, end_ms))
-		assert_true(key_is_known(&a->seed[0].n));
+		assert_true(node_key_is_set(&a->seed[0].n));
 	assert_int_equal(heard[A].n_failed, 0);
 	/* And is no reason not to ask there. */
 	there.introducer.at = mute.at;
