@@ -13,7 +13,8 @@
 #include <cmocka.h>
 
 enum {
-	SEEDS = 12,
+	SEEDS = 4,
+	SEEDS_LONG = 24,
 	STRANGERS = 32,
 	CROWD = 16,
 	SETTLED_MS = 30000, /* the DHT has found itself */
@@ -30,9 +31,15 @@ struct meeting {
 };
 
 struct figures {
-	uint64_t ms[SEEDS];
+	uint64_t ms[SEEDS_LONG];
 	uint32_t n;
 };
+
+static uint64_t
+seeds(void)
+{
+	return getenv("BTCHAT_LONG") ? SEEDS_LONG : SEEDS;
+}
 
 static void
 add_event(struct sim *s, const struct sim_event *e)
@@ -109,7 +116,7 @@ meet_after(uint32_t delay_ms, uint64_t bound_ms, const char *what)
 {
 	struct figures f = { 0 };
 
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= seeds(); seed++) {
 		struct meeting m;
 		bool is_done;
 
@@ -143,7 +150,7 @@ two_fresh_nodes_meet(void **state)
 	struct figures f = { 0 };
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= seeds(); seed++) {
 		struct meeting m;
 		bool is_done;
 
@@ -193,7 +200,7 @@ an_invitation_makes_contacts(void **state)
 	struct figures f = { 0 };
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= seeds(); seed++) {
 		struct meeting m;
 		bool is_done;
 
@@ -243,7 +250,7 @@ a_crash_is_healed(void **state)
 	struct figures f = { 0 };
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= seeds(); seed++) {
 		struct meeting m;
 		bool is_done;
 
@@ -264,7 +271,7 @@ one_who_moves_is_found_again(void **state)
 	struct figures f = { 0 };
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= seeds(); seed++) {
 		struct meeting m;
 		bool is_done;
 
@@ -284,7 +291,7 @@ two_who_both_move_find_each_other_again(void **state)
 	struct figures f = { 0 };
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= seeds(); seed++) {
 		struct meeting m;
 		bool is_done;
 
@@ -305,7 +312,7 @@ a_text_takes_a_round_trip(void **state)
 	struct figures f = { 0 };
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= seeds(); seed++) {
 		struct meeting m;
 		bool is_done;
 
@@ -326,7 +333,7 @@ meet_behind_routers(uint32_t routers, uint32_t delay_ms, const char *what)
 {
 	struct figures f = { 0 };
 
-	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+	for (uint64_t seed = 1; seed <= seeds(); seed++) {
 		struct meeting m;
 		bool is_done;
 
