@@ -23,12 +23,15 @@ static enum err
 add_event(struct daemon *d, enum event_type type, const struct contact_id *conv,
     struct json_out *o)
 {
+	struct event_row e = { .type = type, .has_conv = conv != NULL };
 	enum err err = ERR_NOMEM;
 
 	json_close(o, '}');
+	e.body = span_of(o->p, o->n);
+	if (conv)
+		e.conv = *conv;
 	if (!o->bad)
-		err = daemon_event(d, type, conv, span_of(o->p, o->n)) ? ERR_OK
-		                                                       : ERR_IO;
+		err = daemon_event(d, &e) ? ERR_OK : ERR_IO;
 	json_out_clear(o);
 	return err;
 }
@@ -160,13 +163,17 @@ invite_used_event(struct daemon *d, const struct effect *e)
 
 /* ---- messages ---- */
 
+/* `ours` or they did it to message id. */
 static enum err
-message_event(struct daemon *d, const struct store_message *m)
+message_event(struct daemon *d, enum event_type type,
+    const struct contact_id *conv, const struct message_id *id, bool ours)
 {
-	struct json_out o = new_body();
+	struct event_row e = { .type = type, .has_conv = true, .conv = *conv };
 
-	view_message(&o, m);
-	return add_event(d, EVENT_MESSAGE_NEW, &m->m.contact, &o);
+	e.has_ref = true;
+	e.ref = *id;
+	e.ours = ours;
+	return daemon_event(d, &e) ? ERR_OK : ERR_IO;
 }
 
 /* What it does to another message. No event if that is not there. */
@@ -178,20 +185,12 @@ apply_to_other(struct daemon *d, const struct store_message *m)
 		[MESSAGE_DELETE] = EVENT_MESSAGE_DELETED,
 		[MESSAGE_REACTION] = EVENT_MESSAGE_REACTION,
 	};
-	struct json_out o;
 	enum err err = store_message_change(d->store, m, d->now.wall_ms);
 
 	if (err)
 		return err == ERR_NOT_FOUND ? ERR_OK : err;
-	o = new_body();
-	json_put_id(&o, "id", m->m.ref.b);
-	json_put_id(&o, "conv", m->m.contact.b);
-	json_put_str(&o, "direction", store_message_is_ours(m) ? "out" : "in");
-	if (m->m.kind != MESSAGE_DELETE)
-		json_put_text(&o, "text", m->m.text);
-	if (m->m.kind == MESSAGE_EDIT)
-		json_put_uint(&o, "edited_ms", d->now.wall_ms);
-	return add_event(d, types[m->m.kind], &m->m.contact, &o);
+	return message_event(d, types[m->m.kind], &m->m.contact, &m->m.ref,
+	    store_message_is_ours(m));
 }
 
 static enum err
@@ -231,8 +230,10 @@ apply_message(struct daemon *d, const struct change *c)
 		return conflict_event(d, &c->message);
 	if (err)
 		return err;
-	return m.m.kind == MESSAGE_TEXT ? message_event(d, &m)
-	                                : apply_to_other(d, &m);
+	if (m.m.kind != MESSAGE_TEXT)
+		return apply_to_other(d, &m);
+	return message_event(d, EVENT_MESSAGE_NEW, &m.m.contact, &m.m.id,
+	    store_message_is_ours(&m));
 }
 
 static enum err

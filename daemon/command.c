@@ -62,10 +62,14 @@ static enum api_error
 log_body(struct daemon *d, enum event_type type, const struct contact_id *conv,
     struct json_out *o)
 {
+	struct event_row e = { .type = type, .has_conv = conv != NULL };
 	bool good;
 
 	json_close(o, '}');
-	good = !o->bad && daemon_event(d, type, conv, span_of(o->p, o->n));
+	e.body = span_of(o->p, o->n);
+	if (conv)
+		e.conv = *conv;
+	good = !o->bad && daemon_event(d, &e);
 	json_out_clear(o);
 	return good ? API_OK : lost(d);
 }
@@ -537,7 +541,11 @@ enum api_error
 command_message_forget(struct daemon *d, const struct contact_id *conv,
     const struct message_id *id)
 {
-	struct json_out o = { .max = EVENT_BODY_MAX };
+	struct event_row e = { .type = EVENT_MESSAGE_DELETED,
+		.has_conv = true,
+		.conv = *conv,
+		.has_ref = true,
+		.ref = *id };
 	struct store_message m;
 	enum api_error code = begin(d);
 	enum err err;
@@ -551,11 +559,8 @@ command_message_forget(struct daemon *d, const struct contact_id *conv,
 		return err == ERR_NOT_FOUND || err == ERR_AUTH
 		           ? API_MESSAGE_NOT_FOUND
 		           : lost(d);
-	json_open(&o, '{');
-	json_put_id(&o, "id", id->b);
-	json_put_id(&o, "conv", conv->b);
-	json_put_str(&o, "direction", view_direction(&m));
-	return log_body(d, EVENT_MESSAGE_DELETED, conv, &o);
+	e.ours = store_message_is_ours(&m);
+	return daemon_event(d, &e) ? API_OK : lost(d);
 }
 
 /* The row up to which is read: that of a message, or the newest. */

@@ -106,10 +106,8 @@ void daemon_drain(struct daemon *d);
 /* True if daemon_drain has something to do. The loop drains after each pass
  * then; the RPC server drains when it holds back responses. */
 bool daemon_has_work(const struct daemon *d);
-/* Adds a durable event (body: a JSON object) to this turn. conv may be NULL.
- * False as above. */
-MUST_USE bool daemon_event(struct daemon *d, enum event_type type,
-    const struct contact_id *conv, struct span body);
+/* Adds a durable event to this turn; gives it seq and time. False as above. */
+MUST_USE bool daemon_event(struct daemon *d, struct event_row *e);
 /* Queues an ephemeral event for after the commit. */
 void daemon_ephemeral(struct daemon *d, enum event_type type,
     const struct contact_id *conv, struct span body);

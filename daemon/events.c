@@ -4,10 +4,13 @@
 #include "daemon/store_db.h"
 
 #include <assert.h>
+#include <sodium.h>
 #include <string.h>
 
 enum {
 	CHUNK = 10000,          /* rows dropped at a time */
+	REF = 1,                /* begins a body; JSON begins with '{' */
+	REF_SIZE = 1 + 1 + 16,  /* REF, ours, id */
 	LAG_ROWS_MAX = 1000000, /* a consumer may be behind by that much */
 	LAG_DAYS_MAX = 90,
 };
@@ -86,14 +89,41 @@ read_head(struct store *s)
 	return ERR_OK;
 }
 
+static struct span
+ref_write(const struct event_row *e, uint8_t buf[REF_SIZE])
+{
+	struct writer w = wr_init(buf, REF_SIZE);
+
+	wr_u8(&w, REF);
+	wr_u8(&w, e->ours);
+	wr_bytes(&w, e->ref.b, sizeof(e->ref.b));
+	assert(!w.bad);
+	return wr_span_of(&w);
+}
+
+/* Of a body that is none, nothing is taken. */
+static void
+ref_read(struct event_row *e)
+{
+	struct reader r = rd_init(e->body);
+
+	if (rd_u8(&r) != REF)
+		return;
+	e->ours = rd_u8(&r) != 0;
+	rd_bytes(&r, e->ref.b, sizeof(e->ref.b));
+	e->has_ref = e->has_conv && rd_done(&r);
+}
+
 enum err
 events_add(struct store *s, struct event_row *e)
 {
+	uint8_t ref[REF_SIZE];
 	struct row_key key;
 	struct query q;
 	enum err err;
 
 	assert(e->type > EVENT_NONE && e->type <= EVENT_DURABLE_MAX);
+	assert(!e->has_ref || e->has_conv);
 	if (!store_has_key(s))
 		return ERR_STATE;
 	err = read_head(s);
@@ -109,11 +139,25 @@ events_add(struct store *s, struct event_row *e)
 		db_bind_blob(&q, e->conv.b, sizeof(e->conv.b));
 	else
 		db_bind_null(&q);
-	db_bind_sealed(&q, &key, e->body);
+	db_bind_sealed(&q, &key, e->has_ref ? ref_write(e, ref) : e->body);
 	err = db_write(&q);
 	if (!err)
 		s->event_head = e->seq;
 	return err;
+}
+
+enum err
+events_rewrite(struct store *s, int64_t seq, const struct event_row *e)
+{
+	struct row_key key = event_key(seq, e->type);
+	uint8_t ref[REF_SIZE];
+	struct query q =
+	    db_query(s, "UPDATE event SET body = ?1 WHERE seq = ?2");
+
+	assert(e->has_ref);
+	db_bind_sealed(&q, &key, ref_write(e, ref));
+	db_bind_int(&q, seq);
+	return db_write(&q);
 }
 
 enum err
@@ -140,9 +184,8 @@ events_log(struct store *s, struct events_log *ret)
 	return ERR_OK;
 }
 
-/* ERR_AUTH: does not open. */
-static enum err
-read_event(const struct query *q, struct store_buf *buf, struct event_row *ret)
+enum err
+events_row(const struct query *q, struct store_buf *buf, struct event_row *ret)
 {
 	struct event_row e = { 0 };
 	int64_t type = db_int(q, 2);
@@ -158,9 +201,52 @@ read_event(const struct query *q, struct store_buf *buf, struct event_row *ret)
 	db_bytes(q, 3, e.conv.b, sizeof(e.conv.b));
 	key = event_key(e.seq, e.type);
 	err = db_open_sealed(q, 4, &key, buf, &e.body);
-	if (!err)
-		*ret = e;
+	if (err)
+		return err;
+	ref_read(&e);
+	*ret = e;
+	return ERR_OK;
+}
+
+/* What a row is read with. */
+struct reading {
+	struct store_buf buf;
+	struct store_message about;
+	struct store_reaction reaction[2];
+};
+
+static enum err
+read_reaction(struct store *s, struct event_row *e, struct reading *r)
+{
+	size_t n = 0;
+	enum err err;
+
+	e->reaction = "";
+	if (e->type != EVENT_MESSAGE_REACTION)
+		return ERR_OK;
+	err = store_reactions(s, &e->conv, &e->ref, r->reaction, &n);
+	for (size_t i = 0; i < n && !err; i++)
+		if (r->reaction[i].ours == e->ours)
+			e->reaction = r->reaction[i].text;
 	return err;
+}
+
+/* ERR_AUTH: there is nothing to tell. */
+static enum err
+read_about(struct store *s, struct event_row *e, struct reading *r)
+{
+	enum err err;
+
+	if (!e->has_ref)
+		return ERR_OK;
+	err = store_message_get(s, &e->conv, &e->ref, &r->about);
+	if (err)
+		return err == ERR_NOT_FOUND ? ERR_AUTH : err;
+	if (r->about.deleted && e->type != EVENT_MESSAGE_NEW &&
+	    e->type != EVENT_MESSAGE_DELETED)
+		return ERR_AUTH;
+	e->about = &r->about;
+	return read_reaction(s, e, r);
 }
 
 enum err
@@ -168,7 +254,7 @@ events_read(struct store *s, int64_t since, size_t limit,
     bool (*row)(void *ctx, const struct event_row *e), void *ctx,
     int64_t *ret_last)
 {
-	struct store_buf buf = { 0 };
+	struct reading r = { .buf = { 0 } };
 	struct event_row e;
 	enum err err = read_head(s);
 	struct query q;
@@ -182,7 +268,9 @@ events_read(struct store *s, int64_t since, size_t limit,
 	db_bind_int(&q, s->event_durable);
 	db_bind_int(&q, (int64_t)limit);
 	while ((err = db_row(&q)) == ERR_OK) {
-		err = read_event(&q, &buf, &e);
+		err = events_row(&q, &r.buf, &e);
+		if (!err)
+			err = read_about(s, &e, &r);
 		if (err && err != ERR_AUTH)
 			break;
 		*ret_last = db_int(&q, 0);
@@ -190,8 +278,9 @@ events_read(struct store *s, int64_t since, size_t limit,
 			break;
 	}
 	db_end(&q);
-	store_buf_clear(&buf);
-	return err == ERR_NOT_FOUND ? ERR_OK : err;
+	store_buf_clear(&r.buf);
+	sodium_memzero(&r, sizeof(r));
+	return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
 }
 
 /* ---- consumers ---- */

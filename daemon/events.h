@@ -2,6 +2,11 @@
  * The durable event log: rows written in the transaction of the change they
  * tell of, read by cursor (epoch, seq). A subscriber is a cursor, not a
  * queue. (Plain event_* names belong to libevent.) [btchat-rpc(7): events]
+ *
+ * What a message says stands in its own row and nowhere else: events about
+ * one name it, and are shown with what it says when they are read. So a text
+ * that is deleted is in no event, and one that is edited is told as it is now,
+ * by each event about it; who handles them in order ends where the store is.
  */
 #ifndef DAEMON_EVENTS_H
 #define DAEMON_EVENTS_H
@@ -52,7 +57,14 @@ struct event_row {
 	enum event_type type;
 	bool has_conv;
 	struct contact_id conv;
-	struct span body; /* a JSON object, one line; borrowed */
+	/* About a message of conv, or a JSON object of one line (borrowed). */
+	bool has_ref;
+	bool ours; /* who did it */
+	struct message_id ref;
+	struct span body;
+	/* Read with has_ref: what it says now; borrowed during the call. */
+	const struct store_message *about;
+	const char *reaction; /* of who did it; empty: none */
 };
 
 /* Appends in the current transaction; sets e->seq. */
@@ -65,8 +77,9 @@ struct events_log {
 };
 MUST_USE enum err events_log(struct store *s, struct events_log *ret);
 /* Calls row for committed events with seq > since, oldest first, at most limit,
- * until it returns false. Rows that do not open are skipped; *ret_last is the
- * last seq that was looked at (since, if there was none). */
+ * until it returns false. Rows that do not open, or are about a message that is
+ * not there, are skipped; *ret_last is the last seq that was looked at (since,
+ * if there was none). */
 MUST_USE enum err events_read(struct store *s, int64_t since, size_t limit,
     bool (*row)(void *ctx, const struct event_row *e), void *ctx,
     int64_t *ret_last);

@@ -97,7 +97,7 @@ write_event(struct rpc_sub *s, const struct event_row *e)
 		json_put_int(o, "seq", e->seq);
 	json_put_uint(o, "ts_ms", e->ts_ms);
 	json_put_str(o, "type", events_name(e->type));
-	json_put_raw(o, "data", e->body);
+	view_event(o, e);
 	rpc_conn_note_end(s->conn);
 }
 

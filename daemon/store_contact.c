@@ -84,6 +84,7 @@ store_contact_remove(
 		return ERR_NOT_FOUND;
 	if (!err)
 		err = run_for(s, "DELETE FROM conv WHERE contact = ?1", id);
+	s->erased |= history;
 	if (!err && history)
 		err = run_for(s, "DELETE FROM reaction WHERE contact = ?1", id);
 	if (!err && history)

@@ -239,6 +239,20 @@ store_rollback(struct store *s)
 	s->event_head = -1;
 }
 
+/* What is in the log goes to the database and gives its room back: a log that
+ * filled the disk would otherwise stay in the way for ever, and what was
+ * erased would stand in it. */
+static enum err
+empty_log(struct store *s)
+{
+	int rc = sqlite3_wal_checkpoint_v2(
+	    s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+	if (rc == SQLITE_OK)
+		return ERR_OK;
+	return db_fail(s, sqlite3_extended_errcode(s->db));
+}
+
 enum err
 store_commit(struct store *s)
 {
@@ -255,7 +269,10 @@ store_commit(struct store *s)
 	s->in_txn = false;
 	s->last_rc = SQLITE_OK;
 	s->event_durable = s->event_head;
-	return ERR_OK;
+	if (s->erased && !empty_log(s))
+		s->erased = false;
+	/* It is durable, but after a failed sync nothing is believed. */
+	return s->broken ? ERR_IO : ERR_OK;
 }
 
 enum api_error
@@ -283,19 +300,6 @@ write_and_commit(struct store *s, const char *sql)
 		return err;
 	}
 	return store_commit(s);
-}
-
-/* What is in the log goes to the database and gives its room back: a log that
- * filled the disk would otherwise stay in the way for ever. */
-static enum err
-empty_log(struct store *s)
-{
-	int rc = sqlite3_wal_checkpoint_v2(
-	    s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-
-	if (rc == SQLITE_OK)
-		return ERR_OK;
-	return db_fail(s, sqlite3_extended_errcode(s->db));
 }
 
 enum err

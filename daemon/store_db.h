@@ -31,6 +31,9 @@ struct store {
 	bool failed; /* a write of this transaction failed */
 	bool broken; /* see store_is_broken */
 	int last_rc; /* of the last failure */
+	/* A text was taken away: what the log holds of it goes with the next
+	 * commit, or the first one after it that can. */
+	bool erased;
 	uint64_t tampered;
 	int64_t event_head;    /* of this transaction; -1: not read yet */
 	int64_t event_durable; /* of the last commit; valid if head is */
@@ -99,12 +102,25 @@ void row_key_add_u64(struct row_key *k, uint64_t v);
 void store_look_hash(const struct store *s, const char *label, struct span a,
     struct span b, uint8_t ret[32]);
 
+/* events.c, for store_upgrade.c: a row of seq, ts_ms, type, conv, body.
+ * ERR_AUTH: does not open. */
+struct event_row;
+struct store_buf;
+MUST_USE enum err
+events_row(const struct query *q, struct store_buf *buf, struct event_row *ret);
+/* What it is about stands in place of its body. */
+MUST_USE enum err
+events_rewrite(struct store *s, int64_t seq, const struct event_row *e);
+
 void store_buf_clear(struct store_buf *b); /* wipes and frees */
 MUST_USE enum err store_buf_reserve(struct store_buf *b, size_t n);
 
 /* ERR_NOT_FOUND, ERR_AUTH. *ret borrows from buf. */
 MUST_USE enum err
 store_self_get(struct store *s, struct store_buf *buf, struct span *ret);
+
+/* store_upgrade.c. ERR_MALFORMED: of no version. A write. */
+MUST_USE enum err store_upgrade(struct store *s);
 
 /* store_schema.c: pragmas, limits, tables, migrations. */
 MUST_USE enum err store_schema_apply(struct store *s, char why[STORE_WHY_SIZE]);

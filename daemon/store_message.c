@@ -224,6 +224,8 @@ forget_sent(struct store *s, struct store_message *m)
 		return ERR_OK;
 	if (m->m.kind != MESSAGE_TEXT)
 		m->m.text = span_of(NULL, 0);
+	else
+		s->erased = true;
 	m->unsent = span_of(NULL, 0);
 	return rewrite(s, m);
 }
@@ -270,6 +272,7 @@ replace_text(struct store *s, struct store_message *m, struct span text)
 	if (m->unsent.n == 0 &&
 	    (m->m.state == MESSAGE_QUEUED || m->m.state == MESSAGE_SENT))
 		m->unsent = m->m.text;
+	s->erased = true;
 	m->m.text = text;
 	return rewrite(s, m);
 }

@@ -229,7 +229,12 @@ store_set_key(struct store *s, const struct store_key *key)
 	derive(key, "btchat/1 store look", keys->look);
 	sodium_free(s->keys);
 	s->keys = keys;
-	return ERR_OK;
+	err = store_upgrade(s);
+	if (err) {
+		sodium_free(s->keys);
+		s->keys = NULL;
+	}
+	return err;
 }
 
 bool

@@ -142,17 +142,12 @@ daemon_wake(struct daemon *d)
 }
 
 bool
-daemon_event(struct daemon *d, enum event_type type,
-    const struct contact_id *conv, struct span body)
+daemon_event(struct daemon *d, struct event_row *e)
 {
-	struct event_row e = { .ts_ms = d->now.wall_ms, .type = type };
 	enum err err;
 
-	e.body = body;
-	e.has_conv = conv != NULL;
-	if (conv)
-		e.conv = *conv;
-	err = events_add(d->store, &e);
+	e->ts_ms = d->now.wall_ms;
+	err = events_add(d->store, e);
 	if (err)
 		d->turn_failed = true;
 	return !err;
@@ -362,6 +357,7 @@ tell_tampered(struct daemon *d)
 {
 	static const char body[] =
 	    "{\"kind\":\"db.tampered\",\"reason\":\"rows do not open\"}";
+	struct event_row e = { .type = EVENT_SECURITY_WARNING };
 	struct turn *t = d->turn;
 	uint64_t n = store_tampered(d->store);
 
@@ -371,8 +367,8 @@ tell_tampered(struct daemon *d)
 	if (d->now.mono_ms < t->tell_tampered_ms || d->turn_failed)
 		return;
 	t->tell_tampered_ms = d->now.mono_ms + TAMPERED_AGAIN_MS;
-	if (!daemon_event(d, EVENT_SECURITY_WARNING, NULL,
-	        span_of(body, sizeof(body) - 1)))
+	e.body = span_of(body, sizeof(body) - 1);
+	if (!daemon_event(d, &e))
 		d->turn_failed = true;
 }
 

@@ -129,6 +129,48 @@ view_message(struct json_out *o, const struct store_message *m)
 	}
 }
 
+/* As it was when it came: how far it got since, other events tell. */
+static void
+new_message(struct json_out *o, const struct event_row *e)
+{
+	struct store_message m = *e->about;
+
+	if (store_message_is_ours(&m)) {
+		m.m.state = MESSAGE_QUEUED;
+		m.state_ms = e->ts_ms;
+	}
+	view_message(o, &m);
+}
+
+static void
+changed_message(struct json_out *o, const struct event_row *e)
+{
+	json_put_id(o, "id", e->ref.b);
+	json_put_id(o, "conv", e->conv.b);
+	json_put_str(o, "direction", direction_of(e->ours));
+	if (e->type == EVENT_MESSAGE_EDITED) {
+		json_put_text(o, "text", e->about->m.text);
+		json_put_uint(o, "edited_ms", e->about->edited_ms);
+	} else if (e->type == EVENT_MESSAGE_REACTION) {
+		json_put_str(o, "text", e->reaction);
+	}
+}
+
+void
+view_event(struct json_out *o, const struct event_row *e)
+{
+	if (!e->about) {
+		json_put_raw(o, "data", e->body);
+		return;
+	}
+	json_put_open(o, "data", '{');
+	if (e->type == EVENT_MESSAGE_NEW)
+		new_message(o, e);
+	else
+		changed_message(o, e);
+	json_close(o, '}');
+}
+
 void
 view_contact(struct json_out *o, const struct store_contact *c)
 {

@@ -6,8 +6,8 @@
 #ifndef DAEMON_VIEW_H
 #define DAEMON_VIEW_H
 
+#include "daemon/events.h"
 #include "daemon/json_out.h"
-#include "daemon/store.h"
 
 /* id, conv, direction ("in"|"out"), kind, state, seq, sent_ms, received_ms,
  * state_ms, text; if there is one: client_id, gap, clock (sent_ms was
@@ -27,6 +27,9 @@ void view_contact(struct json_out *o, const struct store_contact *c);
 /* id, state ("live"|"used"|"gone"), label, created_ms, expires_ms,
  * contact (if used). */
 void view_invite(struct json_out *o, const struct store_invite *i);
+
+/* Member "data": what the event tells. [btchat-rpc(7): events] */
+void view_event(struct json_out *o, const struct event_row *e);
 
 const char *view_message_state(enum message_state s); /* "queued"... */
 const char *view_contact_state(enum contact_state s);

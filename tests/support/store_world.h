@@ -38,4 +38,25 @@ struct store_rows {
 /* For the walks over messages; ctx is a struct store_rows. */
 bool store_rows_take(void *ctx, const struct store_message *m);
 
+/* An event about a message of a contact. */
+void store_world_event(struct store *s, enum event_type type,
+    const struct contact_id *conv, const struct message_id *id);
+/* All durable events: "type", or "type=text" of those about messages, joined
+ * by blanks; in one static buffer. */
+const char *store_world_story(struct store *s);
+
+/* What there is of a text. */
+struct store_traces {
+	unsigned rows; /* messages, events, reactions that hold it, opened */
+	/* The sealed columns in which it was first found; owned. */
+	uint8_t *sealed[4];
+	size_t sealed_n[4], n;
+	unsigned sealed_in_files; /* of those, so many places in any file */
+};
+/* Looks in every sealed row and in every byte of the files. Begin with zeros;
+ * a second look finds again what the first one noted. */
+void store_world_traces(
+    struct store_world *w, const char *text, struct store_traces *t);
+void store_world_traces_clear(struct store_traces *t);
+
 #endif /* TESTS_SUPPORT_STORE_WORLD_H */

@@ -182,54 +182,6 @@ a_schema_from_the_future_is_refused(void **state)
 	assert_non_null(strstr(why, "newer"));
 }
 
-/* Runs the SQL of a file. */
-static void
-run_file(sqlite3 *db, const char *path)
-{
-	static char sql[64 * 1024];
-	FILE *f = fopen(path, "r");
-	size_t n;
-
-	assert_non_null(f);
-	n = fread(sql, 1, sizeof(sql) - 1, f);
-	sql[n] = '\0';
-	assert_true(feof(f));
-	(void)fclose(f);
-	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-}
-
-/* tests/vectors/store/version_1.sql was written by the btchatd of then. */
-static void
-a_store_of_version_1_goes_on(void **state)
-{
-	struct store_world *w = *state;
-	struct contact_id c = store_world_contact(1);
-	struct store_message m, more = store_world_message(1, 3, "a reply");
-	struct store_rows rows = { 0 };
-	sqlite3 *db = NULL;
-
-	store_close(w->s);
-	(void)unlink(tempdir_file(&w->dir, STORE_FILE));
-	assert_int_equal(
-	    sqlite3_open(tempdir_file(&w->dir, STORE_FILE), &db), SQLITE_OK);
-	run_file(db, "tests/vectors/store/version_1.sql");
-	(void)sqlite3_close(db);
-	w->s = store_world_open(w->dir.path);
-	store_world_id(m.m.id.b, 1);
-	assert_int_equal(store_message_get(w->s, &c, &m.m.id, &m), ERR_OK);
-	assert_true(span_eq(m.m.text, span_str("said in version 1")));
-	assert_false(m.m.has_ref || m.deleted || m.edited_ms > 0);
-	more.m.has_ref = true;
-	more.m.ref = m.m.id;
-	assert_int_equal(store_message_add(w->s, &more), ERR_OK);
-	assert_int_equal(store_outbox(w->s, store_rows_take, &rows), ERR_OK);
-	assert_int_equal(rows.count, 1);
-	assert_string_equal(rows.text, "not sent yet");
-	assert_int_equal(store_message_delete(w->s, &c, &more.m.ref), ERR_OK);
-	assert_int_equal(store_commit(w->s), ERR_OK);
-	assert_int_equal(store_tampered(w->s), 0);
-}
-
 static void
 a_file_of_somebody_else_is_refused(void **state)
 {
@@ -609,7 +561,6 @@ main(void)
 		T(a_tampered_row_is_left_out_and_the_others_are_readable),
 		T(another_key_is_refused),
 		T(a_schema_from_the_future_is_refused),
-		T(a_store_of_version_1_goes_on),
 		T(a_file_of_somebody_else_is_refused),
 		T(what_is_not_committed_is_not_there),
 		T(kill_nine_loses_nothing_that_was_acknowledged),

@@ -1,0 +1,194 @@
+/* Stores that older versions wrote, and what is left of a deleted text. */
+#include "daemon/log.h"
+#include "tests/support/store_world.h"
+
+#include <setjmp.h>
+#include <sodium.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- what is in the rows ---- */
+
+static void
+a_deleted_text_is_in_no_row_and_no_file(void **state)
+{
+	struct store_world *w = *state;
+	struct contact_id c = store_world_contact(1);
+	struct store_message m = store_world_message(1, 1, "A-SECRET-TEXT");
+	struct event_row e = { .type = EVENT_MESSAGE_NEW, .has_conv = true };
+	struct store_traces before, after;
+
+	store_world_add(w->s, 1, "record");
+	e.conv = c;
+	e.has_ref = true;
+	e.ref = m.m.id;
+	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
+	assert_int_equal(events_add(w->s, &e), ERR_OK);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	store_world_traces(w, "A-SECRET-TEXT", &before);
+	assert_int_equal(before.rows, 1);
+	assert_true(before.n > 0 && before.sealed_in_files > 0);
+	assert_int_equal(store_message_delete(w->s, &c, &m.m.id), ERR_OK);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	after = before;
+	store_world_traces(w, "A-SECRET-TEXT", &after);
+	assert_int_equal(after.rows, 0);
+	assert_int_equal(after.sealed_in_files, 0);
+	store_world_traces_clear(&after);
+}
+
+static void
+an_edited_text_is_told_as_it_is_now(void **state)
+{
+	struct store_world *w = *state;
+	struct contact_id c = store_world_contact(1);
+	struct store_message m = store_world_message(1, 1, "FIRST-TEXT");
+	struct store_message edit = store_world_message(1, 2, "second");
+	struct store_traces left = { 0 };
+
+	store_world_add(w->s, 1, "record");
+	edit.m.kind = MESSAGE_EDIT;
+	edit.m.has_ref = true;
+	edit.m.ref = m.m.id;
+	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
+	store_world_event(w->s, EVENT_MESSAGE_NEW, &c, &m.m.id);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_int_equal(
+	    store_message_change(w->s, &edit, STORE_WORLD_MS), ERR_OK);
+	store_world_event(w->s, EVENT_MESSAGE_EDITED, &c, &m.m.id);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_string_equal(store_world_story(w->s),
+	    "message.new=second message.edited=second");
+	store_world_traces(w, "FIRST-TEXT", &left);
+	assert_int_equal(left.rows, 0);
+	/* What is gone is no more edited. */
+	assert_int_equal(store_message_delete(w->s, &c, &m.m.id), ERR_OK);
+	store_world_event(w->s, EVENT_MESSAGE_DELETED, &c, &m.m.id);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_string_equal(
+	    store_world_story(w->s), "message.new= message.deleted=");
+	store_world_traces_clear(&left);
+}
+
+/* ---- older versions ---- */
+
+/* The store that the btchatd of then wrote; none is open. */
+static void
+put_version(struct store_world *w, const char *name)
+{
+	static char sql[64 * 1024];
+	sqlite3 *db = NULL;
+	char path[128];
+	char *why = NULL;
+	FILE *f;
+	size_t n;
+
+	store_close(w->s);
+	w->s = NULL;
+	(void)unlink(tempdir_file(&w->dir, STORE_FILE));
+	(void)snprintf(path, sizeof(path), "tests/vectors/store/%s.sql", name);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	n = fread(sql, 1, sizeof(sql) - 1, f);
+	sql[n] = '\0';
+	assert_true(feof(f));
+	(void)fclose(f);
+	assert_int_equal(
+	    sqlite3_open(tempdir_file(&w->dir, STORE_FILE), &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, &why))
+		fail_msg("%s", why);
+	(void)sqlite3_close(db);
+}
+
+static void
+a_store_of_version_1_goes_on(void **state)
+{
+	struct store_world *w = *state;
+	struct contact_id c = store_world_contact(1);
+	struct store_message m, more = store_world_message(1, 3, "a reply");
+	struct store_rows rows = { 0 };
+
+	put_version(w, "version_1");
+	w->s = store_world_open(w->dir.path);
+	store_world_id(m.m.id.b, 1);
+	assert_int_equal(store_message_get(w->s, &c, &m.m.id, &m), ERR_OK);
+	assert_true(span_eq(m.m.text, span_str("said in version 1")));
+	assert_false(m.m.has_ref || m.deleted || m.edited_ms > 0);
+	more.m.has_ref = true;
+	more.m.ref = m.m.id;
+	assert_int_equal(store_message_add(w->s, &more), ERR_OK);
+	assert_int_equal(store_outbox(w->s, store_rows_take, &rows), ERR_OK);
+	assert_int_equal(rows.count, 1);
+	assert_string_equal(rows.text, "not sent yet");
+	assert_int_equal(store_message_delete(w->s, &c, &more.m.ref), ERR_OK);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_int_equal(store_tampered(w->s), 0);
+}
+
+/* Its events had the texts of messages in them. */
+static void
+events_of_version_2_tell_what_is_said_now(void **state)
+{
+	static const char story[] =
+	    "contact.added message.new=said in version 2"
+	    " message.new=not sent yet message.new=said twice"
+	    " message.edited=said twice message.reaction=! message.new="
+	    " message.deleted identity.changed";
+	struct store_world *w = *state;
+	struct store_traces left = { 0 };
+
+	put_version(w, "version_2");
+	w->s = store_world_open(w->dir.path);
+	assert_string_equal(store_world_story(w->s), story);
+	store_world_traces(w, "TEXT-THAT-WAS-DELETED", &left);
+	assert_int_equal(left.rows, 0);
+	store_world_traces_clear(&left);
+	store_world_reopen(w);
+	assert_string_equal(store_world_story(w->s), story);
+	assert_int_equal(store_tampered(w->s), 0);
+}
+
+/* Cut off before the commit it is as it was, and done at the next start. */
+static void
+an_upgrade_is_done_once_or_not_at_all(void **state)
+{
+	struct store_world *w = *state;
+	char why[STORE_WHY_SIZE];
+
+	put_version(w, "version_2");
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(store_open(w->dir.path, &w->s, why), ERR_OK);
+		assert_int_equal(store_set_key(w->s, &store_world_key), ERR_OK);
+		assert_true(store_dirty(w->s));
+		store_close(w->s);
+	}
+	w->s = store_world_open(w->dir.path);
+	store_world_reopen(w);
+	assert_false(store_dirty(w->s));
+	assert_non_null(strstr(store_world_story(w->s), "=said twice"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) \
+	cmocka_unit_test_setup_teardown(f, store_world_begin, store_world_end)
+		T(a_deleted_text_is_in_no_row_and_no_file),
+		T(an_edited_text_is_told_as_it_is_now),
+		T(a_store_of_version_1_goes_on),
+		T(events_of_version_2_tell_what_is_said_now),
+		T(an_upgrade_is_done_once_or_not_at_all),
+	};
+
+	log_init(LOG_ERR, false);
+	if (sodium_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
