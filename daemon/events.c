@@ -231,7 +231,7 @@ read_reaction(struct store *s, struct event_row *e, struct reading *r)
 	return err;
 }
 
-/* ERR_AUTH: there is nothing to tell. */
+/* What is told of a message that is gone is that it is. */
 static enum err
 read_about(struct store *s, struct event_row *e, struct reading *r)
 {
@@ -241,10 +241,9 @@ read_about(struct store *s, struct event_row *e, struct reading *r)
 		return ERR_OK;
 	err = store_message_get(s, &e->conv, &e->ref, &r->about);
 	if (err)
-		return err == ERR_NOT_FOUND ? ERR_AUTH : err;
-	if (r->about.deleted && e->type != EVENT_MESSAGE_NEW &&
-	    e->type != EVENT_MESSAGE_DELETED)
-		return ERR_AUTH;
+		return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
+	if (r->about.deleted && e->type != EVENT_MESSAGE_NEW)
+		return ERR_OK;
 	e->about = &r->about;
 	return read_reaction(s, e, r);
 }

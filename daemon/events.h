@@ -62,7 +62,8 @@ struct event_row {
 	bool ours; /* who did it */
 	struct message_id ref;
 	struct span body;
-	/* Read with has_ref: what it says now; borrowed during the call. */
+	/* Read with has_ref: what it says now; NULL: it is gone. Borrowed
+	 * during the call. */
 	const struct store_message *about;
 	const char *reaction; /* of who did it; empty: none */
 };
@@ -77,9 +78,8 @@ struct events_log {
 };
 MUST_USE enum err events_log(struct store *s, struct events_log *ret);
 /* Calls row for committed events with seq > since, oldest first, at most limit,
- * until it returns false. Rows that do not open, or are about a message that is
- * not there, are skipped; *ret_last is the last seq that was looked at (since,
- * if there was none). */
+ * until it returns false. Rows that do not open are skipped; *ret_last is the
+ * last seq that was looked at (since, if there was none). */
 MUST_USE enum err events_read(struct store *s, int64_t since, size_t limit,
     bool (*row)(void *ctx, const struct event_row *e), void *ctx,
     int64_t *ret_last);

@@ -143,6 +143,16 @@ new_message(struct json_out *o, const struct event_row *e)
 }
 
 static void
+gone_message(struct json_out *o, const struct event_row *e)
+{
+	json_put_id(o, "id", e->ref.b);
+	json_put_id(o, "conv", e->conv.b);
+	json_put_str(o, "direction", direction_of(e->ours));
+	if (e->type != EVENT_MESSAGE_DELETED)
+		json_put_bool(o, "gone", true);
+}
+
+static void
 changed_message(struct json_out *o, const struct event_row *e)
 {
 	json_put_id(o, "id", e->ref.b);
@@ -159,12 +169,14 @@ changed_message(struct json_out *o, const struct event_row *e)
 void
 view_event(struct json_out *o, const struct event_row *e)
 {
-	if (!e->about) {
+	if (!e->has_ref) {
 		json_put_raw(o, "data", e->body);
 		return;
 	}
 	json_put_open(o, "data", '{');
-	if (e->type == EVENT_MESSAGE_NEW)
+	if (!e->about)
+		gone_message(o, e);
+	else if (e->type == EVENT_MESSAGE_NEW)
 		new_message(o, e);
 	else
 		changed_message(o, e);

@@ -67,12 +67,12 @@ an_edited_text_is_told_as_it_is_now(void **state)
 	    "message.new=second message.edited=second");
 	store_world_traces(w, "FIRST-TEXT", &left);
 	assert_int_equal(left.rows, 0);
-	/* What is gone is no more edited. */
+	/* Of what is gone each event tells that it is, none what it said. */
 	assert_int_equal(store_message_delete(w->s, &c, &m.m.id), ERR_OK);
 	store_world_event(w->s, EVENT_MESSAGE_DELETED, &c, &m.m.id);
 	assert_int_equal(store_commit(w->s), ERR_OK);
-	assert_string_equal(
-	    store_world_story(w->s), "message.new= message.deleted=");
+	assert_string_equal(store_world_story(w->s),
+	    "message.new= message.edited message.deleted");
 	store_world_traces_clear(&left);
 }
 
