@@ -94,8 +94,9 @@ wait_state(const struct ctl *ctl, const char **ret)
 	if (!args_has(&ctl->args, "wait"))
 		return CTL_DONE;
 	*ret = state != NULL ? state : "delivered";
-	if (strcmp(*ret, "sent") != 0 && strcmp(*ret, "delivered") != 0)
-		return report_usage("--wait is for sent or delivered");
+	if (strcmp(*ret, "sent") != 0 && strcmp(*ret, "delivered") != 0 &&
+	    strcmp(*ret, "read") != 0)
+		return report_usage("--wait is for sent, delivered or read");
 	return CTL_DONE;
 }
 
@@ -109,10 +110,11 @@ static void
 print_fate(const struct ctl *ctl, const struct fate *f)
 {
 	char when[WHEN_SIZE], id[PRINT_ID_SIZE];
-	const char *mark = strcmp(f->state, "delivered") == 0
-	                       ? "\xe2\x9c\x93\xe2\x9c\x93"
-	                   : strcmp(f->state, "failed") == 0 ? "\xe2\x9c\x97"
-	                                                     : "\xe2\x9c\x93";
+	const char *mark =
+	    strcmp(f->state, "delivered") == 0 || strcmp(f->state, "read") == 0
+	        ? "\xe2\x9c\x93\xe2\x9c\x93"
+	    : strcmp(f->state, "failed") == 0 ? "\xe2\x9c\x97"
+	                                      : "\xe2\x9c\x93";
 
 	if (ctl->mode == MODE_HUMAN) {
 		print_short(f->id, id);

@@ -51,6 +51,13 @@ const struct command command_table[] = {
 	{ "contact", "rm", "WHO [--yes]",
 	  "remove a contact and the history with it",
 	  "", 1, 1, TIER_CHAT, cmd_contact_rm },
+	{ "conv", "ls", "[--unread]",
+	  "conversations, newest message first",
+	  "unread", 0, 0, TIER_CHAT, cmd_conv_ls },
+	{ "conv", "set", "WHO [--muted=yes|no] [--pinned=yes|no] "
+	  "[--receipts=on|off|default]",
+	  "how a conversation is kept",
+	  "muted pinned receipts", 1, 1, TIER_CHAT, cmd_conv_set },
 	{ "invite", "new", "[--label TEXT] [--ttl 7d]",
 	  "an invitation for one person",
 	  "label ttl", 0, 0, TIER_CHAT, cmd_invite_new },
@@ -64,7 +71,7 @@ const struct command command_table[] = {
 	  "make an invitation worthless",
 	  "", 1, 1, TIER_CHAT, cmd_invite_revoke },
 	{ "send", NULL,
-	  "TO [TEXT|-] [--reply ID] [--wait[=sent|delivered]] "
+	  "TO [TEXT|-] [--reply ID] [--wait[=sent|delivered|read]] "
 	  "[--client-id ID]",
 	  "send a message; - or no TEXT reads stdin",
 	  "reply wait client-id", 1, ANY, TIER_CHAT, cmd_send },
@@ -83,6 +90,9 @@ const struct command command_table[] = {
 	{ "msg", "react", "ID [REACTION] [--client-id ID]",
 	  "react to a message; without REACTION no more",
 	  "client-id", 1, 2, TIER_CHAT, cmd_msg_react },
+	{ "msg", "read", "WHO [ID]",
+	  "mark messages as read, up to one or all",
+	  "", 1, 2, TIER_CHAT, cmd_msg_read },
 	{ "tail", NULL,
 	  "[--since CURSOR|oldest] [--consumer NAME] [--type T,..] "
 	  "[--in TO] [-n N]",

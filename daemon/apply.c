@@ -212,6 +212,8 @@ apply_message(struct daemon *d, const struct change *c)
 	struct store_message m = { .m = c->message };
 	enum err err;
 
+	if (m.m.kind > MESSAGE_REACTION)
+		return ERR_OK; /* a timer, a profile: none of ours yet */
 	m.state_ms = d->now.wall_ms;
 	if (d->command && m.m.state != MESSAGE_RECEIVED) {
 		assert(d->command->client_id.n < sizeof(m.client_id));
@@ -260,6 +262,25 @@ apply_message_state(struct daemon *d, const struct change *c)
 	return add_event(d, EVENT_MESSAGE_STATE, &c->contact, &o);
 }
 
+/* One event for all that they have read by now. */
+static enum err
+apply_read(struct daemon *d, const struct change *c)
+{
+	struct message_id up_to;
+	struct json_out o;
+	enum err err = store_conv_they_read(
+	    d->store, &c->contact, c->message.seq, d->now.wall_ms, &up_to);
+
+	if (err)
+		return err == ERR_NOT_FOUND ? ERR_OK : err;
+	turn_message_moved(d, NULL, MESSAGE_READ);
+	o = new_body();
+	json_put_id(&o, "conv", c->contact.b);
+	json_put_id(&o, "up_to", up_to.b);
+	json_put_uint(&o, "at_ms", d->now.wall_ms);
+	return add_event(d, EVENT_MESSAGE_READ, &c->contact, &o);
+}
+
 enum err
 apply_change(struct daemon *d, const struct change *c)
 {
@@ -278,6 +299,8 @@ apply_change(struct daemon *d, const struct change *c)
 		return apply_message(d, c);
 	case CHANGE_MESSAGE_STATE:
 		return apply_message_state(d, c);
+	case CHANGE_READ:
+		return apply_read(d, c);
 	case CHANGE_DHT:
 		return store_dht_set(d->store, c->nodes, c->n_nodes);
 	}
@@ -329,6 +352,16 @@ peer_clock(struct daemon *d, const struct effect *e)
 	json_put_bool(&o, "online", true);
 	json_put_bool(&o, "clock_wrong", true);
 	add_ephemeral(d, EVENT_PRESENCE, &e->contact, &o);
+}
+
+static void
+typing(struct daemon *d, const struct effect *e)
+{
+	struct json_out o = new_body();
+
+	json_put_id(&o, "conv", e->contact.b);
+	json_put_bool(&o, "on", e->event == NODE_TYPING);
+	add_ephemeral(d, EVENT_TYPING, &e->contact, &o);
 }
 
 static enum err
@@ -396,6 +429,10 @@ apply_event(struct daemon *d, const struct effect *e)
 		return ERR_OK;
 	case NODE_ADDRESS:
 		own_address(d, e);
+		return ERR_OK;
+	case NODE_TYPING:
+	case NODE_TYPING_OVER:
+		typing(d, e);
 		return ERR_OK;
 	}
 	return ERR_OK;

@@ -582,6 +582,31 @@ find_row(struct daemon *d, const struct contact_id *conv,
 	return API_OK;
 }
 
+static bool
+tells_read(const struct daemon *d, const struct store_conv *c)
+{
+	return c->receipts == STORE_RECEIPTS_DEFAULT
+	           ? d->config.read_receipts
+	           : c->receipts == STORE_RECEIPTS_ON;
+}
+
+/* They may know what was read up to row. */
+static enum api_error
+tell_read(struct daemon *d, const struct contact_id *conv, int64_t row)
+{
+	const struct command none = { .history = false };
+	struct store_contact c;
+	uint64_t seq = 0;
+	enum err err = store_contact_get(d->store, conv, &c);
+
+	if (err || !tells_read(d, &c.conv))
+		return API_OK;
+	err = store_conv_number(d->store, conv, row, &seq);
+	if (!err)
+		err = node_read(d->node, conv, seq, d->now);
+	return err ? API_OK : apply_with(d, &none);
+}
+
 enum api_error
 command_conv_read(struct daemon *d, const struct contact_id *conv,
     const struct message_id *up_to, uint64_t *ret_unread)
@@ -604,14 +629,87 @@ command_conv_read(struct daemon *d, const struct contact_id *conv,
 	if (store_conv_read(d->store, conv, row) ||
 	    store_conv_unread(d->store, conv, ret_unread))
 		return lost(d);
-	if (*ret_unread == before)
-		return API_OK; /* nothing new to tell */
+	code = tell_read(d, conv, row);
+	if (code || *ret_unread == before)
+		return code; /* nothing new to tell */
 	json_open(&o, '{');
 	json_put_id(&o, "conv", conv->b);
 	if (up_to)
 		json_put_id(&o, "up_to", up_to->b);
 	json_put_uint(&o, "unread", *ret_unread);
 	return log_body(d, EVENT_CONV_READ, conv, &o);
+}
+
+/* Does the conversation exist? Then effects of before are applied. */
+static enum api_error
+begin_conv(struct daemon *d, const struct contact_id *conv)
+{
+	struct store_contact c;
+	enum api_error code = begin(d);
+	enum err err;
+
+	if (code)
+		return code;
+	err = store_contact_get(d->store, conv, &c);
+	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+		return API_CONVERSATION_NOT_FOUND;
+	return err ? API_STORAGE_ERROR : API_OK;
+}
+
+static enum api_error
+conv_event(struct daemon *d, const struct contact_id *conv)
+{
+	struct json_out o = { .max = EVENT_BODY_MAX };
+	struct store_contact c;
+
+	if (store_contact_get(d->store, conv, &c))
+		return lost(d);
+	json_open(&o, '{');
+	json_put_id(&o, "conv", conv->b);
+	view_conv(&o, &c.conv);
+	return log_body(d, EVENT_CONV_CHANGED, conv, &o);
+}
+
+enum api_error
+command_conv_set(struct daemon *d, const struct contact_id *conv,
+    const struct store_conv *what)
+{
+	enum api_error code = begin_conv(d, conv);
+
+	if (code)
+		return code;
+	if (store_conv_set(d->store, conv, what))
+		return lost(d);
+	return conv_event(d, conv);
+}
+
+enum api_error
+command_draft_set(
+    struct daemon *d, const struct contact_id *conv, struct span text)
+{
+	enum api_error code = begin_conv(d, conv);
+
+	if (code)
+		return code;
+	if (text.n > NODE_TEXT_MAX)
+		return API_MESSAGE_TOO_LONG;
+	if (!utf8_valid(text))
+		return API_INVALID_PARAMS;
+	if (store_draft_set(d->store, conv, text))
+		return lost(d);
+	return conv_event(d, conv);
+}
+
+enum api_error
+command_typing(struct daemon *d, const struct contact_id *conv, bool on)
+{
+	enum api_error code = begin(d);
+	enum err err;
+
+	if (code)
+		return code;
+	err = node_typing(d->node, conv, on, d->now);
+	return err ? API_CONVERSATION_NOT_FOUND : API_OK;
 }
 
 /* ---- the network ---- */

@@ -71,10 +71,21 @@ MUST_USE enum api_error command_message_send(struct daemon *d,
 /* At this side alone. MESSAGE_NOT_FOUND. */
 MUST_USE enum api_error command_message_forget(struct daemon *d,
     const struct contact_id *conv, const struct message_id *id);
-/* Marks up to and including `up_to` (NULL: all) as read. */
+/* Marks up to and including `up_to` (NULL: all) as read, and tells the contact
+ * if receipts are on. */
 MUST_USE enum api_error
 command_conv_read(struct daemon *d, const struct contact_id *conv,
     const struct message_id *up_to, uint64_t *ret_unread);
+
+/* CONVERSATION_NOT_FOUND. */
+MUST_USE enum api_error command_conv_set(struct daemon *d,
+    const struct contact_id *conv, const struct store_conv *what);
+/* Empty: none. CONVERSATION_NOT_FOUND, MESSAGE_TOO_LONG, INVALID_PARAMS. */
+MUST_USE enum api_error command_draft_set(
+    struct daemon *d, const struct contact_id *conv, struct span text);
+/* Somebody is typing there, or no longer. CONVERSATION_NOT_FOUND. */
+MUST_USE enum api_error
+command_typing(struct daemon *d, const struct contact_id *conv, bool on);
 
 /* "[key@]host:port"; names are resolved in the background. INVALID_PARAMS. */
 MUST_USE enum api_error

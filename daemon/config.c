@@ -307,6 +307,18 @@ get_reachable(const struct config *c, char *out, size_t cap)
 }
 
 static bool
+set_read_receipts(struct config *c, const char *value)
+{
+	return set_bool(c, value, &c->read_receipts);
+}
+
+static void
+get_read_receipts(const struct config *c, char *out, size_t cap)
+{
+	yes_no(c->read_receipts, out, cap);
+}
+
+static bool
 set_relay_contacts(struct config *c, const char *value)
 {
 	return set_bool(c, value, &c->relay_contacts);
@@ -396,6 +408,8 @@ static const struct key keys[CONFIG_KEYS] = {
 	    false, true, set_ratchet_fallback, get_ratchet_fallback },
 	[CONFIG_KEY_REACHABLE] = { "reachable", "enum", "auto",
 	    false, true, set_reachable, get_reachable },
+	[CONFIG_KEY_READ_RECEIPTS] = { "read-receipts", "bool", "no",
+	    false, false, set_read_receipts, get_read_receipts },
 	[CONFIG_KEY_RELAY_CONTACTS] = { "relay-contacts", "bool", "no",
 	    false, true, set_relay_contacts, get_relay_contacts },
 	[CONFIG_KEY_SOCKET] = { "socket", "string", "",

@@ -53,12 +53,13 @@ enum config_key {
 	CONFIG_KEY_PORT_MAPPING,
 	CONFIG_KEY_RATCHET_FALLBACK,
 	CONFIG_KEY_REACHABLE,
+	CONFIG_KEY_READ_RECEIPTS,
 	CONFIG_KEY_RELAY_CONTACTS,
 	CONFIG_KEY_SOCKET,
 	CONFIG_KEY_STATE,
 	CONFIG_KEY_UPNP,
 };
-#define CONFIG_KEYS 18
+#define CONFIG_KEYS 19
 
 struct config {
 	char file[CONFIG_VALUE_MAX];   /* that was read; "": none */
@@ -78,6 +79,7 @@ struct config {
 	bool ratchet_fallback; /* allowed; of who is verified never */
 	bool relay_contacts;   /* we pass sessions for them */
 	bool reachable;        /* everybody gets in; else it is found out */
+	bool read_receipts;    /* contacts hear what was read */
 	bool upnp;             /* by UPnP, too */
 	int log_level;
 	uint64_t event_rows, event_days; /* kept at least */
@@ -96,8 +98,8 @@ struct config {
  */
 MUST_USE enum err config_load(struct config *c, int argc, char **argv);
 /* Reads the file again, takes over what may change while running
- * (log-level, log-addresses, event-*). On error nothing changes and
- * c->error says why. */
+ * (log-level, log-addresses, event-*, read-receipts). On error nothing changes
+ * and c->error says why. */
 MUST_USE enum err config_reload(struct config *c);
 
 /* For config.list and config.get. */

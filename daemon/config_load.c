@@ -375,6 +375,7 @@ take_over(struct config *c, const struct config *fresh)
 		c->source[live[i]] = fresh->source[live[i]];
 	c->log_level = fresh->log_level;
 	c->log_addresses = fresh->log_addresses;
+	c->read_receipts = fresh->read_receipts;
 	c->event_days = fresh->event_days;
 	c->event_rows = fresh->event_rows;
 }

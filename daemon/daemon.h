@@ -54,7 +54,8 @@ struct daemon_hooks {
 	void (*events_ready)(struct daemon *d);
 	/* After it: ephemeral events, one call each. */
 	void (*ephemeral)(struct daemon *d, const struct event_row *e);
-	/* A message got a new state (for message.wait), after the commit. */
+	/* A message (NULL: some) got a new state, for message.wait; after the
+	 * commit. */
 	void (*message_moved)(struct daemon *d, const struct message_id *id,
 	    enum message_state state);
 	/* Shutting down: tell clients, write what can be written. */

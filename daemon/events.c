@@ -35,9 +35,12 @@ static const char *const names[EVENT_TYPES] = {
 	[EVENT_MESSAGE_EDITED] = "message.edited",
 	[EVENT_MESSAGE_DELETED] = "message.deleted",
 	[EVENT_MESSAGE_REACTION] = "message.reaction",
+	[EVENT_MESSAGE_READ] = "message.read",
+	[EVENT_CONV_CHANGED] = "conv.changed",
 	[EVENT_PRESENCE] = "presence",
 	[EVENT_NET_CHANGED] = "net.changed",
 	[EVENT_DHT_CHANGED] = "dht.changed",
+	[EVENT_TYPING] = "typing",
 };
 
 const char *

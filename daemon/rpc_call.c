@@ -371,7 +371,8 @@ run_method(struct rpc_call *c)
 static bool
 may_be_silent(const char *method)
 {
-	return strncmp(method, "session.", strlen("session.")) == 0;
+	return strncmp(method, "session.", strlen("session.")) == 0 ||
+	       strcmp(method, "typing.set") == 0;
 }
 
 static void
@@ -380,7 +381,8 @@ run_request(struct rpc_call *c, const struct rpc_request *r)
 	c->params = r->params;
 	if (c->id.n == 0 && !may_be_silent(r->method)) {
 		(void)rpc_error(c, API_INVALID_REQUEST,
-		    "%.64s needs an id: only session.* may go without",
+		    "%.64s needs an id: only session.* and typing.set may go "
+		    "without",
 		    r->method);
 		return;
 	}

@@ -122,6 +122,7 @@ void rpc_contact_verify(struct rpc_call *c);
 void rpc_contact_why(struct rpc_call *c);
 void rpc_conv_list(struct rpc_call *c);
 void rpc_conv_read(struct rpc_call *c);
+void rpc_conv_set(struct rpc_call *c);
 void rpc_daemon_loglevel(struct rpc_call *c);
 void rpc_daemon_shutdown(struct rpc_call *c);
 void rpc_events_ack(struct rpc_call *c);
@@ -153,6 +154,7 @@ void rpc_session_hello(struct rpc_call *c);
 void rpc_session_info(struct rpc_call *c);
 void rpc_status(struct rpc_call *c);
 void rpc_sync_snapshot(struct rpc_call *c);
+void rpc_typing_set(struct rpc_call *c);
 /* clang-format on */
 
 #endif /* DAEMON_RPC_CALL_H */

@@ -45,6 +45,21 @@ struct listing {
 	enum err err;
 };
 
+/* What a person has begun to write is nobody's who may only read. */
+static enum err
+put_draft(struct rpc_call *c, const struct store_contact *k)
+{
+	struct span text;
+	enum err err;
+
+	if (!k->conv.has_draft || rpc_conn_tier(c->conn) < RPC_CHAT)
+		return ERR_OK;
+	err = store_draft_get(c->d->store, &k->id, &text);
+	if (!err)
+		json_put_text(c->out, "draft", text);
+	return err == ERR_AUTH ? ERR_OK : err;
+}
+
 static bool
 on_conv(void *ctx, const struct store_contact *k)
 {
@@ -57,8 +72,9 @@ on_conv(void *ctx, const struct store_contact *k)
 	json_put_str(o, "name", k->name);
 	json_put_str(o, "state", view_contact_state(k->state));
 	json_put_uint(o, "unread", k->unread);
-	json_put_bool(o, "muted", false);
-	if (k->last_row > 0)
+	view_conv(o, &k->conv);
+	l->err = put_draft(l->c, k);
+	if (!l->err && k->last_row > 0)
 		l->err = store_history(l->c->d->store, &q, on_last, o);
 	json_close(o, '}');
 	return !l->err && !rpc_page_full(l->c);
@@ -109,6 +125,89 @@ rpc_conv_read(struct rpc_call *c)
 	json_put_uint(o, "unread", unread);
 }
 
+static void
+fail_conv(struct rpc_call *c, enum api_error code)
+{
+	if (code == API_INVALID_PARAMS)
+		rpc_fail_param(c, "draft", "not UTF-8");
+	else if (code == API_MESSAGE_TOO_LONG)
+		json_put_int(rpc_fail(c, code), "max", NODE_TEXT_MAX);
+	else
+		(void)rpc_fail(c, code);
+}
+
+static enum store_receipts
+receipts_of(struct span name)
+{
+	if (span_eq(name, span_str("on")))
+		return STORE_RECEIPTS_ON;
+	if (span_eq(name, span_str("off")))
+		return STORE_RECEIPTS_OFF;
+	return STORE_RECEIPTS_DEFAULT;
+}
+
+/* The conversation as it is now. */
+static void
+show_conv(struct rpc_call *c, const struct contact_id *conv)
+{
+	struct store_contact k;
+	struct json_out *o;
+
+	if (store_contact_get(c->d->store, conv, &k)) {
+		(void)rpc_fail(c, API_CONVERSATION_NOT_FOUND);
+		return;
+	}
+	o = rpc_result(c);
+	json_put_id(o, "conv", conv->b);
+	view_conv(o, &k.conv);
+	if (put_draft(c, &k))
+		rpc_fail_store(c, ERR_IO);
+}
+
+void
+rpc_conv_set(struct rpc_call *c)
+{
+	enum api_error code = API_OK;
+	struct contact_id conv;
+	struct store_contact k;
+
+	(void)rpc_id(c, "conv", conv.b);
+	if (store_contact_get(c->d->store, &conv, &k))
+		code = API_CONVERSATION_NOT_FOUND;
+	k.conv.muted = rpc_bool(c, "muted", k.conv.muted);
+	k.conv.pinned = rpc_bool(c, "pinned", k.conv.pinned);
+	if (rpc_has(c, "receipts"))
+		k.conv.receipts = receipts_of(rpc_str(c, "receipts"));
+	if (!code && rpc_has(c, "draft"))
+		code = command_draft_set(c->d, &conv, rpc_str(c, "draft"));
+	if (!code && (rpc_has(c, "muted") || rpc_has(c, "pinned") ||
+	                 rpc_has(c, "receipts")))
+		code = command_conv_set(c->d, &conv, &k.conv);
+	if (code)
+		fail_conv(c, code);
+	else
+		show_conv(c, &conv);
+}
+
+void
+rpc_typing_set(struct rpc_call *c)
+{
+	bool on = rpc_bool(c, "on", true);
+	struct contact_id conv;
+	struct json_out *o;
+	enum api_error code;
+
+	(void)rpc_id(c, "conv", conv.b);
+	code = command_typing(c->d, &conv, on);
+	if (code) {
+		(void)rpc_fail(c, code);
+		return;
+	}
+	o = rpc_result(c);
+	json_put_id(o, "conv", conv.b);
+	json_put_bool(o, "on", on);
+}
+
 /* ---- sync.snapshot ---- */
 
 static bool
@@ -121,7 +220,9 @@ on_snapshot(void *ctx, const struct store_contact *k)
 	json_open(o, '{');
 	view_contact(o, k);
 	json_put_uint(o, "unread", k->unread);
-	if (k->last_row > 0)
+	view_conv(o, &k->conv);
+	l->err = put_draft(l->c, k);
+	if (!l->err && k->last_row > 0)
 		l->err = store_history(l->c->d->store, &q, on_last, o);
 	json_close(o, '}');
 	return !l->err && !rpc_page_full(l->c);

@@ -97,8 +97,10 @@ void
 rpc_message_wait(struct rpc_call *c)
 {
 	struct span word = rpc_str(c, "state");
-	enum message_state want =
-	    span_eq(word, span_str("sent")) ? MESSAGE_SENT : MESSAGE_DELIVERED;
+	enum message_state want = span_eq(word, span_str("sent")) ? MESSAGE_SENT
+	                          : span_eq(word, span_str("read"))
+	                              ? MESSAGE_READ
+	                              : MESSAGE_DELIVERED;
 	bool once = c->batch || rpc_int(c, "timeout_ms", RPC_TIMEOUT_MS) == 0;
 	struct message_id id;
 	struct rpc_wait *w;

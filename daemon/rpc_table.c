@@ -38,6 +38,10 @@ const struct rpc_method rpc_methods[] = {
 	  rpc_conv_list },
 	{ "conv.read",     RPC_CHAT,  RPC_OPEN, "conv:id up_to:id?",
 	  rpc_conv_read },
+	{ "conv.set",      RPC_CHAT,  RPC_OPEN,
+	  "conv:id muted:bool? pinned:bool? receipts:enum(default|on|off)? "
+	  "draft:str(262144)?",
+	  rpc_conv_set },
 	{ "daemon.loglevel", RPC_ADMIN, RPC_ANY,
 	  "level:enum(err|warning|notice|info|debug)?",
 	  rpc_daemon_loglevel },
@@ -96,7 +100,7 @@ const struct rpc_method rpc_methods[] = {
 	{ "message.status", RPC_READ, RPC_OPEN, "id:id",
 	  rpc_message_status },
 	{ "message.wait",  RPC_READ,  RPC_OPEN,
-	  "id:id state:enum(sent|delivered)? timeout_ms:int(0,3600000)?",
+	  "id:id state:enum(sent|delivered|read)? timeout_ms:int(0,3600000)?",
 	  rpc_message_wait },
 	{ "net.bootstrap", RPC_ADMIN, RPC_ANY,  "node:str(260)",
 	  rpc_net_bootstrap },
@@ -118,6 +122,8 @@ const struct rpc_method rpc_methods[] = {
 	{ "sync.snapshot", RPC_READ,  RPC_OPEN,
 	  "limit:int(1,500)? after:str(64)?",
 	  rpc_sync_snapshot },
+	{ "typing.set",    RPC_CHAT,  RPC_OPEN, "conv:id on:bool",
+	  rpc_typing_set },
 };
 /* clang-format on */
 

@@ -84,6 +84,19 @@ MUST_USE enum err store_dht_get(
 
 /* ---- contacts, each with its conversation ---- */
 
+/* Do they hear what was read? */
+enum store_receipts {
+	STORE_RECEIPTS_DEFAULT = 0, /* as the configuration says */
+	STORE_RECEIPTS_ON,
+	STORE_RECEIPTS_OFF,
+};
+/* How it is kept; nothing of it leaves this side. */
+struct store_conv {
+	bool muted, pinned;
+	enum store_receipts receipts;
+	bool has_draft; /* not set by store_conv_set */
+};
+
 struct store_contact {
 	struct contact_id id;
 	struct id_pk id_pk;
@@ -95,6 +108,7 @@ struct store_contact {
 	int64_t last_row;      /* newest message, 0: none */
 	int64_t read_row;      /* newest one read, 0: none */
 	uint64_t unread;
+	struct store_conv conv;
 };
 
 /* Insert or replace what the node knows (change of kind CHANGE_CONTACT). */
@@ -233,6 +247,24 @@ MUST_USE enum err
 store_conv_read(struct store *s, const struct contact_id *contact, int64_t row);
 MUST_USE enum err store_conv_unread(
     struct store *s, const struct contact_id *contact, uint64_t *ret);
+
+/* The number of their newest message up to row. ERR_NOT_FOUND: none. */
+MUST_USE enum err store_conv_number(struct store *s,
+    const struct contact_id *contact, int64_t row, uint64_t *ret);
+/* They have read ours up to the number seq: those become MESSAGE_READ. *ret is
+ * the newest. ERR_NOT_FOUND: nothing that was not read before. */
+MUST_USE enum err
+store_conv_they_read(struct store *s, const struct contact_id *contact,
+    uint64_t seq, uint64_t now_ms, struct message_id *ret);
+/* ERR_NOT_FOUND. */
+MUST_USE enum err store_conv_set(struct store *s,
+    const struct contact_id *contact, const struct store_conv *c);
+/* A text begun, at most NODE_TEXT_MAX; empty: none. ERR_NOT_FOUND: no such
+ * conversation. *ret is borrowed until the next call on the store. */
+MUST_USE enum err store_draft_set(
+    struct store *s, const struct contact_id *contact, struct span text);
+MUST_USE enum err store_draft_get(
+    struct store *s, const struct contact_id *contact, struct span *ret);
 
 struct store_counts {
 	uint64_t contacts, unread, unread_convs;

@@ -133,7 +133,8 @@ store_contact_seen(
 	"c.id, c.id_pk, c.name, c.state, c.created_ms, c.ready_ms, c.n," \
 	" v.last, v.read, v.seen_ms," \
 	" (SELECT count(*) FROM message INDEXED BY message_in" \
-	"  WHERE contact = c.id AND state = 5 AND row > v.read)"
+	"  WHERE contact = c.id AND state = 5 AND row > v.read)," \
+	" v.flags, v.draft IS NOT NULL"
 
 /* ERR_AUTH: the row does not open; it is as if it were not there. */
 static enum err
@@ -169,6 +170,8 @@ read_contact(const struct query *q, struct store_contact *ret)
 	c.read_row = db_int(q, 8);
 	c.last_seen_ms = (uint64_t)db_int(q, 9);
 	c.unread = (uint64_t)db_int(q, 10);
+	store_conv_from_flags(db_int(q, 11), &c.conv);
+	c.conv.has_draft = db_int(q, 12) != 0;
 	*ret = c;
 	err = ERR_OK;
 out:

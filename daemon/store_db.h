@@ -115,6 +115,10 @@ events_rewrite(struct store *s, int64_t seq, const struct event_row *e);
 void store_buf_clear(struct store_buf *b); /* wipes and frees */
 MUST_USE enum err store_buf_reserve(struct store_buf *b, size_t n);
 
+/* store_conv.c: the column flags. */
+int64_t store_conv_flags(const struct store_conv *c);
+void store_conv_from_flags(int64_t flags, struct store_conv *ret);
+
 /* ERR_NOT_FOUND, ERR_AUTH. *ret borrows from buf. */
 MUST_USE enum err
 store_self_get(struct store *s, struct store_buf *buf, struct span *ret);

@@ -242,8 +242,7 @@ store_message_move(struct store *s, const struct contact_id *contact,
 		return err == ERR_AUTH ? ERR_NOT_FOUND : err;
 	/* Final states stay; sent may fall back to queued (session lost). */
 	old = ret->m.state;
-	if (old == state || old == MESSAGE_DELIVERED || old == MESSAGE_FAILED ||
-	    old == MESSAGE_RECEIVED)
+	if (old == state || old >= MESSAGE_DELIVERED)
 		return ERR_EXISTS;
 	if (state == MESSAGE_DELIVERED || state == MESSAGE_FAILED)
 		err = forget_sent(s, ret);
@@ -386,7 +385,7 @@ read_message(
 	db_bytes(q, 1, m.m.id.b, sizeof(m.m.id.b));
 	db_bytes(q, 2, m.m.contact.b, sizeof(m.m.contact.b));
 	m.m.kind = (enum message_kind)db_int(q, 3);
-	if (state < MESSAGE_QUEUED || state > MESSAGE_RECEIVED)
+	if (state < MESSAGE_QUEUED || state > MESSAGE_READ)
 		state = MESSAGE_FAILED;
 	m.m.state = (enum message_state)state;
 	m.m.seq = (uint64_t)db_int(q, 5);

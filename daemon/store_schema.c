@@ -88,6 +88,10 @@ static const char *const migrations[] = {
 	/* 2 -> 3: see store_upgrade.c, once there is a key. */
 	("INSERT INTO meta SELECT 'sealed', x'02' FROM meta"
 	 "  WHERE key = 'key_check';"),
+	/* 3 -> 4: the row that they have read; see store_conv.c; sealed. */
+	("ALTER TABLE conv ADD COLUMN their_read INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE conv ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE conv ADD COLUMN draft BLOB;"),
 };
 /* clang-format on */
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))

@@ -25,6 +25,7 @@ enum {
 struct waiting {
 	struct waiting *next;
 	bool is_move; /* a message's state; else an ephemeral event */
+	bool any;     /* of many messages */
 	struct message_id id;
 	enum message_state state;
 	struct event_row event;
@@ -101,7 +102,9 @@ turn_message_moved(
 	if (!w) /* who waits finds it in the store when his time is out */
 		return;
 	w->is_move = true;
-	w->id = *id;
+	w->any = id == NULL;
+	if (id)
+		w->id = *id;
 	w->state = state;
 }
 
@@ -399,7 +402,8 @@ tell_waiting(struct daemon *d)
 
 		list = w->next;
 		if (w->is_move && d->hooks.message_moved)
-			d->hooks.message_moved(d, &w->id, w->state);
+			d->hooks.message_moved(
+			    d, w->any ? NULL : &w->id, w->state);
 		else if (!w->is_move && d->hooks.ephemeral)
 			d->hooks.ephemeral(d, &w->event);
 		free(w);

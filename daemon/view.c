@@ -20,6 +20,8 @@ view_message_state(enum message_state s)
 		return "failed";
 	case MESSAGE_RECEIVED:
 		return "received";
+	case MESSAGE_READ:
+		return "read";
 	}
 	return "unknown";
 }
@@ -69,6 +71,10 @@ view_message_kind(enum message_kind k)
 		return "delete";
 	case MESSAGE_REACTION:
 		return "reaction";
+	case MESSAGE_TIMER:
+		return "timer";
+	case MESSAGE_PROFILE:
+		return "profile";
 	}
 	return "unknown";
 }
@@ -181,6 +187,21 @@ view_event(struct json_out *o, const struct event_row *e)
 	else
 		changed_message(o, e);
 	json_close(o, '}');
+}
+
+void
+view_conv(struct json_out *o, const struct store_conv *c)
+{
+	static const char *const receipts[] = {
+		[STORE_RECEIPTS_DEFAULT] = "default",
+		[STORE_RECEIPTS_ON] = "on",
+		[STORE_RECEIPTS_OFF] = "off",
+	};
+
+	json_put_bool(o, "muted", c->muted);
+	json_put_bool(o, "pinned", c->pinned);
+	json_put_str(o, "receipts", receipts[c->receipts]);
+	json_put_bool(o, "has_draft", c->has_draft);
 }
 
 void

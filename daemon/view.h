@@ -23,6 +23,7 @@ void view_reactions(
 /* Members: what people have decided about a contact. */
 void view_decision(struct json_out *o, const struct node_decision *d);
 const char *view_fallback(enum node_fallback f);
+void view_conv(struct json_out *o, const struct store_conv *c);
 void view_contact(struct json_out *o, const struct store_contact *c);
 /* id, state ("live"|"used"|"gone"), label, created_ms, expires_ms,
  * contact (if used). */

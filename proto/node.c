@@ -37,6 +37,7 @@ node_new(const struct node_config *cfg, struct now now)
 	assert(n->sockets_max <= NODE_SOCKETS_MAX);
 	n->save_dht_ms = now.mono_ms + NODE_SAVE_DHT_MS / 10;
 	n->refresh_ms = now.mono_ms + NODE_REFRESH_MS;
+	n->receipt_ms = NEVER;
 	n->clock_ms = now.wall_ms - now.mono_ms;
 	n->clock_set_ms = now.mono_ms;
 	map_init(&n->by_id, sizeof(struct contact_id), &n->rng);
@@ -134,6 +135,7 @@ node_load_outbox(struct node *n, const struct node_message *m, struct now now)
 		.sent_ms = m->sent_ms_original,
 		.has_ref = m->has_ref,
 		.ref = m->ref,
+		.ttl_s = m->ttl_s,
 		.text = m->text };
 	enum err err;
 
@@ -234,6 +236,7 @@ node_tick(struct node *n, struct now now)
 	lan_tick(n);
 	intro_tick(n);
 	cross_tick(n);
+	receipt_tick(n);
 	if (links_deadline_ms(n->links) <= now.mono_ms)
 		links_tick(n->links, n->now);
 	if (n->save_dht_ms <= now.mono_ms) {
@@ -266,6 +269,7 @@ node_deadline_ms(const struct node *n)
 	at = min_ms(at, lan_deadline_ms(n));
 	at = min_ms(at, intro_deadline_ms(n));
 	at = min_ms(at, cross_deadline_ms(n));
+	at = min_ms(at, n->receipt_ms);
 	at = min_ms(at, links_deadline_ms(n->links));
 	return min_ms(at, meet_deadline_ms(n));
 }

@@ -23,6 +23,8 @@
 enum {
 	NODE_TEXT_MAX = 64 * 1024, /* bytes of a text */
 	NODE_REACTION_MAX = 64,
+	NODE_PROFILE_MAX = 256,
+	NODE_TTL_MAX_S = 366 * 86400,
 	NODE_CONTACTS_MAX = 10000,
 	NODE_INVITES_MAX = 16,   /* live invitations of ours */
 	NODE_OUTBOX_MAX = 65536, /* undelivered messages of a contact */
@@ -191,18 +193,33 @@ enum message_kind {
 	MESSAGE_EDIT = 3,     /* text takes the place of that of ref */
 	MESSAGE_DELETE = 4,   /* ref is taken back; no text */
 	MESSAGE_REACTION = 5, /* to ref; no text: it is taken back */
+	MESSAGE_TIMER = 6,    /* texts of both disappear from now on, or stay */
+	MESSAGE_PROFILE = 7,  /* text: how the sender wants to be called */
 };
 /* What is said, about which other message of the conversation. */
 struct node_words {
 	enum message_kind kind;
-	const struct message_id *ref; /* NULL: none; TEXT alone may lack it */
-	struct span text;             /* borrowed */
+	const struct message_id *ref; /* NULL: none */
+	uint32_t ttl_s;   /* TEXT: it disappears so long after it was read, 0:
+	                     never; TIMER: so do texts to come */
+	struct span text; /* borrowed */
 };
 /* ERR_NOT_FOUND, ERR_TOO_LONG, ERR_MALFORMED (not UTF-8, or not of the kind),
  * ERR_LIMIT (outbox). The id is ours; state queued. Whether ref exists and
  * whose it is the owner knows, who stores messages. */
 MUST_USE enum err node_message_send(struct node *n, const struct contact_id *to,
     const struct node_words *words, struct message_id *ret, struct now now);
+
+/*
+ * People have read theirs up to the number seq, and they may know it: told at
+ * the next tick of five seconds, or when a session is up again.
+ * Somebody is typing to them (on again every few seconds), or no longer: told
+ * if a session is up. ERR_NOT_FOUND.
+ */
+MUST_USE enum err node_read(struct node *n, const struct contact_id *contact,
+    uint64_t seq, struct now now);
+MUST_USE enum err node_typing(
+    struct node *n, const struct contact_id *contact, bool on, struct now now);
 
 /* ---- effects ---- */
 
@@ -216,6 +233,7 @@ enum message_state {
 	MESSAGE_DELIVERED = 3, /* durable at the other side */
 	MESSAGE_FAILED = 4,    /* the other side refused it */
 	MESSAGE_RECEIVED = 5,  /* theirs */
+	MESSAGE_READ = 6,      /* by them; the owner knows by CHANGE_READ */
 };
 enum {
 	MESSAGE_FLAG_GAP = 1, /* something before it is missing */
@@ -236,6 +254,7 @@ struct node_message {
 	uint8_t prev[32]; /* hash of the sender's previous one */
 	bool has_ref;
 	struct message_id ref; /* see struct node_words */
+	uint32_t ttl_s;        /* the same */
 	struct span text;      /* borrowed; never to a terminal raw */
 };
 
@@ -248,7 +267,8 @@ enum change_kind {
 	CHANGE_INVITE_GONE,  /* invite; contact set if it was used */
 	CHANGE_MESSAGE, /* message: a new one, either direction (see below) */
 	CHANGE_MESSAGE_STATE, /* contact, message.id, message.state */
-	CHANGE_DHT,           /* nodes, n_nodes: replace the saved table */
+	CHANGE_READ, /* contact, message.seq: they have read ours up to it */
+	CHANGE_DHT,  /* nodes, n_nodes: replace the saved table */
 };
 
 /*
@@ -292,6 +312,8 @@ enum node_event_kind {
 	NODE_CLOCK_SET,
 	NODE_DHT_READY, /* ephemeral */
 	NODE_ADDRESS, /* ephemeral: endpoint is our own address seen outside */
+	NODE_TYPING,  /* ephemeral: somebody writes to us */
+	NODE_TYPING_OVER, /* ephemeral: no longer */
 };
 
 enum effect_kind {

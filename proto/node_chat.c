@@ -57,6 +57,7 @@ chat_up(
 		c->has_epoch = true;
 		memcpy(c->epoch, hello->db_epoch, sizeof(c->epoch));
 		c->recv_seq = 0;
+		c->read_seq = 0;
 		sodium_memzero(c->recv_hash, sizeof(c->recv_hash));
 		peer_dirty(n, p);
 	}
@@ -68,6 +69,7 @@ chat_up(
 	p->early = false;
 	/* Spares them what they would send again. */
 	p->ack_due = c->recv_seq > 0;
+	receipt_up(n, p);
 	chat_work(n, p);
 }
 
@@ -76,17 +78,22 @@ chat_up(
 _Static_assert(RECORD_TEXT == (enum record_kind)MESSAGE_TEXT &&
                    RECORD_EDIT == (enum record_kind)MESSAGE_EDIT &&
                    RECORD_DELETE == (enum record_kind)MESSAGE_DELETE &&
-                   RECORD_REACTION == (enum record_kind)MESSAGE_REACTION,
+                   RECORD_REACTION == (enum record_kind)MESSAGE_REACTION &&
+                   RECORD_TIMER == (enum record_kind)MESSAGE_TIMER &&
+                   RECORD_PROFILE == (enum record_kind)MESSAGE_PROFILE,
     "kinds of messages are those of the wire");
 _Static_assert((int)NODE_TEXT_MAX == (int)MESSAGE_TEXT_MAX &&
-                   (int)NODE_REACTION_MAX == (int)MESSAGE_REACTION_MAX,
+                   (int)NODE_REACTION_MAX == (int)MESSAGE_REACTION_MAX &&
+                   (int)NODE_PROFILE_MAX == (int)MESSAGE_PROFILE_MAX &&
+                   (int)NODE_TTL_MAX_S == (int)MESSAGE_TTL_MAX_S,
     "limits of messages are those of the wire");
 
 bool
 chat_is_kind(enum message_kind k)
 {
-	return k == MESSAGE_TEXT || k == MESSAGE_EDIT || k == MESSAGE_DELETE ||
-	       k == MESSAGE_REACTION;
+	const struct record r = { .kind = (enum record_kind)k };
+
+	return record_is_message(&r);
 }
 
 static void
@@ -121,7 +128,9 @@ on_message(struct node *n, struct peer *p, const struct record *r)
 	memcpy(m->prev, r->prev, sizeof(m->prev));
 	m->has_ref = r->has_ref;
 	m->ref = r->ref;
+	m->ttl_s = r->ttl_s;
 	m->text = r->text;
+	receipt_on_message(n, p);
 	effect_change(n, &change);
 	c->recv_anew = false;
 	c->recv_seq = r->seq;
@@ -229,6 +238,10 @@ chat_on_data(struct node *n, struct peer *p, struct span data)
 		}
 		if (got && r.kind == RECORD_ACK && !on_ack(n, p, &r))
 			return;
+		if (got && r.kind == RECORD_READ)
+			receipt_on_read(n, p, &r);
+		if (got && r.kind == RECORD_TYPING)
+			receipt_on_typing(n, p, &r);
 		if (got && record_is_message(&r))
 			on_message(n, p, &r);
 	}
@@ -236,9 +249,8 @@ chat_on_data(struct node *n, struct peer *p, struct span data)
 
 /* ---- ours ---- */
 
-/* Encodes and hands r to the link. False: no room now. */
-static bool
-write_record(struct node *n, const struct peer *p, const struct record *r)
+bool
+chat_write(struct node *n, const struct peer *p, const struct record *r)
 {
 	struct writer w = wr_init(n->scratch, RECORD_HEAD + RECORD_MAX);
 
@@ -258,14 +270,16 @@ write_peer(struct node *n, struct peer *p)
 	if (p->ack_due && p->c.recv_seq > 0) {
 		memcpy(ack.epoch, p->c.epoch, sizeof(ack.epoch));
 		memcpy(ack.head, p->c.recv_hash, sizeof(ack.head));
-		if (!write_record(n, p, &ack))
+		if (!chat_write(n, p, &ack))
 			return;
 	}
 	p->ack_due = false;
+	if (!receipt_write(n, p))
+		return;
 	while (p->outbox.at != NULL) {
 		struct outbox_entry *e = p->outbox.at;
 
-		if (!write_record(n, p, &e->record))
+		if (!chat_write(n, p, &e->record))
 			return;
 		if (!e->sent)
 			state_change(n, p, &e->record.id, MESSAGE_SENT);
@@ -306,6 +320,7 @@ queued(struct node *n, const struct peer *p, const struct record *r)
 	memcpy(m->prev, r->prev, sizeof(r->prev));
 	m->has_ref = r->has_ref;
 	m->ref = r->ref;
+	m->ttl_s = r->ttl_s;
 	m->text = r->text;
 	effect_change(n, &c);
 }
@@ -317,6 +332,7 @@ node_message_send(struct node *n, const struct contact_id *to,
 	struct peer *p = peer_by_id(n, to);
 	struct record r = { .kind = (enum record_kind)words->kind,
 		.has_ref = words->ref != NULL,
+		.ttl_s = words->ttl_s,
 		.text = words->text };
 	enum err err;
 

@@ -263,6 +263,7 @@ end_link(struct node *n, struct peer *p, uint64_t until_ms)
 	p->online = false;
 	p->early = false;
 	p->ack_due = false;
+	receipt_down(n, p);
 	cross_on_down(n, p);
 	relay_forget(n, p);
 	record_reader_clear(&p->reader);
@@ -379,6 +380,7 @@ on_down(struct node *n, struct peer *p)
 	p->online = false;
 	p->early = false;
 	p->ack_due = false;
+	receipt_down(n, p);
 	cross_on_down(n, p);
 	if (n->woke_ms != 0 && n->now.mono_ms - n->woke_ms < NODE_WAKE_MS)
 		meet_start_with_others(n, p); /* all have died at once */

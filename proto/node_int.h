@@ -140,8 +140,14 @@ struct peer {
 	bool dirty;                          /* its record is to be stored */
 	bool work; /* something may be written to its stream */
 	bool online, ack_due;
-	bool early;       /* not online yet, but words may leave */
-	bool astray;      /* their numbers are not ours: no text in this link */
+	bool early;  /* not online yet, but words may leave */
+	bool astray; /* their numbers are not ours: no text in this link */
+	/* node_receipt.c; ours, theirs. 0: not. */
+	uint64_t read_ms;  /* what was read is told then */
+	uint64_t typed_ms; /* when they heard that somebody is typing */
+	bool typing_due;   /* they are to hear of it, or of its end */
+	uint64_t seen_seq; /* of ours, the last one that they have read */
+	uint64_t typing_ms, typing_told_ms; /* until; since when */
 	uint64_t anew_ms; /* our numbering began anew; 0: not in this life */
 	/* What its last HELLO said, and what of it we pass for. */
 	uint32_t capabilities;
@@ -281,7 +287,8 @@ struct node {
 	bool has_address[FAMILY_COUNT];
 	struct endpoint address[FAMILY_COUNT]; /* ours, as seen by others */
 	uint64_t save_dht_ms, refresh_ms;
-	uint64_t clock_ms;     /* wall clock at mono 0, modulo 2^64 */
+	uint64_t receipt_ms; /* node_receipt.c has something to do, or NEVER */
+	uint64_t clock_ms;   /* wall clock at mono 0, modulo 2^64 */
 	uint64_t clock_set_ms; /* mono, when that changed; first: the start */
 	bool clock_doubted;    /* the system's is another one */
 	uint64_t woke_ms;      /* from the last suspend, or 0 */
@@ -525,6 +532,18 @@ void chat_up(
 void chat_on_data(struct node *n, struct peer *p, struct span data);
 void chat_work(struct node *n, struct peer *p); /* put it on the list */
 void chat_run(struct node *n);                  /* writes what fits */
+/* Encodes r and hands it to the link. False: no room now. */
+bool chat_write(struct node *n, const struct peer *p, const struct record *r);
+
+/* node_receipt.c: what was read, who is typing. */
+/* False: no room now. */
+bool receipt_write(struct node *n, struct peer *p);
+void receipt_on_read(struct node *n, struct peer *p, const struct record *r);
+void receipt_on_typing(struct node *n, struct peer *p, const struct record *r);
+void receipt_on_message(struct node *n, struct peer *p);
+void receipt_up(struct node *n, struct peer *p);
+void receipt_down(struct node *n, struct peer *p);
+void receipt_tick(struct node *n);
 
 /* node_cell.c: gets and puts of cells, in every DHT that carries them. */
 struct publication {

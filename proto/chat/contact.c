@@ -287,6 +287,8 @@ contact_encode(const struct contact *c, struct writer *ret)
 		key_int(ret, "ra", 1);
 	key_str(ret, "rh", c->recv_hash, sizeof(c->recv_hash));
 	key_int(ret, "rn", c->recv_seq);
+	if (c->read_seq > 0)
+		key_int(ret, "rr", c->read_seq);
 	key_str(ret, "s", c->s, c->n_s * sizeof(c->s[0]));
 	key_str(ret, "sh", c->sent_hash, sizeof(c->sent_hash));
 	key_int(ret, "sn", c->sent_seq);
@@ -356,6 +358,8 @@ contact_decode(struct span in, const struct contact_id *id, struct contact *ret)
 	if (!get_u64(&b, "u", &c.put_s))
 		c.put_s = 0;
 	(void)get_bytes(&b, "z", c.renewed, sizeof(c.renewed));
+	if (!get_u64(&b, "rr", &c.read_seq) || c.read_seq > c.recv_seq)
+		c.read_seq = 0;
 	c.recv_anew = get_u64(&b, "ra", &anew) && anew != 0;
 	pair_rk0(&c.pr, &c.rk0);
 	*ret = c;

@@ -49,6 +49,7 @@ struct contact {
 	/* Messages, both directions. */
 	uint64_t sent_seq, recv_seq; /* the last ones; 0: none yet */
 	uint8_t sent_hash[MESSAGE_HASH_SIZE], recv_hash[MESSAGE_HASH_SIZE];
+	uint64_t read_seq; /* of theirs, what they may know to be read */
 	/* Drawn when our numbers turned out to be used: names a new numbering,
 	 * which goes on from where we are. Zeros: none yet. */
 	uint8_t renewed[DB_EPOCH_SIZE];

@@ -33,23 +33,34 @@ message_body_encode(const struct record *in, struct writer *w)
 	}
 	be_key(w, "s");
 	be_int(w, in->sent_ms);
+	if (in->ttl_s > 0 || in->kind == RECORD_TIMER) {
+		be_key(w, "t");
+		be_int(w, in->ttl_s);
+	}
 	be_key(w, "x");
 	be_str(w, in->text.p, in->text.n);
 	be_end(w);
 }
 
+/* ACK, READ, TYPING. */
 static void
-ack_body_encode(const struct record *in, struct writer *w)
+sign_body_encode(const struct record *in, struct writer *w)
 {
+	bool is_typing = in->kind == RECORD_TYPING;
+
 	be_dict(w);
-	be_key(w, "e");
-	be_str(w, in->epoch, sizeof(in->epoch));
-	be_key(w, "h");
-	be_str(w, in->head, sizeof(in->head));
+	if (!is_typing) {
+		be_key(w, "e");
+		be_str(w, in->epoch, sizeof(in->epoch));
+	}
+	if (in->kind == RECORD_ACK) {
+		be_key(w, "h");
+		be_str(w, in->head, sizeof(in->head));
+	}
 	be_key(w, "k");
-	be_int(w, RECORD_ACK);
+	be_int(w, in->kind);
 	be_key(w, "n");
-	be_int(w, (int64_t)in->seq);
+	be_int(w, is_typing ? in->on : (int64_t)in->seq);
 	be_end(w);
 }
 
@@ -60,12 +71,13 @@ record_encode(const struct record *in, struct writer *ret)
 	struct writer len;
 
 	assert(in->kind != RECORD_UNKNOWN);
-	assert(in->seq >= 1 && in->seq <= INT64_MAX);
+	assert(in->kind == RECORD_TYPING ||
+	       (in->seq >= 1 && in->seq <= INT64_MAX));
 	wr_u32le(ret, 0);
 	if (record_is_message(in))
 		message_body_encode(in, ret);
 	else
-		ack_body_encode(in, ret);
+		sign_body_encode(in, ret);
 	if (ret->bad)
 		return;
 	assert(ret->n - head - RECORD_HEAD <= RECORD_MAX);
@@ -76,20 +88,30 @@ record_encode(const struct record *in, struct writer *ret)
 enum err
 record_check(const struct record *in)
 {
-	size_t max = in->kind == RECORD_REACTION ? MESSAGE_REACTION_MAX
-	                                         : MESSAGE_TEXT_MAX;
-	bool may_lack =
-	    in->kind == RECORD_DELETE || in->kind == RECORD_REACTION;
+	enum { NEVER, MAYBE, ALWAYS };
+	static const struct {
+		size_t max; /* of the text */
+		uint8_t text, ref, ttl;
+	} rules[] = {
+		[RECORD_TEXT] = { MESSAGE_TEXT_MAX, ALWAYS, MAYBE, MAYBE },
+		[RECORD_EDIT] = { MESSAGE_TEXT_MAX, ALWAYS, ALWAYS, NEVER },
+		[RECORD_DELETE] = { 0, NEVER, ALWAYS, NEVER },
+		[RECORD_REACTION] = { MESSAGE_REACTION_MAX, MAYBE, ALWAYS,
+		    NEVER },
+		[RECORD_TIMER] = { 0, NEVER, NEVER, MAYBE },
+		[RECORD_PROFILE] = { MESSAGE_PROFILE_MAX, MAYBE, NEVER, NEVER },
+	};
 
 	assert(record_is_message(in));
-	if (in->text.n > max)
-		return ERR_TOO_LONG;
-	if (in->kind != RECORD_TEXT && !in->has_ref)
+	if (in->text.n > rules[in->kind].max)
+		return rules[in->kind].max > 0 ? ERR_TOO_LONG : ERR_MALFORMED;
+	if ((in->text.n == 0 && rules[in->kind].text == ALWAYS) ||
+	    in->has_ref < (rules[in->kind].ref == ALWAYS) ||
+	    in->has_ref > (rules[in->kind].ref != NEVER) ||
+	    in->ttl_s > (rules[in->kind].ttl != NEVER ? MESSAGE_TTL_MAX_S : 0))
 		return ERR_MALFORMED;
-	if (in->text.n == 0)
-		return may_lack ? ERR_OK : ERR_MALFORMED;
-	if (in->kind == RECORD_DELETE || !utf8_valid(in->text) ||
-	    memchr(in->text.p, '\0', in->text.n) != NULL)
+	if (in->text.n > 0 && (!utf8_valid(in->text) ||
+	                          memchr(in->text.p, '\0', in->text.n) != NULL))
 		return ERR_MALFORMED;
 	return ERR_OK;
 }
@@ -107,6 +129,21 @@ digits(size_t n)
 	return count;
 }
 
+/* True: there is none, or it is possible; a TIMER has one. */
+static bool
+take_ttl(const struct bencode *b, struct record *m)
+{
+	uint32_t at = bencode_get(b, 0, "t");
+	int64_t ttl;
+
+	if (at == BENCODE_ABSENT)
+		return m->kind != RECORD_TIMER;
+	if (!bencode_int(b, at, &ttl) || ttl < 0 || ttl > MESSAGE_TTL_MAX_S)
+		return false;
+	m->ttl_s = (uint32_t)ttl;
+	return true;
+}
+
 static enum err
 message_decode(struct span in, const struct bencode *b, enum record_kind kind,
     struct record *ret)
@@ -122,6 +159,7 @@ message_decode(struct span in, const struct bencode *b, enum record_kind kind,
 	    !bencode_int(b, bencode_get(b, 0, "n"), &seq) ||
 	    (m.has_ref && !bencode_bytes(b, ref, m.ref.b, sizeof(m.ref.b))) ||
 	    !bencode_int(b, bencode_get(b, 0, "s"), &m.sent_ms) ||
+	    !take_ttl(b, &m) ||
 	    !bencode_str(b, bencode_get(b, 0, "x"), &m.text) || seq < 1)
 		return ERR_MALFORMED;
 	m.seq = (uint64_t)seq;
@@ -133,19 +171,32 @@ message_decode(struct span in, const struct bencode *b, enum record_kind kind,
 	return err;
 }
 
+/* ACK, READ. */
 static enum err
-ack_decode(const struct bencode *b, struct record *ret)
+sign_decode(const struct bencode *b, enum record_kind kind, struct record *ret)
 {
-	struct record a = { .kind = RECORD_ACK };
+	struct record a = { .kind = kind };
 	int64_t seq;
 
 	if (!bencode_bytes(
 	        b, bencode_get(b, 0, "e"), a.epoch, sizeof(a.epoch)) ||
-	    !bencode_bytes(b, bencode_get(b, 0, "h"), a.head, sizeof(a.head)) ||
+	    (kind == RECORD_ACK && !bencode_bytes(b, bencode_get(b, 0, "h"),
+	                               a.head, sizeof(a.head))) ||
 	    !bencode_int(b, bencode_get(b, 0, "n"), &seq) || seq < 1)
 		return ERR_MALFORMED;
 	a.seq = (uint64_t)seq;
 	*ret = a;
+	return ERR_OK;
+}
+
+static enum err
+typing_decode(const struct bencode *b, struct record *ret)
+{
+	int64_t on;
+
+	if (!bencode_int(b, bencode_get(b, 0, "n"), &on) || on < 0 || on > 1)
+		return ERR_MALFORMED;
+	*ret = (struct record){ .kind = RECORD_TYPING, .on = on == 1 };
 	return ERR_OK;
 }
 
@@ -161,9 +212,11 @@ record_decode(struct span in, struct record *ret)
 	if (bencode_type(&b, 0) != BENCODE_DICT ||
 	    !bencode_int(&b, bencode_get(&b, 0, "k"), &kind))
 		return ERR_MALFORMED;
-	if (kind == RECORD_ACK)
-		return ack_decode(&b, ret);
-	if (kind >= RECORD_TEXT && kind <= RECORD_REACTION)
+	if (kind == RECORD_ACK || kind == RECORD_READ)
+		return sign_decode(&b, (enum record_kind)kind, ret);
+	if (kind == RECORD_TYPING)
+		return typing_decode(&b, ret);
+	if (kind >= RECORD_TEXT && kind <= RECORD_PROFILE)
 		return message_decode(in, &b, (enum record_kind)kind, ret);
 	*ret = (struct record){ .kind = RECORD_UNKNOWN };
 	return ERR_OK;

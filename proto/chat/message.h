@@ -3,9 +3,11 @@
  * LE32 length and a bencoded dictionary. [SPEC §7.5]
  *
  *   message  h prev[32]  i id[16]  k kind  n seq  r id[16] of another one
- *            s sender's Unix ms  x text
+ *            s sender's Unix ms  t seconds, of a text that disappears  x text
  *   ack      e db epoch[8] of the one whose messages are acked
  *            h hash[8] of the one with that seq  k 2  n seq
+ *   read     e and n as in an ack  k 8
+ *   typing   k 9  n 1, or 0 when it is over
  *
  * Messages, by k and what r and x are:
  *   1 text      what it replies to, if anything   what is said
@@ -13,9 +15,15 @@
  *   4 delete    an earlier text of the sender     empty
  *   5 reaction  any text                          a few characters; empty:
  *                                                 it is taken back
+ *   6 timer     none                              empty; t: texts disappear so
+ *                                                 long after they were read,
+ *                                                 0: they stay
+ *   7 profile   none                              what the sender wants to be
+ *                                                 called; empty: nothing
  *
- * An ack says: all your messages up to seq are durable here. A record of an
- * unknown kind is ignored, so that later kinds can be added.
+ * An ack says: all your messages up to seq are durable here. Read says: a
+ * person has seen them. A record of an unknown kind is ignored, so that later
+ * kinds can be added.
  */
 #ifndef PROTO_CHAT_MESSAGE_H
 #define PROTO_CHAT_MESSAGE_H
@@ -33,6 +41,8 @@ enum {
 	DB_EPOCH_SIZE = 8,
 	RECORD_ACK_MAX = 64,       /* bytes of an encoded ack with its length */
 	MESSAGE_REACTION_MAX = 64, /* bytes of UTF-8 */
+	MESSAGE_PROFILE_MAX = 256,
+	MESSAGE_TTL_MAX_S = 366 * 86400,
 };
 
 enum record_kind {
@@ -42,32 +52,40 @@ enum record_kind {
 	RECORD_EDIT = 3,
 	RECORD_DELETE = 4,
 	RECORD_REACTION = 5,
+	RECORD_TIMER = 6,
+	RECORD_PROFILE = 7,
+	RECORD_READ = 8,
+	RECORD_TYPING = 9,
 };
 
-/* A message has all but epoch and head, an ack these, kind and seq. */
+/* A message has all but what names another kind; the others have that, kind
+ * and, but for TYPING, seq. */
 struct record {
 	enum record_kind kind;
-	uint64_t seq; /* its own, ACK: the highest acked; 1.. */
+	uint64_t seq; /* its own; ACK, READ: the highest of theirs; 1.. */
 	struct message_id id;
 	uint8_t prev[MESSAGE_HASH_SIZE]; /* hash of the one before */
 	int64_t sent_ms;                 /* sender's clock, as it came */
 	bool has_ref;
 	struct message_id ref;
+	uint32_t ttl_s;   /* TEXT: 0: it stays; TIMER */
 	struct span text; /* valid UTF-8 without NUL; borrowed */
 	/* As it came: up to and with the key of text, also what we do not
 	 * know; borrowed. Empty: as it is encoded. */
 	struct span before;
-	uint8_t epoch[DB_EPOCH_SIZE];    /* ACK */
+	uint8_t epoch[DB_EPOCH_SIZE];    /* ACK, READ */
 	uint8_t head[MESSAGE_HEAD_SIZE]; /* ACK: of that message's hash */
+	bool on;                         /* TYPING: it goes on */
 };
 
 static inline bool
 record_is_message(const struct record *r)
 {
-	return r->kind != RECORD_UNKNOWN && r->kind != RECORD_ACK;
+	return r->kind != RECORD_ACK && r->kind >= RECORD_TEXT &&
+	       r->kind <= RECORD_PROFILE;
 }
 
-/* Do ref and text go with the kind of a message? ERR_TOO_LONG: the text;
+/* Do ref, time and text go with the kind of a message? ERR_TOO_LONG: the text;
  * ERR_MALFORMED: all else. */
 MUST_USE enum err record_check(const struct record *in);
 

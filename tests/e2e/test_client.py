@@ -219,7 +219,7 @@ def usage():
                   ["log", "a", "-n", "x"], ["status", "--timeout", "x"],
                   ["status", "--color=blue"], ["--json", "--plain", "status"],
                   ["log", "x", "--wait"], ["rpc"], ["help", "nope"],
-                  ["send", "a", "b", "--wait=read"], ["tail", "--since", "x"]):
+                  ["send", "a", "b", "--wait=eaten"], ["tail", "--since", "x"]):
         done = status(*words)
         check("usage: " + " ".join(words), done.returncode == 2 and
               not done.stdout and done.stderr, done)

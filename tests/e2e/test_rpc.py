@@ -427,6 +427,9 @@ def the_rest(call, bob):
           call("conv.read", conv=bob)["unread"] == 0)
     e = error(call.rpc, "conv.read", conv="a" * 26)
     check("conv.read of nobody is 202", e and e.code == 202, e)
+    check("conv.set answers how it is kept",
+          call("conv.set", conv=bob, draft="be")["has_draft"])
+    check("typing.set answers", call("typing.set", conv=bob, on=True)["on"])
     inv = call("invite.create", label="Carol", ttl_ms=60000)
     check("invite.create gives a URI",
           inv["uri"].startswith("btchat:btinvite1"), inv)

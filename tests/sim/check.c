@@ -255,6 +255,22 @@ state_applied(struct check *c, uint32_t who, const struct change *change)
 	m->delivered = true;
 }
 
+/* They have read ours: only what they say so of. */
+static void
+read_applied(struct check *c, uint32_t who, const struct change *change)
+{
+	const struct disk_contact *k =
+	    disk_contact(c->disk[who], &change->contact);
+	uint32_t peer = k ? check_who(c, &k->pk) : CHECK_NOBODY;
+
+	if (peer == CHECK_NOBODY || c->lies[peer] || c->restored[peer] ||
+	    c->restored[who])
+		return;
+	c->n_reads++;
+	if (change->message.seq > c->read_seq[peer][who])
+		check_fail(c, "p%u has not read what p%u thinks", peer, who);
+}
+
 static bool
 is_of_liar(const struct check *c, uint32_t who, const struct change *change)
 {
@@ -290,6 +306,8 @@ check_applied(struct check *c, uint32_t who, const struct change *change,
 		invite_applied(c, who, change);
 	else if (change->kind == CHANGE_MESSAGE_STATE)
 		state_applied(c, who, change);
+	else if (change->kind == CHANGE_READ)
+		read_applied(c, who, change);
 	else if (change->kind == CHANGE_MESSAGE &&
 	         change->message.state == MESSAGE_RECEIVED)
 		received_applied(c, who, &change->message);

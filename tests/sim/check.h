@@ -52,12 +52,14 @@ struct check {
 	bool deleted[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX]; /* now */
 	bool parted[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];  /* once */
 	bool restored[CHECK_PEOPLE_MAX];                  /* once */
+	/* The number of theirs that somebody says to have read. */
+	uint64_t read_seq[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];
 	uint64_t ready_ms[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];
 	struct check_message *messages; /* owned */
 	size_t n_messages, cap_messages;
 	struct check_lane *lanes; /* owned */
 	size_t n_lanes;
-	uint64_t n_received, n_repeated;
+	uint64_t n_received, n_repeated, n_reads;
 };
 
 void check_clear(struct check *c);

@@ -243,7 +243,8 @@ apply_message(struct disk *d, struct disk_change *c)
 	if (!k || k->gone)
 		return bad(d, "a message of an unknown contact is stored");
 	if (m->text.n > NODE_TEXT_MAX ||
-	    (m->kind != MESSAGE_TEXT && !m->has_ref))
+	    (m->kind >= MESSAGE_EDIT && m->kind <= MESSAGE_REACTION &&
+	        !m->has_ref))
 		return bad(d, "a message is about nothing or is too long");
 	if (m->state != MESSAGE_RECEIVED && m->state != MESSAGE_QUEUED)
 		return bad(d, "a new message is neither received nor queued");
@@ -317,6 +318,19 @@ apply_message_state(struct disk *d, const struct change *c)
 }
 
 static enum disk_result
+apply_read(struct disk *d, const struct change *c)
+{
+	for (size_t i = 0; i < d->n_messages; i++) {
+		const struct node_message *m = &d->messages[i].m;
+
+		if (is_same(&m->contact, &c->contact) &&
+		    m->state != MESSAGE_RECEIVED && m->seq == c->message.seq)
+			return DISK_DONE;
+	}
+	return bad(d, "what was never written is read");
+}
+
+static enum disk_result
 apply_dht(struct disk *d, const struct disk_change *c)
 {
 	if (c->c.n_nodes > DISK_DHT_MAX)
@@ -344,6 +358,8 @@ apply(struct disk *d, struct disk_change *c)
 		return apply_message(d, c);
 	case CHANGE_MESSAGE_STATE:
 		return apply_message_state(d, &c->c);
+	case CHANGE_READ:
+		return apply_read(d, &c->c);
 	case CHANGE_DHT:
 		return apply_dht(d, c);
 	}

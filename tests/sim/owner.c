@@ -140,6 +140,8 @@ do_event(struct sim *s, uint32_t who, const struct sim_out *o)
 	case NODE_DENIED:
 	case NODE_REFUSED:
 	case NODE_CLOCK:
+	case NODE_TYPING:
+	case NODE_TYPING_OVER:
 		contact_event(s, who, o, disk_contact(d, &o->contact));
 		break;
 	case NODE_DHT_READY:

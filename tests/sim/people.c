@@ -91,6 +91,31 @@ make_text(struct sim *s, uint8_t *buf, uint32_t bytes)
 	return span_of(buf, bytes);
 }
 
+/* Who writes has read what there is, and types. */
+static void
+read_and_type(struct sim *s, uint32_t who, uint32_t whom)
+{
+	const struct sim_node *n = &s->nodes[who];
+	const struct disk_contact *k = contact_of(s, who, whom);
+	uint64_t *seq = &s->check.read_seq[who][whom];
+	struct contact_id id = k->id;
+	enum err err;
+
+	for (size_t i = 0; i < n->disk.n_messages; i++) {
+		const struct node_message *m = &n->disk.messages[i].m;
+
+		if (m->state == MESSAGE_RECEIVED && m->seq > *seq &&
+		    memcmp(&m->contact, &id, sizeof(id)) == 0)
+			*seq = m->seq;
+	}
+	err = node_typing(sim_enter(s, who), &id, true, sim_now(s, who));
+	if (err == ERR_OK)
+		err = node_read(s->nodes[who].node, &id, *seq, sim_now(s, who));
+	sim_leave();
+	if (err != ERR_OK)
+		refused(s, who, "to read and to type", err);
+}
+
 bool
 sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes)
 {
@@ -106,6 +131,7 @@ sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes)
 	if (!sim_is_awake(s, who) || !k)
 		return false;
 	to = k->id;
+	read_and_type(s, who, whom);
 	text = make_text(s, buf, bytes);
 	words = (struct node_words){ .kind = MESSAGE_TEXT, .text = text };
 	err = node_message_send(

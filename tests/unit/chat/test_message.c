@@ -71,10 +71,17 @@ every_kind_of_message_comes_back_as_it_was(void **state)
 		enum record_kind kind;
 		bool has_ref;
 		const char *text;
-	} kinds[] = { { RECORD_TEXT, true, "a reply" },
-		{ RECORD_EDIT, true, "better" }, { RECORD_DELETE, true, "" },
-		{ RECORD_REACTION, true, "\xf0\x9f\x91\x8d" },
-		{ RECORD_REACTION, true, "" } };
+		uint32_t ttl_s;
+	} kinds[] = { { RECORD_TEXT, true, "a reply", 0 },
+		{ RECORD_TEXT, false, "gone soon", 60 },
+		{ RECORD_EDIT, true, "better", 0 },
+		{ RECORD_DELETE, true, "", 0 },
+		{ RECORD_REACTION, true, "\xf0\x9f\x91\x8d", 0 },
+		{ RECORD_REACTION, true, "", 0 },
+		{ RECORD_TIMER, false, "", MESSAGE_TTL_MAX_S },
+		{ RECORD_TIMER, false, "", 0 },
+		{ RECORD_PROFILE, false, "Alice", 0 },
+		{ RECORD_PROFILE, false, "", 0 } };
 	uint8_t hash[2][MESSAGE_HASH_SIZE];
 	struct record out;
 
@@ -84,14 +91,22 @@ every_kind_of_message_comes_back_as_it_was(void **state)
 
 		in.kind = kinds[i].kind;
 		in.has_ref = kinds[i].has_ref;
-		memset(in.ref.b, 7, sizeof(in.ref.b));
+		in.ttl_s = kinds[i].ttl_s;
+		if (in.has_ref)
+			memset(in.ref.b, 7, sizeof(in.ref.b));
 		assert_int_equal(record_decode(encode(&in), &out), ERR_OK);
 		assert_int_equal(out.kind, in.kind);
-		assert_true(out.has_ref);
+		assert_int_equal(out.has_ref, in.has_ref);
 		assert_memory_equal(out.ref.b, in.ref.b, sizeof(in.ref.b));
+		assert_int_equal(out.ttl_s, in.ttl_s);
 		assert_true(span_eq(out.text, in.text));
 		record_hash(&in, hash[0]);
-		in.ref.b[0] ^= 1; /* the chain covers it */
+		record_hash(&out, hash[1]);
+		assert_memory_equal(hash[0], hash[1], sizeof(hash[0]));
+		if (in.has_ref) /* the chain covers it */
+			in.ref.b[0] ^= 1;
+		else
+			in.ttl_s++;
 		record_hash(&in, hash[1]);
 		assert_memory_not_equal(hash[0], hash[1], sizeof(hash[0]));
 	}
@@ -101,6 +116,7 @@ static void
 what_does_not_go_with_a_kind_is_refused(void **state)
 {
 	static char long_reaction[MESSAGE_REACTION_MAX + 2];
+	static char long_name[MESSAGE_PROFILE_MAX + 2];
 	struct record in = text_record("x"), out;
 
 	(void)state;
@@ -118,6 +134,58 @@ what_does_not_go_with_a_kind_is_refused(void **state)
 	in.kind = RECORD_EDIT;
 	in.text = span_of("", 0);
 	assert_int_equal(record_decode(encode(&in), &out), ERR_MALFORMED);
+	in.text = span_str("x");
+	in.ttl_s = 5; /* the text that it changes has one */
+	assert_int_equal(record_decode(encode(&in), &out), ERR_MALFORMED);
+	in = text_record("x");
+	in.ttl_s = MESSAGE_TTL_MAX_S + 1;
+	assert_int_equal(record_decode(encode(&in), &out), ERR_MALFORMED);
+	in.kind = RECORD_TIMER; /* with a last word */
+	in.ttl_s = 5;
+	assert_int_equal(record_decode(encode(&in), &out), ERR_MALFORMED);
+	in.kind = RECORD_PROFILE; /* of a message */
+	in.ttl_s = 0;
+	in.has_ref = true;
+	assert_int_equal(record_decode(encode(&in), &out), ERR_MALFORMED);
+	memset(long_name, 'x', MESSAGE_PROFILE_MAX + 1);
+	in.has_ref = false;
+	in.text = span_str(long_name);
+	assert_int_equal(record_decode(encode(&in), &out), ERR_TOO_LONG);
+}
+
+static void
+signs_come_back_as_they_were(void **state)
+{
+	static const char timeless[] = "d1:h32:00000000000000000000000000000000"
+	                               "1:i16:00000000000000001:ki6e1:ni1e"
+	                               "1:si5e1:x0:e";
+	struct record in = { .kind = RECORD_READ, .seq = 17 }, out;
+	struct span body;
+
+	(void)state;
+	memset(in.epoch, 'e', sizeof(in.epoch));
+	body = encode(&in);
+	assert_true(span_eq(body, span_str("d1:e8:eeeeeeee1:ki8e1:ni17ee")));
+	assert_int_equal(record_decode(body, &out), ERR_OK);
+	assert_false(record_is_message(&out));
+	assert_int_equal(out.kind, RECORD_READ);
+	assert_int_equal(out.seq, 17);
+	assert_memory_equal(out.epoch, in.epoch, sizeof(in.epoch));
+	for (int i = 0; i < 2; i++) {
+		in = (struct record){ .kind = RECORD_TYPING, .on = i == 1 };
+		body = encode(&in);
+		assert_true(span_eq(
+		    body, span_str(i ? "d1:ki9e1:ni1ee" : "d1:ki9e1:ni0ee")));
+		assert_int_equal(record_decode(body, &out), ERR_OK);
+		assert_int_equal(out.kind, RECORD_TYPING);
+		assert_int_equal(out.on, in.on);
+	}
+	assert_int_equal(
+	    record_decode(span_str("d1:ki9e1:ni2ee"), &out), ERR_MALFORMED);
+	assert_int_equal(
+	    record_decode(span_str("d1:ki8e1:ni1ee"), &out), ERR_MALFORMED);
+	assert_int_equal(
+	    record_decode(span_str(timeless), &out), ERR_MALFORMED);
 }
 
 static void
@@ -340,6 +408,7 @@ main(void)
 		    hostile_26_text_that_is_not_utf8_or_has_a_nul_is_refused),
 		cmocka_unit_test(
 		    hostile_26_escape_and_bidi_characters_are_kept),
+		cmocka_unit_test(signs_come_back_as_they_were),
 		cmocka_unit_test(an_unknown_kind_is_unknown_not_an_error),
 		cmocka_unit_test(hostile_27_an_impossible_clock_is_clamped),
 		cmocka_unit_test(a_hash_covers_every_field),

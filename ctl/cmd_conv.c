@@ -1,0 +1,196 @@
+/* conv: conversations, and how they are kept; msg read. */
+#include "ctl/cmd.h"
+#include "ctl/pager.h"
+#include "ctl/print.h"
+#include "ctl/report.h"
+#include "ctl/resolve.h"
+#include "ctl/value.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- conv ls ---- */
+
+static const char *
+mark(const cJSON *conv, const char *key, const char *word)
+{
+	return value_true(conv, key) ? word : "-";
+}
+
+static void
+add_row(struct ctl *ctl, struct table *t, const cJSON *c)
+{
+	char unread[24], name[128] = "";
+
+	(void)snprintf(unread, sizeof(unread), "%llu",
+	    (unsigned long long)value_u64(c, "unread"));
+	if (ctl->mode == MODE_HUMAN) {
+		table_add(t, resolve_name(c, name));
+		table_add(t, unread);
+	} else {
+		table_add(t, value_str(c, "conv"));
+		table_add(t, value_str(c, "name"));
+		table_add(t, unread);
+	}
+	table_add(t, mark(c, "muted", "muted"));
+	table_add(t, mark(c, "pinned", "pinned"));
+	table_add(t, mark(c, "has_draft", "draft"));
+	if (ctl->mode == MODE_HUMAN)
+		table_add(t, value_str(c, "last.text"));
+}
+
+/* One page; *after becomes where the next one begins, or NULL. */
+static int
+list_page(struct ctl *ctl, struct table *t, char **after)
+{
+	cJSON *params = cJSON_CreateObject(), *page = NULL;
+	const cJSON *items, *c;
+	int status;
+
+	if (*after != NULL)
+		value_add_str(params, "after", *after);
+	if (args_has(&ctl->args, "unread"))
+		(void)cJSON_AddTrueToObject(params, "unread_only");
+	status = ctl_call(ctl, "conv.list", params, &page);
+	free(*after);
+	*after = NULL;
+	if (status != CTL_DONE)
+		return status;
+	items = value_get(page, "items");
+	cJSON_ArrayForEach(c, items)
+	{
+		if (ctl->mode == MODE_JSON)
+			print_json(ctl, c);
+		else
+			add_row(ctl, t, c);
+	}
+	if (value_has_str(page, "next"))
+		*after = value_strdup(value_str(page, "next"));
+	cJSON_Delete(page);
+	return CTL_DONE;
+}
+
+int
+cmd_conv_ls(struct ctl *ctl)
+{
+	static const char *const heads[] = { "NAME", "UNREAD", "", "", "",
+		"LAST" };
+	struct table table;
+	char *after = NULL;
+	int status;
+
+	table_init(&table, ctl, heads, 6);
+	do
+		status = list_page(ctl, &table, &after);
+	while (status == CTL_DONE && after != NULL);
+	if (status == CTL_DONE)
+		pager_begin(ctl);
+	table_print(&table);
+	return status;
+}
+
+/* ---- conv set ---- */
+
+/* False: the option is there, and neither yes nor no. */
+static bool
+add_yes_no(const struct ctl *ctl, const char *option, cJSON *params)
+{
+	const char *value = args_value(&ctl->args, option);
+	bool yes;
+
+	if (value == NULL)
+		return true;
+	yes = strcmp(value, "yes") == 0;
+	(void)cJSON_AddBoolToObject(params, option, yes);
+	return yes || strcmp(value, "no") == 0;
+}
+
+static int
+set_params(const struct ctl *ctl, cJSON *params)
+{
+	const char *receipts = args_value(&ctl->args, "receipts");
+
+	if (!add_yes_no(ctl, "muted", params))
+		return report_usage("--muted is yes or no");
+	if (!add_yes_no(ctl, "pinned", params))
+		return report_usage("--pinned is yes or no");
+	if (receipts != NULL)
+		value_add_str(params, "receipts", receipts);
+	if (params->child == NULL)
+		return report_usage("what is to be set?");
+	return CTL_DONE;
+}
+
+static void
+print_conv(struct ctl *ctl, const cJSON *contact, const cJSON *c)
+{
+	char buf[128];
+
+	if (print_as_json(ctl, c))
+		return;
+	if (ctl->mode == MODE_HUMAN)
+		print_human("%s: %s, %s, receipts %s",
+		    resolve_name(contact, buf),
+		    value_true(c, "muted") ? "muted" : "not muted",
+		    value_true(c, "pinned") ? "pinned" : "not pinned",
+		    value_str(c, "receipts"));
+	else
+		print_fields(ctl, value_str(c, "conv"),
+		    mark(c, "muted", "muted"), mark(c, "pinned", "pinned"),
+		    value_str(c, "receipts"), NULL);
+}
+
+int
+cmd_conv_set(struct ctl *ctl)
+{
+	cJSON *params = cJSON_CreateObject(), *contact = NULL, *conv = NULL;
+	int status = set_params(ctl, params);
+
+	if (status == CTL_DONE)
+		status =
+		    resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
+	if (status != CTL_DONE) {
+		cJSON_Delete(params);
+		return status;
+	}
+	value_add_str(params, "conv", value_str(contact, "id"));
+	status = ctl_call(ctl, "conv.set", params, &conv);
+	if (status == CTL_DONE)
+		print_conv(ctl, contact, conv);
+	cJSON_Delete(conv);
+	cJSON_Delete(contact);
+	return status;
+}
+
+/* ---- msg read ---- */
+
+int
+cmd_msg_read(struct ctl *ctl)
+{
+	const char *up_to = args_word(&ctl->args, 1);
+	cJSON *params, *contact = NULL, *result = NULL;
+	char buf[128], unread[24];
+	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
+
+	if (status != CTL_DONE)
+		return status;
+	params = cJSON_CreateObject();
+	value_add_str(params, "conv", value_str(contact, "id"));
+	if (up_to != NULL)
+		value_add_str(params, "up_to", up_to);
+	status = ctl_call(ctl, "conv.read", params, &result);
+	if (status == CTL_DONE && !print_as_json(ctl, result)) {
+		(void)snprintf(unread, sizeof(unread), "%llu",
+		    (unsigned long long)value_u64(result, "unread"));
+		if (ctl->mode == MODE_HUMAN)
+			print_human("%s: %s unread", resolve_name(contact, buf),
+			    unread);
+		else
+			print_fields(
+			    ctl, value_str(result, "conv"), unread, NULL);
+	}
+	cJSON_Delete(result);
+	cJSON_Delete(contact);
+	return status;
+}

@@ -1,0 +1,174 @@
+/* How a conversation is kept: what was read, drafts, settings. */
+#include "daemon/store_db.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+	FLAG_MUTED = 1,
+	FLAG_PINNED = 2,
+	FLAG_RECEIPTS_SHIFT = 2, /* enum store_receipts, 2 bits */
+	FLAG_RECEIPTS_MASK = 3,
+};
+
+int64_t
+store_conv_flags(const struct store_conv *c)
+{
+	return (c->muted ? FLAG_MUTED : 0) | (c->pinned ? FLAG_PINNED : 0) |
+	       (int64_t)c->receipts << FLAG_RECEIPTS_SHIFT;
+}
+
+void
+store_conv_from_flags(int64_t flags, struct store_conv *ret)
+{
+	int64_t receipts = flags >> FLAG_RECEIPTS_SHIFT & FLAG_RECEIPTS_MASK;
+
+	ret->muted = flags & FLAG_MUTED;
+	ret->pinned = flags & FLAG_PINNED;
+	ret->receipts = receipts <= STORE_RECEIPTS_OFF
+	                    ? (enum store_receipts)receipts
+	                    : STORE_RECEIPTS_DEFAULT;
+}
+
+/* A write to the row of a conversation, bound. */
+static enum err
+write_row(struct store *s, struct query *q)
+{
+	enum err err = db_write(q);
+
+	if (!err && db_changed(s) == 0)
+		return ERR_NOT_FOUND;
+	return err;
+}
+
+enum err
+store_conv_set(struct store *s, const struct contact_id *contact,
+    const struct store_conv *c)
+{
+	struct query q =
+	    db_query(s, "UPDATE conv SET flags = ?1 WHERE contact = ?2");
+
+	db_bind_int(&q, store_conv_flags(c));
+	db_bind_blob(&q, contact->b, sizeof(contact->b));
+	return write_row(s, &q);
+}
+
+/* ---- drafts ---- */
+
+static struct row_key
+draft_key(const struct contact_id *contact)
+{
+	struct row_key k = row_key("conv", "draft");
+
+	row_key_add(&k, contact->b, sizeof(contact->b));
+	return k;
+}
+
+enum err
+store_draft_set(
+    struct store *s, const struct contact_id *contact, struct span text)
+{
+	struct row_key key = draft_key(contact);
+	struct query q;
+
+	assert(text.n <= NODE_TEXT_MAX);
+	if (!store_has_key(s))
+		return ERR_STATE;
+	q = db_query(s, "UPDATE conv SET draft = ?1 WHERE contact = ?2");
+	if (text.n > 0)
+		db_bind_sealed(&q, &key, text);
+	else
+		db_bind_null(&q);
+	db_bind_blob(&q, contact->b, sizeof(contact->b));
+	return write_row(s, &q);
+}
+
+enum err
+store_draft_get(
+    struct store *s, const struct contact_id *contact, struct span *ret)
+{
+	struct row_key key = draft_key(contact);
+	struct query q =
+	    db_query(s, "SELECT draft FROM conv WHERE contact = ?1");
+	enum err err;
+
+	db_bind_blob(&q, contact->b, sizeof(contact->b));
+	err = db_row(&q);
+	*ret = span_of(NULL, 0);
+	if (!err && db_blob(&q, 0).n > 0)
+		err = db_open_sealed(&q, 0, &key, &s->get_buf, ret);
+	db_end(&q);
+	return err;
+}
+
+/* ---- what was read ---- */
+
+enum err
+store_conv_number(struct store *s, const struct contact_id *contact,
+    int64_t row, uint64_t *ret)
+{
+	struct query q =
+	    db_query(s, "SELECT seq FROM message INDEXED BY message_in"
+	                " WHERE contact = ?1 AND state = 5 AND row <= ?2"
+	                " ORDER BY row DESC LIMIT 1");
+	enum err err;
+
+	db_bind_blob(&q, contact->b, sizeof(contact->b));
+	db_bind_int(&q, row);
+	err = db_row(&q);
+	if (!err)
+		*ret = (uint64_t)db_int(&q, 0);
+	db_end(&q);
+	return err;
+}
+
+/* Ours up to the number seq that was the last one read: its row and id. Not
+ * read before, or ERR_NOT_FOUND. */
+static enum err
+find_read(struct store *s, const struct contact_id *contact, uint64_t seq,
+    int64_t *ret_row, struct message_id *ret)
+{
+	struct query q = db_query(s,
+	    "SELECT row, id FROM message INDEXED BY message_conv"
+	    " WHERE contact = ?1 AND state = 3 AND seq <= ?2 AND kind = 1"
+	    " AND row > (SELECT their_read FROM conv WHERE contact = ?1)"
+	    " ORDER BY row DESC LIMIT 1");
+	enum err err;
+
+	db_bind_blob(&q, contact->b, sizeof(contact->b));
+	db_bind_int(&q, (int64_t)seq);
+	err = db_row(&q);
+	if (!err) {
+		*ret_row = db_int(&q, 0);
+		db_bytes(&q, 1, ret->b, sizeof(ret->b));
+	}
+	db_end(&q);
+	return err;
+}
+
+enum err
+store_conv_they_read(struct store *s, const struct contact_id *contact,
+    uint64_t seq, uint64_t now_ms, struct message_id *ret)
+{
+	int64_t row = 0;
+	struct query q;
+	enum err err = find_read(s, contact, seq, &row, ret);
+
+	if (err)
+		return err;
+	q = db_query(s,
+	    "UPDATE message INDEXED BY message_conv"
+	    " SET state = 6, state_ms = ?1"
+	    " WHERE contact = ?2 AND row <= ?3 AND state = 3"
+	    " AND row > (SELECT their_read FROM conv WHERE contact = ?2)");
+	db_bind_int(&q, (int64_t)now_ms);
+	db_bind_blob(&q, contact->b, sizeof(contact->b));
+	db_bind_int(&q, row);
+	err = db_write(&q);
+	if (err)
+		return err;
+	q = db_query(s, "UPDATE conv SET their_read = ?1 WHERE contact = ?2");
+	db_bind_int(&q, row);
+	db_bind_blob(&q, contact->b, sizeof(contact->b));
+	return db_write(&q);
+}
