@@ -1,7 +1,7 @@
 #include "daemon/events.h"
 
 #include "daemon/log.h"
-#include "daemon/store_db.h"
+#include "daemon/store_keys.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -60,10 +60,11 @@ events_type(const char *name)
 }
 
 static struct row_key
-event_key(int64_t seq, unsigned type)
+event_key(int64_t seq, unsigned type, int64_t key)
 {
 	struct row_key k = row_key("event", "body");
 
+	k.k = key;
 	row_key_add_u64(&k, (uint64_t)seq);
 	row_key_add_u64(&k, type);
 	return k;
@@ -117,10 +118,25 @@ ref_read(struct event_row *e)
 	e->has_ref = e->has_conv && rd_done(&r);
 }
 
+/* What tells of a person goes with him, what of a conversation with that. */
+static enum err
+choose_key(struct store *s, const struct event_row *e, int64_t *ret)
+{
+	bool person = e->type == EVENT_CONTACT_ADDED ||
+	              e->type == EVENT_CONTACT_READY ||
+	              e->type == EVENT_CONTACT_CHANGED;
+
+	*ret = 0;
+	if (!e->has_conv || e->type == EVENT_CONTACT_REMOVED)
+		return ERR_OK;
+	return store_keys_of(s, &e->conv, person ? KEY_CONTACT : KEY_CONV, ret);
+}
+
 enum err
 events_add(struct store *s, struct event_row *e)
 {
 	uint8_t ref[REF_SIZE];
+	int64_t k = 0;
 	struct row_key key;
 	struct query q;
 	enum err err;
@@ -130,11 +146,14 @@ events_add(struct store *s, struct event_row *e)
 	if (!store_has_key(s))
 		return ERR_STATE;
 	err = read_head(s);
+	if (!err)
+		err = choose_key(s, e, &k);
 	if (err)
 		return err;
 	e->seq = s->event_head + 1;
-	key = event_key(e->seq, e->type);
-	q = db_query(s, "INSERT INTO event VALUES(?1, ?2, ?3, ?4, ?5)");
+	key = event_key(e->seq, e->type, k);
+	q = db_query(s, "INSERT INTO event(seq, ts_ms, type, conv, body, k)"
+	                " VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
 	db_bind_int(&q, e->seq);
 	db_bind_int(&q, (int64_t)e->ts_ms);
 	db_bind_int(&q, e->type);
@@ -143,6 +162,7 @@ events_add(struct store *s, struct event_row *e)
 	else
 		db_bind_null(&q);
 	db_bind_sealed(&q, &key, e->has_ref ? ref_write(e, ref) : e->body);
+	db_bind_int(&q, k);
 	err = db_write(&q);
 	if (!err)
 		s->event_head = e->seq;
@@ -152,13 +172,18 @@ events_add(struct store *s, struct event_row *e)
 enum err
 events_rewrite(struct store *s, int64_t seq, const struct event_row *e)
 {
-	struct row_key key = event_key(seq, e->type);
+	struct row_key key;
 	uint8_t ref[REF_SIZE];
-	struct query q =
-	    db_query(s, "UPDATE event SET body = ?1 WHERE seq = ?2");
+	int64_t k = 0;
+	struct query q;
+	enum err err = choose_key(s, e, &k);
 
-	assert(e->has_ref);
-	db_bind_sealed(&q, &key, ref_write(e, ref));
+	if (err)
+		return err;
+	key = event_key(seq, e->type, k);
+	q = db_query(s, "UPDATE event SET body = ?1, k = ?2 WHERE seq = ?3");
+	db_bind_sealed(&q, &key, e->has_ref ? ref_write(e, ref) : e->body);
+	db_bind_int(&q, k);
 	db_bind_int(&q, seq);
 	return db_write(&q);
 }
@@ -202,7 +227,7 @@ events_row(const struct query *q, struct store_buf *buf, struct event_row *ret)
 	e.type = (enum event_type)type;
 	e.has_conv = db_blob(q, 3).n == sizeof(e.conv.b);
 	db_bytes(q, 3, e.conv.b, sizeof(e.conv.b));
-	key = event_key(e.seq, e.type);
+	key = event_key(e.seq, e.type, db_int(q, 5));
 	err = db_open_sealed(q, 4, &key, buf, &e.body);
 	if (err)
 		return err;
@@ -264,7 +289,7 @@ events_read(struct store *s, int64_t since, size_t limit,
 	*ret_last = since;
 	if (err)
 		return err;
-	q = db_query(s, "SELECT seq, ts_ms, type, conv, body FROM event"
+	q = db_query(s, "SELECT seq, ts_ms, type, conv, body, k FROM event"
 	                " WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3");
 	db_bind_int(&q, since);
 	db_bind_int(&q, s->event_durable);

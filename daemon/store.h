@@ -178,7 +178,8 @@ MUST_USE enum err store_invites(struct store *s,
 /* ---- messages ---- */
 
 struct store_message {
-	int64_t row; /* order of history, rises; 0: not stored yet */
+	int64_t row;   /* order of history, rises; 0: not stored yet */
+	int64_t block; /* for the store alone: what it is sealed under */
 	struct node_message m;
 	uint64_t state_ms;  /* when it got its state */
 	uint64_t edited_ms; /* by our clock; 0: never */

@@ -1,27 +1,30 @@
 /* Contacts, and the conversation that each of them is. */
-#include "daemon/store_db.h"
+#include "daemon/store_keys.h"
 
 #include <assert.h>
 #include <string.h>
 
 static struct row_key
-contact_key(const char *column, const struct contact_id *id)
+contact_key(const char *column, const struct contact_id *id, int64_t key)
 {
 	struct row_key k = row_key("contact", column);
 
+	k.k = key;
 	row_key_add(&k, id->b, sizeof(id->b));
 	return k;
 }
 
 /* What changes often: the record and the state, of a row that is there. */
 static enum err
-update(struct store *s, const struct change *c, uint64_t now_ms)
+update(struct store *s, const struct change *c, int64_t k, uint64_t now_ms)
 {
-	struct row_key pk_key = contact_key("id_pk", &c->contact);
-	struct row_key record_key = contact_key("record", &c->contact);
+	struct row_key pk_key = contact_key("id_pk", &c->contact, k);
+	struct row_key record_key = contact_key("record", &c->contact, k);
 	struct query q = db_query(s,
 	    "UPDATE contact SET id_pk = ?1, record = ?2, state = ?3,"
-	    " ready_ms = iif(ready_ms, ready_ms, ?4) WHERE id = ?5");
+	    " ready_ms = iif(ready_ms, ready_ms, ?4),"
+	    /* Of a key that was lost, nothing is left. */
+	    " name = iif(k = ?6, name, NULL), k = ?6 WHERE id = ?5");
 
 	db_bind_sealed(&q, &pk_key, span_of(c->id_pk.b, sizeof(c->id_pk.b)));
 	db_bind_sealed(&q, &record_key, c->record);
@@ -29,6 +32,7 @@ update(struct store *s, const struct change *c, uint64_t now_ms)
 	db_bind_int(
 	    &q, c->contact_state == CONTACT_READY ? (int64_t)now_ms : 0);
 	db_bind_blob(&q, c->contact.b, sizeof(c->contact.b));
+	db_bind_int(&q, k);
 	return db_write(&q);
 }
 
@@ -36,20 +40,24 @@ enum err
 store_contact_put(
     struct store *s, const struct change *c, uint64_t now_ms, bool *ret_new)
 {
-	struct row_key pk_key = contact_key("id_pk", &c->contact);
-	struct row_key record_key = contact_key("record", &c->contact);
+	struct row_key pk_key, record_key;
+	int64_t k = 0;
 	enum err err;
 	struct query q;
 
 	if (!store_has_key(s))
 		return ERR_STATE;
-	err = update(s, c, now_ms);
+	err = store_keys_of(s, &c->contact, KEY_CONTACT, &k);
+	if (!err)
+		err = update(s, c, k, now_ms);
 	*ret_new = !err && db_changed(s) == 0;
 	if (err || !*ret_new)
 		return err;
+	pk_key = contact_key("id_pk", &c->contact, k);
+	record_key = contact_key("record", &c->contact, k);
 	q = db_query(s, "INSERT INTO contact"
-	                "(id, id_pk, record, state, created_ms, ready_ms)"
-	                " VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
+	                "(id, id_pk, record, state, created_ms, ready_ms, k)"
+	                " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)");
 	db_bind_blob(&q, c->contact.b, sizeof(c->contact.b));
 	db_bind_sealed(&q, &pk_key, span_of(c->id_pk.b, sizeof(c->id_pk.b)));
 	db_bind_sealed(&q, &record_key, c->record);
@@ -57,6 +65,7 @@ store_contact_put(
 	db_bind_int(&q, (int64_t)now_ms);
 	db_bind_int(
 	    &q, c->contact_state == CONTACT_READY ? (int64_t)now_ms : 0);
+	db_bind_int(&q, k);
 	err = db_write(&q);
 	if (err)
 		return err;
@@ -74,9 +83,9 @@ run_for(struct store *s, const char *sql, const struct contact_id *id)
 	return db_write(&q);
 }
 
-enum err
-store_contact_remove(
-    struct store *s, const struct contact_id *id, bool history, uint64_t now_ms)
+/* What tells of the person: events that hold the name. */
+static enum err
+remove_person(struct store *s, const struct contact_id *id)
 {
 	enum err err = run_for(s, "DELETE FROM contact WHERE id = ?1", id);
 
@@ -84,27 +93,78 @@ store_contact_remove(
 		return ERR_NOT_FOUND;
 	if (!err)
 		err = run_for(s, "DELETE FROM conv WHERE contact = ?1", id);
-	s->erased |= history;
-	if (!err && history)
-		err = run_for(s, "DELETE FROM reaction WHERE contact = ?1", id);
-	if (!err && history)
+	if (!err)
+		err = run_for(s,
+		    "DELETE FROM event WHERE conv = ?1 AND type IN (4, 5, 6)",
+		    id);
+	if (!err)
+		err = store_keys_remove(s, id, KEY_DRAFT);
+	return err ? err : store_keys_remove(s, id, KEY_CONTACT);
+}
+
+static enum err
+remove_history(struct store *s, const struct contact_id *id)
+{
+	enum err err =
+	    run_for(s, "DELETE FROM reaction WHERE contact = ?1", id);
+
+	if (!err)
 		err = run_for(s, "DELETE FROM message WHERE contact = ?1", id);
-	else if (!err)
-		err = store_outbox_fail(s, id, now_ms);
-	return err;
+	if (!err)
+		err = run_for(s, "DELETE FROM event WHERE conv = ?1", id);
+	if (!err)
+		err = run_for(s, "DELETE FROM invite WHERE used_by = ?1", id);
+	if (!err)
+		err = store_keys_remove(s, id, KEY_BLOCK);
+	return err ? err : store_keys_remove(s, id, KEY_CONV);
+}
+
+enum err
+store_contact_remove(
+    struct store *s, const struct contact_id *id, bool history, uint64_t now_ms)
+{
+	enum err err;
+
+	if (!store_has_key(s))
+		return ERR_STATE;
+	err = remove_person(s, id);
+	if (err)
+		return err;
+	return history ? remove_history(s, id)
+	               : store_outbox_fail(s, id, now_ms);
+}
+
+/* ERR_NOT_FOUND; ERR_AUTH: its key is not there. */
+static enum err
+key_in_row(struct store *s, const struct contact_id *id, int64_t *ret)
+{
+	struct query q = db_query(s, "SELECT k FROM contact WHERE id = ?1");
+	enum err err;
+
+	db_bind_blob(&q, id->b, sizeof(id->b));
+	err = db_row(&q);
+	if (!err)
+		*ret = db_int(&q, 0);
+	db_end(&q);
+	return !err && !store_keys_find(s, *ret) ? ERR_AUTH : err;
 }
 
 enum err
 store_contact_rename(
     struct store *s, const struct contact_id *id, struct span name)
 {
-	struct row_key key = contact_key("name", id);
+	struct row_key key;
+	int64_t k = 0;
 	enum err err;
 	struct query q;
 
 	assert(name.n <= STORE_NAME_MAX);
 	if (!store_has_key(s))
 		return ERR_STATE;
+	err = key_in_row(s, id, &k);
+	if (err)
+		return err;
+	key = contact_key("name", id, k);
 	q = db_query(s, "UPDATE contact SET name = ?1 WHERE id = ?2");
 	db_bind_sealed(&q, &key, name);
 	db_bind_blob(&q, id->b, sizeof(id->b));
@@ -134,7 +194,7 @@ store_contact_seen(
 	" v.last, v.read, v.seen_ms," \
 	" (SELECT count(*) FROM message INDEXED BY message_in" \
 	"  WHERE contact = c.id AND state = 5 AND row > v.read)," \
-	" v.flags, v.draft IS NOT NULL"
+	" v.flags, v.draft IS NOT NULL, c.k"
 
 /* ERR_AUTH: the row does not open; it is as if it were not there. */
 static enum err
@@ -147,7 +207,7 @@ read_contact(const struct query *q, struct store_contact *ret)
 	enum err err;
 
 	db_bytes(q, 0, c.id.b, sizeof(c.id.b));
-	key = contact_key("id_pk", &c.id);
+	key = contact_key("id_pk", &c.id, db_int(q, 13));
 	err = db_open_sealed(q, 1, &key, &buf, &v);
 	if (err)
 		goto out;
@@ -156,7 +216,7 @@ read_contact(const struct query *q, struct store_contact *ret)
 		goto out;
 	}
 	memcpy(c.id_pk.b, v.p, v.n);
-	key = contact_key("name", &c.id);
+	key = contact_key("name", &c.id, db_int(q, 13));
 	if (db_blob(q, 2).n) { /* a name that does not open is no name */
 		err = db_open_sealed(q, 2, &key, &buf, &v);
 		if (!err && v.n <= STORE_NAME_MAX && v.n > 0)
@@ -325,4 +385,88 @@ store_count(struct store *s, struct store_counts *ret)
 	}
 	db_end(&q);
 	return err;
+}
+
+/* ---- a store of an older version ---- */
+
+/* Opened columns of one row; name is NULL if there is none. */
+struct opened {
+	struct contact_id id;
+	struct store_buf pk, name, record;
+	struct span pk_is, name_is, record_is;
+};
+
+static enum err
+open_row(const struct query *q, struct opened *o)
+{
+	static const char *const columns[] = { "id_pk", "name", "record" };
+	struct store_buf *bufs[] = { &o->pk, &o->name, &o->record };
+	struct span *spans[] = { &o->pk_is, &o->name_is, &o->record_is };
+	enum err err = ERR_OK;
+
+	db_bytes(q, 0, o->id.b, sizeof(o->id.b));
+	for (int i = 0; i < 3 && !err; i++) {
+		struct row_key key = contact_key(columns[i], &o->id, 0);
+
+		*spans[i] = span_of(NULL, 0);
+		if (db_blob(q, 1 + i).n > 0)
+			err = db_open_sealed(q, 1 + i, &key, bufs[i], spans[i]);
+	}
+	return err;
+}
+
+static enum err
+seal_row(struct store *s, const struct opened *o)
+{
+	struct row_key key;
+	struct query q;
+	int64_t k = 0;
+	enum err err = store_keys_of(s, &o->id, KEY_CONTACT, &k);
+
+	if (err)
+		return err;
+	q = db_query(s, "UPDATE contact SET id_pk = ?1, record = ?2,"
+	                " name = ?3, k = ?4 WHERE id = ?5");
+	key = contact_key("id_pk", &o->id, k);
+	db_bind_sealed(&q, &key, o->pk_is);
+	key = contact_key("record", &o->id, k);
+	db_bind_sealed(&q, &key, o->record_is);
+	key = contact_key("name", &o->id, k);
+	if (o->name_is.p)
+		db_bind_sealed(&q, &key, o->name_is);
+	else
+		db_bind_null(&q);
+	db_bind_int(&q, k);
+	db_bind_blob(&q, o->id.b, sizeof(o->id.b));
+	return db_write(&q);
+}
+
+enum err
+store_contacts_reseal(struct store *s)
+{
+	struct opened o = { .pk_is = { 0 } };
+	int64_t n = 0;
+	enum err err = ERR_OK;
+
+	while (!err) { /* one at a time: it is written anew */
+		struct query q =
+		    db_query(s, "SELECT id, id_pk, name, record, n FROM contact"
+		                " WHERE k = 0 AND n > ?1 ORDER BY n LIMIT 1");
+
+		db_bind_int(&q, n);
+		err = db_row(&q);
+		if (!err) {
+			n = db_int(&q, 4);
+			err = open_row(&q, &o);
+		}
+		db_end(&q);
+		if (!err)
+			err = seal_row(s, &o);
+		if (err == ERR_AUTH) /* it stays as it is */
+			err = ERR_OK;
+	}
+	store_buf_clear(&o.pk);
+	store_buf_clear(&o.name);
+	store_buf_clear(&o.record);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
 }

@@ -1,5 +1,5 @@
 /* How a conversation is kept: what was read, drafts, settings. */
-#include "daemon/store_db.h"
+#include "daemon/store_keys.h"
 
 #include <assert.h>
 #include <string.h>
@@ -56,49 +56,96 @@ store_conv_set(struct store *s, const struct contact_id *contact,
 /* ---- drafts ---- */
 
 static struct row_key
-draft_key(const struct contact_id *contact)
+draft_key(const struct contact_id *contact, int64_t key)
 {
 	struct row_key k = row_key("conv", "draft");
 
+	k.k = key;
 	row_key_add(&k, contact->b, sizeof(contact->b));
 	return k;
 }
 
+/* What it was before is destroyed: it may be in no message, or in one that will
+ * be deleted. */
 enum err
 store_draft_set(
     struct store *s, const struct contact_id *contact, struct span text)
 {
-	struct row_key key = draft_key(contact);
+	struct row_key key;
+	int64_t k = 0;
 	struct query q;
+	enum err err;
 
 	assert(text.n <= NODE_TEXT_MAX);
 	if (!store_has_key(s))
 		return ERR_STATE;
-	q = db_query(s, "UPDATE conv SET draft = ?1 WHERE contact = ?2");
+	err = store_keys_remove(s, contact, KEY_DRAFT);
+	if (!err && text.n > 0)
+		err = store_keys_of(s, contact, KEY_DRAFT, &k);
+	if (err)
+		return err;
+	key = draft_key(contact, k);
+	q = db_query(
+	    s, "UPDATE conv SET draft = ?1, k = ?2 WHERE contact = ?3");
 	if (text.n > 0)
 		db_bind_sealed(&q, &key, text);
 	else
 		db_bind_null(&q);
+	db_bind_int(&q, k);
 	db_bind_blob(&q, contact->b, sizeof(contact->b));
-	return write_row(s, &q);
+	err = write_row(s, &q);
+	if (err == ERR_NOT_FOUND && text.n > 0) /* the key is for nothing */
+		return store_keys_remove(s, contact, KEY_DRAFT) ? ERR_IO
+		                                                : ERR_NOT_FOUND;
+	return err;
 }
 
 enum err
 store_draft_get(
     struct store *s, const struct contact_id *contact, struct span *ret)
 {
-	struct row_key key = draft_key(contact);
 	struct query q =
-	    db_query(s, "SELECT draft FROM conv WHERE contact = ?1");
+	    db_query(s, "SELECT draft, k FROM conv WHERE contact = ?1");
+	struct row_key key;
 	enum err err;
 
 	db_bind_blob(&q, contact->b, sizeof(contact->b));
 	err = db_row(&q);
 	*ret = span_of(NULL, 0);
-	if (!err && db_blob(&q, 0).n > 0)
+	if (!err && db_blob(&q, 0).n > 0) {
+		key = draft_key(contact, db_int(&q, 1));
 		err = db_open_sealed(&q, 0, &key, &s->get_buf, ret);
+	}
 	db_end(&q);
 	return err;
+}
+
+enum err
+store_drafts_reseal(struct store *s)
+{
+	enum err err = ERR_OK;
+
+	while (!err) { /* one at a time: it is written anew */
+		struct query q =
+		    db_query(s, "SELECT contact FROM conv"
+		                " WHERE draft IS NOT NULL AND k = 0 LIMIT 1");
+		struct contact_id c;
+		struct span text = { NULL, 0 };
+
+		err = db_row(&q);
+		if (!err)
+			db_bytes(&q, 0, c.b, sizeof(c.b));
+		db_end(&q);
+		if (!err)
+			err = store_draft_get(s, &c, &text);
+		if (err == ERR_AUTH) { /* it is lost */
+			err = ERR_OK;
+			text = span_of(NULL, 0);
+		}
+		if (!err)
+			err = store_draft_set(s, &c, text);
+	}
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
 /* ---- what was read ---- */

@@ -1,5 +1,5 @@
 /* Statements and the one transaction of a turn. */
-#include "daemon/store_db.h"
+#include "daemon/store_keys.h"
 
 #include "daemon/log.h"
 
@@ -237,6 +237,7 @@ store_rollback(struct store *s)
 	s->in_txn = false;
 	s->failed = false;
 	s->event_head = -1;
+	store_keys_rollback(s);
 }
 
 /* What is in the log goes to the database and gives its room back: a log that
@@ -261,6 +262,8 @@ store_commit(struct store *s)
 	if (!err && !s->in_txn)
 		return ERR_OK; /* says nothing about whether a write works */
 	if (!err)
+		err = store_keys_before_commit(s);
+	if (!err)
 		err = db_exec(s, "COMMIT;");
 	if (err) {
 		store_rollback(s);
@@ -269,10 +272,12 @@ store_commit(struct store *s)
 	s->in_txn = false;
 	s->last_rc = SQLITE_OK;
 	s->event_durable = s->event_head;
+	err = store_keys_after_commit(s);
 	if (s->erased && !empty_log(s))
 		s->erased = false;
-	/* It is durable, but after a failed sync nothing is believed. */
-	return s->broken ? ERR_IO : ERR_OK;
+	/* It is durable; but what was to be destroyed is not, or a sync failed
+	 * and nothing is believed. */
+	return s->broken ? ERR_IO : err;
 }
 
 enum api_error
@@ -359,6 +364,11 @@ store_open(const char *dir, struct store **ret, char why[STORE_WHY_SIZE])
 	if (!s)
 		return refuse(why, ERR_NOMEM, dir, "no memory");
 	s->event_head = -1;
+	s->dir = strdup(dir);
+	if (!s->dir) {
+		err = refuse(why, ERR_NOMEM, dir, "no memory");
+		goto out;
+	}
 	rc = sqlite3_open_v2(path, &s->db,
 	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 	        SQLITE_OPEN_NOFOLLOW,
@@ -392,7 +402,9 @@ store_close(struct store *s)
 		log_event(LOG_ERR, "store-close", "a statement is open");
 	store_buf_clear(&s->get_buf);
 	store_buf_clear(&s->seal_buf);
+	store_keys_close(s);
 	sodium_free(s->keys);
+	free(s->dir);
 	free(s);
 }
 

@@ -22,11 +22,15 @@ enum {
 struct store_keys {
 	uint8_t seal[32];
 	uint8_t look[32]; /* keyed hashes for equality */
+	uint8_t ring[32]; /* seals the file of keys */
 };
+struct store_ring; /* store_keys.c */
 
 struct store {
 	sqlite3 *db;
+	char *dir;               /* owned */
 	struct store_keys *keys; /* owned, locked memory; NULL: locked */
+	struct store_ring *ring; /* owned; NULL: locked */
 	bool in_txn;
 	bool failed; /* a write of this transaction failed */
 	bool broken; /* see store_is_broken */
@@ -59,6 +63,7 @@ struct query {
 
 /* What a sealed column belongs to: it opens nowhere else. */
 struct row_key {
+	int64_t k; /* the key that it is sealed under, see store_keys.h */
 	const char *table, *column;
 	uint8_t b[STORE_ROW_KEY_MAX];
 	size_t n;
@@ -102,10 +107,35 @@ void row_key_add_u64(struct row_key *k, uint64_t v);
 void store_look_hash(const struct store *s, const char *label, struct span a,
     struct span b, uint8_t ret[32]);
 
+/* store_message.c, for store_block.c: by row, with what it is sealed under.
+ * ERR_AUTH: does not open. Its text is borrowed from buf. */
+struct store_buf;
+MUST_USE enum err store_message_at(struct store *s, int64_t row,
+    struct store_buf *buf, struct store_message *ret);
+/* Writes its body anew, under m->block. */
+MUST_USE enum err
+store_message_rewrite(struct store *s, const struct store_message *m);
+/* store_reaction.c: all to a message; one to it (empty: none any more); all of
+ * them, under its m->block. */
+MUST_USE enum err
+store_reactions_remove(struct store *s, const struct store_message *m);
+MUST_USE enum err store_react(struct store *s, const struct store_message *m,
+    bool ours, struct span text);
+MUST_USE enum err
+store_reactions_reseal(struct store *s, const struct store_message *m);
+/* store_contact.c: contacts under the key of the store get their own. */
+MUST_USE enum err store_contacts_reseal(struct store *s);
+/* store_conv.c: so do drafts. */
+MUST_USE enum err store_drafts_reseal(struct store *s);
+/* store_block.c: what is sealed under `old` is sealed under `fresh`. */
+MUST_USE enum err
+store_block_reseal(struct store *s, int64_t old, int64_t fresh);
+/* What is sealed under the key of the store goes into blocks. */
+MUST_USE enum err store_messages_into_blocks(struct store *s);
+
 /* events.c, for store_upgrade.c: a row of seq, ts_ms, type, conv, body.
  * ERR_AUTH: does not open. */
 struct event_row;
-struct store_buf;
 MUST_USE enum err
 events_row(const struct query *q, struct store_buf *buf, struct event_row *ret);
 /* What it is about stands in place of its body. */

@@ -62,6 +62,7 @@ load_records(
 
 		db_bytes(&q, 0, id, sizeof(id));
 		row_key_add(&key, id, sizeof(id));
+		key.k = db_int(&q, 2);
 		memcpy(contact.b, id, sizeof(id));
 		memcpy(invite.b, id, sizeof(id));
 		err = db_open_sealed(&q, 1, &key, &buf, &record);
@@ -105,10 +106,10 @@ store_load_node(
 
 	if (!err)
 		err = load_records(s, &l, "contact",
-		    "SELECT id, record FROM contact ORDER BY n");
+		    "SELECT id, record, k FROM contact ORDER BY n");
 	if (!err)
 		err = load_records(s, &l, "invite",
-		    "SELECT id, record FROM invite"
+		    "SELECT id, record, 0 FROM invite"
 		    " WHERE state = 1 AND record IS NOT NULL");
 	if (!err)
 		err = store_outbox(s, load_message, &l);

@@ -1,5 +1,6 @@
-/* Messages: one row each, unique by (contact, id), text sealed. */
-#include "daemon/store_db.h"
+/* Messages: one row each, unique by (contact, id), text sealed under the key of
+ * its block. */
+#include "daemon/store_keys.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -19,10 +20,11 @@ enum {
 /* The plain columns that never change are part of the key: who alters one
  * makes the row tampered. */
 static struct row_key
-body_key(const struct node_message *m)
+body_key(const struct node_message *m, int64_t block)
 {
 	struct row_key k = row_key("message", "body");
 
+	k.k = block;
 	row_key_add(&k, m->contact.b, sizeof(m->contact.b));
 	row_key_add(&k, m->id.b, sizeof(m->id.b));
 	row_key_add_u64(&k, m->kind);
@@ -96,7 +98,7 @@ body_read(struct span body, struct store_message *ret)
 static enum err
 bind_body(struct query *q, const struct store_message *m)
 {
-	struct row_key key = body_key(&m->m);
+	struct row_key key = body_key(&m->m, m->block);
 	uint8_t *buf = malloc(BODY_MAX);
 	struct span body;
 
@@ -118,8 +120,8 @@ insert(struct store *s, const struct store_message *m)
 	q = db_query(s,
 	    "INSERT OR IGNORE INTO message"
 	    "(id, contact, kind, state, seq, sent_ms, received_ms, state_ms,"
-	    " flags, body)"
-	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+	    " flags, k, body)"
+	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
 	db_bind_blob(&q, m->m.id.b, sizeof(m->m.id.b));
 	db_bind_blob(&q, m->m.contact.b, sizeof(m->m.contact.b));
 	db_bind_int(&q, m->m.kind);
@@ -129,6 +131,7 @@ insert(struct store *s, const struct store_message *m)
 	db_bind_int(&q, (int64_t)m->m.received_ms);
 	db_bind_int(&q, (int64_t)m->state_ms);
 	db_bind_int(&q, m->m.flags);
+	db_bind_int(&q, m->block);
 	err = bind_body(&q, m);
 	if (err) {
 		db_end(&q);
@@ -137,20 +140,29 @@ insert(struct store *s, const struct store_message *m)
 	return db_write(&q);
 }
 
-/* Writes the body of a row anew. */
-static enum err
-rewrite(struct store *s, const struct store_message *m)
+enum err
+store_message_rewrite(struct store *s, const struct store_message *m)
 {
 	struct query q =
-	    db_query(s, "UPDATE message SET body = ?1 WHERE row = ?2");
+	    db_query(s, "UPDATE message SET body = ?1, k = ?2 WHERE row = ?3");
 	enum err err = bind_body(&q, m);
 
 	if (err) {
 		db_end(&q);
 		return err;
 	}
+	db_bind_int(&q, m->block);
 	db_bind_int(&q, m->row);
 	return db_write(&q);
+}
+
+/* What it said before is to be no more. */
+static enum err
+rewrite(struct store *s, const struct store_message *m)
+{
+	enum err err = store_message_rewrite(s, m);
+
+	return err ? err : store_keys_renew(s, m->block);
 }
 
 /* The row is there: is it the same message? */
@@ -181,7 +193,10 @@ store_message_add(struct store *s, struct store_message *m)
 	assert(m->m.text.n <= NODE_TEXT_MAX);
 	if (!store_has_key(s))
 		return ERR_STATE;
-	err = insert(s, m);
+	err = store_keys_block(
+	    s, &m->m.contact, BODY_HEAD + m->m.text.n, &m->block);
+	if (!err)
+		err = insert(s, m);
 	if (err)
 		return err;
 	if (db_changed(s) == 0)
@@ -224,8 +239,6 @@ forget_sent(struct store *s, struct store_message *m)
 		return ERR_OK;
 	if (m->m.kind != MESSAGE_TEXT)
 		m->m.text = span_of(NULL, 0);
-	else
-		s->erased = true;
 	m->unsent = span_of(NULL, 0);
 	return rewrite(s, m);
 }
@@ -271,20 +284,8 @@ replace_text(struct store *s, struct store_message *m, struct span text)
 	if (m->unsent.n == 0 &&
 	    (m->m.state == MESSAGE_QUEUED || m->m.state == MESSAGE_SENT))
 		m->unsent = m->m.text;
-	s->erased = true;
 	m->m.text = text;
 	return rewrite(s, m);
-}
-
-static enum err
-remove_reactions(struct store *s, const struct store_message *m)
-{
-	struct query q =
-	    db_query(s, "DELETE FROM reaction WHERE contact = ?1 AND id = ?2");
-
-	db_bind_blob(&q, m->m.contact.b, sizeof(m->m.contact.b));
-	db_bind_blob(&q, m->m.id.b, sizeof(m->m.id.b));
-	return db_write(&q);
 }
 
 static enum err
@@ -294,40 +295,7 @@ delete_text(struct store *s, struct store_message *m)
 
 	m->deleted = true;
 	err = replace_text(s, m, span_of(NULL, 0));
-	return err ? err : remove_reactions(s, m);
-}
-
-static struct row_key
-reaction_key(
-    const struct contact_id *contact, const struct message_id *id, bool ours)
-{
-	struct row_key k = row_key("reaction", "body");
-
-	row_key_add(&k, contact->b, sizeof(contact->b));
-	row_key_add(&k, id->b, sizeof(id->b));
-	row_key_add_u64(&k, ours);
-	return k;
-}
-
-/* One of each side to a message; an empty one takes it back. */
-static enum err
-react(
-    struct store *s, const struct store_message *m, bool ours, struct span text)
-{
-	struct row_key key = reaction_key(&m->m.contact, &m->m.id, ours);
-	struct query q = db_query(
-	    s, text.n == 0
-	           ? "DELETE FROM reaction WHERE contact = ?1 AND id = ?2"
-	             " AND ours = ?3"
-	           : "INSERT OR REPLACE INTO reaction(contact, id, ours, body)"
-	             " VALUES(?1, ?2, ?3, ?4)");
-
-	db_bind_blob(&q, m->m.contact.b, sizeof(m->m.contact.b));
-	db_bind_blob(&q, m->m.id.b, sizeof(m->m.id.b));
-	db_bind_int(&q, ours);
-	if (text.n > 0)
-		db_bind_sealed(&q, &key, text);
-	return db_write(&q);
+	return err ? err : store_reactions_remove(s, m);
 }
 
 enum err
@@ -345,7 +313,7 @@ store_message_change(
 	if (err)
 		return err;
 	if (what->m.kind == MESSAGE_REACTION)
-		return react(s, &m, ours, what->m.text);
+		return store_react(s, &m, ours, what->m.text);
 	if (store_message_is_ours(&m) != ours)
 		return ERR_NOT_FOUND;
 	if (what->m.kind == MESSAGE_DELETE)
@@ -368,7 +336,7 @@ store_message_delete(struct store *s, const struct contact_id *contact,
 
 #define MESSAGE_COLUMNS \
 	"row, id, contact, kind, state, seq, sent_ms, received_ms, state_ms," \
-	" flags, body"
+	" flags, body, k"
 
 /* ERR_AUTH: does not open. text is borrowed from buf. */
 static enum err
@@ -393,7 +361,8 @@ read_message(
 	m.m.received_ms = (uint64_t)db_int(q, 7);
 	m.state_ms = (uint64_t)db_int(q, 8);
 	m.m.flags = (uint32_t)db_int(q, 9);
-	key = body_key(&m.m);
+	m.block = db_int(q, 11);
+	key = body_key(&m.m, m.block);
 	err = db_open_sealed(q, 10, &key, buf, &body);
 	if (!err)
 		err = body_read(body, &m) ? ERR_AUTH : ERR_OK;
@@ -424,44 +393,26 @@ find(struct store *s, const struct contact_id *contact,
 }
 
 enum err
+store_message_at(struct store *s, int64_t row, struct store_buf *buf,
+    struct store_message *ret)
+{
+	struct query q = db_query(
+	    s, "SELECT " MESSAGE_COLUMNS " FROM message WHERE row = ?1");
+	enum err err;
+
+	db_bind_int(&q, row);
+	err = db_row(&q);
+	if (!err)
+		err = read_message(&q, buf, ret);
+	db_end(&q);
+	return err;
+}
+
+enum err
 store_message_get(struct store *s, const struct contact_id *contact,
     const struct message_id *id, struct store_message *ret)
 {
 	return find(s, contact, id, ret);
-}
-
-enum err
-store_reactions(struct store *s, const struct contact_id *contact,
-    const struct message_id *id, struct store_reaction ret[2], size_t *ret_n)
-{
-	struct query q = db_query(s,
-	    "SELECT ours, body FROM reaction WHERE contact = ?1 AND id = ?2"
-	    " ORDER BY ours DESC");
-	struct store_buf buf = { 0 };
-	enum err err = ERR_OK;
-
-	*ret_n = 0;
-	db_bind_blob(&q, contact->b, sizeof(contact->b));
-	db_bind_blob(&q, id->b, sizeof(id->b));
-	while (*ret_n < 2 && (err = db_row(&q)) == ERR_OK) {
-		struct store_reaction *r = &ret[*ret_n];
-		struct row_key key;
-		struct span text = { 0 };
-
-		r->ours = db_int(&q, 0) != 0;
-		key = reaction_key(contact, id, r->ours);
-		err = db_open_sealed(&q, 1, &key, &buf, &text);
-		if (err && err != ERR_AUTH)
-			break;
-		if (err || text.n >= sizeof(r->text))
-			continue;
-		memcpy(r->text, text.p, text.n);
-		r->text[text.n] = '\0';
-		++*ret_n;
-	}
-	db_end(&q);
-	store_buf_clear(&buf);
-	return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
 }
 
 /* Hands over the rows of a bound query; one that does not open is left out. */

@@ -92,6 +92,21 @@ static const char *const migrations[] = {
 	("ALTER TABLE conv ADD COLUMN their_read INTEGER NOT NULL DEFAULT 0;"
 	 "ALTER TABLE conv ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;"
 	 "ALTER TABLE conv ADD COLUMN draft BLOB;"),
+	/* 4 -> 5: which key a row is sealed under, 0: that of the store; and
+	 * whose keys they are, see store_keys.h. */
+	("CREATE TABLE seal_key("
+	 "  k INTEGER PRIMARY KEY,"
+	 "  contact BLOB NOT NULL,"
+	 "  kind INTEGER NOT NULL) STRICT;"
+	 "CREATE INDEX seal_key_contact ON seal_key(contact, kind);"
+	 "ALTER TABLE conv ADD COLUMN k INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE contact ADD COLUMN k INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE event ADD COLUMN k INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE message ADD COLUMN k INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE reaction ADD COLUMN k INTEGER NOT NULL DEFAULT 0;"
+	 "CREATE INDEX message_k ON message(k);"
+	 "INSERT OR IGNORE INTO meta SELECT 'sealed', x'03' FROM meta"
+	 "  WHERE key = 'key_check';"),
 };
 /* clang-format on */
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))

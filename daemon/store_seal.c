@@ -4,7 +4,7 @@
  * value opens only in the place it was written to, and its length tells no
  * more than a power of two.
  */
-#include "daemon/store_db.h"
+#include "daemon/store_keys.h"
 
 #include "daemon/log.h"
 
@@ -98,10 +98,13 @@ db_bind_sealed(struct query *q, const struct row_key *key, struct span plain)
 	size_t aad_n = aad_write(key, aad);
 	size_t size = padded_size(plain.n);
 	size_t total = STORE_NONCE_SIZE + size + STORE_TAG_SIZE;
+	const uint8_t *seal;
 	uint8_t *out;
 
 	assert(s->keys != NULL);
 	assert(plain.n < STORE_PLAIN_MAX);
+	seal = store_keys_find(s, key->k);
+	assert(seal != NULL); /* who writes has just found or made it */
 	if (store_buf_reserve(&s->seal_buf, total)) {
 		q->rc = SQLITE_NOMEM;
 		return;
@@ -113,8 +116,7 @@ db_bind_sealed(struct query *q, const struct row_key *key, struct span plain)
 		memcpy(out + STORE_NONCE_SIZE, plain.p, plain.n);
 	out[STORE_NONCE_SIZE + plain.n] = 0x80; /* [ISO 7816-4] */
 	(void)crypto_aead_xchacha20poly1305_ietf_encrypt(out + STORE_NONCE_SIZE,
-	    NULL, out + STORE_NONCE_SIZE, size, aad, aad_n, NULL, out,
-	    s->keys->seal);
+	    NULL, out + STORE_NONCE_SIZE, size, aad, aad_n, NULL, out, seal);
 	db_bind_blob(q, out, total);
 }
 
@@ -122,11 +124,14 @@ static enum err
 open_into(const struct store *s, struct span in, const struct row_key *key,
     struct store_buf *buf, struct span *ret)
 {
+	const uint8_t *seal = store_keys_find(s, key->k);
 	uint8_t aad[AAD_MAX];
 	size_t aad_n = aad_write(key, aad);
 	size_t n;
 	enum err err;
 
+	if (!seal)
+		return ERR_AUTH;
 	if (in.n < STORE_NONCE_SIZE + STORE_TAG_SIZE + STORE_PAD_MIN)
 		return ERR_AUTH;
 	err = store_buf_reserve(buf, in.n);
@@ -134,7 +139,7 @@ open_into(const struct store *s, struct span in, const struct row_key *key,
 		return err;
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(buf->p, NULL, NULL,
 	        in.p + STORE_NONCE_SIZE, in.n - STORE_NONCE_SIZE, aad, aad_n,
-	        in.p, s->keys->seal))
+	        in.p, seal))
 		return ERR_AUTH;
 	n = in.n - STORE_NONCE_SIZE - STORE_TAG_SIZE;
 	while (n > 0 && buf->p[n - 1] == 0)
@@ -227,10 +232,14 @@ store_set_key(struct store *s, const struct store_key *key)
 		return ERR_NOMEM;
 	derive(key, "btchat/1 store seal", keys->seal);
 	derive(key, "btchat/1 store look", keys->look);
+	derive(key, "btchat/1 store keys", keys->ring);
 	sodium_free(s->keys);
 	s->keys = keys;
-	err = store_upgrade(s);
+	err = store_keys_open(s);
+	if (!err)
+		err = store_upgrade(s);
 	if (err) {
+		store_keys_close(s);
 		sodium_free(s->keys);
 		s->keys = NULL;
 	}

@@ -1,6 +1,6 @@
 #include "tests/support/store_world.h"
 
-#include "daemon/store_db.h"
+#include "daemon/store_keys.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -57,6 +57,33 @@ store_world_reopen(struct store_world *w)
 {
 	store_close(w->s);
 	w->s = store_world_open(w->dir.path);
+}
+
+void
+store_world_put_version(struct store_world *w, const char *name)
+{
+	static char sql[64 * 1024];
+	sqlite3 *db = NULL;
+	char path[128];
+	FILE *f;
+	size_t n;
+
+	store_close(w->s);
+	w->s = NULL;
+	(void)unlink(tempdir_file(&w->dir, STORE_FILE));
+	(void)unlink(tempdir_file(&w->dir, KEYFILE_NAME));
+	(void)snprintf(path, sizeof(path), "tests/vectors/store/%s.sql", name);
+	f = fopen(path, "re");
+	if (!f)
+		die(path);
+	n = fread(sql, 1, sizeof(sql) - 1, f);
+	sql[n] = '\0';
+	if (!feof(f) || fclose(f))
+		die(path);
+	if (sqlite3_open(tempdir_file(&w->dir, STORE_FILE), &db) ||
+	    sqlite3_exec(db, sql, NULL, NULL, NULL))
+		die(name);
+	(void)sqlite3_close(db);
 }
 
 void
@@ -199,7 +226,7 @@ static void
 look_in_events(struct store *s, const char *text, struct store_traces *t)
 {
 	struct query q =
-	    db_query(s, "SELECT seq, ts_ms, type, conv, body FROM event");
+	    db_query(s, "SELECT seq, ts_ms, type, conv, body, k FROM event");
 	struct store_buf buf = { 0 };
 	struct event_row e;
 

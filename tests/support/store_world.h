@@ -20,6 +20,9 @@ int store_world_end(void **state);
 struct store *store_world_open(const char *dir);
 void store_world_reopen(struct store_world *w);
 extern const struct store_key store_world_key;
+/* In its place a store that the btchatd of then wrote, see tests/vectors/store;
+ * not opened yet. */
+void store_world_put_version(struct store_world *w, const char *name);
 
 void store_world_id(uint8_t id[16], unsigned n);
 struct contact_id store_world_contact(unsigned n);

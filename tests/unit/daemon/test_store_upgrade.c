@@ -1,15 +1,12 @@
 /* Stores that older versions wrote, and what is left of a deleted text. */
 #include "daemon/log.h"
+#include "daemon/store_db.h"
 #include "tests/support/store_world.h"
 
 #include <setjmp.h>
 #include <sodium.h>
-#include <sqlite3.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -78,34 +75,6 @@ an_edited_text_is_told_as_it_is_now(void **state)
 
 /* ---- older versions ---- */
 
-/* The store that the btchatd of then wrote; none is open. */
-static void
-put_version(struct store_world *w, const char *name)
-{
-	static char sql[64 * 1024];
-	sqlite3 *db = NULL;
-	char path[128];
-	char *why = NULL;
-	FILE *f;
-	size_t n;
-
-	store_close(w->s);
-	w->s = NULL;
-	(void)unlink(tempdir_file(&w->dir, STORE_FILE));
-	(void)snprintf(path, sizeof(path), "tests/vectors/store/%s.sql", name);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	n = fread(sql, 1, sizeof(sql) - 1, f);
-	sql[n] = '\0';
-	assert_true(feof(f));
-	(void)fclose(f);
-	assert_int_equal(
-	    sqlite3_open(tempdir_file(&w->dir, STORE_FILE), &db), SQLITE_OK);
-	if (sqlite3_exec(db, sql, NULL, NULL, &why))
-		fail_msg("%s", why);
-	(void)sqlite3_close(db);
-}
-
 static void
 a_store_of_version_1_goes_on(void **state)
 {
@@ -114,7 +83,7 @@ a_store_of_version_1_goes_on(void **state)
 	struct store_message m, more = store_world_message(1, 3, "a reply");
 	struct store_rows rows = { 0 };
 
-	put_version(w, "version_1");
+	store_world_put_version(w, "version_1");
 	w->s = store_world_open(w->dir.path);
 	store_world_id(m.m.id.b, 1);
 	assert_int_equal(store_message_get(w->s, &c, &m.m.id, &m), ERR_OK);
@@ -143,7 +112,7 @@ events_of_version_2_tell_what_is_said_now(void **state)
 	struct store_world *w = *state;
 	struct store_traces left = { 0 };
 
-	put_version(w, "version_2");
+	store_world_put_version(w, "version_2");
 	w->s = store_world_open(w->dir.path);
 	assert_string_equal(store_world_story(w->s), story);
 	store_world_traces(w, "TEXT-THAT-WAS-DELETED", &left);
@@ -154,6 +123,47 @@ events_of_version_2_tell_what_is_said_now(void **state)
 	assert_int_equal(store_tampered(w->s), 0);
 }
 
+/* What of older versions is still under the key of the store. */
+static bool
+any_unkeyed(struct store *s)
+{
+	static const char *const queries[] = {
+		"SELECT 1 FROM contact WHERE k = 0",
+		"SELECT 1 FROM message WHERE k = 0",
+		"SELECT 1 FROM reaction WHERE k = 0",
+		"SELECT 1 FROM event WHERE k = 0 AND conv IS NOT NULL",
+	};
+	bool any = false;
+
+	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+		struct query q = db_query(s, queries[i]);
+
+		any = any || db_row(&q) == ERR_OK;
+		db_end(&q);
+	}
+	return any;
+}
+
+static void
+older_stores_get_keys_for_conversations(void **state)
+{
+	static const char *const names[] = { "version_1", "version_2" };
+	struct store_world *w = *state;
+	struct contact_id c = store_world_contact(1);
+
+	for (size_t i = 0; i < 2; i++) {
+		store_world_put_version(w, names[i]);
+		w->s = store_world_open(w->dir.path);
+		assert_false(any_unkeyed(w->s));
+		assert_int_equal(
+		    store_contact_remove(w->s, &c, true, STORE_WORLD_MS),
+		    ERR_OK);
+		assert_int_equal(store_commit(w->s), ERR_OK);
+		store_world_reopen(w);
+		assert_int_equal(store_tampered(w->s), 0);
+	}
+}
+
 /* Cut off before the commit it is as it was, and done at the next start. */
 static void
 an_upgrade_is_done_once_or_not_at_all(void **state)
@@ -161,7 +171,7 @@ an_upgrade_is_done_once_or_not_at_all(void **state)
 	struct store_world *w = *state;
 	char why[STORE_WHY_SIZE];
 
-	put_version(w, "version_2");
+	store_world_put_version(w, "version_2");
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(store_open(w->dir.path, &w->s, why), ERR_OK);
 		assert_int_equal(store_set_key(w->s, &store_world_key), ERR_OK);
@@ -184,6 +194,7 @@ main(void)
 		T(an_edited_text_is_told_as_it_is_now),
 		T(a_store_of_version_1_goes_on),
 		T(events_of_version_2_tell_what_is_said_now),
+		T(older_stores_get_keys_for_conversations),
 		T(an_upgrade_is_done_once_or_not_at_all),
 	};
 
