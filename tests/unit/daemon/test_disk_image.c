@@ -235,14 +235,14 @@ expect_gone(const struct seen *s, const uint64_t *keys, size_t n)
 		assert_false(has_seen(s, keys[i]));
 }
 
-static const char *const plain[] = { "A-TEXT-TO-LOOK-FOR", "NAME-OF-SOMEBODY",
+static const char *const words[] = { "A-TEXT-TO-LOOK-FOR", "NAME-OF-SOMEBODY",
 	"RECORD-OF-CONTACT", "IDENTITY-OF-SOMEBODY" };
 
 static void
 expect_nothing_plain(const uint8_t *image)
 {
-	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
-		assert_int_equal(count(image, plain[i], strlen(plain[i])), 0);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		assert_int_equal(count(image, words[i], strlen(words[i])), 0);
 }
 
 static void
