@@ -20,6 +20,7 @@ int cmd_daemon_loglevel(struct ctl *ctl);
 int cmd_daemon_shutdown(struct ctl *ctl);
 int cmd_help(struct ctl *ctl);
 int cmd_id_create(struct ctl *ctl);
+int cmd_id_set(struct ctl *ctl);
 int cmd_id_show(struct ctl *ctl);
 int cmd_id_unlock(struct ctl *ctl);
 int cmd_invite_accept(struct ctl *ctl);

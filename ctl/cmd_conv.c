@@ -106,6 +106,21 @@ add_yes_no(const struct ctl *ctl, const char *option, cJSON *params)
 	return yes || strcmp(value, "no") == 0;
 }
 
+/* False: it is no time. */
+static bool
+add_timer(const struct ctl *ctl, cJSON *params)
+{
+	const char *word = args_value(&ctl->args, "timer");
+	uint64_t s = 0;
+
+	if (word == NULL)
+		return true;
+	if (strcmp(word, "off") != 0 && args_span_s(word, &s) != ERR_OK)
+		return false;
+	value_add_u64(params, "timer_ms", s * 1000);
+	return true;
+}
+
 static int
 set_params(const struct ctl *ctl, cJSON *params)
 {
@@ -117,6 +132,8 @@ set_params(const struct ctl *ctl, cJSON *params)
 		return report_usage("--pinned is yes or no");
 	if (receipts != NULL)
 		value_add_str(params, "receipts", receipts);
+	if (!add_timer(ctl, params))
+		return report_usage("--timer is like 90, 15m, 12h, 7d or off");
 	if (params->child == NULL)
 		return report_usage("what is to be set?");
 	return CTL_DONE;
@@ -125,20 +142,24 @@ set_params(const struct ctl *ctl, cJSON *params)
 static void
 print_conv(struct ctl *ctl, const cJSON *contact, const cJSON *c)
 {
-	char buf[128];
+	char buf[128], timer[24];
 
 	if (print_as_json(ctl, c))
 		return;
+	(void)snprintf(timer, sizeof(timer), "%llu",
+	    (unsigned long long)value_u64(c, "timer_ms") / 1000);
 	if (ctl->mode == MODE_HUMAN)
-		print_human("%s: %s, %s, receipts %s",
+		print_human("%s: %s, %s, receipts %s, timer %s%s",
 		    resolve_name(contact, buf),
 		    value_true(c, "muted") ? "muted" : "not muted",
 		    value_true(c, "pinned") ? "pinned" : "not pinned",
-		    value_str(c, "receipts"));
+		    value_str(c, "receipts"),
+		    strcmp(timer, "0") == 0 ? "off" : timer,
+		    strcmp(timer, "0") == 0 ? "" : " s");
 	else
 		print_fields(ctl, value_str(c, "conv"),
 		    mark(c, "muted", "muted"), mark(c, "pinned", "pinned"),
-		    value_str(c, "receipts"), NULL);
+		    value_str(c, "receipts"), timer, NULL);
 }
 
 int

@@ -27,6 +27,28 @@ cmd_id_show(struct ctl *ctl)
 	return CTL_DONE;
 }
 
+int
+cmd_id_set(struct ctl *ctl)
+{
+	const char *name = args_value(&ctl->args, "name");
+	const char *profile = args_value(&ctl->args, "profile");
+	cJSON *params, *id = NULL;
+	int status;
+
+	if (name == NULL && profile == NULL)
+		return report_usage("what is to be set?");
+	params = cJSON_CreateObject();
+	if (name != NULL)
+		value_add_str(params, "name", name);
+	if (profile != NULL)
+		value_add_str(params, "profile", profile);
+	status = ctl_call(ctl, "identity.set", params, &id);
+	if (status == CTL_DONE)
+		print_identity(ctl, id);
+	cJSON_Delete(id);
+	return status;
+}
+
 /* The passphrase for a new identity; not given means: none, and that somebody
  * has said so. */
 static int

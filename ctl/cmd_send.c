@@ -266,10 +266,17 @@ send_text(struct ctl *ctl, const cJSON *contact, const char *text, cJSON **ret)
 {
 	const char *client_id = args_value(&ctl->args, "client-id");
 	const char *reply = args_value(&ctl->args, "reply");
-	cJSON *params = cJSON_CreateObject();
+	const char *ttl = args_value(&ctl->args, "ttl");
+	cJSON *params;
+	uint64_t ttl_s = 0;
 
+	if (ttl != NULL && args_span_s(ttl, &ttl_s) != ERR_OK)
+		return report_usage("--ttl is like 90, 15m, 12h or 7d");
+	params = cJSON_CreateObject();
 	value_add_str(params, "conv", value_str(contact, "id"));
 	value_add_str(params, "text", text);
+	if (ttl != NULL)
+		value_add_u64(params, "ttl_ms", ttl_s * 1000);
 	if (reply != NULL)
 		value_add_str(params, "reply_to", reply);
 	if (client_id != NULL)

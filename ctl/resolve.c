@@ -172,6 +172,13 @@ resolve_name(const cJSON *contact, char buf[128])
 
 	if (name[0] != '\0')
 		return name;
+	/* What it calls itself, and is not to be taken for a name of ours. */
+	if (value_has_str(contact, "profile") &&
+	    value_str(contact, "profile")[0] != '\0' &&
+	    strlen(value_str(contact, "profile")) < 127) {
+		(void)snprintf(buf, 128, "~%s", value_str(contact, "profile"));
+		return buf;
+	}
 	print_short(value_has_str(contact, "address")
 	                ? value_str(contact, "address")
 	                : value_str(contact, "id"),

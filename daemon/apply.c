@@ -193,6 +193,61 @@ apply_to_other(struct daemon *d, const struct store_message *m)
 	    store_message_is_ours(m));
 }
 
+/* Texts disappear from now on, or stay. */
+static enum err
+apply_timer(struct daemon *d, const struct store_message *m)
+{
+	struct store_contact c;
+	struct json_out o;
+	enum err err =
+	    store_conv_timer(d->store, &m->m.contact, m->m.ttl_s, m->m.sent_ms);
+
+	if (!err)
+		err = store_contact_get(d->store, &m->m.contact, &c);
+	if (err) /* later words count; or it is gone */
+		return err == ERR_EXISTS || err == ERR_NOT_FOUND ? ERR_OK : err;
+	o = new_body();
+	json_put_id(&o, "conv", m->m.contact.b);
+	view_conv(&o, &c.conv);
+	json_put_str(&o, "direction", view_direction(m));
+	return add_event(d, EVENT_CONV_CHANGED, &m->m.contact, &o);
+}
+
+/* How they want to be called. What could not be shown anywhere is nothing. */
+static enum err
+apply_profile(struct daemon *d, const struct store_message *m)
+{
+	struct span name = m->m.text;
+	enum err err;
+
+	for (size_t i = 0; i < m->m.text.n; i++)
+		if (m->m.text.p[i] < 0x20 || m->m.text.p[i] == 0x7f)
+			name.n = 0;
+	err = store_contact_profile(d->store, &m->m.contact, name);
+	if (err)
+		return err == ERR_NOT_FOUND ? ERR_OK : err;
+	return contact_event(d, EVENT_CONTACT_CHANGED, &m->m.contact);
+}
+
+/* What a message does that is no text. */
+static enum err
+carry_out(struct daemon *d, const struct store_message *m)
+{
+	switch (m->m.kind) {
+	case MESSAGE_TEXT:
+		break;
+	case MESSAGE_EDIT:
+	case MESSAGE_DELETE:
+	case MESSAGE_REACTION:
+		return apply_to_other(d, m);
+	case MESSAGE_TIMER:
+		return apply_timer(d, m);
+	case MESSAGE_PROFILE:
+		return store_message_is_ours(m) ? ERR_OK : apply_profile(d, m);
+	}
+	return ERR_OK;
+}
+
 static enum err
 conflict_event(struct daemon *d, const struct node_message *m)
 {
@@ -212,8 +267,6 @@ apply_message(struct daemon *d, const struct change *c)
 	struct store_message m = { .m = c->message };
 	enum err err;
 
-	if (m.m.kind > MESSAGE_REACTION)
-		return ERR_OK; /* a timer, a profile: none of ours yet */
 	m.state_ms = d->now.wall_ms;
 	if (d->command && m.m.state != MESSAGE_RECEIVED) {
 		assert(d->command->client_id.n < sizeof(m.client_id));
@@ -224,7 +277,7 @@ apply_message(struct daemon *d, const struct change *c)
 	/* Theirs need no row: the node takes each number once, and if their
 	 * numbers begin anew, all that followed comes again, too. */
 	if (m.m.kind != MESSAGE_TEXT && m.m.state == MESSAGE_RECEIVED)
-		return apply_to_other(d, &m);
+		return carry_out(d, &m);
 	err = store_message_add(d->store, &m);
 	if (err == ERR_EXISTS)
 		return ERR_OK;
@@ -233,7 +286,7 @@ apply_message(struct daemon *d, const struct change *c)
 	if (err)
 		return err;
 	if (m.m.kind != MESSAGE_TEXT)
-		return apply_to_other(d, &m);
+		return carry_out(d, &m);
 	return message_event(d, EVENT_MESSAGE_NEW, &m.m.contact, &m.m.id,
 	    store_message_is_ours(&m));
 }
@@ -307,7 +360,41 @@ apply_change(struct daemon *d, const struct change *c)
 	return ERR_OK;
 }
 
+/* Our own texts and theirs whose time is over; some at a time. */
+enum err
+apply_timers(struct daemon *d)
+{
+	enum { AT_ONCE = 256 };
+	struct store_message m;
+	enum err err = ERR_OK;
+
+	for (size_t i = 0; i < AT_ONCE && !err; i++) {
+		err = store_timer_due(d->store, d->now.wall_ms, &m);
+		if (!err)
+			err = message_event(d, EVENT_MESSAGE_DELETED,
+			    &m.m.contact, &m.m.id, store_message_is_ours(&m));
+	}
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
 /* ---- events of the node ---- */
+
+/* Who becomes a contact hears what we want to be called. */
+static enum err
+contact_ready(struct daemon *d, const struct contact_id *id)
+{
+	char name[STORE_NAME_MAX + 1] = "";
+	struct node_words words = { .kind = MESSAGE_PROFILE };
+	struct message_id sent;
+	enum err err = store_told_get(d->store, name);
+
+	words.text = span_str(name);
+	if (!err && words.text.n > 0)
+		err = node_message_send(d->node, id, &words, &sent, d->now);
+	if (err == ERR_IO || err == ERR_NOMEM)
+		return err;
+	return contact_event(d, EVENT_CONTACT_READY, id);
+}
 
 static enum err
 presence(struct daemon *d, const struct effect *e, bool online)
@@ -405,7 +492,7 @@ apply_event(struct daemon *d, const struct effect *e)
 {
 	switch (e->event) {
 	case NODE_CONTACT_READY:
-		return contact_event(d, EVENT_CONTACT_READY, &e->contact);
+		return contact_ready(d, &e->contact);
 	case NODE_CONTACT_PAIRED:
 		return invite_used_event(d, e);
 	case NODE_ONLINE:

@@ -1,5 +1,5 @@
-/* What an effect of the node means to the store, the event log and those who
- * wait. Only turn.c calls it. */
+/* What an effect of the node, or of time, means to the store, the event log and
+ * those who wait. Only turn.c and loop.c call it. */
 #ifndef DAEMON_APPLY_H
 #define DAEMON_APPLY_H
 
@@ -8,6 +8,9 @@
 /* Both: an error means that a write failed, the turn is lost. */
 MUST_USE enum err apply_change(struct daemon *d, const struct change *c);
 MUST_USE enum err apply_event(struct daemon *d, const struct effect *e);
+
+/* Deletes texts that disappear now, not all at once; an error as above. */
+MUST_USE enum err apply_timers(struct daemon *d);
 
 /* For the turn: a message got a state; told after the commit. */
 void turn_message_moved(

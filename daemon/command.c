@@ -165,6 +165,70 @@ command_identity_unlock(struct daemon *d, struct span passphrase)
 	return begin_identity(d, EVENT_IDENTITY_UNLOCKED);
 }
 
+static enum api_error
+set_name(struct daemon *d, struct span name)
+{
+	char old[STORE_NAME_MAX + 1];
+	uint64_t created_ms = d->now.wall_ms;
+	enum err err = store_profile_get(d->store, old, &created_ms);
+
+	if (err && err != ERR_NOT_FOUND && err != ERR_AUTH)
+		return API_STORAGE_ERROR;
+	if (store_profile_set(d->store, name, created_ms))
+		return lost(d);
+	return identity_event(d, EVENT_IDENTITY_CHANGED);
+}
+
+enum api_error
+command_identity_name(struct daemon *d, struct span name)
+{
+	enum api_error code = begin(d);
+
+	if (code)
+		return code;
+	if (!is_plain_text(name, STORE_NAME_MAX))
+		return API_INVALID_PARAMS;
+	return set_name(d, name);
+}
+
+struct telling {
+	struct daemon *d;
+	struct node_words words;
+};
+
+/* An outbox that is full hears of the next one. */
+static bool
+tell_contact(void *ctx, const struct store_contact *c)
+{
+	struct telling *t = ctx;
+	struct message_id id;
+
+	if (c->state == CONTACT_READY &&
+	    node_message_send(t->d->node, &c->id, &t->words, &id, t->d->now))
+		log_event(LOG_WARNING, "profile-not-told", "peer=%s",
+		    log_id(c->id.b).s);
+	return true;
+}
+
+enum api_error
+command_identity_profile(struct daemon *d, struct span profile)
+{
+	const struct command none = { .history = false };
+	struct telling t = { d, { .kind = MESSAGE_PROFILE, .text = profile } };
+	struct store_place from = { .set = false }, next;
+	enum api_error code = begin(d);
+
+	if (code)
+		return code;
+	if (!is_plain_text(profile, STORE_NAME_MAX))
+		return API_INVALID_PARAMS;
+	if (store_told_set(d->store, profile) ||
+	    store_contacts(d->store, from, 0, tell_contact, &t, &next))
+		return lost(d);
+	code = apply_with(d, &none);
+	return code ? code : identity_event(d, EVENT_IDENTITY_CHANGED);
+}
+
 /* ---- requests that may come twice ---- */
 
 enum { REPEAT_NO, REPEAT_YES, REPEAT_OTHER, REPEAT_FAILED };
@@ -499,12 +563,22 @@ send_digest(const struct command_send *in, uint8_t ret[32])
 	digest_of("message.send", wr_span_of(&w), in->words.text, ret);
 }
 
+/* How long texts last there. */
+static uint32_t
+conv_ttl(struct daemon *d, const struct contact_id *conv)
+{
+	struct store_contact c;
+
+	return store_contact_get(d->store, conv, &c) ? 0 : c.conv.ttl_s;
+}
+
 enum api_error
 command_message_send(struct daemon *d, const struct command_send *in,
     struct message_id *ret, bool *ret_duplicate)
 {
 	struct command c = { .client_id = in->client_id };
 	enum api_error code = begin(d);
+	struct node_words words;
 	uint8_t digest[32];
 	enum err err;
 
@@ -530,7 +604,10 @@ command_message_send(struct daemon *d, const struct command_send *in,
 		code = check_ref(d, &in->to, &in->words);
 	if (code)
 		return code;
-	err = node_message_send(d->node, &in->to, &in->words, ret, d->now);
+	words = in->words;
+	if (words.kind == MESSAGE_TEXT && !in->has_ttl)
+		words.ttl_s = conv_ttl(d, &in->to);
+	err = node_message_send(d->node, &in->to, &words, ret, d->now);
 	if (err)
 		return send_error(err);
 	code = remember(d, in->client_id, digest, ret->b);
@@ -627,6 +704,7 @@ command_conv_read(struct daemon *d, const struct contact_id *conv,
 	if (code)
 		return code;
 	if (store_conv_read(d->store, conv, row) ||
+	    store_timer_read(d->store, conv, row, d->now.wall_ms) ||
 	    store_conv_unread(d->store, conv, ret_unread))
 		return lost(d);
 	code = tell_read(d, conv, row);
@@ -681,6 +759,21 @@ command_conv_set(struct daemon *d, const struct contact_id *conv,
 	if (store_conv_set(d->store, conv, what))
 		return lost(d);
 	return conv_event(d, conv);
+}
+
+enum api_error
+command_conv_timer(
+    struct daemon *d, const struct contact_id *conv, uint32_t ttl_s)
+{
+	struct command_send in = { .to = *conv,
+		.words = { .kind = MESSAGE_TIMER, .ttl_s = ttl_s },
+		.has_ttl = true };
+	struct message_id id;
+	bool duplicate;
+	enum api_error code = command_message_send(d, &in, &id, &duplicate);
+
+	return code == API_CONTACT_NOT_FOUND ? API_CONVERSATION_NOT_FOUND
+	                                     : code;
 }
 
 enum api_error

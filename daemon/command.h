@@ -27,6 +27,13 @@ command_identity_create(struct daemon *d, struct span passphrase);
 MUST_USE enum api_error
 command_identity_unlock(struct daemon *d, struct span passphrase);
 
+/* What we call this identity; the log tells of it. INVALID_PARAMS. */
+MUST_USE enum api_error
+command_identity_name(struct daemon *d, struct span name);
+/* What contacts, also later ones, are told to call us; empty: nothing. */
+MUST_USE enum api_error
+command_identity_profile(struct daemon *d, struct span profile);
+
 /* A name is UTF-8 without controls, at most STORE_NAME_MAX bytes; empty: the
  * one suggested by the address. client_id may be empty.
  * BAD_ADDRESS (*ret_why names it), ALREADY_EXISTS (*ret is that contact),
@@ -58,6 +65,7 @@ command_invite_accept(struct daemon *d, const struct command_contact *in,
 struct command_send {
 	struct contact_id to;
 	struct node_words words;
+	bool has_ttl; /* words.ttl_s counts, not that of the conversation */
 	struct span client_id; /* may be empty */
 };
 /*
@@ -80,6 +88,10 @@ command_conv_read(struct daemon *d, const struct contact_id *conv,
 /* CONVERSATION_NOT_FOUND. */
 MUST_USE enum api_error command_conv_set(struct daemon *d,
     const struct contact_id *conv, const struct store_conv *what);
+/* Both sides' texts disappear so long after they were read; 0: they stay. As
+ * command_message_send. */
+MUST_USE enum api_error command_conv_timer(
+    struct daemon *d, const struct contact_id *conv, uint32_t ttl_s);
 /* Empty: none. CONVERSATION_NOT_FOUND, MESSAGE_TOO_LONG, INVALID_PARAMS. */
 MUST_USE enum api_error command_draft_set(
     struct daemon *d, const struct contact_id *conv, struct span text);

@@ -1,5 +1,6 @@
 #include "daemon/loop.h"
 
+#include "daemon/apply.h"
 #include "daemon/bootstrap.h"
 #include "daemon/clock.h"
 #include "daemon/lan.h"
@@ -367,6 +368,12 @@ set_tick(struct daemon *d)
 {
 	uint64_t at = d->node ? node_deadline_ms(d->node) : NEVER;
 	uint64_t in_ms = at > d->now.mono_ms ? at - d->now.mono_ms : 0;
+	uint64_t gone_ms = d->node ? store_timer_next(d->store) : NEVER;
+
+	if (gone_ms <= d->now.wall_ms)
+		in_ms = 0;
+	else if (gone_ms - d->now.wall_ms < in_ms)
+		in_ms = gone_ms - d->now.wall_ms;
 
 	/* CLOCK_BOOTTIME goes on in a suspend, libevent's clock does not: an
 	 * upper bound, so that no deadline is overslept for long. */
@@ -383,6 +390,9 @@ loop_turn(struct daemon *d)
 		daemon_stop(d, DAEMON_EX_TEMPFAIL);
 	}
 	daemon_wake(d);
+	if (d->node && !d->turn_failed &&
+	    store_timer_next(d->store) <= d->now.wall_ms && apply_timers(d))
+		d->turn_failed = true;
 	if (daemon_has_work(d))
 		daemon_drain(d);
 }

@@ -47,6 +47,15 @@ rpc_int(const struct rpc_call *c, const char *name, int64_t otherwise)
 	return good ? n : otherwise;
 }
 
+uint32_t
+rpc_seconds(const struct rpc_call *c, const char *name)
+{
+	int64_t ms = rpc_int(c, name, 0);
+
+	assert(ms >= 0 && ms / 1000 < UINT32_MAX);
+	return (uint32_t)((ms + 999) / 1000);
+}
+
 bool
 rpc_bool(const struct rpc_call *c, const char *name, bool otherwise)
 {

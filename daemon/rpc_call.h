@@ -60,6 +60,8 @@ bool rpc_has(const struct rpc_call *c, const char *name);
 /* Borrowed from params; empty if it was left out. */
 struct span rpc_str(const struct rpc_call *c, const char *name);
 int64_t rpc_int(const struct rpc_call *c, const char *name, int64_t otherwise);
+/* A duration in ms as whole seconds, a part of one being one; 0 if absent. */
+uint32_t rpc_seconds(const struct rpc_call *c, const char *name);
 bool rpc_bool(const struct rpc_call *c, const char *name, bool otherwise);
 /* False if it was left out. */
 bool rpc_id(const struct rpc_call *c, const char *name, uint8_t ret[16]);
@@ -131,6 +133,7 @@ void rpc_events_poll(struct rpc_call *c);
 void rpc_events_subscribe(struct rpc_call *c);
 void rpc_events_unsubscribe(struct rpc_call *c);
 void rpc_identity_create(struct rpc_call *c);
+void rpc_identity_set(struct rpc_call *c);
 void rpc_identity_show(struct rpc_call *c);
 void rpc_identity_unlock(struct rpc_call *c);
 void rpc_invite_accept(struct rpc_call *c);

@@ -70,6 +70,7 @@ on_conv(void *ctx, const struct store_contact *k)
 	json_open(o, '{');
 	json_put_id(o, "conv", k->id.b);
 	json_put_str(o, "name", k->name);
+	json_put_str(o, "profile", k->profile);
 	json_put_str(o, "state", view_contact_state(k->state));
 	json_put_uint(o, "unread", k->unread);
 	view_conv(o, &k->conv);
@@ -180,6 +181,9 @@ rpc_conv_set(struct rpc_call *c)
 		k.conv.receipts = receipts_of(rpc_str(c, "receipts"));
 	if (!code && rpc_has(c, "draft"))
 		code = command_draft_set(c->d, &conv, rpc_str(c, "draft"));
+	if (!code && rpc_has(c, "timer_ms"))
+		code =
+		    command_conv_timer(c->d, &conv, rpc_seconds(c, "timer_ms"));
 	if (!code && (rpc_has(c, "muted") || rpc_has(c, "pinned") ||
 	                 rpc_has(c, "receipts")))
 		code = command_conv_set(c->d, &conv, &k.conv);

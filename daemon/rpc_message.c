@@ -183,6 +183,8 @@ rpc_message_send(struct rpc_call *c)
 	(void)rpc_id(c, "conv", in.to.b);
 	if (rpc_id(c, "reply_to", ref.b))
 		in.words.ref = &ref;
+	in.has_ttl = rpc_has(c, "ttl_ms");
+	in.words.ttl_s = rpc_seconds(c, "ttl_ms");
 	(void)send(c, &in);
 }
 

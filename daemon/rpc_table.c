@@ -40,7 +40,7 @@ const struct rpc_method rpc_methods[] = {
 	  rpc_conv_read },
 	{ "conv.set",      RPC_CHAT,  RPC_OPEN,
 	  "conv:id muted:bool? pinned:bool? receipts:enum(default|on|off)? "
-	  "draft:str(262144)?",
+	  "draft:str(262144)? timer_ms:int(0,31622400000)?",
 	  rpc_conv_set },
 	{ "daemon.loglevel", RPC_ADMIN, RPC_ANY,
 	  "level:enum(err|warning|notice|info|debug)?",
@@ -66,6 +66,9 @@ const struct rpc_method rpc_methods[] = {
 	{ "identity.create", RPC_CHAT, RPC_ANY,
 	  "name:str(256)? passphrase:str(1024)?",
 	  rpc_identity_create },
+	{ "identity.set",  RPC_CHAT,  RPC_OPEN,
+	  "name:str(256)? profile:str(256)?",
+	  rpc_identity_set },
 	{ "identity.show", RPC_READ,  RPC_OPEN, "",
 	  rpc_identity_show },
 	{ "identity.unlock", RPC_CHAT, RPC_ANY, "passphrase:str(1024)",
@@ -95,7 +98,8 @@ const struct rpc_method rpc_methods[] = {
 	  "id:id conv:id? reaction:str(256) client_id:str(1,64)?",
 	  rpc_message_react },
 	{ "message.send",  RPC_CHAT,  RPC_OPEN,
-	  "conv:id text:str(262144) reply_to:id? client_id:str(1,64)?",
+	  "conv:id text:str(262144) reply_to:id? "
+	  "ttl_ms:int(0,31622400000)? client_id:str(1,64)?",
 	  rpc_message_send },
 	{ "message.status", RPC_READ, RPC_OPEN, "id:id",
 	  rpc_message_status },

@@ -76,6 +76,9 @@ MUST_USE enum err
 store_profile_set(struct store *s, struct span name, uint64_t created_ms);
 MUST_USE enum err store_profile_get(struct store *s,
     char ret_name[STORE_NAME_MAX + 1], uint64_t *ret_created_ms);
+/* What contacts are told to call us; empty: nothing. ERR_NOT_FOUND: never. */
+MUST_USE enum err store_told_set(struct store *s, struct span name);
+MUST_USE enum err store_told_get(struct store *s, char ret[STORE_NAME_MAX + 1]);
 /* Replaces the saved DHT table. */
 MUST_USE enum err
 store_dht_set(struct store *s, const struct node_saved *nodes, size_t n);
@@ -94,14 +97,17 @@ enum store_receipts {
 struct store_conv {
 	bool muted, pinned;
 	enum store_receipts receipts;
-	bool has_draft; /* not set by store_conv_set */
+	/* Not set by store_conv_set. */
+	bool has_draft;
+	uint32_t ttl_s; /* of texts from now on; 0: they stay */
 };
 
 struct store_contact {
 	struct contact_id id;
 	struct id_pk id_pk;
 	enum contact_state state;
-	char name[STORE_NAME_MAX + 1]; /* UTF-8, hostile or empty */
+	char name[STORE_NAME_MAX + 1];    /* UTF-8, hostile or empty */
+	char profile[STORE_NAME_MAX + 1]; /* what it calls itself; the same */
 	uint64_t created_ms;
 	uint64_t ready_ms;     /* 0: never */
 	uint64_t last_seen_ms; /* 0: never */
@@ -119,6 +125,9 @@ MUST_USE enum err store_contact_remove(struct store *s,
     const struct contact_id *id, bool history, uint64_t now_ms);
 MUST_USE enum err store_contact_rename(
     struct store *s, const struct contact_id *id, struct span name);
+/* What it calls itself; empty: nothing. ERR_NOT_FOUND. */
+MUST_USE enum err store_contact_profile(
+    struct store *s, const struct contact_id *id, struct span profile);
 MUST_USE enum err store_contact_seen(
     struct store *s, const struct contact_id *id, uint64_t now_ms);
 MUST_USE enum err store_contact_get(
@@ -183,6 +192,7 @@ struct store_message {
 	struct node_message m;
 	uint64_t state_ms;  /* when it got its state */
 	uint64_t edited_ms; /* by our clock; 0: never */
+	uint64_t gone_ms;   /* it disappears then; 0: not yet known, or never */
 	bool deleted;       /* a text that is no more; m.text is empty */
 	/* What is still to be sent before the text was edited or deleted;
 	 * empty: m.text. Borrowed as that is. */
@@ -209,6 +219,16 @@ MUST_USE enum err store_message_change(
 /* The text is gone, at this side alone. ERR_NOT_FOUND: or it was before. */
 MUST_USE enum err store_message_delete(struct store *s,
     const struct contact_id *contact, const struct message_id *id);
+/* Texts that disappear. All of theirs up to row are read now: their time runs.
+ * That of ours runs from their delivery. */
+MUST_USE enum err store_timer_read(struct store *s,
+    const struct contact_id *contact, int64_t row, uint64_t now_ms);
+/* When the next one does (wall clock); NEVER. */
+uint64_t store_timer_next(struct store *s);
+/* Deletes one whose time is over; *ret is what it was, its text borrowed.
+ * ERR_NOT_FOUND: there is none. */
+MUST_USE enum err
+store_timer_due(struct store *s, uint64_t now_ms, struct store_message *ret);
 struct store_reaction {
 	bool ours;
 	char text[NODE_REACTION_MAX + 1];
@@ -260,6 +280,10 @@ store_conv_they_read(struct store *s, const struct contact_id *contact,
 /* ERR_NOT_FOUND. */
 MUST_USE enum err store_conv_set(struct store *s,
     const struct contact_id *contact, const struct store_conv *c);
+/* Their texts and ours disappear from now on, or not, as somebody said at
+ * sent_ms. ERR_EXISTS: it is so, or somebody said otherwise later. */
+MUST_USE enum err store_conv_timer(struct store *s,
+    const struct contact_id *contact, uint32_t ttl_s, uint64_t sent_ms);
 /* A text begun, at most NODE_TEXT_MAX; empty: none. ERR_NOT_FOUND: no such
  * conversation. *ret is borrowed until the next call on the store. */
 MUST_USE enum err store_draft_set(

@@ -109,6 +109,8 @@ remove_history(struct store *s, const struct contact_id *id)
 	    run_for(s, "DELETE FROM reaction WHERE contact = ?1", id);
 
 	if (!err)
+		err = run_for(s, "DELETE FROM timer WHERE contact = ?1", id);
+	if (!err)
 		err = run_for(s, "DELETE FROM message WHERE contact = ?1", id);
 	if (!err)
 		err = run_for(s, "DELETE FROM event WHERE conv = ?1", id);
@@ -149,9 +151,9 @@ key_in_row(struct store *s, const struct contact_id *id, int64_t *ret)
 	return !err && !store_keys_find(s, *ret) ? ERR_AUTH : err;
 }
 
-enum err
-store_contact_rename(
-    struct store *s, const struct contact_id *id, struct span name)
+static enum err
+set_name(struct store *s, const char *column, const char *sql,
+    const struct contact_id *id, struct span name)
 {
 	struct row_key key;
 	int64_t k = 0;
@@ -164,14 +166,30 @@ store_contact_rename(
 	err = key_in_row(s, id, &k);
 	if (err)
 		return err;
-	key = contact_key("name", id, k);
-	q = db_query(s, "UPDATE contact SET name = ?1 WHERE id = ?2");
+	key = contact_key(column, id, k);
+	q = db_query(s, sql);
 	db_bind_sealed(&q, &key, name);
 	db_bind_blob(&q, id->b, sizeof(id->b));
 	err = db_write(&q);
 	if (!err && db_changed(s) == 0)
 		return ERR_NOT_FOUND;
 	return err;
+}
+
+enum err
+store_contact_rename(
+    struct store *s, const struct contact_id *id, struct span name)
+{
+	return set_name(
+	    s, "name", "UPDATE contact SET name = ?1 WHERE id = ?2", id, name);
+}
+
+enum err
+store_contact_profile(
+    struct store *s, const struct contact_id *id, struct span profile)
+{
+	return set_name(s, "profile",
+	    "UPDATE contact SET profile = ?1 WHERE id = ?2", id, profile);
 }
 
 enum err
@@ -194,7 +212,7 @@ store_contact_seen(
 	" v.last, v.read, v.seen_ms," \
 	" (SELECT count(*) FROM message INDEXED BY message_in" \
 	"  WHERE contact = c.id AND state = 5 AND row > v.read)," \
-	" v.flags, v.draft IS NOT NULL, c.k"
+	" v.flags, v.draft IS NOT NULL, c.k, v.ttl, c.profile"
 
 /* ERR_AUTH: the row does not open; it is as if it were not there. */
 static enum err
@@ -222,6 +240,12 @@ read_contact(const struct query *q, struct store_contact *ret)
 		if (!err && v.n <= STORE_NAME_MAX && v.n > 0)
 			memcpy(c.name, v.p, v.n);
 	}
+	key = contact_key("profile", &c.id, db_int(q, 13));
+	if (db_blob(q, 15).n) {
+		err = db_open_sealed(q, 15, &key, &buf, &v);
+		if (!err && v.n <= STORE_NAME_MAX && v.n > 0)
+			memcpy(c.profile, v.p, v.n);
+	}
 	c.state =
 	    db_int(q, 3) == CONTACT_READY ? CONTACT_READY : CONTACT_WAITING;
 	c.created_ms = (uint64_t)db_int(q, 4);
@@ -232,6 +256,7 @@ read_contact(const struct query *q, struct store_contact *ret)
 	c.unread = (uint64_t)db_int(q, 10);
 	store_conv_from_flags(db_int(q, 11), &c.conv);
 	c.conv.has_draft = db_int(q, 12) != 0;
+	c.conv.ttl_s = (uint32_t)db_int(q, 14);
 	*ret = c;
 	err = ERR_OK;
 out:

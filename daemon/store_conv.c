@@ -53,6 +53,25 @@ store_conv_set(struct store *s, const struct contact_id *contact,
 	return write_row(s, &q);
 }
 
+enum err
+store_conv_timer(struct store *s, const struct contact_id *contact,
+    uint32_t ttl_s, uint64_t sent_ms)
+{
+	/* Who said it last is believed; of two at once, who lets them go
+	 * sooner, so that both sides end alike. */
+	struct query q = db_query(s,
+	    "UPDATE conv SET ttl = ?1, ttl_ms = ?2 WHERE contact = ?3"
+	    " AND (ttl_ms < ?2 OR (ttl_ms = ?2 AND ?1 > 0"
+	    "  AND (ttl = 0 OR ttl > ?1)))");
+	enum err err;
+
+	db_bind_int(&q, ttl_s);
+	db_bind_int(&q, (int64_t)sent_ms);
+	db_bind_blob(&q, contact->b, sizeof(contact->b));
+	err = write_row(s, &q);
+	return err == ERR_NOT_FOUND ? ERR_EXISTS : err;
+}
+
 /* ---- drafts ---- */
 
 static struct row_key

@@ -238,6 +238,7 @@ store_rollback(struct store *s)
 	s->failed = false;
 	s->event_head = -1;
 	store_keys_rollback(s);
+	s->timer_ms = 0;
 }
 
 /* What is in the log goes to the database and gives its room back: a log that

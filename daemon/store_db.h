@@ -39,6 +39,7 @@ struct store {
 	 * commit, or the first one after it that can. */
 	bool erased;
 	uint64_t tampered;
+	uint64_t timer_ms;     /* the next text disappears then; 0: ask */
 	int64_t event_head;    /* of this transaction; -1: not read yet */
 	int64_t event_durable; /* of the last commit; valid if head is */
 	struct store_buf {
@@ -144,6 +145,11 @@ events_rewrite(struct store *s, int64_t seq, const struct event_row *e);
 
 void store_buf_clear(struct store_buf *b); /* wipes and frees */
 MUST_USE enum err store_buf_reserve(struct store_buf *b, size_t n);
+
+/* store_timer.c: a message with a ttl was added, or came there. */
+MUST_USE enum err timer_add(struct store *s, const struct store_message *m);
+MUST_USE enum err timer_delivered(
+    struct store *s, const struct store_message *m, uint64_t now_ms);
 
 /* store_conv.c: the column flags. */
 int64_t store_conv_flags(const struct store_conv *c);

@@ -202,8 +202,9 @@ store_message_add(struct store *s, struct store_message *m)
 	if (db_changed(s) == 0)
 		return compare_stored(s, m);
 	m->row = sqlite3_last_insert_rowid(s->db);
-	if (m->m.kind != MESSAGE_TEXT)
-		return ERR_OK;
+	err = timer_add(s, m);
+	if (err || m->m.kind != MESSAGE_TEXT)
+		return err;
 	q = db_query(s,
 	    "INSERT INTO conv(contact, last) VALUES(?1, ?2)"
 	    " ON CONFLICT(contact) DO UPDATE SET last = excluded.last");
@@ -259,6 +260,8 @@ store_message_move(struct store *s, const struct contact_id *contact,
 		return ERR_EXISTS;
 	if (state == MESSAGE_DELIVERED || state == MESSAGE_FAILED)
 		err = forget_sent(s, ret);
+	if (!err && (state == MESSAGE_DELIVERED || state == MESSAGE_FAILED))
+		err = timer_delivered(s, ret, now_ms);
 	ret->m.state = state;
 	ret->state_ms = now_ms;
 	return err ? err : set_state(s, ret->row, state, now_ms);
@@ -336,7 +339,9 @@ store_message_delete(struct store *s, const struct contact_id *contact,
 
 #define MESSAGE_COLUMNS \
 	"row, id, contact, kind, state, seq, sent_ms, received_ms, state_ms," \
-	" flags, body, k"
+	" flags, body, k," \
+	" (SELECT ttl FROM timer t WHERE t.row = message.row)," \
+	" (SELECT gone_ms FROM timer t WHERE t.row = message.row)"
 
 /* ERR_AUTH: does not open. text is borrowed from buf. */
 static enum err
@@ -362,6 +367,8 @@ read_message(
 	m.state_ms = (uint64_t)db_int(q, 8);
 	m.m.flags = (uint32_t)db_int(q, 9);
 	m.block = db_int(q, 11);
+	m.m.ttl_s = (uint32_t)db_int(q, 12);
+	m.gone_ms = (uint64_t)db_int(q, 13);
 	key = body_key(&m.m, m.block);
 	err = db_open_sealed(q, 10, &key, buf, &body);
 	if (!err)

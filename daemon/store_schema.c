@@ -107,6 +107,20 @@ static const char *const migrations[] = {
 	 "CREATE INDEX message_k ON message(k);"
 	 "INSERT OR IGNORE INTO meta SELECT 'sealed', x'03' FROM meta"
 	 "  WHERE key = 'key_check';"),
+	/* 5 -> 6: texts that disappear (store_timer.c); what people want to be
+	 * called, sealed. */
+	("CREATE TABLE timer("
+	 "  row INTEGER PRIMARY KEY,"
+	 "  contact BLOB NOT NULL,"
+	 "  ours INTEGER NOT NULL,"
+	 "  ttl INTEGER NOT NULL,"
+	 "  gone_ms INTEGER NOT NULL) STRICT;"
+	 "CREATE INDEX timer_gone ON timer(gone_ms) WHERE gone_ms > 0;"
+	 "CREATE INDEX timer_unread ON timer(contact)"
+	 "  WHERE ours = 0 AND gone_ms = 0;"
+	 "ALTER TABLE conv ADD COLUMN ttl INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE conv ADD COLUMN ttl_ms INTEGER NOT NULL DEFAULT 0;"
+	 "ALTER TABLE contact ADD COLUMN profile BLOB;"),
 };
 /* clang-format on */
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))

@@ -78,6 +78,42 @@ store_profile_get(struct store *s, char ret_name[STORE_NAME_MAX + 1],
 }
 
 enum err
+store_told_set(struct store *s, struct span name)
+{
+	struct row_key key = row_key("self", "told");
+	struct query q;
+
+	assert(name.n <= STORE_NAME_MAX);
+	if (!store_has_key(s))
+		return ERR_STATE;
+	q = db_query(s, "INSERT OR REPLACE INTO meta VALUES('told', ?1)");
+	db_bind_sealed(&q, &key, name);
+	return db_write(&q);
+}
+
+enum err
+store_told_get(struct store *s, char ret[STORE_NAME_MAX + 1])
+{
+	struct query q =
+	    db_query(s, "SELECT value FROM meta WHERE key = 'told'");
+	struct row_key key = row_key("self", "told");
+	struct store_buf buf = { 0 };
+	struct span plain = { NULL, 0 };
+	enum err err = db_row(&q);
+
+	if (!err)
+		err = db_open_sealed(&q, 0, &key, &buf, &plain);
+	if (!err && plain.n <= STORE_NAME_MAX) {
+		if (plain.n > 0)
+			memcpy(ret, plain.p, plain.n);
+		ret[plain.n] = '\0';
+	}
+	db_end(&q);
+	store_buf_clear(&buf);
+	return err;
+}
+
+enum err
 store_self_get(struct store *s, struct store_buf *buf, struct span *ret)
 {
 	struct query q =

@@ -123,6 +123,10 @@ view_message(struct json_out *o, const struct store_message *m)
 		json_put_bool(o, "deleted", true);
 	else if (m->edited_ms > 0)
 		json_put_int(o, "edited_ms", (int64_t)m->edited_ms);
+	if (m->m.ttl_s > 0)
+		json_put_uint(o, "ttl_ms", UINT64_C(1000) * m->m.ttl_s);
+	if (m->gone_ms > 0)
+		json_put_uint(o, "gone_ms", m->gone_ms);
 	if (m->client_id[0])
 		json_put_str(o, "client_id", m->client_id);
 	if (m->m.flags & MESSAGE_FLAG_GAP)
@@ -202,6 +206,7 @@ view_conv(struct json_out *o, const struct store_conv *c)
 	json_put_bool(o, "pinned", c->pinned);
 	json_put_str(o, "receipts", receipts[c->receipts]);
 	json_put_bool(o, "has_draft", c->has_draft);
+	json_put_uint(o, "timer_ms", UINT64_C(1000) * c->ttl_s);
 }
 
 void
@@ -213,6 +218,7 @@ view_contact(struct json_out *o, const struct store_contact *c)
 	json_put_id(o, "id", c->id.b);
 	json_put_str(o, "address", address);
 	json_put_str(o, "name", c->name);
+	json_put_str(o, "profile", c->profile);
 	json_put_str(o, "state", view_contact_state(c->state));
 	json_put_int(o, "created_ms", (int64_t)c->created_ms);
 	time_or_null(o, "ready_ms", c->ready_ms);

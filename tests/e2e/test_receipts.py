@@ -117,7 +117,7 @@ def by_command(alice, bob, to_bob, to_alice):
     row = bob.ctl("conv", "set", "alice", "--pinned=yes",
                   "--receipts=off").rows()[0]
     check("conv set shows how it is kept now",
-          row == [to_alice, "-", "pinned", "off"], row)
+          row == [to_alice, "-", "pinned", "off", "0"], row)
     row = bob.ctl("conv", "ls").rows()[0]
     check("conv ls shows it, too", row[0] == to_alice and
           row[3:] == ["-", "pinned", "-"], row)

@@ -222,6 +222,8 @@ def identity(call):
     check("identity.show gives the same", call("identity.show") == me)
     e = error(call.rpc, "identity.create")
     check("a second identity is 300", e and e.name == "ALREADY_EXISTS", e)
+    check("identity.set answers what it is called",
+          call("identity.set", name="me", profile="I")["profile"] == "I")
 
 
 def contacts(call, address):

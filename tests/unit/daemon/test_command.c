@@ -26,7 +26,7 @@ static enum api_error
 send_text(struct daemon_world *w, const struct contact_id *to, struct span text,
     const char *client_id, struct message_id *ret, bool *duplicate)
 {
-	struct command_send in = { *to, { MESSAGE_TEXT, NULL, 0, text },
+	struct command_send in = { *to, { MESSAGE_TEXT, NULL, 0, text }, false,
 		span_str(client_id) };
 
 	return command_message_send(&w->d, &in, ret, duplicate);

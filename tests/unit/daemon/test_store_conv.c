@@ -122,6 +122,101 @@ settings_and_drafts_are_there_after_a_restart(void **state)
 	assert_int_equal(draft.n, 0);
 }
 
+static int64_t
+add_short(struct store_world *w, unsigned n, enum message_state state)
+{
+	struct store_message m = store_world_message(1, n, "short");
+
+	m.m.seq = n;
+	m.m.state = state;
+	m.m.ttl_s = 10;
+	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
+	return m.row;
+}
+
+static void
+a_text_goes_when_its_time_is_over_and_not_before(void **state)
+{
+	struct store_world *w = *state;
+	struct contact_id c = store_world_contact(1);
+	struct store_message m;
+	struct message_id ours;
+	int64_t first;
+
+	store_world_add(w->s, 1, "r");
+	first = add_short(w, 1, MESSAGE_RECEIVED);
+	(void)add_short(w, 2, MESSAGE_RECEIVED);
+	(void)add_short(w, 3, MESSAGE_QUEUED);
+	store_world_id(ours.b, 3);
+	assert_true(store_timer_next(w->s) == NEVER);
+	assert_int_equal(
+	    store_timer_due(w->s, UINT64_MAX / 4, &m), ERR_NOT_FOUND);
+	assert_int_equal(store_timer_read(w->s, &c, first, t0), ERR_OK);
+	assert_true(store_timer_next(w->s) == t0 + 10000);
+	/* To read it again does not give it more time. */
+	assert_int_equal(store_timer_read(w->s, &c, first, t0 + 99), ERR_OK);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	store_world_reopen(w);
+	assert_true(store_timer_next(w->s) == t0 + 10000);
+	assert_int_equal(store_timer_due(w->s, t0 + 9999, &m), ERR_NOT_FOUND);
+	assert_int_equal(store_timer_due(w->s, t0 + 10000, &m), ERR_OK);
+	assert_int_equal(m.row, first);
+	assert_int_equal(store_timer_due(w->s, t0 + 10000, &m), ERR_NOT_FOUND);
+	assert_int_equal(store_message_get(w->s, NULL, &m.m.id, &m), ERR_OK);
+	assert_true(m.deleted && m.m.text.n == 0);
+	assert_int_equal(
+	    store_message_move(w->s, &c, &ours, MESSAGE_DELIVERED, t0 + 5, &m),
+	    ERR_OK);
+	assert_true(store_timer_next(w->s) == t0 + 10005);
+	/* Who deletes it himself is not told again. */
+	assert_int_equal(store_message_delete(w->s, &c, &ours), ERR_OK);
+	assert_int_equal(store_timer_due(w->s, t0 + 99999, &m), ERR_NOT_FOUND);
+	assert_true(store_timer_next(w->s) == NEVER);
+}
+
+static uint32_t
+timer_of(struct store_world *w)
+{
+	struct contact_id id = store_world_contact(1);
+	struct store_contact c;
+
+	assert_int_equal(store_contact_get(w->s, &id, &c), ERR_OK);
+	return c.conv.ttl_s;
+}
+
+/* Both orders of the same two end alike. */
+static void
+of_two_who_set_a_timer_the_later_counts(void **state)
+{
+	static const struct {
+		uint32_t ttl_s;
+		uint64_t sent_ms;
+	} said[] = { { 60, 5 }, { 300, 6 }, { 0, 6 }, { 20, 6 }, { 90, 4 } };
+	struct store_world *w = *state;
+	struct contact_id c = store_world_contact(1);
+	enum err err;
+
+	store_world_add(w->s, 1, "r");
+	for (unsigned i = 0; i < 5; i++)
+		for (unsigned k = 0; k < 5; k++) {
+			uint64_t base = 100 * (5 * i + k + 1);
+			uint32_t end[2];
+
+			for (unsigned turn = 0; turn < 2; turn++) {
+				unsigned a = turn ? k : i, b = turn ? i : k;
+
+				err = store_conv_timer(w->s, &c, said[a].ttl_s,
+				    base + 20 * turn + said[a].sent_ms);
+				assert_int_equal(err, ERR_OK);
+				err = store_conv_timer(w->s, &c, said[b].ttl_s,
+				    base + 20 * turn + said[b].sent_ms);
+				assert_true(!err || err == ERR_EXISTS);
+				end[turn] = timer_of(w);
+			}
+			assert_int_equal(end[0], end[1]);
+		}
+}
+
 int
 main(void)
 {
@@ -131,6 +226,8 @@ main(void)
 		T(what_they_read_is_ours_and_was_delivered),
 		T(the_number_of_the_last_one_read_is_theirs),
 		T(settings_and_drafts_are_there_after_a_restart),
+		T(a_text_goes_when_its_time_is_over_and_not_before),
+		T(of_two_who_set_a_timer_the_later_counts),
 	};
 
 	log_init(LOG_ERR, false);
