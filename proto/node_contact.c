@@ -239,6 +239,9 @@ peer_connect(struct node *n, struct peer *p)
 {
 	uint32_t number = p->c.invited ? PEER_PAIRING + p->slot : p->slot;
 	unsigned count = p->n_introducers;
+	/* Their router lets us in, or nobody else can pass it on. */
+	bool is_direct = p->nat == NAT_OPEN || p->n_introducers == 0;
+	uint8_t hops = is_direct ? 0 : PLAN_HOPS;
 
 	count += p->c.n_candidates;
 	if (count == 0)
@@ -246,12 +249,12 @@ peer_connect(struct node *n, struct peer *p)
 	reach_routes(n, p);
 	if (p->c.n_s > 0) {
 		links_connect(n->links, number, p->c.candidates,
-		    p->c.n_candidates, n->now);
+		    p->c.n_candidates, hops, n->now);
 		note_knock(n, p);
 	}
 	if (p->crossed) /* they may have taken the root that we missed */
 		links_connect(n->links, PEER_PAIRING + p->slot, p->c.candidates,
-		    p->c.n_candidates, n->now);
+		    p->c.n_candidates, hops, n->now);
 }
 
 /* Ends the link; none begins before until_ms. */

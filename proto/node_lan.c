@@ -185,7 +185,7 @@ knock(struct node *n, const struct peer *p, const struct endpoint *at)
 	uint32_t number = p->c.invited ? PEER_PAIRING + p->slot : p->slot;
 
 	if (p->c.n_s > 0)
-		links_connect(n->links, number, at, 1, n->now);
+		links_connect(n->links, number, at, 1, 0, n->now);
 }
 
 static void

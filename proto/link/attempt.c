@@ -20,7 +20,7 @@ enum { DRAWS_MAX = 64, DAY_MS = 86400 * 1000 };
  * stop after three by their budget, and later ones begin with one. */
 static const uint32_t steps_ms[] = { 0, 250, 1000, 2500, 5000, 9000 };
 
-enum { STEPS = sizeof(steps_ms) / sizeof(steps_ms[0]) };
+enum { STEPS = sizeof(steps_ms) / sizeof(steps_ms[0]), STEPS_SHY = 3 };
 
 static void
 check(const struct attempt *a)
@@ -233,6 +233,13 @@ may_send_to(const struct attempt *a, uint8_t i, uint64_t now_ms)
 	       (at && address_may_send(at, now_ms));
 }
 
+/* Routes carry the first ones; then it has to be tried whatever it costs. */
+static bool
+is_shy(const struct attempt *a, uint8_t i)
+{
+	return a->to[i].shy && a->peer->n_routes > 0 && a->step < STEPS_SHY;
+}
+
 static bool
 send_to(struct links *l, struct attempt *a, uint8_t i,
     const uint8_t message[PACKET_MESSAGE_1_SIZE], struct now now)
@@ -244,6 +251,9 @@ send_to(struct links *l, struct attempt *a, uint8_t i,
 		return false;
 	assert(at || endpoint_is_route(to, NULL));
 	assert(!at || address_usable(l, to) || a->persist);
+	if (is_shy(a, i))
+		return out_send(
+		    l, to, a->hops, span_of(message, PACKET_MESSAGE_1_SIZE));
 	if (!out_send(l, to, 0, span_of(message, PACKET_MESSAGE_1_SIZE)))
 		return false;
 	if (at)
@@ -335,8 +345,12 @@ add_target(const struct links *l, struct attempt *a, const struct endpoint *e)
 		if (!endpoint_is_route(&a->to[i].at, NULL))
 			n++;
 	}
-	if (n < LINK_CANDIDATES_MAX && address_usable(l, e))
-		add_door(a, e);
+	if (n == LINK_CANDIDATES_MAX || !address_usable(l, e) || has_door(a, e))
+		return;
+	assert(a->n_to < LINK_DOORS_MAX);
+	a->to[a->n_to] = (struct door){ .at = *e };
+	a->to[a->n_to++].shy = a->hops > 0 && endpoint_family(e) == FAMILY_V4 &&
+	                       endpoint_scope(e) == SCOPE_GLOBAL;
 }
 
 /* Starts the row of intervals, with a message 1 to the new addresses. */
@@ -352,7 +366,7 @@ begin(struct links *l, struct attempt *a, uint8_t first, struct now now)
 
 void
 attempt_start(struct links *l, struct peer *p, const struct endpoint *to,
-    size_t n, struct now now)
+    size_t n, uint8_t hops, struct now now)
 {
 	struct attempt *a;
 	uint8_t before;
@@ -366,6 +380,7 @@ attempt_start(struct links *l, struct peer *p, const struct endpoint *to,
 	a = attempt_of(l, p, now);
 	if (!a)
 		return;
+	a->hops = hops;
 	before = a->n_to;
 	for (size_t i = 0; i < n; i++)
 		add_target(l, a, &to[i]);

@@ -9,7 +9,7 @@
 
 /* Starts an attempt, or adds addresses to the one under way. */
 void attempt_start(struct links *l, struct peer *p, const struct endpoint *to,
-    size_t n, struct now now);
+    size_t n, uint8_t hops, struct now now);
 /* A handshake with who is (or was) at the other end of the running link: over
  * its path, and in doubt over every other way to it. */
 void attempt_revive(struct links *l, struct peer *p, struct now now);

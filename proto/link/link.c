@@ -261,7 +261,7 @@ links_set_ts_floor(struct links *l, uint64_t ts_ms)
 
 void
 links_connect(struct links *l, uint32_t peer, const struct endpoint *to,
-    size_t n, struct now now)
+    size_t n, uint8_t hops, struct now now)
 {
 	struct peer *p = peer_get(l, peer);
 
@@ -271,7 +271,7 @@ links_connect(struct links *l, uint32_t peer, const struct endpoint *to,
 	/* A link in doubt may have moved to an address that is named now. */
 	if (p->conn && p->conn->up && !p->conn->rescue)
 		return;
-	attempt_start(l, p, to, n, now);
+	attempt_start(l, p, to, n, hops, now);
 }
 
 void

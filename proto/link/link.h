@@ -113,10 +113,13 @@ void links_remove_peer(struct links *l, uint32_t peer, struct now now);
  * under way; unusable ones are skipped), each at most 3 x 168 bytes, then 168
  * a minute without an answer [SPEC §6.5]. Nothing happens while a session is
  * up.
+ * hops: what goes to global IPv4 addresses dies after so many at first, as long
+ * as routes carry it, too: it opens our own router, and does not come to
+ * theirs, where it might be in the way of what they send. 0: as usual.
  * `ts_ms` of message 1 rises by itself.
  */
 void links_connect(struct links *l, uint32_t peer, const struct endpoint *to,
-    size_t n, struct now now);
+    size_t n, uint8_t hops, struct now now);
 
 /*
  * The routes to a peer: endpoint_route of ways that the owner keeps. Replaces

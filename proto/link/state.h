@@ -97,6 +97,7 @@ try {
 /* An address that an attempt knocks at. */
 struct door {
 	struct endpoint at;
+	bool shy;  /* it dies on the way, at first */
 	bool sent; /* a message 1 went there */
 	bool has_cookie;
 	uint8_t n_cookies; /* cookie replies that came */
@@ -111,6 +112,7 @@ struct attempt {
 	struct door to[LINK_DOORS_MAX];
 	uint8_t n_to;
 	uint8_t step;      /* in the table of intervals */
+	uint8_t hops;      /* of what goes to a shy door */
 	bool persist;      /* for a running link */
 	uint64_t start_ms; /* of the first message 1 */
 	uint64_t next_ms, end_ms;

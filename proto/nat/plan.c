@@ -22,7 +22,7 @@ static const unsigned may_follow[PLAN_STATES] = {
  * cross on the way. So the first passes two routers, the second one: it is for
  * neighbours, whose routers may be that near.
  */
-static const uint8_t opener_hops[] = { 3, 2, 4 };
+static const uint8_t opener_hops[] = { PLAN_HOPS, 2, 4 };
 
 /* When rounds are shot, if there are so many: after the first, in ms. */
 static const uint16_t round_ms[PLAN_ROUNDS_MAX + 1][PLAN_ROUNDS_MAX] = {

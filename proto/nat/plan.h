@@ -20,6 +20,7 @@ enum {
 	PLAN_CANDIDATES_MAX = 8,
 	PLAN_SHOTS_MAX = 40, /* before HEAVY */
 	PLAN_WINDOW = 8,     /* ports guessed of a sequential NAT */
+	PLAN_HOPS = 3,       /* of an opener, at the first try */
 	PLAN_TARGETS_MAX = PLAN_CANDIDATES_MAX + 1 + PLAN_WINDOW,
 	PLAN_ROUNDS_MAX = 7,
 	PLAN_ANSWER_MS = 10000,    /* an offer is answered, or in vain */

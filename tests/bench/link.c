@@ -272,7 +272,7 @@ run_side(struct side *s, const int fd[2], const struct endpoint at[2])
 	(void)close(fd[!s->me]);
 	links_set_local(s->links, &at[s->me], 1, true);
 	if (s->me == 0)
-		links_connect(s->links, 1, &at[1], 1, side_now(s));
+		links_connect(s->links, 1, &at[1], 1, 0, side_now(s));
 	while (!shared->stop)
 		turn(s);
 	udp_free(s->udp);

@@ -135,7 +135,8 @@ wire_befriend(struct wire *w, unsigned a, unsigned b)
 void
 wire_connect(struct wire *w, unsigned a, unsigned b)
 {
-	links_connect(w->node[a].links, b, &w->node[b].at, 1, wire_now(w, a));
+	links_connect(
+	    w->node[a].links, b, &w->node[b].at, 1, 0, wire_now(w, a));
 	wire_drain(w, a);
 }
 

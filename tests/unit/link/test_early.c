@@ -4,6 +4,7 @@
  * becomes of the handshake. The wire checks every byte.
  */
 #include "proto/link/link.h"
+#include "proto/link/packet.h"
 #include "tests/support/link_wire.h"
 
 #include <setjmp.h>
@@ -232,10 +233,81 @@ early_is_for_words(void **state)
 	wire_clear(&w);
 }
 
+/* ---- by routes ---- */
+
+/* What has few hops does not arrive. */
+static bool
+tap_hops(struct wire *w, struct wire_datagram *d)
+{
+	unsigned *shy = w->tap_ctx;
+
+	if (!endpoint_eq(&d->from, &w->node[0].at) || w->node[0].hops == 0)
+		return true;
+	(*shy)++;
+	assert_int_equal(d->n, PACKET_MESSAGE_1_SIZE);
+	assert_true(endpoint_eq(&d->to, &w->node[1].at));
+	return false;
+}
+
+static void
+connect_shyly(struct wire *w)
+{
+	links_connect(
+	    w->node[0].links, 1, &w->node[1].at, 1, 3, wire_now(w, 0));
+	wire_drain(w, 0);
+}
+
+/* Where a route carries the call, nothing comes to the address of the called
+ * before he knows of it. */
+static void
+a_shy_call_comes_by_the_route_alone(void **state)
+{
+	unsigned shy = 0;
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	wire_add_route(&w, 0, 1, 0);
+	w.delay_ms = ONE_WAY_MS;
+	w.tap = tap_hops;
+	w.tap_ctx = &shy;
+	connect_shyly(&w);
+	assert_true(wire_until(&w, words_are_there, 3 * ONE_WAY_MS));
+	assert_true(wire_until(&w, wire_all_read, ONE_WAY_MS));
+	assert_int_equal(shy, 1);
+	assert_int_equal(w.route[0].n > 2, 1);
+	wire_clear(&w);
+}
+
+/* But a route may be dead, and there may be none. */
+static void
+a_shy_call_goes_all_the_way_in_the_end(void **state)
+{
+	(void)state;
+	for (int has_route = 0; has_route < 2; has_route++) {
+		unsigned shy = 0;
+		struct wire w;
+
+		start(&w, seed_of(1));
+		if (has_route) {
+			wire_add_route(&w, 0, 1, 0);
+			w.route[0].cut = true;
+		}
+		w.tap = tap_hops;
+		w.tap_ctx = &shy;
+		connect_shyly(&w);
+		assert_true(wire_until(&w, wire_both_up, 2000));
+		assert_int_equal(shy, has_route ? 2 : 0);
+		wire_clear(&w);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_shy_call_comes_by_the_route_alone),
+		cmocka_unit_test(a_shy_call_goes_all_the_way_in_the_end),
 		cmocka_unit_test(words_take_one_and_a_half_round_trips),
 		cmocka_unit_test(words_need_no_more_where_the_way_is_long),
 		cmocka_unit_test(an_answer_that_was_lost_comes_again),

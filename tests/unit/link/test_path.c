@@ -49,7 +49,7 @@ a_link_comes_up_on_a_route(void **state)
 		w.cut_direct = true;
 		wire_add_route(&w, 0, 1, 50);
 		links_connect(
-		    w.node[who].links, 1 - who, NULL, 0, wire_now(&w, who));
+		    w.node[who].links, 1 - who, NULL, 0, 0, wire_now(&w, who));
 		wire_drain(&w, who);
 		assert_true(wire_until(&w, wire_both_up, 1000));
 		assert_true(on_route(&w, 0) && on_route(&w, 1));
@@ -102,7 +102,7 @@ only_the_owner_makes_a_route(void **state)
 	start(&w, 1);
 	to[0] = endpoint_route(1);
 	to[1] = endpoint_route(UINT64_MAX);
-	links_connect(w.node[0].links, 1, to, 2, wire_now(&w, 0));
+	links_connect(w.node[0].links, 1, to, 2, 0, wire_now(&w, 0));
 	wire_drain(&w, 0);
 	wire_run(&w, 10000);
 	assert_int_equal(w.node[0].sent, 0);
