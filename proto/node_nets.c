@@ -155,6 +155,31 @@ nets_met(struct node *n, const struct endpoint *at,
 
 /* ---- datagrams and time ---- */
 
+static void
+on_event(struct node *n, unsigned net, const struct dht_event *e)
+{
+	intro_on_dht(n, net, e);
+	if (e->kind == DHT_HANDED)
+		route_on_handed(n, e);
+	else if (e->kind == DHT_PASS_FAILED)
+		route_on_failed(n, e);
+	else
+		meet_on_dht(n, net, e);
+}
+
+static bool
+take_events(struct node *n, unsigned net)
+{
+	struct dht_event e;
+	bool any = false;
+
+	while (dht_next_event(n->dht[net], &e)) {
+		any = true;
+		on_event(n, net, &e);
+	}
+	return any;
+}
+
 bool
 nets_receive(struct node *n, const struct endpoint *from, struct span datagram)
 {
@@ -173,6 +198,9 @@ nets_receive(struct node *n, const struct endpoint *from, struct span datagram)
 	    links_claim(n->links, datagram))
 		return false;
 	dht_receive(d, from, datagram, n->now);
+	/* What an introducer hands us is kept until the next datagram only, and
+	 * these come many at a time. */
+	(void)take_events(n, net_of(DHT_OVERLAY, f));
 	return true;
 }
 
@@ -209,18 +237,6 @@ nets_deadline_ms(const struct node *n)
 }
 
 static void
-on_event(struct node *n, unsigned net, const struct dht_event *e)
-{
-	intro_on_dht(n, net, e);
-	if (e->kind == DHT_HANDED)
-		route_on_handed(n, e);
-	else if (e->kind == DHT_PASS_FAILED)
-		route_on_failed(n, e);
-	else
-		meet_on_dht(n, net, e);
-}
-
-static void
 send(struct node *n, const struct endpoint *to, struct span data)
 {
 	struct way way = { .to = *to, .socket = relay_socket(n, to) };
@@ -231,17 +247,13 @@ send(struct node *n, const struct endpoint *to, struct span data)
 bool
 nets_settle(struct node *n)
 {
-	struct dht_event e;
 	struct dht_send s;
 	bool any = false;
 
 	for (unsigned i = 0; i < NODE_NETS; i++) {
 		if (n->dht[i] == NULL)
 			continue;
-		while (dht_next_event(n->dht[i], &e)) {
-			any = true;
-			on_event(n, i, &e);
-		}
+		any |= take_events(n, i);
 		while (dht_next_send(n->dht[i], &s)) {
 			any = true;
 			send(n, &s.to, s.data);

@@ -336,6 +336,29 @@ carry(struct net *net, const struct net_packet *proto, uint64_t at_ms)
 	queue_push(&net->queue, at_ms + held_back(net), p);
 }
 
+/* One crossing. False: it is lost there; else *at_ms is when it is through. */
+static bool
+cross_line(struct net *net, struct net_line *line, bool in, uint64_t *at_ms)
+{
+	bool after_last;
+
+	if (dice_chance(&net->dice, line->loss)) {
+		net->tally.lost++;
+		return false;
+	}
+	after_last = *at_ms >= line->from_ms[in];
+	if (after_last)
+		line->from_ms[in] = *at_ms;
+	*at_ms += line->latency_ms;
+	if (line->jitter_ms)
+		*at_ms += dice_below(&net->dice, line->jitter_ms + 1);
+	if (after_last && *at_ms < line->to_ms[in])
+		*at_ms = line->to_ms[in];
+	if (line->to_ms[in] < *at_ms)
+		line->to_ms[in] = *at_ms;
+	return true;
+}
+
 /* Whether the weather takes it. The address is looked up on arrival again:
  * who has moved meanwhile is missed. */
 static bool
@@ -453,6 +476,7 @@ net_send_way(struct net *net, uint32_t host, const struct net_way *way,
 	net->bytes_sent += datagram.n;
 	if (!gets_out(net, host, way, now_ms, &p.source) ||
 	    is_lost(net, host, peer, datagram.n, now_ms) ||
+	    (net->is_left_out && net->is_left_out(host, peer, datagram)) ||
 	    ttl <= hops_of(net, host, peer)) {
 		net->n_lost++;
 		return false;
@@ -466,6 +490,11 @@ net_send_way(struct net *net, uint32_t host, const struct net_way *way,
 	memcpy(p.b, datagram.p, datagram.n);
 	at_ms = released_ms(net, host, peer, now_ms);
 	at_ms += latency_of(net, host, peer);
+	if (!cross_line(net, &net->hosts[host].line, false, &at_ms) ||
+	    !cross_line(net, &net->hosts[peer].line, true, &at_ms)) {
+		net->n_lost++;
+		return false;
+	}
 	carry(net, &p, at_ms);
 	if (dice_chance(&net->dice, net->weather.duplicate)) {
 		net->tally.doubled++;

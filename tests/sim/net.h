@@ -40,6 +40,16 @@ struct net_tally {
 	uint64_t cut, dead, held, too_large;
 };
 
+/* The access of a host: each way that takes so long, keeps the order, and loses
+ * that share, besides what the weather and the path do. */
+struct net_line {
+	uint32_t latency_ms;
+	uint32_t loss;      /* per mille */
+	uint32_t jitter_ms; /* even */
+	/* When the last one came to it and got through it, out and in. */
+	uint64_t from_ms[2], to_ms[2];
+};
+
 struct net_host {
 	bool has[FAMILY_COUNT];
 	/* As others see it; behind a router: address and port that it would
@@ -49,8 +59,9 @@ struct net_host {
 	uint64_t cut; /* bit h: what this host sends to host h is lost */
 	uint64_t silent_until_ms; /* end of a burst of loss */
 	bool is_dead;             /* its line, both ways */
-	uint64_t held_until_ms;   /* its line holds all back until then */
-	struct router *router;    /* owned; NULL: the host is in the open */
+	struct net_line line;
+	uint64_t held_until_ms; /* its line holds all back until then */
+	struct router *router;  /* owned; NULL: the host is in the open */
 	uint16_t socket[NET_SOCKETS_MAX + 1]; /* port inside; 0: closed */
 };
 
@@ -77,6 +88,8 @@ struct net {
 	uint32_t latency_min_ms, latency_max_ms; /* one way, of a pair */
 	struct net_weather weather;
 	struct dice dice;
+	/* Lost beyond the sender's router, if that says so. */
+	bool (*is_left_out)(uint32_t from, uint32_t to, struct span datagram);
 	struct queue queue;
 	struct net_host hosts[NET_HOSTS_MAX];
 	uint32_t n_hosts;

@@ -223,27 +223,19 @@ tick(struct sim *s, uint32_t who)
 	sim_settle(s, who);
 }
 
-static void
-deliver(struct sim *s, const struct net_packet *p)
+static bool
+is_heard(const struct sim *s, const struct net_packet *p)
 {
-	struct sim_node *n;
-	struct node_stats before;
-	struct node_stats after;
-	bool is_watched;
+	return p->to != NET_NOBODY && p->to < s->n_nodes &&
+	       sim_is_awake(s, p->to);
+}
 
-	if (p->to == NET_NOBODY || p->to >= s->n_nodes ||
-	    !sim_is_awake(s, p->to))
-		return;
-	n = &s->nodes[p->to];
-	is_watched = s->tape_on && n->is_person && p->from != NET_NOBODY &&
-	             !wire_is_krpc(span_of(p->b, p->n)) &&
-	             (p->n == PACKET_MESSAGE_1_SIZE ||
-	                 dice_chance(&s->dice, TAPE_PER_MILLE));
-	if (is_watched)
-		node_get_stats(n->node, &before);
+static void
+receive(struct sim *s, const struct net_packet *p)
+{
+	struct sim_node *n = &s->nodes[p->to];
+
 	n->n_in++;
-	s->asker = &p->source;
-	s->is_answered = false;
 	(void)sim_enter(s, p->to);
 	if (p->socket)
 		node_receive_socket(n->node, p->socket, &p->source,
@@ -252,6 +244,48 @@ deliver(struct sim *s, const struct net_packet *p)
 		node_receive(n->node, &p->source, span_of(p->b, p->n),
 		    sim_now(s, p->to));
 	sim_leave();
+}
+
+/* As a daemon reads its socket. */
+static void
+deliver_many(struct sim *s)
+{
+	uint32_t to = NET_NOBODY;
+
+	while (net_next_ms(&s->net) <= s->now_ms) {
+		struct net_packet *p = net_next(&s->net, s->now_ms);
+
+		if (to != NET_NOBODY && to != p->to)
+			sim_settle(s, to);
+		to = is_heard(s, p) ? p->to : NET_NOBODY;
+		if (to != NET_NOBODY)
+			receive(s, p);
+		net_release(&s->net, p);
+	}
+	if (to != NET_NOBODY)
+		sim_settle(s, to);
+}
+
+static void
+deliver(struct sim *s, const struct net_packet *p)
+{
+	struct sim_node *n;
+	struct node_stats before;
+	struct node_stats after;
+	bool is_watched;
+
+	if (!is_heard(s, p))
+		return;
+	n = &s->nodes[p->to];
+	is_watched = s->tape_on && n->is_person && p->from != NET_NOBODY &&
+	             !wire_is_krpc(span_of(p->b, p->n)) &&
+	             (p->n == PACKET_MESSAGE_1_SIZE ||
+	                 dice_chance(&s->dice, TAPE_PER_MILLE));
+	if (is_watched)
+		node_get_stats(n->node, &before);
+	s->asker = &p->source;
+	s->is_answered = false;
+	receive(s, p);
 	sim_settle(s, p->to);
 	s->asker = NULL;
 	if (!is_watched || !n->node)
@@ -274,6 +308,10 @@ step(struct sim *s)
 	s->now_ms = agenda_ms <= net_ms ? agenda_ms : net_ms;
 	s->check.now_ms = s->now_ms;
 	s->n_events++;
+	if (agenda_ms > net_ms && s->cfg.reads_many) {
+		deliver_many(s);
+		return;
+	}
 	if (agenda_ms > net_ms) {
 		p = net_next(&s->net, s->now_ms);
 		deliver(s, p);

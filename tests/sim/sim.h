@@ -33,6 +33,7 @@ struct sim_config {
 	bool is_hidden;          /* who starts does not announce himself */
 	uint32_t relays;         /* bit i: person i passes for contacts */
 	bool only_mainline;      /* the three are known as Mainline's */
+	bool reads_many; /* a node takes all that has come, then acts on it */
 	uint32_t latency_min_ms, latency_max_ms; /* 0, 0: 5..120 */
 	bool trace;
 };
