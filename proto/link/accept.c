@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAC1_AT = PACKET_MESSAGE_1_SIZE - 2 * HANDSHAKE_MAC_SIZE };
+
 /* One message 1 on its way through the checks. */
 struct call {
 	struct links *l;
@@ -235,6 +237,7 @@ fill_session(const struct call *k, const struct handshake_payload_2 *payload,
 	s->fallback = k->used == KEY_FALLBACK;
 	s->udp_max = m->udp_max;
 	s->from = *k->from;
+	memcpy(s->call, k->datagram.p + MAC1_AT, sizeof(s->call));
 	s->rank =
 	    peer_we_are_lower(k->l, k->peer) ? payload->time_ms : m->ts_ms;
 }
@@ -397,21 +400,74 @@ answer(struct call *k)
 	peer_touch(l, p);
 }
 
+/*
+ * A call goes all ways at once. What comes second is a replay, but if one of
+ * the two ways is a route it is answered there, too, once: else each packet
+ * of the first round trips would have but one chance. Whoever copied it gets
+ * less than he sent, and no state changes.
+ */
 static bool
-acceptable(struct call *k)
+is_copy(const struct call *k)
 {
-	struct links *l = k->l;
+	const struct session *s = k->peer->half;
 
+	return s != NULL && !s->answered_copy &&
+	       k->now.mono_ms - s->born_ms < SESSION_SAME_MS &&
+	       !endpoint_eq(&s->from, k->from) &&
+	       (endpoint_is_relayed(k->from) ||
+	           endpoint_is_relayed(&s->from)) &&
+	       memcmp(s->call, k->datagram.p + MAC1_AT, sizeof(s->call)) == 0;
+}
+
+static void
+answer_copy(struct call *k)
+{
+	struct session *s = k->peer->half;
+
+	s->answered_copy = true;
+	if (endpoint_is_relayed(k->from)) {
+		s->also = *k->from;
+		s->n_also = SESSION_ALSO;
+	}
+	(void)out_send(k->l, k->from, 0, span_of(s->answer, sizeof(s->answer)));
+}
+
+static bool
+known(struct call *k)
+{
 	if (!admit(k) || !open_request(k))
 		return false;
 	k->peer = find_caller(k);
-	if (!k->peer || k->now.mono_ms < k->peer->shunned_until_ms)
-		return false;
+	return k->peer && k->now.mono_ms >= k->peer->shunned_until_ms;
+}
+
+static bool
+acceptable(struct call *k)
+{
+	const struct links *l = k->l;
+
 	if (!ts_ok(k) || !yields(k))
 		return false;
 	if (!k->peer->half && l->n_half >= LOAD_HALF_MAX)
 		return false;
 	return choose_key(k);
+}
+
+/* False: it is dropped. */
+static bool
+take(struct call *k)
+{
+	if (is_copy(k)) {
+		answer_copy(k);
+		return true;
+	}
+	if (!acceptable(k))
+		return false;
+	if (is_answered(k))
+		answer_same(k);
+	else
+		answer(k);
+	return true;
 }
 
 void
@@ -425,12 +481,8 @@ accept_message_1(struct links *l, const struct endpoint *from,
 	assert(l->has_self && datagram.n == PACKET_MESSAGE_1_SIZE);
 	own_refresh(l, now);
 	k.own = guard_of(l, datagram, now);
-	if (!k.own || !acceptable(&k))
+	if (!k.own || !known(&k) || !take(&k))
 		l->stats.n_dropped++;
-	else if (is_answered(&k))
-		answer_same(&k);
-	else
-		answer(&k);
 	handshake_request_wipe(&k.req);
 	sodium_memzero(&k.base, sizeof(k.base));
 }

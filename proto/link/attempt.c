@@ -620,6 +620,20 @@ answered_session(struct links *l, struct peer *p, const struct try *t,
 	return s;
 }
 
+/* One more route that we have called by, in case the first words are lost. */
+static void
+choose_also(const struct attempt *a, struct session *s)
+{
+	for (uint8_t i = 0; i < a->n_to; i++) {
+		if (!endpoint_is_relayed(&a->to[i].at) ||
+		    endpoint_eq(&a->to[i].at, &s->from))
+			continue;
+		s->also = a->to[i].at;
+		s->n_also = SESSION_ALSO;
+		return;
+	}
+}
+
 void
 attempt_on_message_2(struct links *l, struct try *t, struct peer *p,
     const struct endpoint *from, struct span datagram, struct now now)
@@ -648,6 +662,7 @@ attempt_on_message_2(struct links *l, struct try *t, struct peer *p,
 	if (!s)
 		return;
 	s->from = path;
+	choose_also(a, s);
 	address_answered(p, &path, now.mono_ms);
 	if (accept(l, p, t, s, now)) {
 		conn_session_free(l, s);

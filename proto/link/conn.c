@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PTO_PROBES = 2 };
+
 static void
 session_check(const struct peer *p, const struct session *s)
 {
@@ -781,7 +783,7 @@ static void
 tick_recovery(struct links *l, struct peer *p, struct now now)
 {
 	struct conn *c = p->conn;
-	const struct sent *oldest;
+	const struct sent *s;
 
 	assert(c);
 	if (now.mono_ms >= c->recovery.loss_ms) {
@@ -790,10 +792,15 @@ tick_recovery(struct links *l, struct peer *p, struct now now)
 	}
 	if (now.mono_ms < recovery_pto_ms(&c->recovery))
 		return;
-	oldest = recovery_on_pto(&c->recovery, now.mono_ms);
-	if (oldest)
-		on_lost(c, session_of_key(c, oldest->key), oldest);
-	c->force = 2; /* probes may pass the window [RFC 9002 §6.2.4] */
+	recovery_on_pto(&c->recovery, now.mono_ms);
+	/* As many probes may pass the window, each with something to say: the
+	 * first words may be the second packet of a link. [RFC 9002 §6.2.4] */
+	for (uint32_t i = 0; i < PTO_PROBES; i++) {
+		s = recovery_oldest(&c->recovery, i);
+		if (s)
+			on_lost(c, session_of_key(c, s->key), s);
+	}
+	c->force = PTO_PROBES;
 	c->ping_due = true;
 }
 

@@ -31,6 +31,19 @@ struct packet {
 
 /* ---- one packet ---- */
 
+static bool
+has_also(const struct session *s)
+{
+	return s->n_also > 0 && !s->hello_acked;
+}
+
+/* What goes by a route as well has to fit there. */
+static size_t
+first_size(const struct session *s, size_t size)
+{
+	return has_also(s) && size > ROUTE_UDP_MAX ? ROUTE_UDP_MAX : size;
+}
+
 /* A datagram of at most `size` bytes, written where it will be sent from. */
 static void
 packet_begin(struct links *l, struct packet *k, struct session *s,
@@ -63,12 +76,23 @@ bucket(size_t n, size_t largest)
 	return largest;
 }
 
+/* What has our HELLO in it may be the first that the peer gets under this key,
+ * so in the beginning it goes another way, too, if there is one; he drops the
+ * second copy as a replay. */
+static bool
+goes_twice(const struct packet *k)
+{
+	return has_also(k->s) && (k->sent.carried & SENT_HELLO) &&
+	       k->bytes != k->lost && !endpoint_eq(k->to, &k->s->also);
+}
+
 /* Pads, seals, sends, and remembers it if it wants an answer. */
 static void
 packet_end(struct links *l, struct peer *p, struct packet *k, struct now now)
 {
 	struct conn *c = p->conn;
 	size_t n = bucket(k->w.n, k->w.cap);
+	bool twice;
 
 	assert(!k->w.bad && k->w.n > 0);
 	assert(n >= k->w.n && n + PACKET_OVERHEAD <= MTU_MAX);
@@ -77,8 +101,16 @@ packet_end(struct links *l, struct peer *p, struct packet *k, struct now now)
 	k->sent.number = session_seal(k->s, l->rng, n, k->bytes);
 	k->sent.bytes = (uint16_t)(n + PACKET_OVERHEAD);
 	k->sent.at_ms = now.mono_ms;
+	twice = goes_twice(k);
+	if (twice)
+		memcpy(k->lost, k->bytes, n + PACKET_OVERHEAD);
 	if (k->bytes != k->lost)
 		out_send_draft(l, k->to, k->hops, n + PACKET_OVERHEAD);
+	if (twice) {
+		k->s->n_also--;
+		(void)out_send(
+		    l, &k->s->also, 0, span_of(k->lost, n + PACKET_OVERHEAD));
+	}
 	c->bytes_out += n + PACKET_OVERHEAD;
 	if (endpoint_eq(k->to, &c->path))
 		c->sent_ms = now.mono_ms;
@@ -283,7 +315,7 @@ send_full(struct links *l, struct peer *p, struct session *s, bool bulk,
 	struct conn *c = p->conn;
 	struct packet k;
 
-	packet_begin(l, &k, s, full_to(c, s), full_size(c));
+	packet_begin(l, &k, s, full_to(c, s), first_size(s, full_size(c)));
 	if (!s->hello_acked && (s->hello_due || s == conn_carrier(c)))
 		put_hello(l, p, &k, now);
 	put_ack(p->conn, &k, now);
@@ -320,7 +352,8 @@ send_hello(struct links *l, struct peer *p, struct session *s, struct now now)
 	struct conn *c = p->conn;
 	struct packet k;
 
-	packet_begin(l, &k, s, s == c->cur ? &c->path : &s->from, MTU_BASE);
+	packet_begin(l, &k, s, s == c->cur ? &c->path : &s->from,
+	    first_size(s, MTU_BASE));
 	put_hello(l, p, &k, now);
 	put_ack(p->conn, &k, now);
 	if (!s->confirmed) {

@@ -180,6 +180,18 @@ recovery_pto_base_ms(const struct recovery *r)
 	return (us + RECOVERY_ACK_DELAY_US + 999) / 1000;
 }
 
+/* Until anything was acknowledged the round trip is that of the handshake,
+ * whose answer leaves at once; so its variance is no guess of the time that
+ * others take, and first words that are lost are missed most. */
+static uint64_t
+pto_base_ms(const struct recovery *r)
+{
+	uint64_t us = r->smoothed_us + r->var_us + RECOVERY_ACK_DELAY_US;
+
+	return r->has_rtt && r->acked_ms == 0 ? (us + 999) / 1000
+	                                      : recovery_pto_base_ms(r);
+}
+
 uint64_t
 recovery_answer_ms(const struct recovery *r)
 {
@@ -206,7 +218,7 @@ recovery_silent_ms(const struct recovery *r)
 uint64_t
 recovery_pto_ms(const struct recovery *r)
 {
-	uint64_t base = recovery_pto_base_ms(r), wait = base;
+	uint64_t base = pto_base_ms(r), wait = base;
 
 	if (r->in_flight_n == 0)
 		return NEVER;
@@ -575,17 +587,22 @@ recovery_result(struct recovery *r, struct sent *ret, bool *acked)
 	return false;
 }
 
-const struct sent *
+void
 recovery_on_pto(struct recovery *r, uint64_t now_ms)
 {
 	check(r);
 	assert(r->in_flight_n > 0); /* else there is no PTO */
 	r->pto_count++;
 	r->last_sent_ms = now_ms; /* the next one counts from here */
+}
+
+const struct sent *
+recovery_oldest(const struct recovery *r, uint32_t skip)
+{
 	for (uint32_t i = 0; i < r->n; i++) {
 		const struct sent *s = record(r, i);
 
-		if (flying(s))
+		if (flying(s) && skip-- == 0)
 			return s;
 	}
 	return NULL;

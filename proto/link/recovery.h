@@ -133,8 +133,10 @@ uint64_t recovery_pto_base_ms(const struct recovery *r); /* no backoff */
 uint64_t recovery_answer_ms(const struct recovery *r);
 /* Since when something is in flight and nothing was acknowledged, or NEVER. */
 uint64_t recovery_silent_ms(const struct recovery *r);
-/* The PTO passed: the next one waits longer. The oldest packet in flight, for
- * its content to be sent again while it still counts; NULL if none. */
-const struct sent *recovery_on_pto(struct recovery *r, uint64_t now_ms);
+/* The PTO passed: the next one waits longer. */
+void recovery_on_pto(struct recovery *r, uint64_t now_ms);
+/* The oldest packet in flight but for so many, for its content to be sent again
+ * while it still counts; NULL: none. */
+const struct sent *recovery_oldest(const struct recovery *r, uint32_t skip);
 
 #endif /* PROTO_LINK_RECOVERY_H */

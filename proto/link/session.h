@@ -27,6 +27,7 @@ enum {
 	SESSION_ACK_QUICK = 100,    /* which begins after so many packets */
 	SESSION_HALF_MS = 10000,    /* HALF, OPEN [SPEC §6.5] */
 	SESSION_SAME_MS = 1000,     /* HALF: the answer may go out once more */
+	SESSION_ALSO = 4,           /* packets that go two ways, at first */
 	SESSION_OLD_MS = 60000,     /* a replaced key receives so long */
 	SESSION_DATA_MS = 120000,   /* renewed so long after data */
 	SESSION_IDLE_MS = 3600000,  /* renewed in any case */
@@ -65,8 +66,13 @@ struct session {
 	uint16_t udp_max;     /* of the peer */
 	uint64_t rank;        /* the lower ID's clock: the higher is newer */
 	struct endpoint from; /* where the handshake came from */
+	/* A route besides that, by which the first words go, too: port 0 is
+	 * none; and how many more may. */
+	struct endpoint also;
+	uint8_t n_also;
 	uint8_t answer[PACKET_MESSAGE_2_SIZE]; /* HALF: ours */
-	bool answered_again;
+	uint8_t call[HANDSHAKE_MAC_SIZE];      /* HALF: mac1 of theirs */
+	bool answered_again, answered_copy;
 	uint64_t born_ms, deadline_ms;
 	/* Sending. */
 	uint64_t next, skip_at;

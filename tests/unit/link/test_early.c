@@ -235,6 +235,125 @@ early_is_for_words(void **state)
 
 /* ---- by routes ---- */
 
+/* The datagram with that number in the order of sending is lost. */
+static bool
+tap_nth(struct wire *w, struct wire_datagram *d)
+{
+	int *left = w->tap_ctx;
+
+	(void)d;
+	return (*left)-- != 0;
+}
+
+static void
+start_by_routes(struct wire *w, unsigned n)
+{
+	start(w, seed_of(1));
+	w->delay_ms = ONE_WAY_MS;
+	w->cut_direct = true;
+	for (unsigned i = 0; i < n; i++)
+		wire_add_route(w, 0, 1, 0);
+}
+
+/* Message 1, message 2, the first words and HELLO go by both. */
+static void
+with_two_routes_no_single_loss_is_felt(void **state)
+{
+	enum { LOST_MAX = 12 };
+
+	(void)state;
+	for (int i = 0; i < LOST_MAX; i++) {
+		int left = i;
+		struct wire w;
+
+		start_by_routes(&w, 2);
+		w.tap = tap_nth;
+		w.tap_ctx = &left;
+		wire_connect(&w, 0, 1);
+		if (!wire_until(&w, words_are_there, 3 * ONE_WAY_MS))
+			fail_msg("datagram %d is missed", i);
+		if (!wire_until(&w, wire_both_up, ONE_WAY_MS))
+			fail_msg("datagram %d is missed at the end", i);
+		assert_true(left < 0);
+		wire_clear(&w);
+	}
+}
+
+/* HELLO alone, and with words. */
+static bool
+tap_words(struct wire *w, struct wire_datagram *d)
+{
+	unsigned *lost = w->tap_ctx;
+
+	if (*lost == 2 || d->n <= PACKET_MESSAGE_1_SIZE)
+		return true;
+	(*lost)++;
+	return false;
+}
+
+/* The handshake has measured the round trip: half of one more is enough. */
+static void
+first_words_that_were_lost_come_again_soon(void **state)
+{
+	unsigned lost = 0;
+	struct wire w;
+
+	(void)state;
+	start_by_routes(&w, 1);
+	w.tap = tap_words;
+	w.tap_ctx = &lost;
+	wire_connect(&w, 0, 1);
+	assert_true(wire_until(&w, words_are_there, 8 * ONE_WAY_MS));
+	assert_int_equal(lost, 2);
+	wire_clear(&w);
+}
+
+static bool
+tap_count(struct wire *w, struct wire_datagram *d)
+{
+	struct wire_datagram *call = w->tap_ctx;
+
+	if (d->n == PACKET_MESSAGE_1_SIZE)
+		*call = *d;
+	return true;
+}
+
+/* Who copies a call gets what he could have got by copying it at once: nothing
+ * from an address, one message 2 by a route. */
+static void
+a_copy_is_answered_once_and_by_a_route(void **state)
+{
+	const struct endpoint thief =
+	    endpoint_v4((const uint8_t[4]){ 90, 1, 2, 3 }, 4444);
+	struct wire_datagram call = { 0 };
+	struct wire w;
+	uint64_t sent;
+
+	(void)state;
+	start(&w, seed_of(1));
+	wire_add_route(&w, 0, 1, 0);
+	wire_add_route(&w, 0, 1, 0);
+	links_set_routes(w.node[0].links, 1, NULL, 0, wire_now(&w, 0));
+	w.delay_ms = ONE_WAY_MS;
+	w.tap = tap_count;
+	w.tap_ctx = &call;
+	wire_connect(&w, 0, 1); /* to the address */
+	wire_run(&w, ONE_WAY_MS);
+	assert_int_equal(call.n, PACKET_MESSAGE_1_SIZE);
+	sent = w.node[1].sent;
+	assert_int_equal(sent, 1);
+	for (int i = 0; i < 3; i++)
+		wire_inject(&w, 1, &thief, span_of(call.b, call.n));
+	assert_int_equal(w.node[1].sent, sent);
+	for (int i = 0; i < 3; i++)
+		wire_inject(
+		    &w, 1, &w.route[i % 2].end[1], span_of(call.b, call.n));
+	assert_int_equal(w.node[1].sent, sent + 1);
+	assert_true(wire_until(&w, wire_all_read, 3 * ONE_WAY_MS));
+	assert_int_equal(w.node[0].ups[1], 1);
+	wire_clear(&w);
+}
+
 /* What has few hops does not arrive. */
 static bool
 tap_hops(struct wire *w, struct wire_datagram *d)
@@ -306,6 +425,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(with_two_routes_no_single_loss_is_felt),
+		cmocka_unit_test(first_words_that_were_lost_come_again_soon),
+		cmocka_unit_test(a_copy_is_answered_once_and_by_a_route),
 		cmocka_unit_test(a_shy_call_comes_by_the_route_alone),
 		cmocka_unit_test(a_shy_call_goes_all_the_way_in_the_end),
 		cmocka_unit_test(words_take_one_and_a_half_round_trips),

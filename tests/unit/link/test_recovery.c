@@ -117,7 +117,8 @@ probes_wait_longer_each_time(void **state)
 	send(&r, 1, 1, 1001);
 	for (unsigned i = 0; i < 10; i++) {
 		at = recovery_pto_ms(&r);
-		oldest = recovery_on_pto(&r, at);
+		recovery_on_pto(&r, at);
+		oldest = recovery_oldest(&r, 0);
 		assert_non_null(oldest);
 		assert_int_equal(oldest->number, 0);
 		assert_true(recovery_pto_ms(&r) - at >= last);
