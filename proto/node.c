@@ -95,7 +95,7 @@ node_set_identity(struct node *n, const struct id_seed *seed, struct span self,
 		n->self_dirty = true;
 	links_set_ts_floor(n->links, n->self.ts_floor_ms);
 	self_to_links(n);
-	intro_wanted(n);
+	intro_begin(n);
 	n->unsettled = true;
 	return dummies_init(n);
 }

@@ -417,11 +417,12 @@ bool socket_is_open(const struct node *n, unsigned socket);
 void intro_init(struct node *n);
 void intro_moved(struct node *n);  /* another network, another address */
 void intro_wanted(struct node *n); /* now, where they were not before */
+void intro_begin(struct node *n);  /* there is an identity to be reached */
 void intro_renew(struct node *n);  /* other handles */
 void intro_on_dht(struct node *n, unsigned net, const struct dht_event *e);
 void intro_tick(struct node *n);
 uint64_t intro_deadline_ms(const struct node *n);
-/* Shall cells wait a moment for one? */
+/* Shall cells wait a moment for them? */
 bool intro_is_settling(const struct node *n);
 /* Those that serve us; returns how many, at most CELL_INTRODUCERS_MAX. */
 uint8_t intro_list(const struct node *n, struct cell_introducer *ret);

@@ -21,8 +21,8 @@ enum {
 	SEARCH_MIN_MS = 250,
 	SEARCH_MAX_MS = 5 * 60 * 1000,
 	REFUSED_MS = 10 * 60 * 1000, /* not asked again before */
-	/* The first cells wait so long for an introducer to answer, as the
-	 * next put of each can come a minute later only. */
+	/* The first cells wait so long for introducers to answer, as the next
+	 * put of each can come a minute later only. */
 	SETTLE_MS = 1500,
 };
 
@@ -331,6 +331,14 @@ intro_wanted(struct node *n)
 }
 
 void
+intro_begin(struct node *n)
+{
+	intro_wanted(n);
+	if (n->settle_ms != NEVER) /* else the DHT has not answered yet */
+		n->settle_ms = n->now.mono_ms + SETTLE_MS;
+}
+
+void
 intro_renew(struct node *n)
 {
 	n->intro_serial++;
@@ -454,6 +462,8 @@ intro_deadline_ms(const struct node *n)
 	return at;
 }
 
+/* Two are waited for: callers use both at once, so that no single loss delays
+ * their first words. */
 bool
 intro_is_settling(const struct node *n)
 {
@@ -461,11 +471,8 @@ intro_is_settling(const struct node *n)
 
 	if (n->settle_ms == NEVER || n->now.mono_ms >= n->settle_ms)
 		return false;
-	for (unsigned i = 0; i < INTRO_SLOTS; i++) {
-		if (n->intro[i].state == INTRO_SERVES)
-			return false; /* one is enough to begin with */
+	for (unsigned i = 0; i < INTRO_SLOTS; i++)
 		any |= n->intro[i].state == INTRO_ASKED;
-	}
 	return any;
 }
 
