@@ -22,6 +22,7 @@ drop_name(enum drop why)
 		[DROP_NO_PORT] = "no-port",
 		[DROP_BLOCKED] = "udp-blocked",
 		[DROP_NO_ROUTE] = "no-route",
+		[DROP_STRANGERS] = "strangers",
 		[DROP_NO_HAIRPIN] = "no-hairpin",
 		[DROP_BAD] = "bad",
 		[DROP_TUN] = "tun",

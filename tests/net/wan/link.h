@@ -13,6 +13,7 @@ enum drop {
 	DROP_QUEUE,      /* the queue is full */
 	DROP_CUT,        /* the link is cut */
 	DROP_GROUP,      /* the net is partitioned */
+	DROP_STRANGERS,  /* of the DHT, between two who are not to know it */
 	DROP_MTU,        /* too long */
 	DROP_TTL,        /* too many hops */
 	DROP_FILTER,     /* a NAT or firewall knows no such remote */

@@ -16,6 +16,7 @@ enum {
 	NEXT_OPTIONS = 60,
 	L4_MIN = 8, /* ports and sums, or the head of ICMP */
 	ICMP_HEAD = 8,
+	UDP_HEAD = 8,
 	ICMP4_QUOTE = 548,  /* bytes of a packet that an error repeats */
 	ICMP6_QUOTE = 1232, /* [RFC 4443 §2.4] */
 	HOPS = 64,
@@ -275,6 +276,20 @@ view_is_local(const struct view *v)
 	if (v->family == FAMILY_V4)
 		return a[0] >= 224;
 	return a[0] == 0xff || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80);
+}
+
+bool
+view_is_dht(const struct view *v)
+{
+	const uint8_t *p = v->b + v->l4 + UDP_HEAD;
+	size_t n;
+
+	if (v->protocol != IP_UDP || v->part != PART_WHOLE || v->is_error ||
+	    v->n <= v->l4 + UDP_HEAD)
+		return false;
+	n = v->n - v->l4 - UDP_HEAD;
+	return (p[0] == 'd' && p[n - 1] == 'e') || n == 128 || n == 256 ||
+	       n == 512 || n == 1024;
 }
 
 bool

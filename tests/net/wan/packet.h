@@ -69,6 +69,8 @@ void view_mend_icmp(struct view *v); /* IPv4: after a change within */
 bool view_take_hops(struct view *v, unsigned hops);
 /* Multicast, broadcast or of one link: does not leave a network. */
 bool view_is_local(const struct view *v);
+/* KRPC, or of a length that only datagrams of the overlay have. */
+bool view_is_dht(const struct view *v);
 /* Cuts off the next fragment of an IPv4 packet: *at is 0 first. False: there
  * are no more. ret has room for PACKET_MAX bytes. */
 bool view_fragment(

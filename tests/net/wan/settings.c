@@ -293,6 +293,8 @@ set_node(struct node *n, const char *key, char *text)
 		return set_portmap(n, text);
 	if (strcmp(key, "intranet") == 0)
 		return parse_bool(text, &n->is_intranet);
+	if (strcmp(key, "strangers") == 0)
+		return parse_bool(text, &n->is_stranger);
 	if (strcmp(key, "group") == 0 && parse_number(text, 1000, &number)) {
 		n->group = (unsigned)number;
 		return true;

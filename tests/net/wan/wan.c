@@ -514,6 +514,8 @@ climb(struct wan *w, struct node *n, struct packet *p, struct view *v)
 		drop(w, &n->up, DROP_NO_ROUTE, p);
 	else if (n->group != to->group)
 		drop(w, &n->up, DROP_GROUP, p);
+	else if (n->is_stranger && to->is_stranger && view_is_dht(v))
+		drop(w, &n->up, DROP_STRANGERS, p);
 	else
 		send_link(w, to, WAY_DOWN, p, v);
 }

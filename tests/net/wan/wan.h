@@ -32,6 +32,7 @@ struct node {
 	unsigned portmap;    /* which protocols the gate speaks, bits */
 	bool is_cut;
 	bool is_intranet; /* those behind it reach each other */
+	bool is_stranger; /* to all others of which this is said */
 	unsigned group;   /* of a partition */
 	struct link up, down;
 	struct nat nat, firewall;     /* IPv4, IPv6 */
