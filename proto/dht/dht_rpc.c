@@ -234,9 +234,6 @@ expired(struct dht *d, const struct rpc *late, uint64_t now_ms)
 		care_timeout(d, late, now_ms);
 		break;
 	case RPC_REGISTER:
-		table_failed(&d->table, &late->to, false, now_ms);
-		ways_timeout(d, late);
-		break;
 	case RPC_PASS:
 		ways_timeout(d, late);
 		break;

@@ -8,8 +8,8 @@
 #include <string.h>
 
 enum {
-	TRY_MS = 1000, /* for the answer to a registration; doubles */
-	TRIES = 3,
+	TRY_MAX_MS = 2000, /* for the answer to a registration */
+	TRIES = 4,
 	PROOFS = 2, /* answered to one try; one is enough */
 	LIFE_MAX_S = 3600,
 	ERROR_MS = 4000, /* that long "nobody is there" is waited for */
@@ -127,6 +127,16 @@ own_place(const struct dht *d, const struct registration *r)
 	return (unsigned)(r - d->ways->own);
 }
 
+/* As a lookup waits for a slow node, then twice as long each time. */
+static uint64_t
+try_ms(const struct dht *d, const struct registration *r)
+{
+	uint64_t ms = lookup_soft_ms(d->stats.rtt_ms, d->rtt_var_ms)
+	              << r->n_tries;
+
+	return ms < TRY_MAX_MS ? ms : TRY_MAX_MS;
+}
+
 static void
 own_ask(struct dht *d, struct registration *r)
 {
@@ -134,7 +144,7 @@ own_ask(struct dht *d, struct registration *r)
 	struct rpc_request ask = { .use = RPC_REGISTER,
 		.to = &r->at.at,
 		.n = &r->at.n,
-		.wait_ms = (uint64_t)TRY_MS << r->n_tries };
+		.wait_ms = try_ms(d, r) };
 
 	assert(r->asking && r->n_tries < TRIES);
 	m.has_handle = m.has_cookie = true;
@@ -219,9 +229,12 @@ own_answered(struct dht *d, struct registration *r, const struct krpc *m)
 	own_end(d, r, took);
 }
 
+/* The first time he may be slow only. */
 static void
 own_timeout(struct dht *d, struct registration *r)
 {
+	if (r->n_tries > 0)
+		table_failed(&d->table, &r->at.at, false, d->now_ms);
 	if (++r->n_tries == TRIES)
 		own_end(d, r, false);
 	else

@@ -18,6 +18,7 @@ struct net {
 	struct test_rng dice[NODES];
 	struct node *n[NODES];
 	struct endpoint at[NODES];
+	int lost; /* so many more arrive before one does not; -1: all do */
 	struct now now;
 };
 
@@ -25,7 +26,8 @@ struct net {
 static void
 begin(struct net *t)
 {
-	*t = (struct net){ .now = { 1000, UINT64_C(1796123323456) } };
+	*t = (struct net){ .now = { 1000, UINT64_C(1796123323456) },
+		.lost = -1 };
 	for (unsigned i = 0; i < NODES; i++) {
 		const uint8_t v4[4] = { 20, (uint8_t)(1 + i), 0, 1 };
 		struct node_config cfg = { .policy = NODE_OVERLAY,
@@ -65,7 +67,8 @@ run(struct net *t, uint64_t ms)
 				node_tick(t->n[i], t->now);
 			while (node_next_effect(t->n[i], &e))
 				if (e.kind == EFFECT_SEND &&
-				    endpoint_eq(&e.to, &t->at[!i]))
+				    endpoint_eq(&e.to, &t->at[!i]) &&
+				    (t->lost < 0 || t->lost-- != 0))
 					node_receive(t->n[!i], &t->at[i],
 					    e.data, t->now);
 		}
@@ -119,6 +122,28 @@ who_gets_an_identity_later_asks_at_once(void **state)
 	end(&t);
 }
 
+/* The first cells wait a second and a half: that must be enough for one more
+ * try. */
+static void
+a_registration_that_was_lost_is_repeated_soon(void **state)
+{
+	enum { LOST_MAX = 4, SOON_MS = 400 };
+
+	(void)state;
+	for (int i = 0; i < LOST_MAX; i++) {
+		struct net t;
+
+		begin(&t);
+		run(&t, 20000);
+		name(&t, ASKER);
+		t.lost = i;
+		run(&t, SOON_MS);
+		assert_int_equal(t.lost, -1);
+		assert_int_equal(introducers(&t), 1);
+		end(&t);
+	}
+}
+
 /* The handles of the old network are left, others are asked for. */
 static void
 who_moves_asks_at_once(void **state)
@@ -143,6 +168,7 @@ main(void)
 		cmocka_unit_test(
 		    who_has_an_identity_asks_as_soon_as_the_dht_answers),
 		cmocka_unit_test(who_gets_an_identity_later_asks_at_once),
+		cmocka_unit_test(a_registration_that_was_lost_is_repeated_soon),
 		cmocka_unit_test(who_moves_asks_at_once),
 	};
 
