@@ -315,6 +315,42 @@ cmd_contact_verify(struct ctl *ctl)
 }
 
 static int
+block(struct ctl *ctl, const char *method, const char *said)
+{
+	cJSON *contact = NULL, *params, *result = NULL;
+	char buf[128];
+	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
+
+	if (status != CTL_DONE)
+		return status;
+	params = cJSON_CreateObject();
+	value_add_str(params, "contact", value_str(contact, "id"));
+	status = ctl_call(ctl, method, params, &result);
+	if (status == CTL_DONE && !print_as_json(ctl, result)) {
+		if (ctl->mode == MODE_HUMAN)
+			print_human("%s: %s", resolve_name(contact, buf), said);
+		else
+			print_fields(ctl, value_str(result, "id"),
+			    value_str(result, "state"), NULL);
+	}
+	cJSON_Delete(result);
+	cJSON_Delete(contact);
+	return status;
+}
+
+int
+cmd_contact_block(struct ctl *ctl)
+{
+	return block(ctl, "contact.block", "blocked");
+}
+
+int
+cmd_contact_unblock(struct ctl *ctl)
+{
+	return block(ctl, "contact.unblock", "let in again");
+}
+
+static int
 remove_contact(struct ctl *ctl, const cJSON *contact)
 {
 	cJSON *params = cJSON_CreateObject(), *result = NULL;

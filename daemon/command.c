@@ -441,6 +441,34 @@ command_contact_decide(struct daemon *d, const struct contact_id *id,
 }
 
 enum api_error
+command_contact_block(
+    struct daemon *d, const struct contact_id *id, bool blocked)
+{
+	struct json_out o = { .max = EVENT_BODY_MAX };
+	struct node_contact_info info;
+	struct command c = { 0 };
+	enum api_error code = begin(d);
+
+	if (code)
+		return code;
+	if (!node_contact_get(d->node, id, &info))
+		return API_CONTACT_NOT_FOUND;
+	if ((info.state == CONTACT_BLOCKED) == blocked)
+		return API_OK;
+	if (node_contact_block(d->node, id, blocked, d->now))
+		return API_CONTACT_NOT_FOUND;
+	code = apply_with(d, &c);
+	if (code)
+		return code;
+	(void)node_contact_get(d->node, id, &info);
+	json_open(&o, '{');
+	json_put_id(&o, "id", id->b);
+	json_put_str(&o, "state", view_contact_state(info.state));
+	return log_body(
+	    d, blocked ? EVENT_CONTACT_BLOCKED : EVENT_CONTACT_CHANGED, id, &o);
+}
+
+enum api_error
 command_contact_delete(
     struct daemon *d, const struct contact_id *id, bool history)
 {
@@ -608,6 +636,8 @@ command_message_send(struct daemon *d, const struct command_send *in,
 	if (words.kind == MESSAGE_TEXT && !in->has_ttl)
 		words.ttl_s = conv_ttl(d, &in->to);
 	err = node_message_send(d->node, &in->to, &words, ret, d->now);
+	if (err == ERR_STATE)
+		return API_BLOCKED;
 	if (err)
 		return send_error(err);
 	code = remember(d, in->client_id, digest, ret->b);

@@ -49,6 +49,9 @@ MUST_USE enum api_error command_contact_rename(
 /* CONTACT_NOT_FOUND. */
 MUST_USE enum api_error command_contact_decide(struct daemon *d,
     const struct contact_id *id, const struct node_decision *what);
+/* Nothing changes if it is so already. CONTACT_NOT_FOUND. */
+MUST_USE enum api_error command_contact_block(
+    struct daemon *d, const struct contact_id *id, bool blocked);
 MUST_USE enum api_error command_contact_delete(
     struct daemon *d, const struct contact_id *id, bool history);
 

@@ -315,6 +315,34 @@ rpc_contact_verify(struct rpc_call *c)
 		show(c, &id);
 }
 
+static void
+block(struct rpc_call *c, bool blocked)
+{
+	struct contact_id id;
+	enum api_error code;
+
+	(void)rpc_id(c, "contact", id.b);
+	code = command_contact_block(c->d, &id, blocked);
+	if (code) {
+		(void)rpc_fail(c, code);
+		return;
+	}
+	rpc_wait_recheck(c->rpc); /* what waited has failed */
+	show(c, &id);
+}
+
+void
+rpc_contact_block(struct rpc_call *c)
+{
+	block(c, true);
+}
+
+void
+rpc_contact_unblock(struct rpc_call *c)
+{
+	block(c, false);
+}
+
 void
 rpc_contact_delete(struct rpc_call *c)
 {

@@ -17,6 +17,8 @@ const struct rpc_method rpc_methods[] = {
 	{ "contact.add",   RPC_CHAT,  RPC_OPEN,
 	  "address:str(512) name:str(256)? client_id:str(1,64)?",
 	  rpc_contact_add },
+	{ "contact.block", RPC_CHAT,  RPC_OPEN, "contact:id",
+	  rpc_contact_block },
 	{ "contact.delete", RPC_CHAT, RPC_OPEN, "contact:id history:bool?",
 	  rpc_contact_delete },
 	{ "contact.get",   RPC_READ,  RPC_OPEN, "contact:id",
@@ -28,6 +30,8 @@ const struct rpc_method rpc_methods[] = {
 	  "contact:id name:str(256)? fallback:enum(auto|allow|deny)? "
 	  "relay:bool?",
 	  rpc_contact_set },
+	{ "contact.unblock", RPC_CHAT, RPC_OPEN, "contact:id",
+	  rpc_contact_unblock },
 	{ "contact.verify", RPC_CHAT, RPC_OPEN,
 	  "contact:id fingerprint:str(256)?",
 	  rpc_contact_verify },

@@ -246,8 +246,9 @@ read_contact(const struct query *q, struct store_contact *ret)
 		if (!err && v.n <= STORE_NAME_MAX && v.n > 0)
 			memcpy(c.profile, v.p, v.n);
 	}
-	c.state =
-	    db_int(q, 3) == CONTACT_READY ? CONTACT_READY : CONTACT_WAITING;
+	c.state = CONTACT_WAITING;
+	if (db_int(q, 3) == CONTACT_READY || db_int(q, 3) == CONTACT_BLOCKED)
+		c.state = (enum contact_state)db_int(q, 3);
 	c.created_ms = (uint64_t)db_int(q, 4);
 	c.ready_ms = (uint64_t)db_int(q, 5);
 	c.last_row = db_int(q, 7);

@@ -34,6 +34,8 @@ view_contact_state(enum contact_state s)
 		return "waiting";
 	case CONTACT_READY:
 		return "ready";
+	case CONTACT_BLOCKED:
+		return "blocked";
 	}
 	return "unknown";
 }

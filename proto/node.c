@@ -120,7 +120,8 @@ node_load_contact(struct node *n, const struct contact_id *id,
 		return err;
 	p->meet.claimed_s = p->c.put_s;
 	peer_to_links(n, p);
-	meet_start_with_others(n, p);
+	if (!p->c.blocked)
+		meet_start_with_others(n, p);
 	n->unsettled = true;
 	return ERR_OK;
 }

@@ -174,6 +174,15 @@ MUST_USE enum err
 node_contact_decide(struct node *n, const struct contact_id *id,
     const struct node_decision *what, struct now now);
 
+/*
+ * A blocked contact is to hear nothing of us, as if it had been removed: no
+ * session, no cell, no beacon, no answer; R and our handles at introducers are
+ * others from then on. What waited for it has failed. Unblocked, all goes on
+ * where it was. ERR_NOT_FOUND.
+ */
+MUST_USE enum err node_contact_block(
+    struct node *n, const struct contact_id *id, bool blocked, struct now now);
+
 struct node_invite {
 	struct message_id id;
 	char text[NODE_INVITE_TEXT_SIZE]; /* "btinvite1..." */
@@ -205,8 +214,8 @@ struct node_words {
 	struct span text; /* borrowed */
 };
 /* ERR_NOT_FOUND, ERR_TOO_LONG, ERR_MALFORMED (not UTF-8, or not of the kind),
- * ERR_LIMIT (outbox). The id is ours; state queued. Whether ref exists and
- * whose it is the owner knows, who stores messages. */
+ * ERR_LIMIT (outbox), ERR_STATE (blocked). The id is ours; state queued.
+ * Whether ref exists and whose it is the owner knows, who stores messages. */
 MUST_USE enum err node_message_send(struct node *n, const struct contact_id *to,
     const struct node_words *words, struct message_id *ret, struct now now);
 
@@ -226,6 +235,7 @@ MUST_USE enum err node_typing(
 enum contact_state {
 	CONTACT_WAITING = 1, /* for them to add us, or for the inviter */
 	CONTACT_READY = 2,   /* a session was confirmed at least once */
+	CONTACT_BLOCKED = 3, /* see node_contact_block */
 };
 enum message_state {
 	MESSAGE_QUEUED = 1,    /* in the outbox, durable */

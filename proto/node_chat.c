@@ -217,6 +217,19 @@ on_ack(struct node *n, struct peer *p, const struct record *r)
 }
 
 void
+chat_give_up(struct node *n, struct peer *p)
+{
+	struct outbox_entry *e;
+
+	while ((e = outbox_take_acked(&p->outbox, UINT64_MAX)) != NULL) {
+		assert(n->outbox_bytes >= e->record.text.n);
+		n->outbox_bytes -= e->record.text.n;
+		state_change(n, p, &e->record.id, MESSAGE_FAILED);
+		outbox_entry_free(e);
+	}
+}
+
+void
 chat_on_data(struct node *n, struct peer *p, struct span data)
 {
 	struct record r;
@@ -340,6 +353,8 @@ node_message_send(struct node *n, const struct contact_id *to,
 	assert(chat_is_kind(words->kind));
 	if (p == NULL)
 		return ERR_NOT_FOUND;
+	if (p->c.blocked)
+		return ERR_STATE;
 	if (r.has_ref)
 		r.ref = *words->ref;
 	err = record_check(&r);

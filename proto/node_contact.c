@@ -162,6 +162,8 @@ peer_to_links(struct node *n, struct peer *p)
 	struct link_peer l = { .role = LINK_CONTACT, .id = c->pk };
 	uint32_t number = p->slot;
 
+	if (c->blocked)
+		return;
 	if (c->invited) {
 		l.role = LINK_INVITED;
 		number += PEER_PAIRING;
@@ -244,7 +246,7 @@ peer_connect(struct node *n, struct peer *p)
 	uint8_t hops = is_direct ? 0 : PLAN_HOPS;
 
 	count += p->c.n_candidates;
-	if (count == 0)
+	if (count == 0 || p->c.blocked)
 		return;
 	reach_routes(n, p);
 	if (p->c.n_s > 0) {
@@ -434,7 +436,7 @@ contact_on_link(struct node *n, const struct link_out *out)
 {
 	struct peer *p = peer_by_slot(n, out->peer);
 
-	if (p == NULL)
+	if (p == NULL || p->c.blocked)
 		return; /* a pairing peer's, or of one just removed */
 	switch (out->kind) {
 	case LINK_OUT_STATE:
@@ -516,6 +518,18 @@ node_contact_add(struct node *n, const struct id_pk *id, struct contact_id *ret,
 	return ERR_OK;
 }
 
+/* Who is gone knew R and our handles: from now on he finds us no more. */
+static void
+hide(struct node *n)
+{
+	intro_renew(n);
+	self_renew_reach(&n->self, &n->rng, n->now.wall_ms / 1000);
+	n->self_dirty = true;
+	self_to_links(n);
+	meet_changed(n);
+	n->unsettled = true;
+}
+
 enum err
 node_contact_delete(struct node *n, const struct contact_id *id, struct now now)
 {
@@ -533,13 +547,56 @@ node_contact_delete(struct node *n, const struct contact_id *id, struct now now)
 	meet_forget(n, p);
 	hosts_met(n, p);
 	peer_del(n, p);
-	/* Who is gone knew R and our handles: from now on he finds us no more.
-	 */
-	intro_renew(n);
-	self_renew_reach(&n->self, &n->rng, n->now.wall_ms / 1000);
-	n->self_dirty = true;
-	self_to_links(n);
-	meet_changed(n);
+	hide(n);
+	return ERR_OK;
+}
+
+static void
+block(struct node *n, struct peer *p)
+{
+	if (p->online)
+		effect_event(n, NODE_OFFLINE, p, NULL, ERR_OK);
+	p->online = false;
+	p->early = false;
+	p->ack_due = false;
+	receipt_down(n, p);
+	cross_on_down(n, p);
+	relay_forget(n, p);
+	record_reader_clear(&p->reader);
+	links_remove_peer(n->links, p->slot, n->now);
+	if (p->pairing)
+		links_remove_peer(n->links, PEER_PAIRING + p->slot, n->now);
+	p->pairing = false;
+	p->crossed = false;
+	meet_forget(n, p);
+	meet_stop(n, p);
+	hosts_met(n, p);
+	chat_give_up(n, p);
+	lan_forget(n);
+	relays_changed(n);
+	hide(n);
+}
+
+enum err
+node_contact_block(
+    struct node *n, const struct contact_id *id, bool blocked, struct now now)
+{
+	struct peer *p = peer_by_id(n, id);
+
+	node_time(n, now);
+	if (p == NULL)
+		return ERR_NOT_FOUND;
+	if (p->c.blocked == blocked)
+		return ERR_OK;
+	p->c.blocked = blocked;
+	if (blocked) {
+		block(n, p);
+	} else {
+		peer_to_links(n, p);
+		meet_start(n, p);
+		lan_changed(n);
+	}
+	peer_store(n, p);
 	n->unsettled = true;
 	return ERR_OK;
 }
@@ -569,7 +626,7 @@ node_contact_decide(struct node *n, const struct contact_id *id,
 	p->denied_told &= p->denied;
 	peer_store(n, p);
 	peer_to_links(n, p);
-	if (!p->online)
+	if (!p->online && !p->c.blocked)
 		meet_start(n, p); /* it may be let in now */
 	n->unsettled = true;
 	return ERR_OK;
@@ -624,7 +681,7 @@ node_contact_get(const struct node *n, const struct contact_id *id,
 	(void)links_info(n->links, p->slot, &l);
 	*ret = (struct node_contact_info){
 		.id = p->c.pk,
-		.state = p->c.ready ? CONTACT_READY : CONTACT_WAITING,
+		.state = peer_state(p),
 		.online = p->online,
 		.connecting = l.connecting,
 		.decided = { p->c.verified, p->c.relay,

@@ -59,7 +59,8 @@ wanted(const struct node *n)
 	size_t n_absent = 0;
 
 	for (size_t i = 0; i < n->peers_cap; i++)
-		n_absent += n->peers[i] != NULL && !n->peers[i]->online;
+		n_absent += n->peers[i] != NULL && !n->peers[i]->online &&
+		            !n->peers[i]->c.blocked;
 	return n_absent < n->cells_min ? n->cells_min - n_absent : 0;
 }
 

@@ -236,7 +236,7 @@ peer_change(struct node *n, const struct peer *p, struct change *ret)
 		.kind = CHANGE_CONTACT,
 		.contact = p->c.id,
 		.has_contact = true,
-		.contact_state = p->c.ready ? CONTACT_READY : CONTACT_WAITING,
+		.contact_state = peer_state(p),
 		.id_pk = p->c.pk,
 		.record = wr_span_of(&w),
 	};

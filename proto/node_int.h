@@ -403,6 +403,13 @@ void effect_lan(struct node *n, struct span data);
 void effect_socket(
     struct node *n, enum effect_kind kind, unsigned socket, enum family f);
 void peer_dirty(struct node *n, struct peer *p); /* store its record */
+static inline enum contact_state
+peer_state(const struct peer *p)
+{
+	return p->c.blocked ? CONTACT_BLOCKED
+	       : p->c.ready ? CONTACT_READY
+	                    : CONTACT_WAITING;
+}
 /* Stores it in the order of the changes, before what refers to it. */
 void peer_store(struct node *n, struct peer *p);
 void invite_store(struct node *n, const struct host *h);
@@ -531,8 +538,9 @@ void chat_early(struct node *n, struct peer *p);
 void chat_up(
     struct node *n, struct peer *p, const struct link_hello *hello, bool early);
 void chat_on_data(struct node *n, struct peer *p, struct span data);
-void chat_work(struct node *n, struct peer *p); /* put it on the list */
-void chat_run(struct node *n);                  /* writes what fits */
+void chat_work(struct node *n, struct peer *p);    /* put it on the list */
+void chat_give_up(struct node *n, struct peer *p); /* all of it has failed */
+void chat_run(struct node *n);                     /* writes what fits */
 /* Encodes r and hands it to the link. False: no room now. */
 bool chat_write(struct node *n, const struct peer *p, const struct record *r);
 

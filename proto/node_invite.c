@@ -195,7 +195,7 @@ paired_peer(struct node *n, const struct link_hello *hello, struct peer **ret)
 
 	*ret = map_get(&n->by_pk, hello->id.b);
 	if (*ret != NULL)
-		return ERR_OK;
+		return (*ret)->c.blocked ? ERR_STATE : ERR_OK;
 	rng_fill(&n->rng, cid.b, sizeof(cid.b));
 	err = contact_init_mutual(&c, &cid, &n->self.sk, &hello->id);
 	if (!err)
@@ -277,7 +277,7 @@ invite_on_paired(struct node *n, const struct link_out *out)
 	err = paired_peer(n, &out->hello, &p);
 	if (err == ERR_NOMEM)
 		n->failed = true; /* nobody is to blame, it comes again */
-	else if (err)
+	else if (err && err != ERR_STATE) /* whom we block tries it in vain */
 		effect_event(n, NODE_REFUSED, NULL, NULL, err);
 	if (err)
 		return;

@@ -42,6 +42,7 @@ meet_retime(struct node *n, struct peer *p)
 static void
 start(struct node *n, struct peer *p, uint32_t spread_ms)
 {
+	assert(!p->c.blocked);
 	rendezvous_start(&p->meet, &n->rng, spread_ms, n->now);
 	if (p->c.invited)
 		p->meet.publish_at_ms = NEVER; /* the inviter does not look */
@@ -82,7 +83,7 @@ meet_changed(struct node *n)
 	for (size_t i = 0; i < n->peers_cap; i++) {
 		struct peer *p = n->peers[i];
 
-		if (p == NULL || p->online || p->c.invited)
+		if (p == NULL || p->online || p->c.invited || p->c.blocked)
 			continue;
 		rendezvous_changed(&p->meet, n->now);
 		if (spread_ms(n) > 0)
@@ -101,7 +102,7 @@ meet_all(struct node *n)
 	for (size_t i = 0; i < n->peers_cap; i++) {
 		struct peer *p = n->peers[i];
 
-		if (p == NULL || p->online)
+		if (p == NULL || p->online || p->c.blocked)
 			continue;
 		if (p->shunned_until_ms == 0)
 			peer_connect(n, p);

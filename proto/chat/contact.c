@@ -16,7 +16,8 @@ enum {
 	FLAG_FALLBACK_SHIFT = 1,
 	FLAG_FALLBACK_MASK = 3,
 	FLAG_RELAY = 8,
-	FLAGS_MAX = 15,
+	FLAG_BLOCKED = 16,
+	FLAGS_MAX = 31,
 };
 
 /* ---- becoming ---- */
@@ -242,6 +243,7 @@ static uint64_t
 flags_of(const struct contact *c)
 {
 	return (c->verified ? FLAG_VERIFIED : 0) | (c->relay ? FLAG_RELAY : 0) |
+	       (c->blocked ? FLAG_BLOCKED : 0) |
 	       (uint64_t)c->fallback << FLAG_FALLBACK_SHIFT;
 }
 
@@ -257,6 +259,7 @@ take_flags(const struct bencode *b, struct contact *c)
 		return false;
 	c->verified = flags & FLAG_VERIFIED;
 	c->relay = flags & FLAG_RELAY;
+	c->blocked = flags & FLAG_BLOCKED;
 	c->fallback = (enum contact_fallback)fallback;
 	return true;
 }

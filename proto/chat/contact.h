@@ -29,7 +29,8 @@ struct contact {
 	bool invited;         /* we accepted their invitation: pr is its PR0 */
 	bool verified;        /* people have compared the safety number */
 	enum contact_fallback fallback;
-	bool relay; /* he may pass our sessions, and see with whom they are */
+	bool blocked; /* as if he were no contact, until people say otherwise */
+	bool relay;   /* he may pass our sessions, and see with whom they are */
 	struct invite_secret inv; /* invited: erased when paired */
 	struct pair_root pr;
 	struct disc_key disc;

@@ -55,7 +55,9 @@ send_cookie(struct call *k)
 	uint8_t nonce[PACKET_NONCE_SIZE];
 	uint8_t out[PACKET_COOKIE_REPLY_SIZE];
 
-	if (!load_may_reply(&l->load, k->from, k->now.mono_ms))
+	/* A contact who knows no newer R hears nothing in a flood, and reads
+	 * our cell; nor does anybody who is none any more. */
+	if (k->own->old || !load_may_reply(&l->load, k->from, k->now.mono_ms))
 		return;
 	load_cookie(&l->load, k->from, k->now.mono_ms, cookie);
 	packet_draw_nonce(l->rng, nonce);

@@ -316,6 +316,7 @@ own_add(
 		struct own_guard *o = &l->own[l->n_own++];
 
 		o->invite = invite;
+		o->old = r == &l->self.reach_prev;
 		o->s = s;
 		handshake_guard_derive(r, &l->self.s[s].pk,
 		    l->own_day + (uint32_t)order[i], &o->g);

@@ -228,6 +228,7 @@ struct peer {
 struct own_guard {
 	struct handshake_guard g;
 	struct peer *invite; /* whose R it is, or NULL: our own */
+	bool old;            /* R of before: whom we block knows it */
 	uint8_t s;           /* of self.s */
 };
 

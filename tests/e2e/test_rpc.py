@@ -286,6 +286,9 @@ def contacts(call, address):
     check("no other policy", e and e.code == -32602, e)
     check("a policy leaves the name alone", call(
         "contact.get", contact=bob)["name"] == "Bob \u2603")
+    check("contact.block and unblock answer what it is now",
+          call("contact.block", contact=bob)["state"] == "blocked" and
+          call("contact.unblock", contact=bob)["state"] == "waiting")
     e = error(call.rpc, "contact.get", contact="a" * 26)
     check("an unknown contact is 200", e and e.name == "CONTACT_NOT_FOUND", e)
     return bob

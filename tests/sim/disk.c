@@ -157,7 +157,8 @@ apply_contact(struct disk *d, const struct change *c)
 		return bad(d, "a contact is stored that is gone");
 	if (k && memcmp(&k->pk, &c->id_pk, sizeof(k->pk)) != 0)
 		return bad(d, "a contact changes its ID");
-	if (k && k->state == CONTACT_READY && c->contact_state != k->state)
+	if (k && k->state == CONTACT_READY &&
+	    c->contact_state == CONTACT_WAITING)
 		return bad(d, "a ready contact waits again");
 	if (!k && disk_contact_of(d, &c->id_pk))
 		return bad(d, "two contacts have one ID");
@@ -167,7 +168,7 @@ apply_contact(struct disk *d, const struct change *c)
 	k->id = c->contact;
 	k->pk = c->id_pk;
 	k->state = c->contact_state;
-	if (k->state != CONTACT_WAITING && k->state != CONTACT_READY)
+	if (k->state < CONTACT_WAITING || k->state > CONTACT_BLOCKED)
 		return bad(d, "a contact has no state");
 	return set_record(d, &k->record, c->record);
 }

@@ -59,6 +59,24 @@ sim_delete(struct sim *s, uint32_t who, uint32_t whom)
 }
 
 bool
+sim_block(struct sim *s, uint32_t who, uint32_t whom, bool blocked)
+{
+	const struct disk_contact *k = contact_of(s, who, whom);
+	enum err err;
+
+	if (!sim_is_awake(s, who) || !k)
+		return false;
+	err = node_contact_block(
+	    sim_enter(s, who), &k->id, blocked, sim_now(s, who));
+	sim_leave();
+	if (err != ERR_OK)
+		refused(s, who, "to block a contact", err);
+	sim_trace(s, "p%u blocks p%u: %d", who, whom, blocked);
+	sim_settle(s, who);
+	return true;
+}
+
+bool
 sim_relay(struct sim *s, uint32_t who, uint32_t whom, bool may)
 {
 	const struct disk_contact *k = contact_of(s, who, whom);

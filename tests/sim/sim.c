@@ -236,6 +236,9 @@ receive(struct sim *s, const struct net_packet *p)
 	struct sim_node *n = &s->nodes[p->to];
 
 	n->n_in++;
+	if (n->is_person && p->from < SIM_PEOPLE_MAX &&
+	    !wire_is_krpc(span_of(p->b, p->n)))
+		n->n_sealed[p->from]++;
 	(void)sim_enter(s, p->to);
 	if (p->socket)
 		node_receive_socket(n->node, p->socket, &p->source,

@@ -70,6 +70,7 @@ struct sim_node {
 	uint64_t online_ms[SIM_PEOPLE_MAX]; /* last change */
 	uint64_t first_online_ms[SIM_PEOPLE_MAX];
 	uint64_t n_in, n_out;
+	uint64_t n_sealed[SIM_PEOPLE_MAX]; /* not KRPC, from each */
 };
 
 struct sim;
@@ -186,6 +187,8 @@ void sim_drift(struct sim *s, uint32_t who, int32_t ppm);
 /* Commands of users. True: done and durable; false: try again later. */
 bool sim_add(struct sim *s, uint32_t who, uint32_t whom);
 bool sim_delete(struct sim *s, uint32_t who, uint32_t whom);
+/* who blocks whom, or no longer. */
+bool sim_block(struct sim *s, uint32_t who, uint32_t whom, bool blocked);
 /* whom may relay for who. */
 bool sim_relay(struct sim *s, uint32_t who, uint32_t whom, bool may);
 /* Writes the next text of that length; at least 16 bytes. */

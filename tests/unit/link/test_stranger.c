@@ -489,6 +489,39 @@ hostile_11_a_flood_draws_cookies_only(void **state)
 	wire_clear(&w);
 }
 
+/* Who knows an R of before may be a contact no longer: in a flood he hears
+ * nothing, for a cookie would tell him that we are there. */
+static void
+an_old_reach_key_draws_no_cookie(void **state)
+{
+	uint8_t out[PACKET_MESSAGE_1_SIZE];
+	struct handshake_attempt a;
+	struct link_self self;
+	struct raw_m1 m;
+	struct wire w;
+	uint64_t sent;
+
+	(void)state;
+	start(&w);
+	m = raw_m1_of(&w, 2, 0);
+	raw_m1_seal(&w, &m, out, &a);
+	self = w.node[0].self;
+	self.has_reach_prev = true;
+	self.reach_prev = self.reach;
+	memset(self.reach.b, 0x77, sizeof(self.reach.b));
+	w.node[0].self = self;
+	links_set_self(w.node[0].links, &self);
+	load(&w, 2001); /* of who knows the new one */
+	sent = w.node[0].sent;
+	wire_inject(&w, 0, &w.node[2].at, span_of(out, sizeof(out)));
+	assert_int_equal(w.node[0].sent, sent);
+	m = raw_m1_of(&w, 2, 0);
+	raw_m1_seal(&w, &m, out, &a);
+	wire_inject(&w, 0, &w.node[2].at, span_of(out, sizeof(out)));
+	assert_int_equal(w.node[0].sent, sent + 1);
+	wire_clear(&w);
+}
+
 enum { FLOOD_MS = 5000, FLOOD_A_MS = 5, CALLS = 32, SOURCES = 250 };
 
 struct flood {
@@ -819,6 +852,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_old_reach_key_draws_no_cookie),
 		cmocka_unit_test(hostile_1_odd_lengths_are_dropped),
 		cmocka_unit_test(hostile_2_random_datagrams_are_dropped),
 		cmocka_unit_test(hostile_3_no_bit_of_message_1_may_differ),
