@@ -131,7 +131,7 @@ reply(struct dht *d, const struct endpoint *from, struct krpc *m)
 		return false;
 	krpc_encode(m, &w);
 	if (w.bad || !overlay_answer(d, &w) ||
-	    !guard_upload(&d->guard, from, w.n, d->now_ms))
+	    !guard_upload(&d->guard, from, w.n, GUARD_RARE, d->now_ms))
 		return false;
 	out_commit(d, &w, from);
 	return true;
@@ -193,7 +193,7 @@ challenge(struct dht *d, const struct endpoint *from, const struct krpc *q,
 	m.has_cookie = true;
 	memcpy(m.cookie, q->cookie, sizeof(m.cookie));
 	if (overlay_encode(d, &m, &plain) > PROOF_BYTES ||
-	    !guard_upload(&d->guard, from, PROOF_BYTES, d->now_ms))
+	    !guard_upload(&d->guard, from, PROOF_BYTES, GUARD_RARE, d->now_ms))
 		return false;
 	return overlay_tell(d, from, &q->n, wr_span_of(&plain));
 }

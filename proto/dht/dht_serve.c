@@ -339,7 +339,8 @@ ping_back(struct dht *d, struct call *c)
 {
 	if (rpc_pending(d, c->from))
 		return true;
-	if (!guard_upload(&d->guard, c->from, PING_BYTES, c->now_ms))
+	if (!guard_upload(
+	        &d->guard, c->from, PING_BYTES, GUARD_RARE, c->now_ms))
 		return false;
 	care_ping(d, c->from, &c->query->n, c->now_ms);
 	c->spent = PING_BYTES;
@@ -412,6 +413,18 @@ fit_plain(struct dht *d, struct call *c, struct answer *a, struct writer *w)
 	       fit(d, a, w, c->room - c->spent);
 }
 
+/* Under load the rest of the network has nodes to name; what is stored here
+ * few others have, and a put has come a long way. */
+static enum guard_worth
+worth_of(const struct call *c, const struct answer *a)
+{
+	if (a->m.has_seq || a->m.v.p || a->n_peers > 0 ||
+	    c->query->method == KRPC_PUT ||
+	    c->query->method == KRPC_ANNOUNCE_PEER)
+		return GUARD_RARE;
+	return GUARD_COMMON;
+}
+
 static void
 answer_call(struct dht *d, struct call *c)
 {
@@ -434,7 +447,7 @@ answer_call(struct dht *d, struct call *c)
 		fill_answer(d, c, &a);
 	if (out_begin(d, &w) &&
 	    (d->call ? seal_answer(d, &a, &w) : fit_plain(d, c, &a, &w)) &&
-	    guard_upload(&d->guard, c->from, w.n, c->now_ms))
+	    guard_upload(&d->guard, c->from, w.n, worth_of(c, &a), c->now_ms))
 		out_commit(d, &w, c->from);
 	else if (!c->kept)
 		d->stats.n_dropped++;

@@ -225,13 +225,18 @@ guard_room(const struct guard *g, const struct endpoint *to, size_t n_query,
 }
 
 bool
-guard_upload(
-    struct guard *g, const struct endpoint *to, size_t n, uint64_t now_ms)
+guard_upload(struct guard *g, const struct endpoint *to, size_t n,
+    enum guard_worth worth, uint64_t now_ms)
 {
+	uint64_t left = GUARD_UPLOAD_RARE * (uint64_t)g->upload_rate;
+
+	_Static_assert(GUARD_UPLOAD_RARE < GUARD_UPLOAD_BURST, "a part");
 	if (is_local(g, to))
 		return true;
 	bucket_fill(&g->upload, g->upload_rate,
 	    GUARD_UPLOAD_BURST * (uint64_t)g->upload_rate, now_ms);
+	if (worth == GUARD_COMMON && g->upload.milli < (left + n) * 1000)
+		return false;
 	return bucket_take(&g->upload, n);
 }
 

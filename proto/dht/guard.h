@@ -33,7 +33,8 @@ enum {
 	 * of those of the overlay, which are as large as their packets. */
 	GUARD_UPLOAD = 8000,
 	GUARD_UPLOAD_OVERLAY = 32000,
-	GUARD_UPLOAD_BURST = 3, /* seconds of it */
+	GUARD_UPLOAD_BURST = 3, /* seconds of it, and of these */
+	GUARD_UPLOAD_RARE = 1,  /* left for what is rare */
 	GUARD_FACTOR = 3,   /* bytes for a byte of one not proven, as in QUIC */
 	GUARD_PROVEN = 512, /* addresses remembered; the oldest one goes */
 	GUARD_PROVEN_MS = 2 * 60 * 60 * 1000, /* since it last was */
@@ -42,6 +43,10 @@ enum {
 	GUARD_PINGS = 4,       /* pings/s at addresses we only heard of */
 	GUARD_PINGS_BURST = 16,
 };
+
+/* COMMON: what any node could answer as well, such as a list of nodes; RARE:
+ * what few have, as a value that is stored here. */
+enum guard_worth { GUARD_COMMON = 1, GUARD_RARE };
 
 /* Fills by rate_per_s up to burst. */
 struct guard_bucket {
@@ -93,8 +98,8 @@ bool guard_is_proven(
 size_t guard_room(const struct guard *g, const struct endpoint *to,
     size_t n_query, uint64_t now_ms);
 /* May n bytes of an answer go out at all? Charges them. */
-bool guard_upload(
-    struct guard *g, const struct endpoint *to, size_t n, uint64_t now_ms);
+bool guard_upload(struct guard *g, const struct endpoint *to, size_t n,
+    enum guard_worth worth, uint64_t now_ms);
 /* May we ask this node now, or does it hear too much of us? Charges it. */
 bool guard_ask(struct guard *g, const struct endpoint *to, uint64_t now_ms);
 /* May we ping somebody whom nobody has vouched for? */

@@ -98,11 +98,35 @@ all_answers_together_stay_under_the_cap(void **state)
 	begin(false);
 	for (uint64_t t = 0; t < 60 * 1000; t += 10) {
 		to.addr[12] = (uint8_t)t; /* somebody else each time */
-		if (guard_upload(&g, &to, 1000, t))
+		if (guard_upload(&g, &to, 1000, GUARD_COMMON, t))
 			sent += 1000;
 	}
 	assert_in_range(
 	    sent, 60 * GUARD_UPLOAD, (60 + GUARD_UPLOAD_BURST) * GUARD_UPLOAD);
+}
+
+static void
+what_is_rare_goes_when_what_is_common_does_not(void **state)
+{
+	struct endpoint to = test_addr(1, 2, 3, 4);
+	size_t n_common = 0, n_rare = 0;
+
+	(void)state;
+	begin(false);
+	while (guard_upload(&g, &to, 1000, GUARD_COMMON, 0))
+		n_common++;
+	while (guard_upload(&g, &to, 1000, GUARD_RARE, 0))
+		n_rare++;
+	assert_int_equal(n_rare, GUARD_UPLOAD_RARE * GUARD_UPLOAD / 1000);
+	assert_int_equal(
+	    n_common + n_rare, GUARD_UPLOAD_BURST * GUARD_UPLOAD / 1000);
+	/* Under constant load it is what is rare that goes. */
+	for (uint64_t t = 0; t < 1000; t++) {
+		assert_false(guard_upload(&g, &to, 1000, GUARD_COMMON, t));
+		n_rare += guard_upload(&g, &to, 1000, GUARD_RARE, t);
+	}
+	assert_int_equal(n_common + n_rare,
+	    (GUARD_UPLOAD_BURST * GUARD_UPLOAD + GUARD_UPLOAD - 8) / 1000);
 }
 
 static void
@@ -210,6 +234,8 @@ main(void)
 		cmocka_unit_test(
 		    loopback_is_generous_only_where_it_counts_as_peers),
 		cmocka_unit_test(all_answers_together_stay_under_the_cap),
+		cmocka_unit_test(
+		    what_is_rare_goes_when_what_is_common_does_not),
 		cmocka_unit_test(
 		    three_bytes_for_one_until_the_address_is_proven),
 		cmocka_unit_test(

@@ -411,6 +411,37 @@ nothing_is_kept_on_mainline_without_a_put(void **state)
 	assert_int_equal(lab.d->items.index.n, 0);
 }
 
+/* Who asks for nodes has the whole network to turn to, who asks for a value
+ * those few that have it. */
+static void
+a_value_is_answered_when_too_many_ask_for_nodes(void **state)
+{
+	struct krpc_node nodes[8], node = lab_peer(50);
+	struct krpc ask = lab_query(KRPC_FIND_NODE), m;
+	struct dht_item item;
+
+	(void)state;
+	lab_meet(nodes, 8);
+	guard_proven(&lab.d->guard, &node.at, lab.now.mono_ms);
+	test_item(1, span_str(""), span_str("value"), 5, &item);
+	m = test_put(&item);
+	assert_int_equal(lab_put_code(&node.at, &m, true), 0);
+	for (unsigned i = 0; i < 250; i++) {
+		struct krpc_node one = lab_peer(i % 40);
+
+		one.at.addr[13] = (uint8_t)(2 + i / 40); /* its network */
+		lab_clear();
+		lab_krpc(&one.at, &ask);
+	}
+	assert_int_equal(lab.n_sent, 0); /* too many */
+	ask.method = KRPC_GET;
+	items_target(&m, &ask.target);
+	lab_clear();
+	lab_krpc(&node.at, &ask);
+	assert_int_equal(lab.n_sent, 1);
+	assert_true(lab_sent(0)->v.p && lab.got.seq == 5);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
 
 /* ---- what others show us of our own place ---- */
@@ -490,6 +521,7 @@ main(void)
 		TEST(large_values_leave_the_other_familys_nodes_out_first),
 		TEST(nodes_of_the_other_family_are_wanted_while_few_are_known),
 		TEST(waiting_readers_are_bounded_and_the_first_one_goes),
+		TEST(a_value_is_answered_when_too_many_ask_for_nodes),
 		TEST(each_answer_tells_how_its_sender_sees_us),
 		TEST(a_question_out_of_the_blue_shows_that_strangers_come_in),
 	};
