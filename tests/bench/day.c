@@ -5,7 +5,9 @@
  *   day NODES CONTACTS HOURS LOSS_PERMILLE SEED [OVERLAY]
  *
  * All nodes are on Mainline; so many of them in the overlay too, and the
- * participant with them (policy mixed, else mainline).
+ * participant with them (policy mixed, else mainline). He is at home: his
+ * router lets in only who was sent something in the last half minute, so that
+ * in the overlay he keeps two introducers.
  * One warm-up hour, then HOURS are counted. Prints a JSON object: datagrams a
  * minute and bytes a day of UDP payload. "own" is what the node sends that
  * nobody asked for, "answers" what comes back for that; "asked" and "served"
@@ -31,6 +33,7 @@ enum {
 	WARM_MS = 60 * 60 * 1000, /* not counted */
 	WAY_MIN_MS = 15,
 	WAY_MAX_MS = 80, /* one way */
+	ROUTER_MS = 30 * 1000,
 	PORT = 6881,
 	TAGS = 4096, /* of the last sealed queries, each way */
 	TAG_SIZE = 8,
@@ -61,8 +64,9 @@ struct world {
 	struct test_rng rng;
 	struct queue agenda; /* of struct packet, owned, and of alarms */
 	uint32_t n, loss;
-	uint32_t n_sealed; /* nodes in the overlay, from 1 */
-	bool is_mixed;     /* policy of the participant */
+	uint32_t n_sealed;             /* nodes in the overlay, from 1 */
+	bool is_mixed;                 /* policy of the participant */
+	uint64_t let_in_ms[CROWD_MAX]; /* until then, by his router */
 	struct endpoint at[CROWD_MAX];
 	struct node *node;             /* owned */
 	struct dht *dht[CROWD_MAX];    /* owned, from 1 */
@@ -163,8 +167,10 @@ post(
 	    WAY_MIN_MS + rng_below(&w->rng.rng, WAY_MAX_MS - WAY_MIN_MS);
 	struct packet *p;
 
-	if (from == 0)
+	if (from == 0) {
 		count(w, data, true);
+		w->let_in_ms[number(to) % CROWD_MAX] = w->now_ms + ROUTER_MS;
+	}
 	if (number(to) >= w->n || rng_below(&w->rng.rng, 1000) < w->loss)
 		return;
 	p = malloc(sizeof(*p));
@@ -274,6 +280,8 @@ deliver(struct world *w, const struct packet *p)
 	struct span data = span_of(p->b, p->n);
 	struct endpoint from = w->at[p->from];
 
+	if (p->to == 0 && w->now_ms >= w->let_in_ms[p->from])
+		return;
 	if (p->to == 0) {
 		count(w, data, false);
 		node_receive(w->node, &from, data, now(w));

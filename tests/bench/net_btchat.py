@@ -65,16 +65,22 @@ class Net:
         for i in nodes:
             self.say(f"kill {i}")
 
-    def run(self, jobs, at_once, say, over, patience_s=60):
+    def run(self, jobs, pace, say, over, patience_s=60):
         """say(job) is a line; its results, in ms: first value, end, end's
         event; for jobs in their order."""
         results = [None] * len(jobs)
         firsts, open_lines, n = {}, {}, 0
+        began = time.monotonic()
         while n < len(jobs) or open_lines:
-            while n < len(jobs) and len(open_lines) < at_once:
+            more = n < len(jobs) and len(open_lines) < pace.at_once
+            wait_s = began + n / pace.per_s - time.monotonic()
+            if more and wait_s <= 0:
                 open_lines[self.say(say(jobs[n]))] = n
                 n += 1
-            e = self.event(patience_s)
+                continue
+            e = self.event(wait_s if more else patience_s)
+            if e is None and more:
+                continue
             if e is None:
                 break
             if e["line"] not in open_lines:
@@ -86,16 +92,16 @@ class Net:
                     firsts.get(e["line"]), e["ms"], e)
         return results
 
-    def puts(self, jobs, at_once):
+    def puts(self, jobs, pace):
         """jobs: (node, key). (ms or None, nodes that took it) for each."""
-        got = self.run(jobs, at_once,
+        got = self.run(jobs, pace,
                        lambda j: f"put {j[0]} {j[1].seed.hex()} 1", "put")
         return [(r[1], r[2]["n"]) if r and r[2]["n"] else (None, 0)
                 for r in got]
 
-    def gets(self, jobs, at_once):
+    def gets(self, jobs, pace):
         """(first value's ms or None, ms until all is known) for each."""
-        got = self.run(jobs, at_once,
+        got = self.run(jobs, pace,
                        lambda j: f"get {j[0]} {j[1].pk.hex()}", "get")
         return [(r[0], r[1]) if r else (None, None) for r in got]
 

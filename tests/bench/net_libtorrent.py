@@ -106,15 +106,20 @@ class Net:
         return (first[0] if first else None, took if over else None)
 
     @staticmethod
-    def run(work, jobs, at_once):
-        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-            return list(pool.map(work, jobs))
+    def run(work, jobs, pace):
+        began = time.monotonic()
 
-    def puts(self, jobs, at_once):
-        return self.run(self.put, jobs, at_once)
+        def paced(i, job):
+            time.sleep(max(0, began + i / pace.per_s - time.monotonic()))
+            return work(job)
+        with concurrent.futures.ThreadPoolExecutor(pace.at_once) as pool:
+            return list(pool.map(paced, range(len(jobs)), jobs))
 
-    def gets(self, jobs, at_once):
-        return self.run(self.get, jobs, at_once)
+    def puts(self, jobs, pace):
+        return self.run(self.put, jobs, pace)
+
+    def gets(self, jobs, pace):
+        return self.run(self.get, jobs, pace)
 
     def stop(self):
         self.sessions = []
