@@ -6,7 +6,9 @@
 #include <string.h>
 
 enum {
-	NAMERS = 2, /* who name nodes to a lookup that is repeated */
+	/* Who name nodes to a lookup that is repeated. */
+	NAMERS_GLANCE = 1,
+	NAMERS = 2,
 	/* Of the eight nearest, who have the newest value: fewer in one of 80
 	 * lookups of a simulated net of 1,000 with churn, loss and NATs. */
 	AGREE = 3,
@@ -145,12 +147,12 @@ see(struct op *op, const struct dht_item *item)
 		op->tell_seen = true;
 }
 
-/* Goes on keeping what we put before. */
+/* Goes on keeping what we put before; the seq is ours if it names none. */
 static bool
 is_kept(const struct op *op, const struct krpc *m)
 {
-	return op->kind == OP_PUT && m->keep && m->has_seq &&
-	       m->seq == op->item.seq;
+	return op->kind == OP_PUT && m->keep &&
+	       (!m->has_seq || m->seq == op->item.seq);
 }
 
 /* A node has something newer, and the query left no room for it: it is asked
@@ -298,14 +300,23 @@ method_of(const struct op *op, const struct lookup_node *n)
 	return seeks_peers(op->kind) ? KRPC_GET_PEERS : KRPC_GET;
 }
 
-/* How many that are nearer have answered. */
+/* Are there enough, so that nobody need be named? The nearest know who is new
+ * there. A renewal decides where the item is, a glance is soon repeated. */
+static bool
+has_namers(const struct op *op, unsigned n)
+{
+	return n >= (unsigned)(op->kind == OP_GET ? NAMERS_GLANCE : NAMERS);
+}
+
+/* How many that are nearer have answered, or will soon. */
 static unsigned
 n_nearer(const struct lookup *l, const struct lookup_node *n)
 {
 	unsigned ret = 0;
 
 	for (unsigned i = 0; i < l->n && &l->node[i] != n; i++)
-		ret += l->node[i].state == LOOKUP_ANSWERED;
+		ret += l->node[i].state == LOOKUP_ANSWERED ||
+		       l->node[i].state == LOOKUP_ASKED;
 	return ret;
 }
 
@@ -326,9 +337,8 @@ ask(struct dht *d, struct op *op, struct lookup_node *n, uint64_t now_ms)
 		m.seq = op->item.seq - (op->repeat ? 0 : 1);
 		m.keep = op->repeat && d->carrier;
 	}
-	/* The nearest know who is new there. */
 	if (d->carrier && op->repeat && m.method == KRPC_GET &&
-	    !op->look.alarm && n_nearer(&op->look, n) >= NAMERS)
+	    !op->look.alarm && has_namers(op, n_nearer(&op->look, n)))
 		m.has_want = true; /* nobody */
 	if (!rpc_send(d, &r, &m, now_ms))
 		n->state = LOOKUP_FAILED; /* as if it got lost */
@@ -338,7 +348,9 @@ static void
 remember(struct dht *d, const struct op *op, uint64_t now_ms)
 {
 	const struct lookup_node *near[LOOKUP_K];
-	size_t n = lookup_closest(&op->look, true, near, LOOKUP_K);
+	/* On Mainline one without a token does not know get; in the overlay
+	 * all do. */
+	size_t n = lookup_closest(&op->look, !d->carrier, near, LOOKUP_K);
 
 	for (size_t i = 0; i < n; i++)
 		if (!near[i]->seed)

@@ -92,7 +92,8 @@ put_begin(struct dht *d, struct op *op, uint64_t now_ms)
 		bool near = nearer.n < LOOKUP_K ||
 		            (t->tier == 0 && lookup_counts(l, t, &nearer));
 
-		if (t->state != LOOKUP_ANSWERED || t->token_n == 0 || !near) {
+		if (t->state != LOOKUP_ANSWERED || !near ||
+		    (t->token_n == 0 && t->put != PUT_DONE)) {
 			t->put = PUT_NONE; /* whatever it says that it keeps */
 			continue;
 		}

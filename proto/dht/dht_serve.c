@@ -61,6 +61,15 @@ answer_nodes(struct dht *d, const struct call *c, struct answer *a)
 		near_nodes(d->sibling, &q->target, a);
 }
 
+/* Looks or renews and wants nobody named: then what the asker has no use for
+ * stays away, and the rest fits into the smallest size. [SPEC §8.2] */
+static bool
+is_brief(const struct dht *d, const struct krpc *q)
+{
+	return d->call && q->method == KRPC_GET && q->has_want &&
+	       !q->want[FAMILY_V4] && !q->want[FAMILY_V6];
+}
+
 static void
 answer_token(struct dht *d, const struct call *c, struct answer *a)
 {
@@ -84,6 +93,8 @@ answer_item(struct dht *d, const struct call *c, struct answer *a)
 		a->m.keep = d->call && c->query->keep && c->query->has_seq &&
 		            items_keep(&d->items, &c->query->target,
 		                c->query->seq, c->from, c->now_ms);
+		if (a->m.keep && is_brief(d, c->query))
+			a->m.has_seq = false; /* he named it */
 		if (c->query->has_seq && c->query->seq >= i->seq)
 			return;
 		a->m.has_k = a->m.has_sig = true;
@@ -215,8 +226,10 @@ fill_answer(struct dht *d, const struct call *c, struct answer *a)
 		break;
 	case KRPC_GET:
 		answer_nodes(d, c, a);
-		answer_token(d, c, a);
 		answer_item(d, c, a);
+		/* He names a seq before he puts, unless it is kept. */
+		if (!is_brief(d, c->query) || (c->query->has_seq && !a->m.keep))
+			answer_token(d, c, a);
 		break;
 	case KRPC_PUT:
 		answer_put(d, c, a);
@@ -418,7 +431,7 @@ fit_plain(struct dht *d, struct call *c, struct answer *a, struct writer *w)
 static enum guard_worth
 worth_of(const struct call *c, const struct answer *a)
 {
-	if (a->m.has_seq || a->m.v.p || a->n_peers > 0 ||
+	if (a->m.has_seq || a->m.keep || a->m.v.p || a->n_peers > 0 ||
 	    c->query->method == KRPC_PUT ||
 	    c->query->method == KRPC_ANNOUNCE_PEER)
 		return GUARD_RARE;
@@ -434,7 +447,7 @@ answer_call(struct dht *d, struct call *c)
 
 	a.m.has_id = true;
 	a.m.id = d->id;
-	a.m.has_ip = true;
+	a.m.has_ip = !is_brief(d, m);
 	a.m.ip = *c->from;
 	if (!d->call)
 		a.m.port = c->from->port;

@@ -249,6 +249,75 @@ who_keeps_an_item_is_not_sent_it_again(void **state)
 	dht_net_clear(&net);
 }
 
+static size_t
+n_taped_to(size_t who, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_tape; i++)
+		n +=
+		    tape[i].n == size && endpoint_eq(&tape[i].to, &net.at[who]);
+	return n;
+}
+
+/* Who wants nobody named, and has no use for a token, is answered in 128
+ * bytes; of a glance one answer names nodes, of a renewal two. */
+static void
+what_is_done_often_takes_the_smallest_answers(void **state)
+{
+	struct dht_item item;
+
+	(void)state;
+	begin(252, false, false, 24);
+	dht_net_run(&net, 20 * 60000);
+	put(3, 1, &item);
+	refresh(3, &item);
+	assert_in_range(n_taped_to(3, 512), 1, 2);
+	assert_true(n_taped_to(3, 128) >= 6);
+	memset(item.pk, 9, sizeof(item.pk)); /* nobody's */
+	n_tape = 0;
+	taping = true;
+	assert_int_equal(dht_glance(net.node[8], 2, item.pk, span_str("s"),
+	                     dht_net_now(&net)),
+	    ERR_OK);
+	dht_net_run(&net, 5000);
+	taping = false;
+	assert_int_equal(n_taped_to(8, 512), 1);
+	assert_true(n_taped_to(8, 128) >= 3);
+	dht_net_clear(&net);
+}
+
+/* Whoever says on the way that he keeps the item is not where readers look. */
+static void
+only_the_nearest_count_as_copies(void **state)
+{
+	static const struct target goal = { { 0 } };
+	struct op *op;
+
+	(void)state;
+	begin(253, false, false, 2);
+	dht_net_run(&net, 10000);
+	op = op_new(net.node[1], OP_PUT);
+	assert_non_null(op);
+	make(1, 'a', 3, &op->item);
+	op->repeat = true;
+	lookup_init(&op->look, &goal, 20, LOOKUP_SOFT_MS, net.now_ms);
+	for (unsigned i = 0; i < LOOKUP_K + 4; i++) {
+		struct krpc_node node = { .at = test_addr(30, i, 1, 1) };
+
+		node.id.b[0] = (uint8_t)i;
+		assert_true(lookup_add(&op->look, &node, LOOKUP_TABLE));
+	}
+	for (unsigned i = 0; i < op->look.n; i++) {
+		op->look.node[i].state = LOOKUP_ANSWERED;
+		op->look.node[i].put = PUT_DONE;
+	}
+	put_begin(net.node[1], op, net.now_ms);
+	assert_int_equal(op->state, OP_OVER);
+	assert_int_equal(op->report.n_stored, LOOKUP_K);
+	dht_net_clear(&net);
+}
+
 /* Such a look leaves no room for a value: it comes when it is asked for. */
 static void
 a_small_look_finds_what_does_not_fit_its_answers(void **state)
@@ -546,6 +615,8 @@ main(void)
 		cmocka_unit_test(saved_nodes_bring_a_node_back),
 		cmocka_unit_test(a_seed_with_another_key_is_found_again),
 		cmocka_unit_test(who_keeps_an_item_is_not_sent_it_again),
+		cmocka_unit_test(what_is_done_often_takes_the_smallest_answers),
+		cmocka_unit_test(only_the_nearest_count_as_copies),
 		cmocka_unit_test(
 		    a_small_look_finds_what_does_not_fit_its_answers),
 		cmocka_unit_test(copies_draw_nothing),
