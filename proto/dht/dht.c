@@ -48,7 +48,8 @@ dht_new(const struct dht_config *cfg, struct now now)
 		nodeid_random(cfg->rng, &d->id);
 	d->items.own = d->id;
 	peers_init(&d->peers, &d->id, cfg->rng);
-	table_init(&d->table, &d->id, now.mono_ms);
+	table_init(
+	    &d->table, &d->id, d->carrier ? TABLE_TRUST_MS : 0, now.mono_ms);
 	token_init(&d->tokens, cfg->rng, now.mono_ms);
 	guard_init(&d->guard, cfg->loopback,
 	    d->carrier ? GUARD_UPLOAD_OVERLAY : GUARD_UPLOAD, cfg->rng,
@@ -176,7 +177,7 @@ dht_nodes(const struct dht *d, struct dht_node *ret, size_t max)
 		for (unsigned j = 0; j < b->n && n < max; j++) {
 			const struct krpc_node *node = &b->node[j].node;
 
-			if (!table_good(&b->node[j], d->now_ms))
+			if (!table_good(&d->table, &b->node[j], d->now_ms))
 				continue;
 			ret[n].at = node->at;
 			ret[n++].n = node->n;

@@ -5,10 +5,12 @@
 #include <string.h>
 
 void
-table_init(struct table *t, const struct target *own, uint64_t now_ms)
+table_init(struct table *t, const struct target *own, uint64_t trust_ms,
+    uint64_t now_ms)
 {
 	assert(t && own);
 	t->own = *own;
+	t->trust_ms = trust_ms;
 	t->n_buckets = 1;
 	/* Later ones are made when they split off: most never are, and what
 	 * is not touched takes no memory. */
@@ -31,13 +33,24 @@ is_bad(const struct table_node *n)
 	return n->failed >= TABLE_BAD;
 }
 
-bool
-table_good(const struct table_node *n, uint64_t now_ms)
+/* Until then, as long as it has not failed. */
+static uint64_t
+good_until(const struct table *t, const struct table_node *n)
 {
 	uint64_t last_ms =
 	    n->answered_ms > n->queried_ms ? n->answered_ms : n->queried_ms;
+	uint64_t trust_ms = (n->answered_ms - n->first_ms) / TABLE_TRUST_PART;
 
-	return n->failed == 0 && now_ms < last_ms + TABLE_GOOD_MS;
+	assert(n->answered_ms >= n->first_ms);
+	if (trust_ms > t->trust_ms)
+		trust_ms = t->trust_ms;
+	return last_ms + TABLE_GOOD_MS + trust_ms;
+}
+
+bool
+table_good(const struct table *t, const struct table_node *n, uint64_t now_ms)
+{
+	return n->failed == 0 && now_ms < good_until(t, n);
 }
 
 /* The node itself, wherever it stands. */
@@ -274,7 +287,7 @@ table_answered(struct table *t, const struct krpc_node *node, uint32_t rtt_ms,
 		t->bucket[index_of(t, &node->id)].touched_ms = now_ms;
 		return false;
 	}
-	n.answered_ms = now_ms;
+	n.first_ms = n.answered_ms = now_ms;
 	n.rtt_ms = rtt_ms;
 	n.verified = nodeid_valid(&node->id, &node->at);
 	if (!insert(t, &n))
@@ -307,7 +320,7 @@ table_wants(
 	if (b->n < TABLE_K || may_split(t, i, verified))
 		return true;
 	for (unsigned j = 0; j < b->n; j++)
-		if (!table_good(&b->node[j], now_ms) ||
+		if (!table_good(t, &b->node[j], now_ms) ||
 		    (verified && !b->node[j].verified))
 			return true;
 	return false;
@@ -415,7 +428,7 @@ table_closest_spare(const struct table *t, const struct target *goal,
 		const struct bucket *b = &t->bucket[i];
 
 		for (unsigned j = 0; j < b->n_spare; j++)
-			if (table_good(&b->spare[j], now_ms))
+			if (table_good(t, &b->spare[j], now_ms))
 				n = keep_nearest(
 				    goal, &b->spare[j].node, ret, n, max);
 	}
@@ -423,14 +436,12 @@ table_closest_spare(const struct table *t, const struct target *goal,
 	return n;
 }
 
-/* When a node is to be checked: after 15 quiet minutes, spread by its id; at
+/* When a node is to be checked: when it is no longer good, spread by its id; at
  * once if in doubt; ever less often while it fails. */
 static uint64_t
-check_at(const struct table_node *n)
+check_at(const struct table *t, const struct table_node *n)
 {
-	uint64_t last_ms =
-	    n->answered_ms > n->queried_ms ? n->answered_ms : n->queried_ms;
-	uint64_t at_ms = last_ms + TABLE_GOOD_MS +
+	uint64_t at_ms = good_until(t, n) +
 	                 n->node.id.b[18] * (uint64_t)(TABLE_JITTER_MS / 256);
 
 	if (n->doubt)
@@ -453,7 +464,7 @@ table_due(struct table *t, uint64_t *ret_ms)
 		struct bucket *b = &t->bucket[i];
 
 		for (unsigned j = 0; j < b->n; j++) {
-			uint64_t at_ms = check_at(&b->node[j]);
+			uint64_t at_ms = check_at(t, &b->node[j]);
 
 			if (at_ms >= *ret_ms)
 				continue;
@@ -472,7 +483,7 @@ table_stale(const struct table *t, uint64_t *ret_ms)
 	for (unsigned i = 1; i < t->n_buckets; i++)
 		if (t->bucket[i].touched_ms < t->bucket[stale].touched_ms)
 			stale = i;
-	*ret_ms = t->bucket[stale].touched_ms + TABLE_GOOD_MS;
+	*ret_ms = t->bucket[stale].touched_ms + TABLE_GOOD_MS + t->trust_ms;
 	return stale;
 }
 
@@ -488,7 +499,7 @@ table_move(struct table *t, const struct target *own, uint64_t now_ms)
 		for (unsigned i = t->n_buckets; i-- > 0;)
 			if (j < t->bucket[i].n && n < TABLE_BUCKETS_MAX)
 				keep[n++] = t->bucket[i].node[j];
-	table_init(t, own, now_ms);
+	table_init(t, own, t->trust_ms, now_ms);
 	for (size_t i = 0; i < n; i++)
 		if (!nodeid_eq(&keep[i].node.id, own))
 			(void)insert(t, &keep[i]);
@@ -511,6 +522,6 @@ table_count_good(const struct table *t, uint64_t now_ms)
 
 	for (unsigned i = 0; i < t->n_buckets; i++)
 		for (unsigned j = 0; j < t->bucket[i].n; j++)
-			n += table_good(&t->bucket[i].node[j], now_ms);
+			n += table_good(t, &t->bucket[i].node[j], now_ms);
 	return n;
 }

@@ -13,6 +13,10 @@ enum {
 	TABLE_K = 8,
 	TABLE_BUCKETS_MAX = 50, /* 2^53 nodes; more is somebody's game */
 	TABLE_GOOD_MS = 15 * 60 * 1000,
+	/* In the overlay a node that has been there for long is good for longer
+	 * after its last word: for a quarter of that, at most. */
+	TABLE_TRUST_MS = 30 * 60 * 1000,
+	TABLE_TRUST_PART = 4,
 	TABLE_JITTER_MS = 2 * 60 * 1000, /* spreads what falls due */
 	TABLE_BAD = 2,    /* queries in a row without an answer */
 	TABLE_GONE = 20,  /* the same, after which nobody waits for it */
@@ -22,6 +26,7 @@ enum {
 
 struct table_node {
 	struct krpc_node node;
+	uint64_t first_ms;    /* its first answer to us */
 	uint64_t answered_ms; /* its last answer to us; there was one */
 	uint64_t queried_ms;  /* its last query to us, 0 = none */
 	uint64_t checked_ms;  /* our last query that checks it, 0 = none */
@@ -42,12 +47,15 @@ struct bucket {
 
 struct table {
 	struct target own;
+	uint64_t trust_ms; /* 0, or TABLE_TRUST_MS */
 	/* bucket[i] shares exactly i bits with own, the last one i or more. */
 	unsigned n_buckets;
 	struct bucket bucket[TABLE_BUCKETS_MAX];
 };
 
-void table_init(struct table *t, const struct target *own, uint64_t now_ms);
+/* trust_ms: TABLE_TRUST_MS, or 0: all nodes are good for as long. */
+void table_init(struct table *t, const struct target *own, uint64_t trust_ms,
+    uint64_t now_ms);
 /* Another id: every node finds its new bucket, or goes. */
 void table_move(struct table *t, const struct target *own, uint64_t now_ms);
 
@@ -85,7 +93,8 @@ size_t table_closest_spare(const struct table *t, const struct target *goal,
 struct table_node *table_due(struct table *t, uint64_t *ret_ms);
 /* The bucket that was not touched for longest, and when it needs to be. */
 unsigned table_stale(const struct table *t, uint64_t *ret_ms);
-bool table_good(const struct table_node *n, uint64_t now_ms);
+bool
+table_good(const struct table *t, const struct table_node *n, uint64_t now_ms);
 const struct table_node *
 table_find(const struct table *t, const struct endpoint *at);
 size_t table_count(const struct table *t);

@@ -57,7 +57,7 @@ begin(void)
 {
 	static const struct target own;
 
-	table_init(&t, &own, 0);
+	table_init(&t, &own, 0, 0);
 }
 
 static size_t
@@ -291,6 +291,35 @@ good_lasts_for_fifteen_minutes_of_answer_or_query(void **state)
 	assert_int_equal(table_count_good(&t, 6000), 0);
 }
 
+/* Where that is wanted: a quarter of it, at most half an hour. */
+static void
+who_has_been_there_for_long_is_good_for_longer(void **state)
+{
+	enum { HOUR_MS = 3600 * 1000 };
+	struct krpc_node n = local_at(0, 1);
+	uint64_t due_ms;
+
+	(void)state;
+	begin();
+	t.trust_ms = TABLE_TRUST_MS;
+	assert_true(answered(n, 1000));
+	assert_int_equal(table_count_good(&t, 1000 + TABLE_GOOD_MS - 1), 1);
+	assert_int_equal(table_count_good(&t, 1000 + TABLE_GOOD_MS), 0);
+	assert_false(answered(n, 1000 + HOUR_MS));
+	assert_int_equal(
+	    table_count_good(&t, 1000 + HOUR_MS + 2 * TABLE_GOOD_MS - 1), 1);
+	assert_int_equal(
+	    table_count_good(&t, 1000 + HOUR_MS + 2 * TABLE_GOOD_MS), 0);
+	assert_false(answered(n, 1000 + 24 * HOUR_MS));
+	assert_non_null(table_due(&t, &due_ms));
+	due_ms -= 1000 + 24 * HOUR_MS;
+	assert_in_range(due_ms, TABLE_GOOD_MS + TABLE_TRUST_MS,
+	    TABLE_GOOD_MS + TABLE_TRUST_MS + TABLE_JITTER_MS);
+	/* One failure, and it is not. */
+	table_failed(&t, &n.at, false, 1001 + 24 * HOUR_MS);
+	assert_int_equal(table_count_good(&t, 1001 + 24 * HOUR_MS), 0);
+}
+
 static void
 silent_nodes_are_left_out_of_gets_only(void **state)
 {
@@ -392,6 +421,8 @@ main(void)
 		cmocka_unit_test(a_node_that_changes_its_id_is_another_one),
 		cmocka_unit_test(
 		    good_lasts_for_fifteen_minutes_of_answer_or_query),
+		cmocka_unit_test(
+		    who_has_been_there_for_long_is_good_for_longer),
 		cmocka_unit_test(silent_nodes_are_left_out_of_gets_only),
 		cmocka_unit_test(
 		    the_quiet_are_checked_and_failing_ones_ever_less_often),
