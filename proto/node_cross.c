@@ -16,9 +16,8 @@ enum {
 	AGAIN_MIN_MS = PLAN_AGAIN_MS,
 	AGAIN_MAX_MS = 10 * 60 * 1000,
 	HEAVY_EVERY_MS = 10 * 60 * 1000, /* to one contact */
-	OPENER_SIZE = 56, /* as a cookie reply: nothing to whoever gets it */
-	SHOTS_MAX = 256,  /* due at once, of one crossing */
-	CLOSE_MS = 1000,  /* a socket whose session has ended stays */
+	SHOTS_MAX = 256,                 /* due at once, of one crossing */
+	CLOSE_MS = 1000, /* a socket whose session has ended stays */
 };
 
 static struct crossing *
@@ -290,7 +289,6 @@ fire(struct node *n, struct crossing *c, const struct plan_shot *shot)
 {
 	unsigned socket = 0;
 	struct way way = { .to = shot->to, .hops = shot->hops };
-	uint8_t opener[OPENER_SIZE];
 	struct endpoint to = shot->to;
 
 	if (shot->socket > c->n_sockets)
@@ -307,10 +305,7 @@ fire(struct node *n, struct crossing *c, const struct plan_shot *shot)
 		return;
 	}
 	way.socket = socket;
-	do
-		rng_fill(&n->rng, opener, sizeof(opener));
-	while (opener[0] == 'd'); /* not to pass for KRPC */
-	effect_send_way(n, &way, span_of(opener, sizeof(opener)));
+	effect_opener(n, &way);
 }
 
 static void

@@ -173,6 +173,17 @@ effect_send_way(struct node *n, const struct way *way, struct span data)
 }
 
 void
+effect_opener(struct node *n, const struct way *way)
+{
+	uint8_t opener[OPENER_SIZE];
+
+	do
+		rng_fill(&n->rng, opener, sizeof(opener));
+	while (opener[0] == 'd'); /* not to pass for KRPC */
+	effect_send_way(n, way, span_of(opener, sizeof(opener)));
+}
+
+void
 effect_send(struct node *n, const struct endpoint *to, struct span data)
 {
 	const struct way way = { .to = *to };

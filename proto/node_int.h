@@ -100,6 +100,7 @@ struct introducer {
 	bool asking;        /* an answer is awaited */
 	bool moved;         /* it has not heard yet where we are now */
 	uint8_t n_silent;   /* renewals in a row */
+	uint8_t n_holds;    /* datagrams without answer before the next one */
 	uint64_t next_ms;   /* NONE: another one is looked for */
 	uint32_t search_ms; /* and after that so much later */
 };
@@ -313,7 +314,9 @@ struct node {
 	bool reachable; /* our operator says so */
 	struct nat nat[FAMILY_COUNT];
 	struct introducer intro[INTRO_SLOTS];
-	uint32_t intro_serial; /* of our address */
+	uint32_t intro_serial;                 /* of our address */
+	struct endpoint seen_at[FAMILY_COUNT]; /* by others; port 0: never */
+	uint64_t seen_ms; /* since the last change of one */
 	struct {
 		struct endpoint at;
 		uint64_t until_ms;
@@ -398,6 +401,10 @@ void effect_paired(
     struct node *n, const struct peer *p, const struct message_id *invite);
 void effect_send(struct node *n, const struct endpoint *to, struct span data);
 void effect_send_way(struct node *n, const struct way *way, struct span data);
+/* Random bytes: nothing to whoever gets it, but routers on the way let through
+ * what comes back. */
+enum { OPENER_SIZE = 56 }; /* as a cookie reply */
+void effect_opener(struct node *n, const struct way *way);
 void effect_lan(struct node *n, struct span data);
 /* EFFECT_SOCKET_OPEN or _CLOSE. */
 void effect_socket(
@@ -582,6 +589,7 @@ struct search {
 	enum cell_dir dir; /* of who writes it */
 	bool thorough;     /* at the second place in any case */
 	bool calm;         /* nobody waits for it */
+	bool outside;      /* on Mainline, too, where the overlay has nothing */
 };
 /* turn: which carriers, where they take turns. */
 void cell_look(

@@ -16,6 +16,10 @@ enum {
 	KEEP_FIRST_MS = 2500,
 	KEEP_MIN_MS = 22000, /* as a session does [SPEC §7.4] */
 	KEEP_MAX_MS = 28000,
+	/* So often in between a datagram that nobody answers does, where a
+	 * registration lasts as long as four times that and some tries. */
+	KEEP_HOLDS = 3,
+	KEEP_LIFE_S = 180,
 	AGAIN_MS = 3000, /* a renewal was not answered */
 	SILENT_MAX = 2,  /* such renewals in a row; then another one */
 	SEARCH_MIN_MS = 250,
@@ -222,6 +226,7 @@ look_for_one(struct node *n, unsigned i)
 		return;
 	t->state = INTRO_ASKED;
 	t->moved = false;
+	t->n_holds = 0;
 	t->n_silent = 0;
 	rng_fill(&n->rng, t->handle, sizeof(t->handle));
 	ask(n, i);
@@ -255,6 +260,25 @@ lose(struct node *n, unsigned i)
 		reach_changed(n);
 }
 
+static uint64_t
+keep_ms(struct node *n)
+{
+	return n->now.mono_ms + KEEP_MIN_MS +
+	       rng_below(&n->rng, KEEP_MAX_MS - KEEP_MIN_MS + 1);
+}
+
+/* Keeps our router open, and asks nothing of the introducer. */
+static void
+hold(struct node *n, struct introducer *t)
+{
+	const struct way way = { .to = t->node.at };
+
+	assert(t->state == INTRO_SERVES && t->n_holds > 0);
+	t->n_holds--;
+	t->next_ms = keep_ms(n);
+	effect_opener(n, &way);
+}
+
 static void
 on_registered(struct node *n, const struct dht_event *e)
 {
@@ -278,10 +302,14 @@ on_registered(struct node *n, const struct dht_event *e)
 	t->n_silent = 0;
 	t->search_ms = SEARCH_MIN_MS;
 	t->state = INTRO_SERVES;
-	t->next_ms = n->now.mono_ms + KEEP_MIN_MS +
-	             rng_below(&n->rng, KEEP_MAX_MS - KEEP_MIN_MS + 1);
-	if (fresh || t->moved)
+	t->next_ms = keep_ms(n);
+	/* A relay's session runs where it likes. */
+	t->n_holds =
+	    i != INTRO_RELAY && e->life_s >= KEEP_LIFE_S ? KEEP_HOLDS : 0;
+	if (fresh || t->moved) {
 		t->next_ms = n->now.mono_ms + KEEP_FIRST_MS;
+		t->n_holds = 0;
+	}
 	t->moved = false;
 	if (fresh)
 		reach_changed(n);
@@ -406,11 +434,39 @@ intro_tick(struct node *n)
 			t->next_ms = n->now.mono_ms + SEARCH_MAX_MS;
 		} else if (t->state == INTRO_NONE) {
 			look_for_one(n, i);
+		} else if (!t->asking && t->n_holds > 0) {
+			hold(n, t);
 		} else if (!t->asking) {
 			ask(n, i);
 		} else {
 			t->next_ms = n->now.mono_ms + AGAIN_MS;
 		}
+	}
+}
+
+/* Others see us at another place than before, so our router has begun anew:
+ * what an introducer sends goes to where we were. */
+static void
+seen_elsewhere(struct node *n, enum family f)
+{
+	struct nat_view view;
+	bool had = n->seen_at[f].port != 0;
+
+	nat_look(&n->nat[f], n->now.mono_ms, &view);
+	if (view.kind != NAT_EASY || view.n_seen != 1 ||
+	    endpoint_eq(&view.seen[0], &n->seen_at[f]) ||
+	    (had && n->now.mono_ms < n->seen_ms + KEEP_MIN_MS))
+		return;
+	n->seen_at[f] = view.seen[0];
+	n->seen_ms = n->now.mono_ms;
+	for (unsigned i = 0; i < INTRO_SLOTS && had; i++) {
+		struct introducer *t = &n->intro[i];
+
+		if (t->state != INTRO_SERVES ||
+		    endpoint_family(&t->node.at) != f)
+			continue;
+		t->n_holds = 0;
+		t->next_ms = n->now.mono_ms;
 	}
 }
 
@@ -422,6 +478,7 @@ intro_on_dht(struct node *n, unsigned net, const struct dht_event *e)
 	switch (e->kind) {
 	case DHT_SEEN:
 		nat_sample_add(&n->nat[f], &e->by, &e->address, n->now.mono_ms);
+		seen_elsewhere(n, f);
 		return;
 	case DHT_UNSOLICITED:
 		nat_unasked(&n->nat[f], n->now.mono_ms);

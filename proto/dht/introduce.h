@@ -31,7 +31,7 @@ enum {
 	 * node ever. More are refused; none is displaced. */
 	INTRODUCE_PER_NET = 4,
 	INTRODUCE_PER_NODE = 4,
-	INTRODUCE_LIFE_S = 90, /* of a registration that is not renewed */
+	INTRODUCE_LIFE_S = 240, /* of a registration that is not renewed */
 	/* Of all, and of one handle. The circuit that is idle for longest goes,
 	 * of the handle that has most; of its own if it has its share. */
 	INTRODUCE_CIRCUITS = 1024,
