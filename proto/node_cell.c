@@ -325,9 +325,10 @@ next_look(struct op *op, bool thorough)
 }
 
 /* The overlay was asked alone and had nothing: the writer may not think it as
- * large as we do, or take no part in it. */
+ * large as we do, or take no part in it. Where nobody waits a glance will do.
+ */
 static bool
-look_outside(const struct node *n, struct op *op)
+look_outside(const struct node *n, struct op *op, bool calm)
 {
 	unsigned plain = net_of(DHT_MAINLINE, net_family(op->net));
 
@@ -336,6 +337,7 @@ look_outside(const struct node *n, struct op *op)
 		return false;
 	op->net = plain;
 	op->step = 0;
+	op->glance = calm;
 	op->seen = op->alarm = false;
 	return true;
 }
@@ -360,7 +362,8 @@ cell_look(struct node *n, const struct search *what, bool glance, uint32_t turn)
 bool
 cell_look_on(struct node *n, struct op *op, const struct search *what)
 {
-	if (!next_look(op, what->thorough) && !look_outside(n, op))
+	if (!next_look(op, what->thorough) &&
+	    !(what->outside && look_outside(n, op, what->calm)))
 		return false;
 	op->serial = ++n->op_serial;
 	return ask(n, op, what);

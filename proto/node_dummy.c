@@ -111,6 +111,7 @@ search_for(const struct node *n, const struct dummy *d)
 		.dir = d->dir == CELL_LOWER ? CELL_HIGHER : CELL_LOWER,
 		.thorough = d->meet.looks > LOOK_PLAIN,
 		.calm = d->meet.looks > LOOK_EAGER,
+		.outside = rendezvous_looks_outside(&d->meet),
 	};
 }
 

@@ -195,6 +195,7 @@ search_for(const struct node *n, const struct peer *p)
 		.dir = theirs_is_higher ? CELL_HIGHER : CELL_LOWER,
 		.thorough = p->meet.looks > LOOK_PLAIN,
 		.calm = p->meet.looks > LOOK_EAGER,
+		.outside = rendezvous_looks_outside(&p->meet),
 	};
 }
 

@@ -120,6 +120,12 @@ rendezvous_is_glance(const struct rendezvous *r)
 	return r->looks > LOOK_EAGER && r->looks % LOOK_WHOLE != 0;
 }
 
+bool
+rendezvous_looks_outside(const struct rendezvous *r)
+{
+	return !rendezvous_is_glance(r) || r->looks % 2 == 0;
+}
+
 uint32_t
 rendezvous_turn(const struct rendezvous *r)
 {

@@ -78,6 +78,9 @@ rendezvous_looking(struct rendezvous *r, const struct rng *rng, struct now now);
 void rendezvous_knocked(struct rendezvous *r, struct now now);
 /* May the look that has begun be a glance: the likeliest place only? */
 bool rendezvous_is_glance(const struct rendezvous *r);
+/* Where the first carrier has nothing, does it go on to the other one? Of
+ * glances every other one. */
+bool rendezvous_looks_outside(const struct rendezvous *r);
 /* Where two carriers take turns: the how manieth of its kind the look is, 0 as
  * long as both are looked in each time. */
 uint32_t rendezvous_turn(const struct rendezvous *r);

@@ -83,6 +83,30 @@ looks_of_either_kind_take_turns(void **state)
 	}
 }
 
+/* Who waits is looked for everywhere, and whole looks miss nothing. */
+static void
+every_other_glance_stays_in_the_first_carrier(void **state)
+{
+	struct rendezvous r = { 0 };
+	unsigned n_glances = 0, n_outside = 0;
+
+	(void)state;
+	test_rng_init(&dice, 1);
+	rendezvous_start(&r, &dice.rng, 0, at(1000));
+	for (unsigned i = 0; i < LOOK_EAGER + 4 * LOOK_WHOLE; i++) {
+		bool glance, outside;
+
+		rendezvous_looking(&r, &dice.rng, at(r.look_at_ms));
+		glance = rendezvous_is_glance(&r);
+		outside = rendezvous_looks_outside(&r);
+		assert_true(glance || outside);
+		n_glances += glance;
+		n_outside += glance && outside;
+	}
+	assert_true(n_glances > 0);
+	assert_in_range(2 * n_outside, n_glances - 8, n_glances);
+}
+
 static void
 only_what_is_there_unchanged_is_renewed(void **state)
 {
@@ -331,6 +355,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(looks_are_dense_at_first_and_rare_later),
 		cmocka_unit_test(looks_of_either_kind_take_turns),
+		cmocka_unit_test(every_other_glance_stays_in_the_first_carrier),
 		cmocka_unit_test(only_what_is_there_unchanged_is_renewed),
 		cmocka_unit_test(
 		    a_change_is_put_at_once_unless_it_comes_too_often),
