@@ -253,6 +253,8 @@ join(struct world *w, uint32_t i)
 		cfg.carrier = DHT_OVERLAY;
 		w->sealed[i] = dht_new(&cfg, now(w));
 		assert(w->sealed[i]);
+		if (dht_introduce(w->sealed[i], DHT_INTRODUCES_ALL, now(w)))
+			abort();
 		if (i != 1)
 			join_overlay(w, w->sealed[i]);
 	}
