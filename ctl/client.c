@@ -37,7 +37,7 @@ client_now_ms(void)
 void
 client_init(struct client *c)
 {
-	*c = (struct client){ .fd = -1, .next_id = 1 };
+	*c = (struct client){ .fd = -1, .next_id = 1, .pass_fd = -1 };
 	c->events = cJSON_CreateArray();
 }
 
@@ -179,11 +179,39 @@ client_await(struct client *c, uint64_t deadline_ms)
 	return err;
 }
 
+/* As send(2), and with it the descriptor that is to be passed. */
+static ssize_t
+send_some(struct client *c, char *p, size_t n)
+{
+	union {
+		struct cmsghdr align;
+		char b[CMSG_SPACE(sizeof(int))];
+	} control = { .b = { 0 } };
+	struct iovec iov = { .iov_base = p, .iov_len = n };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *h;
+	ssize_t done;
+
+	if (c->pass_fd < 0)
+		return send(c->fd, p, n, MSG_NOSIGNAL);
+	msg.msg_control = control.b;
+	msg.msg_controllen = sizeof(control.b);
+	h = CMSG_FIRSTHDR(&msg);
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(c->pass_fd));
+	memcpy(CMSG_DATA(h), &c->pass_fd, sizeof(c->pass_fd));
+	done = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+	if (done > 0)
+		c->pass_fd = -1;
+	return done;
+}
+
 static enum err
-send_all(struct client *c, const char *p, size_t n)
+send_all(struct client *c, char *p, size_t n)
 {
 	while (n > 0) {
-		ssize_t done = send(c->fd, p, n, MSG_NOSIGNAL);
+		ssize_t done = send_some(c, p, n);
 
 		if (done < 0 && errno == EINTR)
 			continue;

@@ -21,6 +21,7 @@ struct client {
 	size_t start, n, cap;
 	size_t seen; /* start..seen holds no LF */
 	uint64_t next_id;
+	int pass_fd;   /* borrowed: goes with the next request; -1: none */
 	cJSON *events; /* owned array: notifications not handed out yet */
 };
 

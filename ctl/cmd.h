@@ -5,6 +5,9 @@
 
 #include "ctl/ctl.h"
 
+int cmd_backup_create(struct ctl *ctl);
+int cmd_backup_restore(struct ctl *ctl);
+int cmd_backup_verify(struct ctl *ctl);
 int cmd_config_get(struct ctl *ctl);
 int cmd_config_ls(struct ctl *ctl);
 int cmd_contact_add(struct ctl *ctl);
@@ -16,12 +19,15 @@ int cmd_contact_unblock(struct ctl *ctl);
 int cmd_contact_verify(struct ctl *ctl);
 int cmd_contact_rm(struct ctl *ctl);
 int cmd_contact_show(struct ctl *ctl);
+int cmd_conv_export(struct ctl *ctl);
 int cmd_conv_ls(struct ctl *ctl);
 int cmd_conv_set(struct ctl *ctl);
 int cmd_daemon_loglevel(struct ctl *ctl);
 int cmd_daemon_shutdown(struct ctl *ctl);
 int cmd_help(struct ctl *ctl);
 int cmd_id_create(struct ctl *ctl);
+int cmd_id_export(struct ctl *ctl);
+int cmd_id_import(struct ctl *ctl);
 int cmd_id_set(struct ctl *ctl);
 int cmd_id_show(struct ctl *ctl);
 int cmd_id_unlock(struct ctl *ctl);

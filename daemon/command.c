@@ -91,9 +91,8 @@ identity_event(struct daemon *d, enum event_type type)
 	return log_body(d, type, NULL, &o);
 }
 
-/* The keys are open: gives them to the store and to a node made anew. */
-static enum api_error
-begin_identity(struct daemon *d, enum event_type type)
+enum api_error
+command_begin_identity(struct daemon *d, enum event_type type)
 {
 	enum err err = store_set_key(d->store, keyring_store_key(d->keyring));
 
@@ -141,7 +140,7 @@ command_identity_create(struct daemon *d, struct span passphrase)
 	if (!keyring_sealed(d->keyring))
 		log_event(LOG_WARNING, "key-plain",
 		    "%s has no passphrase: who reads it is you", KEYRING_FILE);
-	return begin_identity(d, EVENT_IDENTITY_CHANGED);
+	return command_begin_identity(d, EVENT_IDENTITY_CHANGED);
 }
 
 enum api_error
@@ -162,7 +161,7 @@ command_identity_unlock(struct daemon *d, struct span passphrase)
 	if (err)
 		return API_CRYPTO;
 	daemon_wake(d); /* the passphrase took its time */
-	return begin_identity(d, EVENT_IDENTITY_UNLOCKED);
+	return command_begin_identity(d, EVENT_IDENTITY_UNLOCKED);
 }
 
 static enum api_error

@@ -106,4 +106,27 @@ command_typing(struct daemon *d, const struct contact_id *conv, bool on);
 MUST_USE enum api_error
 command_bootstrap(struct daemon *d, const char *host_port);
 
+/* ---- command_backup.c; fd is a regular file, borrowed ---- */
+
+struct backup_about;
+/* All: BAD_PASSPHRASE, BACKUP_INVALID (not such a file, damaged, of a newer
+ * version), STORAGE_FULL, STORAGE_ERROR, CRYPTO (no memory for the passphrase).
+ * Restoring and importing: ALREADY_EXISTS: there is an identity;
+ * INVALID_STATE: there is a store of another one. */
+MUST_USE enum api_error command_backup_create(
+    struct daemon *d, struct span pass, int fd, struct backup_about *ret);
+MUST_USE enum api_error command_backup_verify(
+    struct daemon *d, struct span pass, int fd, struct backup_about *ret);
+MUST_USE enum api_error command_backup_restore(
+    struct daemon *d, struct span pass, int fd, struct backup_about *ret);
+MUST_USE enum api_error command_identity_export(
+    struct daemon *d, struct span pass, int fd, struct backup_about *ret);
+MUST_USE enum api_error command_identity_import(
+    struct daemon *d, struct span pass, int fd, struct backup_about *ret);
+
+/* For it: the keys are open; gives them to the store and to a node made anew,
+ * and tells. */
+MUST_USE enum api_error
+command_begin_identity(struct daemon *d, enum event_type type);
+
 #endif /* DAEMON_COMMAND_H */

@@ -102,6 +102,8 @@ void daemon_wake(struct daemon *d);
  * open transaction, datagrams to the queue. False: a write failed; the turn
  * is lost and the caller answers with store_error(). */
 MUST_USE bool daemon_apply(struct daemon *d);
+/* Makes durable what this turn has changed so far. False as above. */
+MUST_USE bool daemon_commit(struct daemon *d);
 /* Ends the turn, see above. */
 void daemon_drain(struct daemon *d);
 /* True if daemon_drain has something to do. The loop drains after each pass

@@ -279,6 +279,28 @@ keyfile_add(struct keyfile *f, uint64_t *ret_number)
 	return ERR_OK;
 }
 
+enum err
+keyfile_put(
+    struct keyfile *f, uint64_t number, const uint8_t key[KEYFILE_KEY_SIZE])
+{
+	size_t at;
+	enum err err;
+
+	if (number == 0)
+		return ERR_MALFORMED;
+	if (find(f, number))
+		return ERR_EXISTS;
+	err = draw(f, NEW, &at);
+	if (err)
+		return err;
+	f->changed = true;
+	keyfile_reserve(f, number);
+	f->entries[at].number = number;
+	memcpy(f->keys[at], key, KEYFILE_KEY_SIZE);
+	place_add(f, number, (uint32_t)at);
+	return ERR_OK;
+}
+
 void
 keyfile_reserve(struct keyfile *f, uint64_t number)
 {

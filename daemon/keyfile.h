@@ -57,6 +57,9 @@ const uint8_t *keyfile_find(const struct keyfile *f, uint64_t number);
 /* Draws a key, under a number that no other has had since keyfile_reserve.
  * ERR_LIMIT, ERR_NOMEM. */
 MUST_USE enum err keyfile_add(struct keyfile *f, uint64_t *ret_number);
+/* One of a backup, under its number. ERR_EXISTS, and as above. */
+MUST_USE enum err keyfile_put(
+    struct keyfile *f, uint64_t number, const uint8_t key[KEYFILE_KEY_SIZE]);
 /* Numbers up to this one are not given. */
 void keyfile_reserve(struct keyfile *f, uint64_t number);
 /* It is destroyed when the transaction has committed. */

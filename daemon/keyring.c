@@ -383,19 +383,15 @@ write_file(int dir_fd, struct span bytes)
 	return err;
 }
 
-enum err
-keyring_create(struct keyring *k, struct span passphrase)
+/* Writes what k->secrets holds. */
+static enum err
+create(struct keyring *k, struct span passphrase)
 {
 	uint8_t buf[FILE_MAX];
 	bool boxed = passphrase.n > 0;
 	enum err err = ERR_OK;
 	size_t n;
 
-	if (k->state != KEYRING_NONE)
-		return ERR_EXISTS;
-	if (passphrase.n > KEYRING_PASS_MAX)
-		return ERR_TOO_LONG;
-	randombytes_buf(k->secrets, SECRETS);
 	if (boxed)
 		err = seal(k, passphrase);
 	if (err)
@@ -411,6 +407,40 @@ out:
 		sodium_memzero(k->secrets, SECRETS);
 	sodium_memzero(buf, sizeof(buf));
 	return err;
+}
+
+static enum err
+may_create(const struct keyring *k, struct span passphrase)
+{
+	if (k->state != KEYRING_NONE)
+		return ERR_EXISTS;
+	return passphrase.n > KEYRING_PASS_MAX ? ERR_TOO_LONG : ERR_OK;
+}
+
+enum err
+keyring_create(struct keyring *k, struct span passphrase)
+{
+	enum err err = may_create(k, passphrase);
+
+	if (err)
+		return err;
+	randombytes_buf(k->secrets, SECRETS);
+	return create(k, passphrase);
+}
+
+enum err
+keyring_import(struct keyring *k, const struct id_seed *seed,
+    const struct store_key *key, struct span passphrase)
+{
+	enum err err = may_create(k, passphrase);
+
+	if (err)
+		return err;
+	randombytes_buf(k->secrets, SECRETS);
+	k->secrets->seed = *seed;
+	if (key)
+		k->secrets->store = *key;
+	return create(k, passphrase);
 }
 
 /* ---- looking ---- */

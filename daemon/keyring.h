@@ -47,6 +47,9 @@ bool keyring_sealed(const struct keyring *k); /* by a passphrase */
 /* Makes keys and the file; an empty passphrase makes a plain file.
  * ERR_EXISTS, ERR_TOO_LONG, ERR_NOMEM, ERR_IO: nothing changed. */
 MUST_USE enum err keyring_create(struct keyring *k, struct span passphrase);
+/* The same with keys that were there before; key NULL: a new one. */
+MUST_USE enum err keyring_import(struct keyring *k, const struct id_seed *seed,
+    const struct store_key *key, struct span passphrase);
 /* ~1 s of one core. ERR_AUTH (wrong), ERR_STATE (not locked), ERR_NOMEM. */
 MUST_USE enum err keyring_unlock(struct keyring *k, struct span passphrase);
 

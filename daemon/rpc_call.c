@@ -186,6 +186,8 @@ static const struct {
 	{ API_CRYPTO, "a cryptographic operation failed" },
 	{ API_STORAGE_FULL, "the disk is full" },
 	{ API_STORAGE_ERROR, "the store cannot be read or written" },
+	{ API_BACKUP_INVALID,
+	    "not such a file, damaged, or of a newer version" },
 	{ API_CURSOR_EXPIRED, "older events were dropped: sync.snapshot" },
 	{ API_EPOCH_CHANGED, "the event log is another one: sync.snapshot" },
 };

@@ -113,6 +113,9 @@ const char *rpc_tier_name(enum rpc_tier tier);
 const char *rpc_tier_socket(enum rpc_tier tier);
 
 /* clang-format off */
+void rpc_backup_create(struct rpc_call *c);
+void rpc_backup_restore(struct rpc_call *c);
+void rpc_backup_verify(struct rpc_call *c);
 void rpc_config_get(struct rpc_call *c);
 void rpc_config_list(struct rpc_call *c);
 void rpc_contact_add(struct rpc_call *c);
@@ -135,6 +138,8 @@ void rpc_events_poll(struct rpc_call *c);
 void rpc_events_subscribe(struct rpc_call *c);
 void rpc_events_unsubscribe(struct rpc_call *c);
 void rpc_identity_create(struct rpc_call *c);
+void rpc_identity_export(struct rpc_call *c);
+void rpc_identity_import(struct rpc_call *c);
 void rpc_identity_set(struct rpc_call *c);
 void rpc_identity_show(struct rpc_call *c);
 void rpc_identity_unlock(struct rpc_call *c);

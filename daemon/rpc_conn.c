@@ -28,6 +28,7 @@ rpc_conn_is_full(const struct rpc_conn *c)
 /* ---- life ---- */
 
 static void on_io(void *owner, bool readable);
+static void close_passed(struct rpc_conn *c);
 
 void
 rpc_conn_new(struct rpc_socket *s, int fd)
@@ -68,6 +69,7 @@ rpc_conn_free(struct rpc_conn *c)
 	assert(c->socket->n_conns > 0);
 	c->socket->n_conns--;
 	rpc_io_free(c->io);
+	close_passed(c);
 	(void)close(c->fd);
 	json_out_clear(&c->out);
 	free(c->marks);
@@ -397,6 +399,42 @@ bound_line(struct rpc_conn *c, size_t *at)
 	*at = c->in_n;
 }
 
+/* Descriptors that nobody took. */
+static void
+close_passed(struct rpc_conn *c)
+{
+	for (size_t i = 0; i < c->n_fds; i++)
+		if (c->fds[i] >= 0)
+			(void)close(c->fds[i]);
+	c->n_fds = 0;
+}
+
+int
+rpc_conn_take_fd(struct rpc_conn *c)
+{
+	int fd = -1;
+
+	if (c->fds_served && c->n_fds > 0) {
+		fd = c->fds[0];
+		c->fds[0] = -1;
+	}
+	return fd;
+}
+
+/* With what came with it. */
+static void
+serve_with_fds(struct rpc_conn *c, struct span line)
+{
+	size_t from = (size_t)(line.p - c->in);
+
+	c->fds_served =
+	    c->n_fds > 0 && c->fds_at > from && c->fds_at <= from + line.n + 1;
+	serve_line(c, line);
+	if (c->fds_served)
+		close_passed(c);
+	c->fds_served = false;
+}
+
 /* Requests may hold passphrases: what was served is wiped. An idle connection
  * holds no buffer. */
 static void
@@ -404,6 +442,7 @@ drop_input(struct rpc_conn *c, size_t n)
 {
 	c->in_n -= n;
 	c->seen = c->seen > n ? c->seen - n : 0;
+	c->fds_at = c->fds_at > n ? c->fds_at - n : 0;
 	if (c->in_n > 0)
 		memmove(c->in, c->in + n, c->in_n);
 	if (c->in)
@@ -431,7 +470,7 @@ rpc_conn_serve(struct rpc_conn *c)
 
 		c->skipping = false;
 		if (!skip && !is_blank(line))
-			serve_line(c, line);
+			serve_with_fds(c, line);
 	}
 	if (!rpc_conn_is_full(c))
 		bound_line(c, &at);
@@ -439,9 +478,10 @@ rpc_conn_serve(struct rpc_conn *c)
 		drop_input(c, at);
 }
 
-/* Descriptors that nobody asked for. */
+/* What came with the bytes that were just read; older ones were for a line that
+ * did not take them. */
 static void
-close_passed(struct msghdr *msg)
+take_passed(struct rpc_conn *c, struct msghdr *msg)
 {
 	int fds[API_FDS_MAX];
 
@@ -453,8 +493,10 @@ close_passed(struct msghdr *msg)
 			continue;
 		n = n < sizeof(fds) ? n : sizeof(fds);
 		memcpy(fds, CMSG_DATA(h), n);
-		for (size_t i = 0; i < n / sizeof(*fds); i++)
-			(void)close(fds[i]);
+		close_passed(c);
+		c->n_fds = n / sizeof(*fds);
+		memcpy(c->fds, fds, c->n_fds * sizeof(*fds));
+		c->fds_at = c->in_n;
 	}
 }
 
@@ -513,8 +555,8 @@ read_some(struct rpc_conn *c)
 		n = recvmsg(c->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n > 0) {
-		close_passed(&msg);
 		c->in_n += (size_t)n;
+		take_passed(c, &msg);
 	} else if (n == 0) {
 		c->eof = true;
 		c->dead = rpc_conn_is_gone(c) && c->in_n == 0;

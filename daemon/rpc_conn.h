@@ -92,7 +92,12 @@ struct rpc_conn {
 	struct rpc_io *io; /* owned */
 	uint8_t *in;       /* owned; bytes not served yet */
 	size_t in_n, in_cap;
-	size_t seen;   /* of them, known to hold no LF */
+	size_t seen; /* of them, known to hold no LF */
+	/* Descriptors that came with a byte, and belong to the line it is in:
+	 * owned; that line is being served. */
+	int fds[API_FDS_MAX];
+	size_t n_fds, fds_at; /* fds_at: how far the input went then */
+	bool fds_served;
 	bool begun;    /* its first byte was looked at */
 	bool skipping; /* within a line that is too long */
 	bool eof;      /* it will send no more */
@@ -157,6 +162,10 @@ void rpc_work_soon(struct rpc *r);
 void rpc_wake_at(struct rpc *r, uint64_t mono_ms);
 
 /* ---- rpc_conn.c ---- */
+
+/* A descriptor that came with the line being served; the caller's from now on.
+ * -1: none. */
+int rpc_conn_take_fd(struct rpc_conn *c);
 
 enum rpc_tier rpc_conn_tier(const struct rpc_conn *c);
 /* Takes over fd. Closes it if there is no memory. */

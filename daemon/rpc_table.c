@@ -10,6 +10,12 @@
 /* clang-format off */
 const struct rpc_method rpc_methods[] = {
 	/* name            tier       needs     params */
+	{ "backup.create", RPC_ADMIN, RPC_OPEN, "passphrase:str(1,1024)",
+	  rpc_backup_create },
+	{ "backup.restore", RPC_ADMIN, RPC_ANY, "passphrase:str(1,1024)",
+	  rpc_backup_restore },
+	{ "backup.verify", RPC_ADMIN, RPC_ANY,  "passphrase:str(1,1024)",
+	  rpc_backup_verify },
 	{ "config.get",    RPC_READ,  RPC_ANY,  "key:str(64)",
 	  rpc_config_get },
 	{ "config.list",   RPC_READ,  RPC_ANY,  "",
@@ -70,6 +76,10 @@ const struct rpc_method rpc_methods[] = {
 	{ "identity.create", RPC_CHAT, RPC_ANY,
 	  "name:str(256)? passphrase:str(1024)?",
 	  rpc_identity_create },
+	{ "identity.export", RPC_ADMIN, RPC_OPEN, "passphrase:str(1,1024)",
+	  rpc_identity_export },
+	{ "identity.import", RPC_ADMIN, RPC_ANY, "passphrase:str(1,1024)",
+	  rpc_identity_import },
 	{ "identity.set",  RPC_CHAT,  RPC_OPEN,
 	  "name:str(256)? profile:str(256)?",
 	  rpc_identity_set },

@@ -1,6 +1,7 @@
 #include "daemon/start.h"
 
 #include "daemon/addr.h"
+#include "daemon/backup.h"
 #include "daemon/bootstrap.h"
 #include "daemon/clock.h"
 #include "daemon/lan.h"
@@ -119,7 +120,10 @@ static int
 open_store(struct daemon *d)
 {
 	char why[STORE_WHY_SIZE];
-	enum err err = store_open(d->config.state, &d->store, why);
+	enum err err;
+
+	backup_discard(d->config.state); /* of a life that was cut off */
+	err = store_open(d->config.state, &d->store, why);
 
 	if (err) {
 		log_event(LOG_ERR, "store-refused", "%s", why);

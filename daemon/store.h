@@ -317,4 +317,31 @@ MUST_USE enum err store_load_node(struct store *s, struct node *n,
 /* Drops what is past its time (client ids, dead invitations). */
 MUST_USE enum err store_expire(struct store *s, uint64_t now_ms);
 
+/* ---- backup: what another life of this store is made of ---- */
+
+/*
+ * Writes the database to path, as it was committed last, without what is of
+ * this life alone: records of contacts, own record, events, nodes. ERR_EXISTS:
+ * there is such a file; ERR_LIMIT: disk full; ERR_IO.
+ */
+MUST_USE enum err store_copy(struct store *s, const char *path);
+/* Calls row for each, until it returns false. */
+MUST_USE enum err store_records(struct store *s,
+    bool (*row)(void *ctx, const struct contact_id *id, struct span record),
+    void *ctx);
+void store_each_key(struct store *s,
+    bool (*row)(void *ctx, uint64_t number, const uint8_t key[32]), void *ctx);
+/* Makes the file of keys in a directory. */
+struct store_named_key {
+	uint64_t number;
+	uint8_t key[32];
+};
+MUST_USE enum err store_put_keys(const char *dir, const struct store_key *key,
+    const struct store_named_key *keys, size_t n);
+/* In a copy that is open and has its key: a record comes back; and it is
+ * another log of events than that of the copied one. ERR_NOT_FOUND. */
+MUST_USE enum err store_record_set(
+    struct store *s, const struct contact_id *id, struct span record);
+MUST_USE enum err store_epoch_renew(struct store *s);
+
 #endif /* DAEMON_STORE_H */

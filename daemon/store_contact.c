@@ -24,7 +24,8 @@ update(struct store *s, const struct change *c, int64_t k, uint64_t now_ms)
 	    "UPDATE contact SET id_pk = ?1, record = ?2, state = ?3,"
 	    " ready_ms = iif(ready_ms, ready_ms, ?4),"
 	    /* Of a key that was lost, nothing is left. */
-	    " name = iif(k = ?6, name, NULL), k = ?6 WHERE id = ?5");
+	    " name = iif(k = ?6, name, NULL),"
+	    " profile = iif(k = ?6, profile, NULL), k = ?6 WHERE id = ?5");
 
 	db_bind_sealed(&q, &pk_key, span_of(c->id_pk.b, sizeof(c->id_pk.b)));
 	db_bind_sealed(&q, &record_key, c->record);

@@ -159,6 +159,8 @@ void store_conv_from_flags(int64_t flags, struct store_conv *ret);
 MUST_USE enum err
 store_self_get(struct store *s, struct store_buf *buf, struct span *ret);
 
+/* store_seal.c: what seals the file of keys. */
+void store_ring_key(const struct store_key *key, uint8_t ret[32]);
 /* store_upgrade.c. ERR_MALFORMED: of no version. A write. */
 MUST_USE enum err store_upgrade(struct store *s);
 

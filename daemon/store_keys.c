@@ -36,6 +36,12 @@ store_keys_find(const struct store *s, int64_t k)
 	                        : NULL;
 }
 
+const struct keyfile *
+store_keys_file(const struct store *s)
+{
+	return s->ring->file;
+}
+
 /* ---- opening ---- */
 
 static enum err

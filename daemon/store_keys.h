@@ -63,6 +63,9 @@ MUST_USE enum err store_keys_remove(
 /* NULL: it is not there. */
 const uint8_t *store_keys_find(const struct store *s, int64_t k);
 
+/* For store_backup.c. */
+const struct keyfile *store_keys_file(const struct store *s);
+
 /* For store_commit and store_rollback. */
 MUST_USE enum err store_keys_before_commit(struct store *s);
 MUST_USE enum err store_keys_after_commit(struct store *s);

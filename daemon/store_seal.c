@@ -197,6 +197,12 @@ derive(const struct store_key *key, const char *label, uint8_t ret[32])
 	    key->b, sizeof(key->b));
 }
 
+void
+store_ring_key(const struct store_key *key, uint8_t ret[32])
+{
+	derive(key, "btchat/1 store keys", ret);
+}
+
 /* The store remembers a hash of its key, so that a foreign key file is told
  * apart from damage, before anything is written under it. */
 static enum err
@@ -232,7 +238,7 @@ store_set_key(struct store *s, const struct store_key *key)
 		return ERR_NOMEM;
 	derive(key, "btchat/1 store seal", keys->seal);
 	derive(key, "btchat/1 store look", keys->look);
-	derive(key, "btchat/1 store keys", keys->ring);
+	store_ring_key(key, keys->ring);
 	sodium_free(s->keys);
 	s->keys = keys;
 	err = store_keys_open(s);

@@ -388,6 +388,15 @@ commit(struct daemon *d)
 	return code;
 }
 
+bool
+daemon_commit(struct daemon *d)
+{
+	d->turn->events_moved |= store_dirty(d->store);
+	if (!d->turn_failed && store_commit(d->store))
+		d->turn_failed = true;
+	return !d->turn_failed;
+}
+
 static void
 tell_waiting(struct daemon *d)
 {

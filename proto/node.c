@@ -127,6 +127,21 @@ node_load_contact(struct node *n, const struct contact_id *id,
 }
 
 enum err
+node_backup_contact(struct span record, struct writer *ret)
+{
+	static const struct contact_id none;
+	struct contact c;
+	enum err err = contact_decode(record, &none, &c);
+
+	if (err)
+		return err;
+	ratchet_init(&c.ratchet, &c.rk0);
+	contact_encode(&c, ret);
+	contact_wipe(&c);
+	return ERR_OK;
+}
+
+enum err
 node_load_outbox(struct node *n, const struct node_message *m, struct now now)
 {
 	struct peer *p = peer_by_id(n, &m->contact);

@@ -89,6 +89,9 @@ MUST_USE enum err node_set_identity(struct node *n, const struct id_seed *seed,
     struct span self, struct now now);
 MUST_USE enum err node_load_contact(struct node *n, const struct contact_id *id,
     struct span record, struct now now);
+/* The record as it may stand in a backup: without the ratchet, which begins
+ * again from its root [SPEC §6.6]. ERR_MALFORMED, ERR_UNSUPPORTED. */
+MUST_USE enum err node_backup_contact(struct span record, struct writer *ret);
 MUST_USE enum err node_load_invite(struct node *n, const struct message_id *id,
     struct span record, struct now now);
 /* Undelivered own messages, in the order of their seq. */

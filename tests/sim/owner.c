@@ -133,10 +133,13 @@ do_event(struct sim *s, uint32_t who, const struct sim_out *o)
 			    &s->check, "p%u: paired before it is durable", who);
 		contact_event(s, who, o, disk_contact(d, &o->contact));
 		break;
+	case NODE_FALLBACK:
+		s->nodes[who].n_fallbacks++;
+		contact_event(s, who, o, disk_contact(d, &o->contact));
+		break;
 	case NODE_CONTACT_READY:
 	case NODE_ONLINE:
 	case NODE_OFFLINE:
-	case NODE_FALLBACK:
 	case NODE_DENIED:
 	case NODE_REFUSED:
 	case NODE_CLOCK:

@@ -66,6 +66,7 @@ struct sim_node {
 	uint32_t down_ms;         /* how long that crash lasts */
 	uint64_t asleep_until_ms; /* suspended: hears and does nothing */
 	uint32_t n_doubts;        /* it was told not to believe its clock */
+	uint32_t n_fallbacks;     /* ratchets that began again */
 	bool online[SIM_PEOPLE_MAX];
 	uint64_t online_ms[SIM_PEOPLE_MAX]; /* last change */
 	uint64_t first_online_ms[SIM_PEOPLE_MAX];

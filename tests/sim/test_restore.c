@@ -3,6 +3,7 @@
  * disk, of a directory. His program does not know it, begins with the numbers
  * of then, and his contacts have seen them used. Nothing that is written from
  * then on may be lost, and nothing may be shown twice. [SPEC §7.6]
+ * The same with a backup, which has no ratchets and no own keys. [SPEC §6.6]
  */
 #include "tests/sim/sim.h"
 
@@ -114,12 +115,85 @@ an_older_disk_loses_and_doubles_nothing_that_follows(void **state)
 			play(i, seed);
 }
 
+/* ---- backups ---- */
+
+/* What a backup has of a disk: no keys of ratchets, no own record. */
+static void
+make_backup(struct disk *image)
+{
+	image->self.n = 0;
+	for (size_t i = 0; i < image->n_contacts; i++) {
+		struct disk_record *r = &image->contacts[i].record;
+		uint8_t buf[NODE_RECORD_MAX];
+		struct writer w = wr_init(buf, sizeof(buf));
+
+		assert_int_equal(
+		    node_backup_contact(span_of(r->b, r->n), &w), ERR_OK);
+		assert_false(w.bad);
+		memcpy(r->b, buf, w.n);
+		r->n = w.n;
+	}
+}
+
+/* Hours in which they talk: ratchets go on, the backup grows old. */
+static void
+let_hours_pass(struct sim *s, uint64_t seed, unsigned hours)
+{
+	for (unsigned i = 0; i < hours; i++) {
+		(void)sim_run(s, s->now_ms + 62 * 60 * 1000, NULL);
+		write_both(s, 1);
+		expect(s, hours, seed, sim_all_delivered, "delivered hourly");
+	}
+}
+
+static void
+play_backup(unsigned hours, uint64_t seed)
+{
+	struct sim *s = new_world(seed);
+	struct disk image;
+
+	expect(s, hours, seed, sim_pair_ready, "ready at first");
+	write_both(s, 3);
+	expect(s, hours, seed, sim_all_delivered, "delivered before");
+	disk_copy(&s->nodes[0].disk, &image);
+	make_backup(&image);
+	let_hours_pass(s, seed, hours);
+	assert_int_equal(s->nodes[0].n_fallbacks, 0);
+	sim_restore(s, 0, &image);
+	disk_clear(&image);
+	write_both(s, 2);
+	expect(s, hours, seed, sim_all_delivered, "delivered after it");
+	for (unsigned i = 0; i < 2; i++)
+		if (s->nodes[i].n_fallbacks != (hours > 0))
+			fail_msg("%u hours, seed %llu: p%u has %u events",
+			    hours, (unsigned long long)seed, i,
+			    (unsigned)s->nodes[i].n_fallbacks);
+	write_both(s, 1);
+	expect(s, hours, seed, sim_all_delivered, "delivered at last");
+	check_history(&s->check);
+	assert_false(s->check.failed);
+	sim_free(s);
+}
+
+/* Hostile input 16. */
+static void
+both_sides_talk_after_a_backup_with_one_event_each(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		play_backup(0, seed);
+		play_backup(4, seed);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    an_older_disk_loses_and_doubles_nothing_that_follows),
+		cmocka_unit_test(
+		    both_sides_talk_after_a_backup_with_one_event_each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
