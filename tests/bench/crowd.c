@@ -132,7 +132,9 @@ print_event(const struct crowd *c, const struct dht_event *e)
 		[DHT_PUT_DONE] = "put",
 	};
 
-	if (e->kind == DHT_ADDRESS || e->kind == DHT_READY)
+	/* All else is said often, and who does not listen would stop us. */
+	if (e->kind != DHT_VALUE && e->kind != DHT_GET_DONE &&
+	    e->kind != DHT_PUT_DONE)
 		return;
 	printf("{\"event\":\"%s\",\"line\":%" PRIu64 ",\"n\":%zu,\"found\":%s,"
 	       "\"seq\":%" PRId64 ",\"ms\":%.3f}\n",

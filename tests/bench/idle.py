@@ -30,12 +30,12 @@ import side_btchat
 import side_toxcore
 import wan
 from figures import setting
-from process import Process
+import process
 
 CROWD, TOX_NODES, TOX_FRIENDS = 64, 8, 20
 
 
-class Waiting(Process):
+class Waiting(process.Process):
     """btchatd, with contacts who exist nowhere."""
 
     def __init__(self, build, place, contacts):
@@ -72,8 +72,7 @@ def stranger(build, place, i):
     rpc.call("identity.create", name="nobody")
     address = rpc.call("identity.show")["address"]
     rpc.close()
-    child.terminate()
-    child.wait()
+    process.end(child)
     return address
 
 
@@ -153,8 +152,8 @@ def main():
                 f"toxcore, {TOX_FRIENDS} friends, {TOX_NODES} nodes":
                     others[0]}, idle_s))
         finally:
-            for process in running:
-                process.stop()
+            for one in running:
+                one.stop()
             way.stop()
     if args.json:
         print(json.dumps(figures, indent=1))

@@ -5,6 +5,7 @@ import select
 import subprocess
 import time
 
+import process
 import wan
 
 PORT = 6881
@@ -106,5 +107,4 @@ class Net:
         return [(r[0], r[1]) if r else (None, None) for r in got]
 
     def stop(self):
-        self.child.stdin.close()
-        self.child.wait()
+        process.end(self.child, self.child.stdin.close)

@@ -3,7 +3,21 @@ import os
 import select
 import struct
 import subprocess
+import sys
 import time
+
+
+def end(child, ask=None):
+    """It is asked to end, or told to, then killed; who does not even die, as
+    the kernel has not let go of its device, is left alone."""
+    for act in (ask or child.terminate, child.kill):
+        if child.poll() is None:
+            act()
+        try:
+            child.wait(10)
+            return
+        except subprocess.TimeoutExpired:
+            print(f"{child.args[0]} has not ended", file=sys.stderr)
 
 
 class Process:
@@ -46,16 +60,7 @@ class Process:
 
     def halt(self, kill=False):
         """The process alone ends."""
-        if self.child.poll() is None:
-            if kill:
-                self.child.kill()
-            else:
-                self.child.terminate()
-            try:
-                self.child.wait(10)
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait()
+        end(self.child, self.child.kill if kill else None)
 
     def stop(self):
         self.halt()
@@ -128,8 +133,7 @@ class Crowd:
         return self.hub.rss_kib()
 
     def stop(self):
-        self.child.stdin.close()
-        self.child.wait()
+        end(self.child, self.child.stdin.close)
         self.hub.stop()
 
 

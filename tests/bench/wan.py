@@ -5,6 +5,9 @@ import shutil
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import process
+
 DEVICE = "wan"
 NET = "45.0" # a range that DHT software takes for public; nothing leaves
 
@@ -82,8 +85,7 @@ class Wan:
         cls.has_rules = True
 
     def stop(self):
-        self.child.terminate()
-        self.child.wait()
+        process.end(self.child)
 
 
 def run(*command, **kwargs):
