@@ -197,6 +197,7 @@ get(struct store *s, unsigned n, struct store_message *ret)
 	assert_int_equal(store_message_get(s, &c, &id, ret), ERR_OK);
 }
 
+/* Hostile input 30. */
 static void
 only_its_author_changes_a_text(void **state)
 {

@@ -101,6 +101,7 @@ remove_contact(struct store *s, unsigned contact, bool history)
 	    store_contact_remove(s, &c, history, STORE_WORLD_MS), ERR_OK);
 }
 
+/* Hostile input 55. */
 static void
 a_removed_conversation_opens_in_no_older_copy(void **state)
 {
@@ -399,6 +400,7 @@ upgrade_crash_at(unsigned n, const struct rng *rng)
 	return failed;
 }
 
+/* Hostile input 50. */
 static void
 an_upgrade_that_crashes_loses_nothing(void **state)
 {
