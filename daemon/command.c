@@ -590,15 +590,6 @@ send_digest(const struct command_send *in, uint8_t ret[32])
 	digest_of("message.send", wr_span_of(&w), in->words.text, ret);
 }
 
-/* How long texts last there. */
-static uint32_t
-conv_ttl(struct daemon *d, const struct contact_id *conv)
-{
-	struct store_contact c;
-
-	return store_contact_get(d->store, conv, &c) ? 0 : c.conv.ttl_s;
-}
-
 enum api_error
 command_message_send(struct daemon *d, const struct command_send *in,
     struct message_id *ret, bool *ret_duplicate)
@@ -633,7 +624,7 @@ command_message_send(struct daemon *d, const struct command_send *in,
 		return code;
 	words = in->words;
 	if (words.kind == MESSAGE_TEXT && !in->has_ttl)
-		words.ttl_s = conv_ttl(d, &in->to);
+		words.ttl_s = store_conv_ttl(d->store, &in->to);
 	err = node_message_send(d->node, &in->to, &words, ret, d->now);
 	if (err == ERR_STATE)
 		return API_BLOCKED;

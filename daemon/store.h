@@ -237,8 +237,8 @@ struct store_reaction {
 MUST_USE enum err
 store_reactions(struct store *s, const struct contact_id *contact,
     const struct message_id *id, struct store_reaction ret[2], size_t *ret_n);
-/* ERR_NOT_FOUND; ERR_EXISTS: has that state, or a later one. *ret is the
- * message, as store_message_get gives it. */
+/* ERR_NOT_FOUND; ERR_EXISTS: has that state, or a later one. *ret has its
+ * row, kind, state, ttl and client_id, and perhaps the rest. */
 MUST_USE enum err store_message_move(struct store *s,
     const struct contact_id *contact, const struct message_id *id,
     enum message_state state, uint64_t now_ms, struct store_message *ret);
@@ -280,6 +280,8 @@ store_conv_they_read(struct store *s, const struct contact_id *contact,
 /* ERR_NOT_FOUND. */
 MUST_USE enum err store_conv_set(struct store *s,
     const struct contact_id *contact, const struct store_conv *c);
+/* How long texts last there; 0: they stay, or there is no conversation. */
+uint32_t store_conv_ttl(struct store *s, const struct contact_id *contact);
 /* Their texts and ours disappear from now on, or not, as somebody said at
  * sent_ms. ERR_EXISTS: it is so, or somebody said otherwise later. */
 MUST_USE enum err store_conv_timer(struct store *s,

@@ -130,6 +130,7 @@ store_contact_remove(
 
 	if (!store_has_key(s))
 		return ERR_STATE;
+	fresh_clear(s);
 	err = remove_person(s, id);
 	if (err)
 		return err;

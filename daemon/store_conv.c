@@ -72,6 +72,19 @@ store_conv_timer(struct store *s, const struct contact_id *contact,
 	return err == ERR_NOT_FOUND ? ERR_EXISTS : err;
 }
 
+uint32_t
+store_conv_ttl(struct store *s, const struct contact_id *contact)
+{
+	struct query q = db_query(s, "SELECT ttl FROM conv WHERE contact = ?1");
+	uint32_t ttl_s = 0;
+
+	db_bind_blob(&q, contact->b, sizeof(contact->b));
+	if (!db_row(&q))
+		ttl_s = (uint32_t)db_int(&q, 0);
+	db_end(&q);
+	return ttl_s;
+}
+
 /* ---- drafts ---- */
 
 static struct row_key

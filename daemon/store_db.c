@@ -239,6 +239,7 @@ store_rollback(struct store *s)
 	s->event_head = -1;
 	store_keys_rollback(s);
 	s->timer_ms = 0;
+	fresh_clear(s);
 }
 
 /* What is in the log goes to the database and gives its room back: a log that
@@ -403,6 +404,7 @@ store_close(struct store *s)
 		log_event(LOG_ERR, "store-close", "a statement is open");
 	store_buf_clear(&s->get_buf);
 	store_buf_clear(&s->seal_buf);
+	fresh_clear(s);
 	store_keys_close(s);
 	sodium_free(s->keys);
 	free(s->dir);

@@ -39,9 +39,10 @@ struct store {
 	 * commit, or the first one after it that can. */
 	bool erased;
 	uint64_t tampered;
-	uint64_t timer_ms;     /* the next text disappears then; 0: ask */
-	int64_t event_head;    /* of this transaction; -1: not read yet */
-	int64_t event_durable; /* of the last commit; valid if head is */
+	struct store_fresh *fresh; /* owned, or NULL */
+	uint64_t timer_ms;         /* the next text disappears then; 0: ask */
+	int64_t event_head;        /* of this transaction; -1: not read yet */
+	int64_t event_durable;     /* of the last commit; valid if head is */
 	struct store_buf {
 		uint8_t *p; /* owned */
 		size_t cap;
@@ -145,6 +146,15 @@ events_rewrite(struct store *s, int64_t seq, const struct event_row *e);
 
 void store_buf_clear(struct store_buf *b); /* wipes and frees */
 MUST_USE enum err store_buf_reserve(struct store_buf *b, size_t n);
+
+/* store_fresh.c: states of our newest texts, without their rows. */
+void fresh_put(struct store *s, const struct store_message *m);
+/* *ret has no text, nor what is sealed with it but client_id. */
+bool fresh_find(const struct store *s, const struct contact_id *contact,
+    const struct message_id *id, struct store_message *ret);
+void fresh_moved(struct store *s, const struct store_message *m);
+void fresh_drop(struct store *s, const struct store_message *m);
+void fresh_clear(struct store *s);
 
 /* store_timer.c: a message with a ttl was added, or came there. */
 MUST_USE enum err timer_add(struct store *s, const struct store_message *m);

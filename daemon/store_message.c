@@ -153,6 +153,7 @@ store_message_rewrite(struct store *s, const struct store_message *m)
 	}
 	db_bind_int(&q, m->block);
 	db_bind_int(&q, m->row);
+	fresh_drop(s, m);
 	return db_write(&q);
 }
 
@@ -205,6 +206,8 @@ store_message_add(struct store *s, struct store_message *m)
 	err = timer_add(s, m);
 	if (err || m->m.kind != MESSAGE_TEXT)
 		return err;
+	if (m->m.state == MESSAGE_QUEUED)
+		fresh_put(s, m);
 	q = db_query(s,
 	    "INSERT INTO conv(contact, last) VALUES(?1, ?2)"
 	    " ON CONFLICT(contact) DO UPDATE SET last = excluded.last");
@@ -249,7 +252,8 @@ store_message_move(struct store *s, const struct contact_id *contact,
     const struct message_id *id, enum message_state state, uint64_t now_ms,
     struct store_message *ret)
 {
-	enum err err = find(s, contact, id, ret);
+	bool is_fresh = fresh_find(s, contact, id, ret);
+	enum err err = is_fresh ? ERR_OK : find(s, contact, id, ret);
 	enum message_state old;
 
 	if (err)
@@ -264,6 +268,7 @@ store_message_move(struct store *s, const struct contact_id *contact,
 		err = timer_delivered(s, ret, now_ms);
 	ret->m.state = state;
 	ret->state_ms = now_ms;
+	fresh_moved(s, ret);
 	return err ? err : set_state(s, ret->row, state, now_ms);
 }
 
@@ -482,6 +487,7 @@ store_outbox_fail(
 {
 	enum err err = ERR_OK;
 
+	fresh_clear(s);
 	while (!err) { /* a row at a time: it is written anew */
 		struct store_message m;
 		struct query q = db_query(s,
