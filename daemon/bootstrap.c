@@ -308,11 +308,18 @@ void
 bootstrap_free(struct daemon *d)
 {
 	struct bootstrap *b = d->bootstrap;
+	struct lookup *l = NULL;
 
 	if (!b)
 		return;
 	if (b->answer)
 		event_free(b->answer);
+	/* An answer that nobody reads any more. */
+	if (b->pipe[0] >= 0 &&
+	    read(b->pipe[0], (void *)&l, sizeof(l)) == (ssize_t)sizeof(l)) {
+		b->busy = false;
+		free(l);
+	}
 	if (b->check)
 		event_free(b->check);
 	/* A thread may still hold the writing end: it stays open until the
