@@ -459,8 +459,13 @@ learn_rtt(struct dht *d, uint64_t rtt_ms)
 	uint64_t *rtt = &d->stats.rtt_ms;
 	uint64_t off_ms = rtt_ms > *rtt ? rtt_ms - *rtt : *rtt - rtt_ms;
 
+	/* The first may differ as much again. Of later ones none counts for
+	 * more: an answer that waited for a ping that got lost comes a second
+	 * late, and the next lookups would wait so long for each dead node. */
 	if (*rtt == 0)
-		off_ms = rtt_ms; /* the first: it may differ as much again */
+		off_ms = rtt_ms;
+	else if (off_ms > *rtt)
+		off_ms = *rtt;
 	d->rtt_var_ms = (3 * d->rtt_var_ms + off_ms) / 4;
 	*rtt = *rtt ? (7 * *rtt + rtt_ms + 7) / 8 : rtt_ms;
 }

@@ -444,6 +444,42 @@ a_value_is_answered_when_too_many_ask_for_nodes(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
 
+/* ---- what their answers show of the network ---- */
+
+static void
+meet_after(unsigned i, uint64_t rtt_ms)
+{
+	struct krpc_node node = lab_peer(i);
+	struct krpc m = { .kind = KRPC_RESPONSE };
+
+	lab_clear();
+	dht_candidate(lab.d, &node.at, lab.now);
+	lab_drain();
+	lab_pass(rtt_ms);
+	lab_reply(0, &node, &m);
+}
+
+/* As one does that waited for a ping which got lost. */
+static void
+one_late_answer_makes_no_later_lookup_wait(void **state)
+{
+	enum { RTT_MS = 90, LATE_MS = 1000 };
+
+	(void)state;
+	for (unsigned i = 0; i < 16; i++)
+		meet_after(i, RTT_MS);
+	assert_int_equal(lookup_soft_ms(lab.d->stats.rtt_ms, lab.d->rtt_var_ms),
+	    LOOKUP_SOFT_MIN_MS);
+	meet_after(16, RTT_MS + LATE_MS);
+	assert_true(lookup_soft_ms(lab.d->stats.rtt_ms, lab.d->rtt_var_ms) <=
+	            2 * LOOKUP_SOFT_MIN_MS);
+	/* But a network that has become slow is soon known. */
+	for (unsigned i = 17; i < 40; i++)
+		meet_after(i, RTT_MS + LATE_MS / 2);
+	assert_true(lookup_soft_ms(lab.d->stats.rtt_ms, lab.d->rtt_var_ms) >
+	            RTT_MS + LATE_MS / 2);
+}
+
 /* ---- what others show us of our own place ---- */
 
 static void
@@ -522,6 +558,7 @@ main(void)
 		TEST(nodes_of_the_other_family_are_wanted_while_few_are_known),
 		TEST(waiting_readers_are_bounded_and_the_first_one_goes),
 		TEST(a_value_is_answered_when_too_many_ask_for_nodes),
+		TEST(one_late_answer_makes_no_later_lookup_wait),
 		TEST(each_answer_tells_how_its_sender_sees_us),
 		TEST(a_question_out_of_the_blue_shows_that_strangers_come_in),
 	};
