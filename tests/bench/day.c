@@ -141,7 +141,7 @@ is_answer(struct world *w, struct span data, bool is_out, struct krpc *m)
 static void
 count(struct world *w, struct span data, bool is_out)
 {
-	struct krpc m = { 0 };
+	struct krpc m = { .kind = KRPC_QUERY };
 	bool answer = is_answer(w, data, is_out, &m);
 	enum flow flow = is_out ? OWN : ANSWERS;
 
