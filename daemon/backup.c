@@ -2,6 +2,7 @@
 
 #include "daemon/keyfile.h"
 #include "daemon/vault.h"
+#include "proto/base/text.h"
 #include "proto/node.h"
 
 #include <assert.h>
@@ -277,6 +278,9 @@ read_head(struct vault *v, struct backup_about *a, struct id_seed *seed)
 	if (name_n > STORE_NAME_MAX)
 		return ERR_MALFORMED;
 	err = vault_read(v, a->name, name_n);
+	if (!err && (!utf8_valid(span_of(a->name, name_n)) ||
+	                memchr(a->name, '\0', name_n) != NULL))
+		err = ERR_MALFORMED;
 	if (!err)
 		err = vault_read(v, seed->b, sizeof(seed->b));
 	if (err)
