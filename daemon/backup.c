@@ -592,36 +592,35 @@ backup_discard(const char *dir)
 	(void)rmdir(stage);
 }
 
+/* Both are directories. */
 static enum err
-move_into_place(const char *dir, const char *stage, const char *name)
+install(int at, int stage)
 {
-	char from[PATH_MAX], to[PATH_MAX];
-	enum err err = path_in(stage, name, from);
+	static const char *const names[] = { KEYFILE_NAME, STORE_FILE };
 
-	if (!err)
-		err = path_in(dir, name, to);
-	if (!err && rename(from, to))
-		err = ERR_IO;
-	return err;
+	/* What stands in the old log is not of the new database. */
+	if (unlinkat(at, STORE_FILE "-wal", 0) && errno != ENOENT)
+		return ERR_IO;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (renameat(stage, names[i], at, names[i]))
+			return ERR_IO;
+	return fsync(at) ? ERR_IO : ERR_OK;
 }
 
 enum err
 backup_install(const char *dir)
 {
-	char stage[PATH_MAX], path[PATH_MAX];
-	enum err err = path_in(dir, STAGE, stage);
+	int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int stage = at < 0
+	                ? -1
+	                : openat(at, STAGE,
+	                      O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	enum err err = stage < 0 ? ERR_IO : install(at, stage);
 
-	/* What stands in the old log is not of the new database. */
-	if (!err)
-		err = path_in(dir, STORE_FILE "-wal", path);
-	if (!err && unlink(path) && errno != ENOENT)
-		err = ERR_IO;
-	if (!err)
-		err = move_into_place(dir, stage, KEYFILE_NAME);
-	if (!err)
-		err = move_into_place(dir, stage, STORE_FILE);
-	if (!err)
-		err = sync_file(dir);
+	if (stage >= 0)
+		(void)close(stage);
+	if (at >= 0)
+		(void)close(at);
 	backup_discard(dir);
 	return err;
 }
