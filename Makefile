@@ -6,7 +6,7 @@
 CC   := $(if $(filter default,$(origin CC)),gcc,$(CC))
 SAN  ?= none
 B    := build/$(notdir $(CC))-$(SAN)
-PKGS := libsodium libevent_core libcjson libsystemd sqlite3
+PKGS := libsodium libevent_core libcjson libsystemd sqlite3 libutf8proc
 
 # As many jobs as there are cores, unless -j says otherwise.
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
@@ -31,6 +31,7 @@ needs.bench := build test bench
 needs.bench-dht := build test bench
 needs.bench-idle := build test bench
 needs.bench-flood := build test bench
+needs.bench-history := build test
 NEEDS := $(sort $(foreach g,$(MAKECMDGOALS),$(needs.$(g))))
 ifneq ($(NEEDS),)
 $(shell packaging/install-deps.sh $(NEEDS) >&2)
@@ -63,7 +64,7 @@ UNIT   := $(call exe,tests/unit/*/test_*.c)
 SIM    := $(call exe,tests/sim/test_*.c)
 FUZZ   := $(call exe,tests/fuzz/fuzz_*.c)
 REPLAY := $(patsubst $(B)/tests/fuzz/fuzz_%,$(B)/tests/fuzz/replay_%,$(FUZZ))
-BENCH  := $(addprefix $(B)/tests/bench/,tox count.so wan crowd day link nodes)
+BENCH  := $(addprefix $(B)/tests/bench/,tox count.so wan crowd day link nodes history)
 TOOLS  := $(call exe,tests/tools/*.c)
 WAN    := $(B)/tests/net/bin/wan
 PROGS  := $(patsubst %/main.c,$(B)/btchat%,$(wildcard daemon/main.c \
@@ -74,7 +75,7 @@ pc = $(shell pkg-config --libs $(1))
 # What is being made; V=1 shows the command instead.
 say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
 
-.PHONY: all tests check check-long demo bench bench-dht bench-idle bench-flood bench-moving dht-scale vectors \
+.PHONY: all tests check check-long demo bench bench-dht bench-idle bench-flood bench-history bench-moving dht-scale vectors \
   net-matrix lint tidy \
   format fuzz fuzz-run fuzz-replay install dist stats clean help
 .DELETE_ON_ERROR:
@@ -141,7 +142,8 @@ $(B)/tests/bench/day: $(B)/tests/bench/day.o $(B)/libsim.a $(B)/libtest.a \
 $(B)/tests/bench/crowd $(B)/tests/bench/day: LIBS = $(call pc,libsodium)
 $(B)/tests/bench/link: $(B)/tests/bench/link.o $(B)/tests/bench/bare.o $(ALLIBS)
 $(B)/tests/bench/nodes: $(B)/tests/bench/nodes.o $(ALLIBS)
-$(B)/tests/bench/link $(B)/tests/bench/nodes: LIBS = $(call pc,$(PKGS) cmocka)
+$(B)/tests/bench/history: $(B)/tests/bench/history.o $(ALLIBS)
+$(addprefix $(B)/tests/bench/,link nodes history): LIBS = $(call pc,$(PKGS) cmocka)
 $(B)/tests/bench/count.so: $(B)/tests/bench/count.o
 $(B)/tests/bench/count.so: LDFLAGS := -shared
 $(B)/tests/bench/count.o: HARD += -fPIC
@@ -244,6 +246,13 @@ bench-idle: all $(BENCH)
 # What floods cost, and those who talk meanwhile.
 bench-flood: all $(B)/tests/tools/flood
 	@$(PYTHON) tests/bench/siege.py --build $(B)
+
+# A history of N_MESSAGES: opened, shown, searched.
+N_MESSAGES ?= 1000000
+bench-history: $(B)/tests/bench/history
+	@rm -rf $(B)/history
+	@$(B)/tests/bench/history $(B)/history $(N_MESSAGES)
+	@rm -rf $(B)/history
 
 # What a get and a put cost in a DHT of N nodes: one row for each.
 N ?= 100 1000 10000

@@ -46,6 +46,7 @@ int cmd_net_dht(struct ctl *ctl);
 int cmd_net_peers(struct ctl *ctl);
 int cmd_net_status(struct ctl *ctl);
 int cmd_rpc(struct ctl *ctl);
+int cmd_search(struct ctl *ctl);
 int cmd_send(struct ctl *ctl);
 int cmd_status(struct ctl *ctl);
 int cmd_tail(struct ctl *ctl);

@@ -3,6 +3,7 @@
 #include "daemon/command.h"
 #include "daemon/log.h"
 #include "daemon/sd.h"
+#include "daemon/search.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -137,6 +138,8 @@ replace_store(struct daemon *d)
 	char why[STORE_WHY_SIZE] = "not in its place";
 	enum err err;
 
+	search_free(d->search);
+	d->search = NULL;
 	store_close(d->store);
 	d->store = NULL;
 	err = backup_install(d->config.state);

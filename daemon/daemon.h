@@ -35,6 +35,7 @@ struct lan;       /* lan.c: sockets of the local group */
 struct portmap;   /* portmap.c: what gateways map for us */
 struct upnp;      /* upnp.c: the helper that speaks it */
 struct sockets;   /* sockets.c: extra sockets of the node */
+struct search;    /* search.c: words of the history */
 
 enum {
 	DAEMON_EX_OK = 0,
@@ -82,6 +83,7 @@ struct daemon {
 	struct portmap *portmap;     /* owned; NULL: not wanted */
 	struct upnp *upnp;           /* owned; NULL: not wanted */
 	struct sockets *sockets;     /* owned */
+	struct search *search;       /* owned; NULL: nobody has searched */
 	struct rpc *rpc;             /* owned by the RPC server */
 	struct daemon_hooks hooks;
 	int64_t event_head;  /* newest durable event committed */

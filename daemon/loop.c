@@ -6,6 +6,7 @@
 #include "daemon/lan.h"
 #include "daemon/log.h"
 #include "daemon/portmap.h"
+#include "daemon/search.h"
 #include "daemon/turn.h"
 
 #include <assert.h>
@@ -22,6 +23,9 @@ enum {
 	STATUS_MS = 5000,           /* line for the service manager */
 	UPKEEP_MS = 10 * 60 * 1000, /* old rows are dropped */
 	UPKEEP_FIRST_MS = 60000,
+	GATHER_ROWS = 200, /* looked at for a search to come, */
+	GATHER_MS = 25,    /* each so often, */
+	GATHER_LATER_MS = 60000,
 	DEADLINE_MAX_MS = 3600 * 1000,
 };
 
@@ -31,7 +35,7 @@ struct loop {
 	int clock_fd;        /* owned, or -1 */
 	struct event *signals[3];
 	struct event *tick, *recover, *send, *addresses, *status, *watchdog,
-	    *upkeep;
+	    *upkeep, *gather;
 	uint64_t watchdog_ms;
 	char status_text[160];
 };
@@ -210,6 +214,23 @@ on_upkeep(evutil_socket_t fd, short what, void *ctx)
 	set_timer(d->loop->upkeep, UPKEEP_MS);
 }
 
+/* So that a search need not open all that was ever said. */
+static void
+on_gather(evutil_socket_t fd, short what, void *ctx)
+{
+	struct daemon *d = ctx;
+	bool more = false;
+
+	(void)fd;
+	(void)what;
+	daemon_wake(d);
+	if (!d->search)
+		d->search = search_new(d->store);
+	if (d->search && d->node && !d->turn_failed)
+		more = search_gather(d->search, GATHER_ROWS);
+	set_timer(d->loop->gather, more ? GATHER_MS : GATHER_LATER_MS);
+}
+
 static void
 on_stop(evutil_socket_t number, short what, void *ctx)
 {
@@ -311,13 +332,15 @@ loop_new(struct daemon *d)
 	l->status = new_timer(d, on_status);
 	l->watchdog = new_timer(d, on_watchdog);
 	l->upkeep = new_timer(d, on_upkeep);
+	l->gather = new_timer(d, on_gather);
 	if (!l->tick || !l->recover || !l->send || !l->addresses ||
-	    !l->status || !l->watchdog || !l->upkeep)
+	    !l->status || !l->watchdog || !l->upkeep || !l->gather)
 		return ERR_NOMEM;
 	if (add_signals(d) || add_sockets(d) || add_clock(d))
 		return ERR_NOMEM;
 	set_timer(l->addresses, ADDRESSES_MS);
 	set_timer(l->upkeep, UPKEEP_FIRST_MS);
+	set_timer(l->gather, GATHER_LATER_MS / 20);
 	if (sd_has_manager())
 		set_timer(l->status, 0);
 	l->watchdog_ms = sd_watchdog_ms();
@@ -354,6 +377,7 @@ loop_free(struct daemon *d)
 	free_event(l->status);
 	free_event(l->watchdog);
 	free_event(l->upkeep);
+	free_event(l->gather);
 	if (d->base)
 		event_base_free(d->base);
 	free(l);

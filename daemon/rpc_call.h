@@ -152,6 +152,7 @@ void rpc_message_edit(struct rpc_call *c);
 void rpc_message_get(struct rpc_call *c);
 void rpc_message_history(struct rpc_call *c);
 void rpc_message_react(struct rpc_call *c);
+void rpc_message_search(struct rpc_call *c);
 void rpc_message_send(struct rpc_call *c);
 void rpc_message_status(struct rpc_call *c);
 void rpc_message_wait(struct rpc_call *c);

@@ -111,6 +111,9 @@ const struct rpc_method rpc_methods[] = {
 	{ "message.react", RPC_CHAT,  RPC_OPEN,
 	  "id:id conv:id? reaction:str(256) client_id:str(1,64)?",
 	  rpc_message_react },
+	{ "message.search", RPC_READ, RPC_OPEN,
+	  "query:str(256) conv:id? limit:int(1,500)? after:str(64)?",
+	  rpc_message_search },
 	{ "message.send",  RPC_CHAT,  RPC_OPEN,
 	  "conv:id text:str(262144) reply_to:id? "
 	  "ttl_ms:int(0,31622400000)? client_id:str(1,64)?",

@@ -1,4 +1,5 @@
 #include "daemon/start.h"
+#include "daemon/search.h"
 
 #include "daemon/addr.h"
 #include "daemon/backup.h"
@@ -377,6 +378,8 @@ start_undo(struct daemon *d)
 	loop_free(d);
 	udp_free(d->udp);
 	d->udp = NULL;
+	search_free(d->search);
+	d->search = NULL;
 	store_close(d->store);
 	d->store = NULL;
 	keyring_close(d->keyring);

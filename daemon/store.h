@@ -248,6 +248,12 @@ MUST_USE enum err
 store_message_get(struct store *s, const struct contact_id *contact,
     const struct message_id *id, struct store_message *ret);
 
+/* The row of the newest message there ever was, 0: none yet. */
+int64_t store_last_row(struct store *s);
+/* Tells of each row whose text may be another one; one watcher, borrowed. */
+void store_watch_texts(
+    struct store *s, void (*changed)(void *ctx, int64_t row), void *ctx);
+
 struct store_history {
 	struct contact_id contact;
 	int64_t before; /* rows below it, newest first; 0: from the newest */

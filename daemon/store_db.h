@@ -39,10 +39,12 @@ struct store {
 	 * commit, or the first one after it that can. */
 	bool erased;
 	uint64_t tampered;
-	struct store_fresh *fresh; /* owned, or NULL */
-	uint64_t timer_ms;         /* the next text disappears then; 0: ask */
-	int64_t event_head;        /* of this transaction; -1: not read yet */
-	int64_t event_durable;     /* of the last commit; valid if head is */
+	struct store_fresh *fresh;                    /* owned, or NULL */
+	void (*text_changed)(void *ctx, int64_t row); /* or NULL */
+	void *text_ctx;
+	uint64_t timer_ms;     /* the next text disappears then; 0: ask */
+	int64_t event_head;    /* of this transaction; -1: not read yet */
+	int64_t event_durable; /* of the last commit; valid if head is */
 	struct store_buf {
 		uint8_t *p; /* owned */
 		size_t cap;

@@ -140,6 +140,21 @@ insert(struct store *s, const struct store_message *m)
 	return db_write(&q);
 }
 
+void
+store_watch_texts(
+    struct store *s, void (*changed)(void *ctx, int64_t row), void *ctx)
+{
+	s->text_changed = changed;
+	s->text_ctx = ctx;
+}
+
+static void
+tell_changed(struct store *s, int64_t row)
+{
+	if (s->text_changed)
+		s->text_changed(s->text_ctx, row);
+}
+
 enum err
 store_message_rewrite(struct store *s, const struct store_message *m)
 {
@@ -154,6 +169,7 @@ store_message_rewrite(struct store *s, const struct store_message *m)
 	db_bind_int(&q, m->block);
 	db_bind_int(&q, m->row);
 	fresh_drop(s, m);
+	tell_changed(s, m->row);
 	return db_write(&q);
 }
 
@@ -203,6 +219,7 @@ store_message_add(struct store *s, struct store_message *m)
 	if (db_changed(s) == 0)
 		return compare_stored(s, m);
 	m->row = sqlite3_last_insert_rowid(s->db);
+	tell_changed(s, m->row);
 	err = timer_add(s, m);
 	if (err || m->m.kind != MESSAGE_TEXT)
 		return err;
@@ -341,6 +358,17 @@ store_message_delete(struct store *s, const struct contact_id *contact,
 }
 
 /* ---- reading ---- */
+
+int64_t
+store_last_row(struct store *s)
+{
+	struct query q =
+	    db_query(s, "SELECT coalesce(max(row), 0) FROM message");
+	int64_t row = db_row(&q) ? 0 : db_int(&q, 0);
+
+	db_end(&q);
+	return row;
+}
 
 #define MESSAGE_COLUMNS \
 	"row, id, contact, kind, state, seq, sent_ms, received_ms, state_ms," \

@@ -1,4 +1,5 @@
 #include "daemon/turn.h"
+#include "daemon/search.h"
 
 #include "daemon/apply.h"
 #include "daemon/bootstrap.h"
@@ -283,6 +284,8 @@ reopen_store(struct daemon *d)
 
 	if (store_error(d->store) == API_STORAGE_FULL)
 		goto out;
+	search_free(d->search);
+	d->search = NULL;
 	store_close(d->store);
 	if (store_open(d->config.state, &fresh, why)) {
 		/* Nothing works without it. A crash is what all of this is

@@ -19,6 +19,7 @@ build pc:libevent_core    libevent-dev
 build pc:libcjson         libcjson-dev
 build pc:libsystemd       libsystemd-dev
 build pc:sqlite3          libsqlite3-dev
+build pc:libutf8proc      libutf8proc-dev
 upnp  pc:miniupnpc        libminiupnpc-dev
 test  pc:miniupnpc        libminiupnpc-dev
 test  cmd:/usr/sbin/miniupnpd miniupnpd

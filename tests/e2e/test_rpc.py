@@ -381,6 +381,8 @@ def history(call, bob, ids):
           e and e.name == "CONVERSATION_NOT_FOUND", e)
     e = error(call.rpc, "message.history", conv=bob, before="a" * 26)
     check("before a message that is not there is 201", e and e.code == 201, e)
+    check("message.search finds words",
+          call("message.search", query="zzz")["items"] == [])
 
 
 def large_pages(call, bob):

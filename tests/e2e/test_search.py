@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+"""Searching the history, from RPC and the command line, over a restart."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from check import check, finish  # noqa: E402
+from net import Net, need_build  # noqa: E402
+from rpc import RpcError  # noqa: E402
+
+
+def refused(name, daemon, code, method, **params):
+    try:
+        check(name, False, daemon.call(method, **params))
+    except RpcError as error:
+        check(name, error.code == code, error)
+
+
+def found(daemon, query, **more):
+    """Texts around the matches, newest first, over all pages."""
+    texts, after = [], {}
+    while True:
+        page = daemon.call("message.search", query=query, **more, **after)
+        texts += [hit["snippet"] for hit in page["items"]]
+        if not page["next"]:
+            return texts
+        after = {"after": page["next"]}
+
+
+def main():
+    need_build()
+    with Net() as net:
+        net.dht(4)
+        alice, bob = net.person("alice"), net.person("bob")
+        to_bob, to_alice = net.pair(alice, bob)
+        idents = {}
+        for text in ("Tea at five?", "Caf\u00e9 at six", "teatime",
+                     "x" * 3000 + " needle " + "y" * 3000):
+            idents[text] = alice.call("message.send", conv=to_bob,
+                                      text=text)["id"]
+        with alice.rpc() as rpc:
+            rpc.call("message.wait", rpc_timeout=130, timeout_ms=120000,
+                     id=list(idents.values())[-1], state="delivered")
+        for who in (alice, bob):
+            check("words are found by how they begin",
+                  found(who, "TEA") == ["teatime", "Tea at five?"])
+        check("accents count for nothing", found(bob, "cafe") ==
+              ["Caf\u00e9 at six"])
+        check("page by page", found(alice, "a", limit=1) ==
+              ["Caf\u00e9 at six", "Tea at five?"])
+        check("in one conversation", found(alice, "tea", conv=to_bob) ==
+              ["teatime", "Tea at five?"] and
+              found(alice, "tea", conv="a" * 26) == [])
+        hit = alice.call("message.search", query="needle")["items"][0]
+        at = hit["matches"][0]
+        check("a long text is shown around its match", hit["cut"] and
+              hit["snippet"][at["at"]:at["at"] + at["bytes"]] == "needle",
+              hit)
+        alice.call("message.edit", id=idents["teatime"], text="supper")
+        check("an edit is found as it is now", found(alice, "tea") ==
+              ["Tea at five?"] and found(alice, "supper") == ["supper"])
+        alice.kill()
+        alice.start()
+        check("also after a restart", found(alice, "supper") == ["supper"] and
+              found(alice, "teatime") == [])
+        refused("there is a word to look for", alice, -32602,
+                "message.search", query="?!")
+        rows = bob.ctl("search", "tea", "--in", "alice").rows()
+        check("search prints rows", [r[0] for r in rows] ==
+              [idents["Tea at five?"]] and rows[0][4] == "Tea at five?", rows)
+        check("search -n", len(alice.ctl("search", "a", "-n", "1").rows()) ==
+              1)
+    finish()
+
+
+if __name__ == "__main__":
+    main()
