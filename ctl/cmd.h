@@ -53,7 +53,10 @@ int cmd_tail(struct ctl *ctl);
 int cmd_version(struct ctl *ctl);
 int cmd_why(struct ctl *ctl);
 
-/* What two commands share: the words from the n-th on, joined by blanks, or
+/* What two commands share. Adds an option that is yes or no, if it is there;
+ * false: it is neither. */
+bool cmd_add_yes_no(const struct ctl *ctl, const char *option, cJSON *params);
+/* The words from the n-th on, joined by blanks, or
  * standard input for "-" or none; owned by the caller, checked. Returns an
  * exit status. */
 int send_get_text(const struct ctl *ctl, size_t n, char **ret);

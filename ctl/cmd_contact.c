@@ -235,25 +235,24 @@ int
 cmd_contact_set(struct ctl *ctl)
 {
 	const char *fallback = args_value(&ctl->args, "fallback");
-	const char *relay = args_value(&ctl->args, "relay");
 	cJSON *contact = NULL, *params = NULL;
 	int status;
 
-	if (fallback == NULL && relay == NULL)
+	if (fallback == NULL && !args_has(&ctl->args, "relay"))
 		return report_usage("what is to be set?");
-	if (relay != NULL && strcmp(relay, "yes") != 0 &&
-	    strcmp(relay, "no") != 0)
-		return report_usage("--relay is yes or no");
-	status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
-	if (status != CTL_DONE)
-		return status;
 	params = cJSON_CreateObject();
+	if (!cmd_add_yes_no(ctl, "relay", params))
+		status = report_usage("--relay is yes or no");
+	else
+		status =
+		    resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
+	if (status != CTL_DONE) {
+		cJSON_Delete(params);
+		return status;
+	}
 	value_add_str(params, "contact", value_str(contact, "id"));
 	if (fallback != NULL)
 		value_add_str(params, "fallback", fallback);
-	if (relay != NULL)
-		(void)cJSON_AddBoolToObject(
-		    params, "relay", strcmp(relay, "yes") == 0);
 	status = change_contact(ctl, "contact.set", params, "decided", contact);
 	cJSON_Delete(contact);
 	return status;

@@ -93,8 +93,8 @@ cmd_conv_ls(struct ctl *ctl)
 /* ---- conv set ---- */
 
 /* False: the option is there, and neither yes nor no. */
-static bool
-add_yes_no(const struct ctl *ctl, const char *option, cJSON *params)
+bool
+cmd_add_yes_no(const struct ctl *ctl, const char *option, cJSON *params)
 {
 	const char *value = args_value(&ctl->args, option);
 	bool yes;
@@ -126,9 +126,9 @@ set_params(const struct ctl *ctl, cJSON *params)
 {
 	const char *receipts = args_value(&ctl->args, "receipts");
 
-	if (!add_yes_no(ctl, "muted", params))
+	if (!cmd_add_yes_no(ctl, "muted", params))
 		return report_usage("--muted is yes or no");
-	if (!add_yes_no(ctl, "pinned", params))
+	if (!cmd_add_yes_no(ctl, "pinned", params))
 		return report_usage("--pinned is yes or no");
 	if (receipts != NULL)
 		value_add_str(params, "receipts", receipts);

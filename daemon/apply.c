@@ -5,6 +5,7 @@
 #include "daemon/json_out.h"
 #include "daemon/log.h"
 #include "daemon/view.h"
+#include "proto/base/text.h"
 
 #include <assert.h>
 #include <string.h>
@@ -217,13 +218,10 @@ apply_timer(struct daemon *d, const struct store_message *m)
 static enum err
 apply_profile(struct daemon *d, const struct store_message *m)
 {
-	struct span name = m->m.text;
-	enum err err;
+	struct span none = { NULL, 0 };
+	enum err err = store_contact_profile(d->store, &m->m.contact,
+	    utf8_is_line(m->m.text) ? m->m.text : none);
 
-	for (size_t i = 0; i < m->m.text.n; i++)
-		if (m->m.text.p[i] < 0x20 || m->m.text.p[i] == 0x7f)
-			name.n = 0;
-	err = store_contact_profile(d->store, &m->m.contact, name);
 	if (err)
 		return err == ERR_NOT_FOUND ? ERR_OK : err;
 	return contact_event(d, EVENT_CONTACT_CHANGED, &m->m.contact);

@@ -1,5 +1,6 @@
 #include "daemon/backup.h"
 
+#include "daemon/file.h"
 #include "daemon/keyfile.h"
 #include "daemon/vault.h"
 #include "proto/base/text.h"
@@ -381,23 +382,6 @@ read_records(struct vault *v, struct content *t)
 	return err;
 }
 
-static enum err
-write_all(int fd, const uint8_t *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t r = write(fd, p, n);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r <= 0)
-			return errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT
-			                                          : ERR_IO;
-		p += r;
-		n -= (size_t)r;
-	}
-	return ERR_OK;
-}
-
 /* fd -1: only reads. */
 static enum err
 read_file(struct vault *v, int fd)
@@ -411,7 +395,7 @@ read_file(struct vault *v, int fd)
 
 		err = vault_read(v, buf, n);
 		if (!err && fd >= 0)
-			err = write_all(fd, buf, n);
+			err = file_write(fd, buf, n);
 		left -= n;
 	}
 	free(buf);

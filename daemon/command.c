@@ -1,7 +1,6 @@
-#include "daemon/command.h"
+#include "daemon/command_int.h"
 
 #include "daemon/bootstrap.h"
-#include "daemon/json_out.h"
 #include "daemon/log.h"
 #include "daemon/turn.h"
 #include "daemon/view.h"
@@ -11,9 +10,8 @@
 #include <sodium.h>
 #include <string.h>
 
-/* Applies what the node did for a command, with what belongs to it. */
-static enum api_error
-apply_with(struct daemon *d, const struct command *c)
+enum api_error
+command_apply(struct daemon *d, const struct command *c)
 {
 	bool good;
 
@@ -24,9 +22,8 @@ apply_with(struct daemon *d, const struct command *c)
 	return good ? API_OK : store_error(d->store);
 }
 
-/* Before a command: earlier effects are not its own. */
-static enum api_error
-begin(struct daemon *d)
+enum api_error
+command_begin(struct daemon *d)
 {
 	enum api_error code;
 
@@ -37,30 +34,22 @@ begin(struct daemon *d)
 	return code;
 }
 
-/* A write of the store failed: the turn is lost. */
-static enum api_error
-lost(struct daemon *d)
+enum api_error
+command_lost(struct daemon *d)
 {
 	d->turn_failed = true;
 	return store_error(d->store);
 }
 
 static bool
-is_plain_text(struct span s, size_t max)
+is_line(struct span s, size_t max)
 {
-	if (s.n > max || !utf8_valid(s))
-		return false;
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] < 0x20 || s.p[i] == 0x7f)
-			return false;
-	return true;
+	return s.n <= max && utf8_is_line(s);
 }
 
-/* Closes the body of an event of a conversation (NULL: of none), logs it and
- * frees it. */
-static enum api_error
-log_body(struct daemon *d, enum event_type type, const struct contact_id *conv,
-    struct json_out *o)
+enum api_error
+command_log(struct daemon *d, enum event_type type,
+    const struct contact_id *conv, struct json_out *o)
 {
 	struct event_row e = { .type = type, .has_conv = conv != NULL };
 	bool good;
@@ -71,7 +60,7 @@ log_body(struct daemon *d, enum event_type type, const struct contact_id *conv,
 		e.conv = *conv;
 	good = !o->bad && daemon_event(d, &e);
 	json_out_clear(o);
-	return good ? API_OK : lost(d);
+	return good ? API_OK : command_lost(d);
 }
 
 /* ---- identity ---- */
@@ -88,7 +77,7 @@ identity_event(struct daemon *d, enum event_type type)
 	address_encode(&id, address);
 	json_open(&o, '{');
 	json_put_str(&o, "address", address);
-	return log_body(d, type, NULL, &o);
+	return command_log(d, type, NULL, &o);
 }
 
 enum api_error
@@ -106,7 +95,7 @@ command_begin_identity(struct daemon *d, enum event_type type)
 		err = store_load_node(
 		    d->store, d->node, keyring_seed(d->keyring), d->now);
 	if (err)
-		return lost(d);
+		return command_lost(d);
 	if (!daemon_apply(d))
 		return store_error(d->store);
 	return identity_event(d, type);
@@ -164,30 +153,24 @@ command_identity_unlock(struct daemon *d, struct span passphrase)
 	return command_begin_identity(d, EVENT_IDENTITY_UNLOCKED);
 }
 
-static enum api_error
-set_name(struct daemon *d, struct span name)
-{
-	char old[STORE_NAME_MAX + 1];
-	uint64_t created_ms = d->now.wall_ms;
-	enum err err = store_profile_get(d->store, old, &created_ms);
-
-	if (err && err != ERR_NOT_FOUND && err != ERR_AUTH)
-		return API_STORAGE_ERROR;
-	if (store_profile_set(d->store, name, created_ms))
-		return lost(d);
-	return identity_event(d, EVENT_IDENTITY_CHANGED);
-}
-
 enum api_error
 command_identity_name(struct daemon *d, struct span name)
 {
-	enum api_error code = begin(d);
+	char old[STORE_NAME_MAX + 1];
+	enum api_error code = command_begin(d);
+	uint64_t created_ms = d->now.wall_ms;
+	enum err err;
 
 	if (code)
 		return code;
-	if (!is_plain_text(name, STORE_NAME_MAX))
+	if (!is_line(name, STORE_NAME_MAX))
 		return API_INVALID_PARAMS;
-	return set_name(d, name);
+	err = store_profile_get(d->store, old, &created_ms);
+	if (err && err != ERR_NOT_FOUND && err != ERR_AUTH)
+		return API_STORAGE_ERROR;
+	if (store_profile_set(d->store, name, created_ms))
+		return command_lost(d);
+	return identity_event(d, EVENT_IDENTITY_CHANGED);
 }
 
 struct telling {
@@ -215,16 +198,16 @@ command_identity_profile(struct daemon *d, struct span profile)
 	const struct command none = { .history = false };
 	struct telling t = { d, { .kind = MESSAGE_PROFILE, .text = profile } };
 	struct store_place from = { .set = false }, next;
-	enum api_error code = begin(d);
+	enum api_error code = command_begin(d);
 
 	if (code)
 		return code;
-	if (!is_plain_text(profile, STORE_NAME_MAX))
+	if (!is_line(profile, STORE_NAME_MAX))
 		return API_INVALID_PARAMS;
 	if (store_told_set(d->store, profile) ||
 	    store_contacts(d->store, from, 0, tell_contact, &t, &next))
-		return lost(d);
-	code = apply_with(d, &none);
+		return command_lost(d);
+	code = command_apply(d, &none);
 	return code ? code : identity_event(d, EVENT_IDENTITY_CHANGED);
 }
 
@@ -273,7 +256,7 @@ remember(struct daemon *d, struct span client_id, const uint8_t digest[32],
 		return API_OK;
 	if (store_client_put(
 	        d->store, client_id, digest, result, d->now.wall_ms))
-		return lost(d);
+		return command_lost(d);
 	return API_OK;
 }
 
@@ -320,7 +303,7 @@ finish_add(struct daemon *d, const struct command_contact *in, struct span name,
     const uint8_t digest[32], const struct contact_id *id)
 {
 	struct command c = { .name = name };
-	enum api_error code = apply_with(d, &c);
+	enum api_error code = command_apply(d, &c);
 
 	return code ? code : remember(d, in->client_id, digest, id->b);
 }
@@ -330,12 +313,12 @@ begin_add(struct daemon *d, const char *method,
     const struct command_contact *in, uint8_t digest[32], bool *ret_done,
     struct contact_id *ret)
 {
-	enum api_error code = begin(d);
+	enum api_error code = command_begin(d);
 
 	*ret_done = false;
 	if (code)
 		return code;
-	if (!is_plain_text(in->name, STORE_NAME_MAX) ||
+	if (!is_line(in->name, STORE_NAME_MAX) ||
 	    in->client_id.n > API_CLIENT_ID_MAX)
 		return API_INVALID_PARAMS;
 	digest_of(method, in->address, in->name, digest);
@@ -372,7 +355,7 @@ command_contact_add(struct daemon *d, const struct command_contact *in,
 		err = node_contact_add(d->node, &id, ret, d->now);
 	if (err)
 		return bad_address(err, ret_why);
-	if (name.n == 0 && is_plain_text(span_str(suggested), STORE_NAME_MAX))
+	if (name.n == 0 && is_line(span_str(suggested), STORE_NAME_MAX))
 		name = span_str(suggested);
 	return finish_add(d, in, name, digest, ret);
 }
@@ -400,22 +383,22 @@ command_contact_rename(
     struct daemon *d, const struct contact_id *id, struct span name)
 {
 	struct json_out o = { .max = EVENT_BODY_MAX };
-	enum api_error code = begin(d);
+	enum api_error code = command_begin(d);
 	enum err err;
 
 	if (code)
 		return code;
-	if (!is_plain_text(name, STORE_NAME_MAX))
+	if (!is_line(name, STORE_NAME_MAX))
 		return API_INVALID_PARAMS;
 	err = store_contact_rename(d->store, id, name);
 	if (err == ERR_NOT_FOUND)
 		return API_CONTACT_NOT_FOUND;
 	if (err)
-		return lost(d);
+		return command_lost(d);
 	json_open(&o, '{');
 	json_put_id(&o, "id", id->b);
 	json_put_text(&o, "name", name);
-	return log_body(d, EVENT_CONTACT_CHANGED, id, &o);
+	return command_log(d, EVENT_CONTACT_CHANGED, id, &o);
 }
 
 enum api_error
@@ -424,19 +407,19 @@ command_contact_decide(struct daemon *d, const struct contact_id *id,
 {
 	struct json_out o = { .max = EVENT_BODY_MAX };
 	struct command c = { 0 };
-	enum api_error code = begin(d);
+	enum api_error code = command_begin(d);
 
 	if (code)
 		return code;
 	if (node_contact_decide(d->node, id, what, d->now))
 		return API_CONTACT_NOT_FOUND;
-	code = apply_with(d, &c);
+	code = command_apply(d, &c);
 	if (code)
 		return code;
 	json_open(&o, '{');
 	json_put_id(&o, "id", id->b);
 	view_decision(&o, what);
-	return log_body(d, EVENT_CONTACT_CHANGED, id, &o);
+	return command_log(d, EVENT_CONTACT_CHANGED, id, &o);
 }
 
 enum api_error
@@ -446,7 +429,7 @@ command_contact_block(
 	struct json_out o = { .max = EVENT_BODY_MAX };
 	struct node_contact_info info;
 	struct command c = { 0 };
-	enum api_error code = begin(d);
+	enum api_error code = command_begin(d);
 
 	if (code)
 		return code;
@@ -456,14 +439,14 @@ command_contact_block(
 		return API_OK;
 	if (node_contact_block(d->node, id, blocked, d->now))
 		return API_CONTACT_NOT_FOUND;
-	code = apply_with(d, &c);
+	code = command_apply(d, &c);
 	if (code)
 		return code;
 	(void)node_contact_get(d->node, id, &info);
 	json_open(&o, '{');
 	json_put_id(&o, "id", id->b);
 	json_put_str(&o, "state", view_contact_state(info.state));
-	return log_body(
+	return command_log(
 	    d, blocked ? EVENT_CONTACT_BLOCKED : EVENT_CONTACT_CHANGED, id, &o);
 }
 
@@ -472,7 +455,7 @@ command_contact_delete(
     struct daemon *d, const struct contact_id *id, bool history)
 {
 	struct command c = { .history = history };
-	enum api_error code = begin(d);
+	enum api_error code = command_begin(d);
 	enum err err;
 
 	if (code)
@@ -482,7 +465,7 @@ command_contact_delete(
 		return API_CONTACT_NOT_FOUND;
 	if (err)
 		return API_INTERNAL;
-	return apply_with(d, &c);
+	return command_apply(d, &c);
 }
 
 /* ---- invitations ---- */
@@ -492,19 +475,19 @@ command_invite_create(struct daemon *d, struct span label, uint64_t ttl_ms,
     struct node_invite *ret)
 {
 	struct command c = { .label = label };
-	enum api_error code = begin(d);
+	enum api_error code = command_begin(d);
 	uint64_t ttl_s = ttl_ms / 1000;
 	enum err err;
 
 	if (code)
 		return code;
-	if (!is_plain_text(label, STORE_LABEL_MAX) || ttl_s == 0 ||
+	if (!is_line(label, STORE_LABEL_MAX) || ttl_s == 0 ||
 	    ttl_s > NODE_INVITE_TTL_MAX_S)
 		return API_INVALID_PARAMS;
 	err = node_invite_create(d->node, ttl_s, ret, d->now);
 	if (err)
 		return err == ERR_LIMIT ? API_QUOTA : API_INTERNAL;
-	return apply_with(d, &c);
+	return command_apply(d, &c);
 }
 
 enum api_error
@@ -512,7 +495,7 @@ command_invite_revoke(struct daemon *d, const struct message_id *id)
 {
 	struct command c = { .revoked = true };
 	struct store_invite i;
-	enum api_error code = begin(d);
+	enum api_error code = command_begin(d);
 	enum err err;
 
 	if (code)
@@ -524,7 +507,7 @@ command_invite_revoke(struct daemon *d, const struct message_id *id)
 		return API_INVITE_NOT_FOUND;
 	if (err)
 		return err == ERR_STATE ? API_INVALID_STATE : API_INTERNAL;
-	return apply_with(d, &c);
+	return command_apply(d, &c);
 }
 
 /* ---- messages ---- */
@@ -595,7 +578,7 @@ command_message_send(struct daemon *d, const struct command_send *in,
     struct message_id *ret, bool *ret_duplicate)
 {
 	struct command c = { .client_id = in->client_id };
-	enum api_error code = begin(d);
+	enum api_error code = command_begin(d);
 	struct node_words words;
 	uint8_t digest[32];
 	enum err err;
@@ -604,7 +587,7 @@ command_message_send(struct daemon *d, const struct command_send *in,
 	if (code)
 		return code;
 	if (in->client_id.n > API_CLIENT_ID_MAX ||
-	    !is_plain_text(in->client_id, API_CLIENT_ID_MAX))
+	    !is_line(in->client_id, API_CLIENT_ID_MAX))
 		return API_INVALID_PARAMS;
 	send_digest(in, digest);
 	switch (look_for_repeat(d, in->client_id, digest, ret->b)) {
@@ -631,7 +614,7 @@ command_message_send(struct daemon *d, const struct command_send *in,
 	if (err)
 		return send_error(err);
 	code = remember(d, in->client_id, digest, ret->b);
-	return code ? code : apply_with(d, &c);
+	return code ? code : command_apply(d, &c);
 }
 
 enum api_error
@@ -644,7 +627,7 @@ command_message_forget(struct daemon *d, const struct contact_id *conv,
 		.has_ref = true,
 		.ref = *id };
 	struct store_message m;
-	enum api_error code = begin(d);
+	enum api_error code = command_begin(d);
 	enum err err;
 
 	if (code)
@@ -655,174 +638,9 @@ command_message_forget(struct daemon *d, const struct contact_id *conv,
 	if (err)
 		return err == ERR_NOT_FOUND || err == ERR_AUTH
 		           ? API_MESSAGE_NOT_FOUND
-		           : lost(d);
+		           : command_lost(d);
 	e.ours = store_message_is_ours(&m);
-	return daemon_event(d, &e) ? API_OK : lost(d);
-}
-
-/* The row up to which is read: that of a message, or the newest. */
-static enum api_error
-find_row(struct daemon *d, const struct contact_id *conv,
-    const struct message_id *up_to, int64_t *ret)
-{
-	struct store_message m;
-	enum err err;
-
-	*ret = INT64_MAX;
-	if (!up_to)
-		return API_OK;
-	err = store_message_get(d->store, conv, up_to, &m);
-	if (err)
-		return err == ERR_NOT_FOUND ? API_MESSAGE_NOT_FOUND
-		                            : API_STORAGE_ERROR;
-	*ret = m.row;
-	return API_OK;
-}
-
-static bool
-tells_read(const struct daemon *d, const struct store_conv *c)
-{
-	return c->receipts == STORE_RECEIPTS_DEFAULT
-	           ? d->config.read_receipts
-	           : c->receipts == STORE_RECEIPTS_ON;
-}
-
-/* They may know what was read up to row. */
-static enum api_error
-tell_read(struct daemon *d, const struct contact_id *conv, int64_t row)
-{
-	const struct command none = { .history = false };
-	struct store_contact c;
-	uint64_t seq = 0;
-	enum err err = store_contact_get(d->store, conv, &c);
-
-	if (err || !tells_read(d, &c.conv))
-		return API_OK;
-	err = store_conv_number(d->store, conv, row, &seq);
-	if (!err)
-		err = node_read(d->node, conv, seq, d->now);
-	return err ? API_OK : apply_with(d, &none);
-}
-
-enum api_error
-command_conv_read(struct daemon *d, const struct contact_id *conv,
-    const struct message_id *up_to, uint64_t *ret_unread)
-{
-	struct json_out o = { .max = EVENT_BODY_MAX };
-	enum api_error code = begin(d);
-	uint64_t before = 0;
-	int64_t row = 0;
-	enum err err;
-
-	if (code)
-		return code;
-	err = store_conv_unread(d->store, conv, &before);
-	if (err)
-		return err == ERR_NOT_FOUND ? API_CONVERSATION_NOT_FOUND
-		                            : API_STORAGE_ERROR;
-	code = find_row(d, conv, up_to, &row);
-	if (code)
-		return code;
-	if (store_conv_read(d->store, conv, row) ||
-	    store_timer_read(d->store, conv, row, d->now.wall_ms) ||
-	    store_conv_unread(d->store, conv, ret_unread))
-		return lost(d);
-	code = tell_read(d, conv, row);
-	if (code || *ret_unread == before)
-		return code; /* nothing new to tell */
-	json_open(&o, '{');
-	json_put_id(&o, "conv", conv->b);
-	if (up_to)
-		json_put_id(&o, "up_to", up_to->b);
-	json_put_uint(&o, "unread", *ret_unread);
-	return log_body(d, EVENT_CONV_READ, conv, &o);
-}
-
-/* Does the conversation exist? Then effects of before are applied. */
-static enum api_error
-begin_conv(struct daemon *d, const struct contact_id *conv)
-{
-	struct store_contact c;
-	enum api_error code = begin(d);
-	enum err err;
-
-	if (code)
-		return code;
-	err = store_contact_get(d->store, conv, &c);
-	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
-		return API_CONVERSATION_NOT_FOUND;
-	return err ? API_STORAGE_ERROR : API_OK;
-}
-
-static enum api_error
-conv_event(struct daemon *d, const struct contact_id *conv)
-{
-	struct json_out o = { .max = EVENT_BODY_MAX };
-	struct store_contact c;
-
-	if (store_contact_get(d->store, conv, &c))
-		return lost(d);
-	json_open(&o, '{');
-	json_put_id(&o, "conv", conv->b);
-	view_conv(&o, &c.conv);
-	return log_body(d, EVENT_CONV_CHANGED, conv, &o);
-}
-
-enum api_error
-command_conv_set(struct daemon *d, const struct contact_id *conv,
-    const struct store_conv *what)
-{
-	enum api_error code = begin_conv(d, conv);
-
-	if (code)
-		return code;
-	if (store_conv_set(d->store, conv, what))
-		return lost(d);
-	return conv_event(d, conv);
-}
-
-enum api_error
-command_conv_timer(
-    struct daemon *d, const struct contact_id *conv, uint32_t ttl_s)
-{
-	struct command_send in = { .to = *conv,
-		.words = { .kind = MESSAGE_TIMER, .ttl_s = ttl_s },
-		.has_ttl = true };
-	struct message_id id;
-	bool duplicate;
-	enum api_error code = command_message_send(d, &in, &id, &duplicate);
-
-	return code == API_CONTACT_NOT_FOUND ? API_CONVERSATION_NOT_FOUND
-	                                     : code;
-}
-
-enum api_error
-command_draft_set(
-    struct daemon *d, const struct contact_id *conv, struct span text)
-{
-	enum api_error code = begin_conv(d, conv);
-
-	if (code)
-		return code;
-	if (text.n > NODE_TEXT_MAX)
-		return API_MESSAGE_TOO_LONG;
-	if (!utf8_valid(text))
-		return API_INVALID_PARAMS;
-	if (store_draft_set(d->store, conv, text))
-		return lost(d);
-	return conv_event(d, conv);
-}
-
-enum api_error
-command_typing(struct daemon *d, const struct contact_id *conv, bool on)
-{
-	enum api_error code = begin(d);
-	enum err err;
-
-	if (code)
-		return code;
-	err = node_typing(d->node, conv, on, d->now);
-	return err ? API_CONVERSATION_NOT_FOUND : API_OK;
+	return daemon_event(d, &e) ? API_OK : command_lost(d);
 }
 
 /* ---- the network ---- */

@@ -88,16 +88,17 @@ MUST_USE enum api_error
 command_conv_read(struct daemon *d, const struct contact_id *conv,
     const struct message_id *up_to, uint64_t *ret_unread);
 
-/* CONVERSATION_NOT_FOUND. */
+/* What is to change of a conversation. */
+struct command_conv {
+	const struct store_conv *kept; /* as store_conv_set takes it, or NULL */
+	bool has_draft, has_timer;
+	struct span draft; /* empty: none */
+	uint32_t ttl_s;    /* of texts of both sides; 0: they stay */
+};
+/* All of it, or an error and nothing. CONVERSATION_NOT_FOUND,
+ * MESSAGE_TOO_LONG and INVALID_PARAMS (draft), BLOCKED and QUOTA (timer). */
 MUST_USE enum api_error command_conv_set(struct daemon *d,
-    const struct contact_id *conv, const struct store_conv *what);
-/* Both sides' texts disappear so long after they were read; 0: they stay. As
- * command_message_send. */
-MUST_USE enum api_error command_conv_timer(
-    struct daemon *d, const struct contact_id *conv, uint32_t ttl_s);
-/* Empty: none. CONVERSATION_NOT_FOUND, MESSAGE_TOO_LONG, INVALID_PARAMS. */
-MUST_USE enum api_error command_draft_set(
-    struct daemon *d, const struct contact_id *conv, struct span text);
+    const struct contact_id *conv, const struct command_conv *what);
 /* Somebody is typing there, or no longer. CONVERSATION_NOT_FOUND. */
 MUST_USE enum api_error
 command_typing(struct daemon *d, const struct contact_id *conv, bool on);
@@ -123,10 +124,5 @@ MUST_USE enum api_error command_identity_export(
     struct daemon *d, struct span pass, int fd, struct backup_about *ret);
 MUST_USE enum api_error command_identity_import(
     struct daemon *d, struct span pass, int fd, struct backup_about *ret);
-
-/* For it: the keys are open; gives them to the store and to a node made anew,
- * and tells. */
-MUST_USE enum api_error
-command_begin_identity(struct daemon *d, enum event_type type);
 
 #endif /* DAEMON_COMMAND_H */

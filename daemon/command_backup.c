@@ -1,9 +1,8 @@
 /* Backups of this daemon, and the identity alone. */
 #include "daemon/backup.h"
-#include "daemon/command.h"
+#include "daemon/command_int.h"
 #include "daemon/log.h"
 #include "daemon/sd.h"
-#include "daemon/search.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -138,10 +137,7 @@ replace_store(struct daemon *d)
 	char why[STORE_WHY_SIZE] = "not in its place";
 	enum err err;
 
-	search_free(d->search);
-	d->search = NULL;
-	store_close(d->store);
-	d->store = NULL;
+	daemon_close_store(d);
 	err = backup_install(d->config.state);
 	if (!err)
 		err = store_open(d->config.state, &d->store, why);

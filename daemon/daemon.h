@@ -116,6 +116,10 @@ MUST_USE bool daemon_event(struct daemon *d, struct event_row *e);
 /* Queues an ephemeral event for after the commit. */
 void daemon_ephemeral(struct daemon *d, enum event_type type,
     const struct contact_id *conv, struct span body);
+/* Made when it is first wanted. NULL: no memory. */
+struct search *daemon_search(struct daemon *d);
+/* With all that was made of it; d->store is NULL then. */
+void daemon_close_store(struct daemon *d);
 /* Clean stop at the end of this turn. */
 void daemon_stop(struct daemon *d, int exit_code);
 /* Why a command cannot run now: API_OK, API_IDENTITY_NOT_FOUND, API_LOCKED,

@@ -1,5 +1,7 @@
 #include "daemon/keyring.h"
 
+#include "daemon/file.h"
+
 #include "proto/base/bytes.h"
 
 #include <assert.h>
@@ -67,26 +69,6 @@ refuse(char why[KEYRING_WHY_SIZE], enum err err, const char *fmt, ...)
 }
 
 /* ---- reading ---- */
-
-static enum err
-read_file(int fd, uint8_t buf[FILE_MAX], size_t *ret_n)
-{
-	size_t n = 0;
-
-	while (n < FILE_MAX) {
-		ssize_t r = read(fd, buf + n, FILE_MAX - n);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return ERR_IO;
-		if (r == 0)
-			break;
-		n += (size_t)r;
-	}
-	*ret_n = n;
-	return ERR_OK;
-}
 
 static enum err
 check_file(int fd, char why[KEYRING_WHY_SIZE])
@@ -210,7 +192,7 @@ load(struct keyring *k, char why[KEYRING_WHY_SIZE])
 	err = check_file(fd, why);
 	if (err)
 		goto out;
-	err = read_file(fd, buf, &n);
+	err = file_read(fd, buf, FILE_MAX, &n);
 	if (err) {
 		(void)refuse(why, err, "%s", strerror(errno));
 		goto out;
@@ -346,22 +328,6 @@ compose(const struct keyring *k, bool boxed, uint8_t buf[FILE_MAX])
 	return w.n;
 }
 
-static enum err
-write_all(int fd, const uint8_t *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t r = write(fd, p, n);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r <= 0)
-			return ERR_IO;
-		p += r;
-		n -= (size_t)r;
-	}
-	return fsync(fd) ? ERR_IO : ERR_OK;
-}
-
 /* Written aside and synced, then given its name; link(2) does not replace. */
 static enum err
 write_file(int dir_fd, struct span bytes)
@@ -372,7 +338,7 @@ write_file(int dir_fd, struct span bytes)
 
 	if (fd < 0)
 		return ERR_IO;
-	err = write_all(fd, bytes.p, bytes.n);
+	err = file_write(fd, bytes.p, bytes.n) || fsync(fd) ? ERR_IO : ERR_OK;
 	if (close(fd) && !err)
 		err = ERR_IO;
 	if (!err && linkat(dir_fd, TEMP_FILE, dir_fd, KEYRING_FILE, 0))

@@ -224,9 +224,7 @@ on_gather(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	daemon_wake(d);
-	if (!d->search)
-		d->search = search_new(d->store);
-	if (d->search && d->node && !d->turn_failed)
+	if (d->node && !d->turn_failed && daemon_search(d))
 		more = search_gather(d->search, GATHER_ROWS);
 	set_timer(d->loop->gather, more ? GATHER_MS : GATHER_LATER_MS);
 }

@@ -6,19 +6,9 @@
 #include "proto/base/text.h"
 
 #include <fcntl.h>
-#include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* It was copied out of the line; nobody needs it any more. */
-static void
-forget_passphrase(struct rpc_call *c)
-{
-	const cJSON *v = json_member(c->params, "passphrase");
-
-	sodium_memzero(v->valuestring, strlen(v->valuestring));
-}
 
 /* A regular file: others could keep the daemon waiting. -1 and an error reply
  * if there is none. */
@@ -80,7 +70,7 @@ run(struct rpc_call *c, bool to_write,
 		else
 			put_about(rpc_result(c), &about);
 	}
-	forget_passphrase(c);
+	rpc_forget(c, "passphrase");
 }
 
 void

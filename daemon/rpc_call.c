@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,15 @@ rpc_int(const struct rpc_call *c, const char *name, int64_t otherwise)
 
 	assert(good); /* checked before */
 	return good ? n : otherwise;
+}
+
+void
+rpc_forget(struct rpc_call *c, const char *name)
+{
+	const cJSON *v = c->params ? json_member(c->params, name) : NULL;
+
+	if (v)
+		sodium_memzero(v->valuestring, strlen(v->valuestring));
 }
 
 uint32_t

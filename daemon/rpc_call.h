@@ -59,6 +59,8 @@ struct rpc_call {
 bool rpc_has(const struct rpc_call *c, const char *name);
 /* Borrowed from params; empty if it was left out. */
 struct span rpc_str(const struct rpc_call *c, const char *name);
+/* A secret that was copied out of the line: nobody needs it any more. */
+void rpc_forget(struct rpc_call *c, const char *name);
 int64_t rpc_int(const struct rpc_call *c, const char *name, int64_t otherwise);
 /* A duration in ms as whole seconds, a part of one being one; 0 if absent. */
 uint32_t rpc_seconds(const struct rpc_call *c, const char *name);

@@ -60,18 +60,13 @@ put_draft(struct rpc_call *c, const struct store_contact *k)
 	return err == ERR_AUTH ? ERR_OK : err;
 }
 
+/* What every listing of conversations tells; false: the page is full. */
 static bool
-on_conv(void *ctx, const struct store_contact *k)
+put_rest(struct listing *l, const struct store_contact *k)
 {
-	struct listing *l = ctx;
-	struct json_out *o = l->c->out;
 	struct store_history q = { .contact = k->id, .limit = 1 };
+	struct json_out *o = l->c->out;
 
-	json_open(o, '{');
-	json_put_id(o, "conv", k->id.b);
-	json_put_str(o, "name", k->name);
-	json_put_str(o, "profile", k->profile);
-	json_put_str(o, "state", view_contact_state(k->state));
 	json_put_uint(o, "unread", k->unread);
 	view_conv(o, &k->conv);
 	l->err = put_draft(l->c, k);
@@ -79,6 +74,20 @@ on_conv(void *ctx, const struct store_contact *k)
 		l->err = store_history(l->c->d->store, &q, on_last, o);
 	json_close(o, '}');
 	return !l->err && !rpc_page_full(l->c);
+}
+
+static bool
+on_conv(void *ctx, const struct store_contact *k)
+{
+	struct listing *l = ctx;
+	struct json_out *o = l->c->out;
+
+	json_open(o, '{');
+	json_put_id(o, "conv", k->id.b);
+	json_put_str(o, "name", k->name);
+	json_put_str(o, "profile", k->profile);
+	json_put_str(o, "state", view_contact_state(k->state));
+	return put_rest(l, k);
 }
 
 void
@@ -168,25 +177,25 @@ show_conv(struct rpc_call *c, const struct contact_id *conv)
 void
 rpc_conv_set(struct rpc_call *c)
 {
-	enum api_error code = API_OK;
+	struct command_conv what = { .has_draft = rpc_has(c, "draft"),
+		.has_timer = rpc_has(c, "timer_ms"),
+		.draft = rpc_str(c, "draft"),
+		.ttl_s = rpc_seconds(c, "timer_ms") };
+	enum api_error code = API_CONVERSATION_NOT_FOUND;
 	struct contact_id conv;
 	struct store_contact k;
 
 	(void)rpc_id(c, "conv", conv.b);
-	if (store_contact_get(c->d->store, &conv, &k))
-		code = API_CONVERSATION_NOT_FOUND;
-	k.conv.muted = rpc_bool(c, "muted", k.conv.muted);
-	k.conv.pinned = rpc_bool(c, "pinned", k.conv.pinned);
-	if (rpc_has(c, "receipts"))
-		k.conv.receipts = receipts_of(rpc_str(c, "receipts"));
-	if (!code && rpc_has(c, "draft"))
-		code = command_draft_set(c->d, &conv, rpc_str(c, "draft"));
-	if (!code && rpc_has(c, "timer_ms"))
-		code =
-		    command_conv_timer(c->d, &conv, rpc_seconds(c, "timer_ms"));
-	if (!code && (rpc_has(c, "muted") || rpc_has(c, "pinned") ||
-	                 rpc_has(c, "receipts")))
-		code = command_conv_set(c->d, &conv, &k.conv);
+	if (!store_contact_get(c->d->store, &conv, &k)) {
+		k.conv.muted = rpc_bool(c, "muted", k.conv.muted);
+		k.conv.pinned = rpc_bool(c, "pinned", k.conv.pinned);
+		if (rpc_has(c, "receipts"))
+			k.conv.receipts = receipts_of(rpc_str(c, "receipts"));
+		if (rpc_has(c, "muted") || rpc_has(c, "pinned") ||
+		    rpc_has(c, "receipts"))
+			what.kept = &k.conv;
+		code = command_conv_set(c->d, &conv, &what);
+	}
 	if (code)
 		fail_conv(c, code);
 	else
@@ -219,17 +228,10 @@ on_snapshot(void *ctx, const struct store_contact *k)
 {
 	struct listing *l = ctx;
 	struct json_out *o = l->c->out;
-	struct store_history q = { .contact = k->id, .limit = 1 };
 
 	json_open(o, '{');
 	view_contact(o, k);
-	json_put_uint(o, "unread", k->unread);
-	view_conv(o, &k->conv);
-	l->err = put_draft(l->c, k);
-	if (!l->err && k->last_row > 0)
-		l->err = store_history(l->c->d->store, &q, on_last, o);
-	json_close(o, '}');
-	return !l->err && !rpc_page_full(l->c);
+	return put_rest(l, k);
 }
 
 static bool

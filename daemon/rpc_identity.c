@@ -3,7 +3,6 @@
 
 #include "proto/base/text.h"
 
-#include <sodium.h>
 #include <string.h>
 
 static void
@@ -29,17 +28,6 @@ put_identity(struct json_out *o, struct daemon *d, const struct id_pk *id)
 	json_put_bool(o, "sealed", keyring_sealed(d->keyring));
 }
 
-/* It was copied out of the line; nobody needs it any more. */
-static void
-forget_passphrase(struct rpc_call *c)
-{
-	const cJSON *v =
-	    c->params ? json_member(c->params, "passphrase") : NULL;
-
-	if (v)
-		sodium_memzero(v->valuestring, strlen(v->valuestring));
-}
-
 static void
 show(struct rpc_call *c)
 {
@@ -57,28 +45,18 @@ rpc_identity_show(struct rpc_call *c)
 	show(c);
 }
 
-/* A name may be shown anywhere: no controls. */
-static bool
-is_name(struct span s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] < 0x20 || s.p[i] == 0x7f)
-			return false;
-	return utf8_valid(s);
-}
-
 void
 rpc_identity_create(struct rpc_call *c)
 {
 	struct span name = rpc_str(c, "name");
 	enum api_error code = API_OK;
 
-	if (!is_name(name)) {
+	if (!utf8_is_line(name)) {
 		rpc_fail_param(c, "name", "has control characters");
 		return;
 	}
 	code = command_identity_create(c->d, rpc_str(c, "passphrase"));
-	forget_passphrase(c);
+	rpc_forget(c, "passphrase");
 	if (!code && store_profile_set(c->d->store, name, c->d->now.wall_ms))
 		code = store_error(c->d->store);
 	if (code)
@@ -93,8 +71,8 @@ rpc_identity_set(struct rpc_call *c)
 	struct span name = rpc_str(c, "name"), profile = rpc_str(c, "profile");
 	enum api_error code = API_OK;
 
-	if (!is_name(name) || !is_name(profile)) {
-		rpc_fail_param(c, is_name(name) ? "profile" : "name",
+	if (!utf8_is_line(name) || !utf8_is_line(profile)) {
+		rpc_fail_param(c, utf8_is_line(name) ? "profile" : "name",
 		    "has control characters");
 		return;
 	}
@@ -114,7 +92,7 @@ rpc_identity_unlock(struct rpc_call *c)
 	enum api_error code =
 	    command_identity_unlock(c->d, rpc_str(c, "passphrase"));
 
-	forget_passphrase(c);
+	rpc_forget(c, "passphrase");
 	if (code)
 		(void)rpc_fail(c, code);
 	else

@@ -80,9 +80,7 @@ rpc_message_search(struct rpc_call *c)
 		return;
 	q.before = from.set ? from.at : 0;
 	q.has_conv = rpc_id(c, "conv", q.conv.b);
-	if (!c->d->search)
-		c->d->search = search_new(c->d->store);
-	if (!c->d->search) {
+	if (!daemon_search(c->d)) {
 		(void)rpc_fail(c, API_INTERNAL);
 		return;
 	}

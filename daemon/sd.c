@@ -1,5 +1,6 @@
 #include "daemon/sd.h"
 
+#include "daemon/file.h"
 #include "daemon/log.h"
 
 #include <assert.h>
@@ -195,28 +196,6 @@ sd_watchdog_ms(void)
 	return usec / 3000; /* a third of the interval */
 }
 
-static enum err
-read_all(int fd, void *buf, size_t cap, size_t *ret_n)
-{
-	uint8_t *p = buf;
-	size_t n = 0;
-
-	while (n < cap) {
-		ssize_t r = read(fd, p + n, cap - n);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return ERR_IO;
-		if (r == 0) {
-			*ret_n = n;
-			return ERR_OK;
-		}
-		n += (size_t)r;
-	}
-	return ERR_TOO_LONG;
-}
-
 enum err
 sd_credential(const char *name, void *buf, size_t cap, size_t *ret_n)
 {
@@ -234,7 +213,7 @@ sd_credential(const char *name, void *buf, size_t cap, size_t *ret_n)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
-	err = read_all(fd, buf, cap, ret_n);
+	err = file_read(fd, buf, cap, ret_n);
 	(void)close(fd);
-	return err;
+	return !err && *ret_n == cap ? ERR_TOO_LONG : err;
 }

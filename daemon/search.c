@@ -27,7 +27,9 @@ struct search {
 	struct store *store; /* borrowed */
 	struct page **pages; /* owned, by row; NULL: nobody looked */
 	size_t n_pages;
-	int64_t gather_at; /* rows from there down are to be looked at */
+	/* Rows up to `known` were looked at, and those from `at` to `top`;
+	 * between them is what is to be gathered. */
+	int64_t known, at, top;
 	struct fold fold;
 	struct store_buf buf;
 };
@@ -43,23 +45,12 @@ struct words {
 	struct bits bits; /* that a text with all of them has */
 };
 
-struct search *
-search_new(struct store *store)
-{
-	struct search *s = calloc(1, sizeof(*s));
-
-	if (s) {
-		s->store = store;
-		s->gather_at = INT64_MAX;
-	}
-	return s;
-}
-
 void
 search_free(struct search *s)
 {
 	if (!s)
 		return;
+	store_watch_texts(s->store, NULL, NULL);
 	for (size_t i = 0; i < s->n_pages; i++) {
 		if (s->pages[i])
 			sodium_memzero(s->pages[i], sizeof(*s->pages[i]));
@@ -151,8 +142,18 @@ changed(void *ctx, int64_t row)
 
 	if (b)
 		memset(b, 0xff, sizeof(*b));
-	if (row >= s->gather_at)
-		s->gather_at = row + 1;
+}
+
+struct search *
+search_new(struct store *store)
+{
+	struct search *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->store = store;
+	store_watch_texts(store, changed, s);
+	return s;
 }
 
 static bool
@@ -185,36 +186,28 @@ look(struct search *s, int64_t row, struct store_message *ret)
 	return err;
 }
 
-static int64_t
-begin_at(struct search *s, int64_t before)
-{
-	int64_t last = store_last_row(s->store);
-
-	return before > 0 && before <= last ? before - 1 : last;
-}
-
 bool
 search_gather(struct search *s, size_t n)
 {
 	struct store_message m;
-	int64_t row;
 
 	if (!store_has_key(s->store))
 		return false;
-	store_watch_texts(s->store, changed, s);
-	row = begin_at(s, s->gather_at);
-	for (; row > 0 && n > 0; row--) {
+	if (s->at <= s->known) { /* what came since then */
+		s->known = s->top;
+		s->top = s->at = store_last_row(s->store);
+	}
+	for (; s->at > s->known && n > 0; s->at--) {
 		enum err err;
 
-		if (is_known(find(s, row)))
+		if (is_known(find(s, s->at)))
 			continue;
-		err = look(s, row, &m);
+		err = look(s, s->at, &m);
 		if (err && err != ERR_NOT_FOUND)
-			break; /* it is opened when somebody searches */
+			return false; /* it is opened when somebody searches */
 		n--;
 	}
-	s->gather_at = row + 1;
-	return row > 0;
+	return s->at > s->known;
 }
 
 /* ---- a query ---- */
@@ -339,9 +332,10 @@ search_run(struct search *s, const struct search_query *q,
 	*ret_next = 0;
 	if (!store_has_key(s->store))
 		return ERR_STATE;
-	store_watch_texts(s->store, changed, s);
 	err = read_words(&r.words, q->text);
-	row = begin_at(s, q->before);
+	row = store_last_row(s->store);
+	if (q->before > 0 && q->before <= row)
+		row = q->before - 1;
 	while (!err && more && row > 0 && r.opened < OPENED_MAX &&
 	       r.looked < LOOKED_MAX)
 		err = look_for(s, &r, row--, &more);

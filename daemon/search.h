@@ -17,12 +17,13 @@ enum {
 
 struct search;
 
-/* NULL: no memory. `store` is borrowed for life. */
+/* NULL: no memory. `store` is borrowed for life; it tells this one what
+ * changes. */
 struct search *search_new(struct store *store);
 void search_free(struct search *s); /* wipes; NULL is fine */
 
 /* Looks at up to n rows that nobody looked at, the newest first. False: there
- * are none. */
+ * are none, or they cannot be read now. */
 bool search_gather(struct search *s, size_t n);
 
 struct search_match {

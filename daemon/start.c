@@ -1,5 +1,4 @@
 #include "daemon/start.h"
-#include "daemon/search.h"
 
 #include "daemon/addr.h"
 #include "daemon/backup.h"
@@ -378,10 +377,7 @@ start_undo(struct daemon *d)
 	loop_free(d);
 	udp_free(d->udp);
 	d->udp = NULL;
-	search_free(d->search);
-	d->search = NULL;
-	store_close(d->store);
-	d->store = NULL;
+	daemon_close_store(d);
 	keyring_close(d->keyring);
 	d->keyring = NULL;
 	statedir_close(d->state_dir_fd);

@@ -275,6 +275,23 @@ stop_broken(struct daemon *d, const char *what)
 	daemon_stop(d, DAEMON_EX_TEMPFAIL);
 }
 
+struct search *
+daemon_search(struct daemon *d)
+{
+	if (!d->search)
+		d->search = search_new(d->store);
+	return d->search;
+}
+
+void
+daemon_close_store(struct daemon *d)
+{
+	search_free(d->search);
+	d->search = NULL;
+	store_close(d->store);
+	d->store = NULL;
+}
+
 /* The store is opened anew, unless only room was missing. */
 static enum err
 reopen_store(struct daemon *d)
@@ -284,9 +301,7 @@ reopen_store(struct daemon *d)
 
 	if (store_error(d->store) == API_STORAGE_FULL)
 		goto out;
-	search_free(d->search);
-	d->search = NULL;
-	store_close(d->store);
+	daemon_close_store(d);
 	if (store_open(d->config.state, &fresh, why)) {
 		/* Nothing works without it. A crash is what all of this is
 		 * made for; whoever started us starts us again. */

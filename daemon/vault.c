@@ -1,5 +1,7 @@
 #include "daemon/vault.h"
 
+#include "daemon/file.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <sodium.h>
@@ -22,7 +24,7 @@ enum {
 struct vault {
 	int fd;
 	crypto_secretstream_xchacha20poly1305_state stream;
-	uint64_t bytes; /* written to or read from the file */
+	uint64_t bytes; /* written to the file */
 	bool first;     /* no chunk was read yet */
 	bool last;      /* the last one was */
 	size_t at, n;   /* plain: what is left of it, or is in it */
@@ -33,39 +35,8 @@ struct vault {
 static enum err
 write_all(struct vault *v, const uint8_t *p, size_t n)
 {
-	while (n > 0) {
-		ssize_t r = write(v->fd, p, n);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r <= 0)
-			return errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT
-			                                          : ERR_IO;
-		p += r;
-		n -= (size_t)r;
-		v->bytes += (size_t)r;
-	}
-	return ERR_OK;
-}
-
-/* Up to n bytes; less at the end of the file. */
-static enum err
-read_all(struct vault *v, uint8_t *p, size_t n, size_t *ret)
-{
-	*ret = 0;
-	while (*ret < n) {
-		ssize_t r = read(v->fd, p + *ret, n - *ret);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return ERR_IO;
-		if (r == 0)
-			break;
-		*ret += (size_t)r;
-		v->bytes += (size_t)r;
-	}
-	return ERR_OK;
+	v->bytes += n;
+	return file_write(v->fd, p, n);
 }
 
 static enum err
@@ -196,7 +167,7 @@ read_head(struct vault *v, struct span pass)
 	struct reader r = rd_init(span_of(head, sizeof(head)));
 	uint64_t ops, mem;
 	size_t n = 0;
-	enum err err = read_all(v, head, sizeof(head), &n);
+	enum err err = file_read(v->fd, head, sizeof(head), &n);
 
 	if (err)
 		return err;
@@ -247,7 +218,7 @@ pull(struct vault *v)
 
 	if (v->last)
 		return ERR_MALFORMED;
-	err = read_all(v, v->box, BOX, &got);
+	err = file_read(v->fd, v->box, BOX, &got);
 	if (err)
 		return err;
 	if (crypto_secretstream_xchacha20poly1305_pull(
@@ -294,7 +265,7 @@ vault_end(struct vault *v)
 	if (!v->last && v->at == v->n)
 		err = pull(v);
 	if (!err)
-		err = read_all(v, &more, 1, &n);
+		err = file_read(v->fd, &more, 1, &n);
 	if (!err && (!v->last || v->at < v->n || n > 0))
 		err = ERR_MALFORMED;
 	return err;

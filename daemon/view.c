@@ -155,22 +155,15 @@ new_message(struct json_out *o, const struct event_row *e)
 }
 
 static void
-gone_message(struct json_out *o, const struct event_row *e)
-{
-	json_put_id(o, "id", e->ref.b);
-	json_put_id(o, "conv", e->conv.b);
-	json_put_str(o, "direction", direction_of(e->ours));
-	if (e->type != EVENT_MESSAGE_DELETED)
-		json_put_bool(o, "gone", true);
-}
-
-static void
 changed_message(struct json_out *o, const struct event_row *e)
 {
 	json_put_id(o, "id", e->ref.b);
 	json_put_id(o, "conv", e->conv.b);
 	json_put_str(o, "direction", direction_of(e->ours));
-	if (e->type == EVENT_MESSAGE_EDITED) {
+	if (!e->about) {
+		if (e->type != EVENT_MESSAGE_DELETED)
+			json_put_bool(o, "gone", true);
+	} else if (e->type == EVENT_MESSAGE_EDITED) {
 		json_put_text(o, "text", e->about->m.text);
 		json_put_uint(o, "edited_ms", e->about->edited_ms);
 	} else if (e->type == EVENT_MESSAGE_REACTION) {
@@ -186,9 +179,7 @@ view_event(struct json_out *o, const struct event_row *e)
 		return;
 	}
 	json_put_open(o, "data", '{');
-	if (!e->about)
-		gone_message(o, e);
-	else if (e->type == EVENT_MESSAGE_NEW)
+	if (e->about && e->type == EVENT_MESSAGE_NEW)
 		new_message(o, e);
 	else
 		changed_message(o, e);

@@ -130,7 +130,7 @@ on_message(struct node *n, struct peer *p, const struct record *r)
 	m->ref = r->ref;
 	m->ttl_s = r->ttl_s;
 	m->text = r->text;
-	receipt_on_message(n, p);
+	receipt_typing_over(n, p);
 	effect_change(n, &change);
 	c->recv_anew = false;
 	c->recv_seq = r->seq;

@@ -259,9 +259,9 @@ peer_connect(struct node *n, struct peer *p)
 		    p->c.n_candidates, hops, n->now);
 }
 
-/* Ends the link; none begins before until_ms. */
+/* Whatever ended it. */
 static void
-end_link(struct node *n, struct peer *p, uint64_t until_ms)
+session_over(struct node *n, struct peer *p)
 {
 	if (p->online)
 		effect_event(n, NODE_OFFLINE, p, NULL, ERR_OK);
@@ -270,8 +270,15 @@ end_link(struct node *n, struct peer *p, uint64_t until_ms)
 	p->ack_due = false;
 	receipt_down(n, p);
 	cross_on_down(n, p);
-	relay_forget(n, p);
 	record_reader_clear(&p->reader);
+}
+
+/* Ends the link; none begins before until_ms. */
+static void
+end_link(struct node *n, struct peer *p, uint64_t until_ms)
+{
+	session_over(n, p);
+	relay_forget(n, p);
 	links_shun(n->links, p->slot, until_ms, n->now);
 	meet_start(n, p);
 }
@@ -377,16 +384,9 @@ on_up(struct node *n, struct peer *p, const struct link_out *out)
 static void
 on_down(struct node *n, struct peer *p)
 {
-	record_reader_clear(&p->reader);
-	if (p->online) {
+	if (p->online)
 		note(n, p, WHY_DOWN, 0);
-		effect_event(n, NODE_OFFLINE, p, NULL, ERR_OK);
-	}
-	p->online = false;
-	p->early = false;
-	p->ack_due = false;
-	receipt_down(n, p);
-	cross_on_down(n, p);
+	session_over(n, p);
 	if (n->woke_ms != 0 && n->now.mono_ms - n->woke_ms < NODE_WAKE_MS)
 		meet_start_with_others(n, p); /* all have died at once */
 	else
@@ -530,6 +530,16 @@ hide(struct node *n)
 	n->unsettled = true;
 }
 
+static void
+no_more_links(struct node *n, struct peer *p)
+{
+	links_remove_peer(n->links, p->slot, n->now);
+	if (p->pairing)
+		links_remove_peer(n->links, PEER_PAIRING + p->slot, n->now);
+	meet_forget(n, p);
+	hosts_met(n, p);
+}
+
 enum err
 node_contact_delete(struct node *n, const struct contact_id *id, struct now now)
 {
@@ -541,11 +551,7 @@ node_contact_delete(struct node *n, const struct contact_id *id, struct now now)
 		return ERR_NOT_FOUND;
 	c.contact = *id;
 	effect_change(n, &c);
-	links_remove_peer(n->links, p->slot, n->now);
-	if (p->pairing)
-		links_remove_peer(n->links, PEER_PAIRING + p->slot, n->now);
-	meet_forget(n, p);
-	hosts_met(n, p);
+	no_more_links(n, p);
 	peer_del(n, p);
 	hide(n);
 	return ERR_OK;
@@ -554,23 +560,12 @@ node_contact_delete(struct node *n, const struct contact_id *id, struct now now)
 static void
 block(struct node *n, struct peer *p)
 {
-	if (p->online)
-		effect_event(n, NODE_OFFLINE, p, NULL, ERR_OK);
-	p->online = false;
-	p->early = false;
-	p->ack_due = false;
-	receipt_down(n, p);
-	cross_on_down(n, p);
+	session_over(n, p);
 	relay_forget(n, p);
-	record_reader_clear(&p->reader);
-	links_remove_peer(n->links, p->slot, n->now);
-	if (p->pairing)
-		links_remove_peer(n->links, PEER_PAIRING + p->slot, n->now);
+	no_more_links(n, p);
 	p->pairing = false;
 	p->crossed = false;
-	meet_forget(n, p);
 	meet_stop(n, p);
-	hosts_met(n, p);
 	chat_give_up(n, p);
 	lan_forget(n);
 	relays_changed(n);

@@ -556,7 +556,7 @@ bool chat_write(struct node *n, const struct peer *p, const struct record *r);
 bool receipt_write(struct node *n, struct peer *p);
 void receipt_on_read(struct node *n, struct peer *p, const struct record *r);
 void receipt_on_typing(struct node *n, struct peer *p, const struct record *r);
-void receipt_on_message(struct node *n, struct peer *p);
+void receipt_typing_over(struct node *n, struct peer *p);
 void receipt_up(struct node *n, struct peer *p);
 void receipt_down(struct node *n, struct peer *p);
 void receipt_tick(struct node *n);

@@ -90,8 +90,8 @@ receipt_write(struct node *n, struct peer *p)
 
 /* ---- theirs ---- */
 
-static void
-typing_over(struct node *n, struct peer *p)
+void
+receipt_typing_over(struct node *n, struct peer *p)
 {
 	if (p->typing_ms != 0)
 		effect_event(n, NODE_TYPING_OVER, p, NULL, ERR_OK);
@@ -120,7 +120,7 @@ receipt_on_typing(struct node *n, struct peer *p, const struct record *r)
 	uint64_t now_ms = n->now.mono_ms;
 
 	if (!r->on) {
-		typing_over(n, p);
+		receipt_typing_over(n, p);
 		return;
 	}
 	if (p->typing_ms == 0) {
@@ -132,12 +132,6 @@ receipt_on_typing(struct node *n, struct peer *p, const struct record *r)
 	}
 	p->typing_ms = now_ms + TYPING_MS;
 	wake_at(n, p->typing_ms);
-}
-
-void
-receipt_on_message(struct node *n, struct peer *p)
-{
-	typing_over(n, p);
 }
 
 /* ---- the link ---- */
@@ -152,7 +146,7 @@ receipt_up(struct node *n, struct peer *p)
 void
 receipt_down(struct node *n, struct peer *p)
 {
-	typing_over(n, p);
+	receipt_typing_over(n, p);
 	p->read_ms = 0;
 	p->typed_ms = 0;
 	p->typing_due = false;
@@ -172,7 +166,7 @@ receipt_tick(struct node *n)
 		if (p == NULL)
 			continue;
 		if (p->typing_ms != 0 && p->typing_ms <= now_ms)
-			typing_over(n, p);
+			receipt_typing_over(n, p);
 		else if (p->typing_ms != 0)
 			wake_at(n, p->typing_ms);
 		if (p->read_ms != 0 && p->read_ms <= now_ms)

@@ -445,3 +445,12 @@ utf8_valid(struct span text)
 	assert(at == text.n);
 	return true;
 }
+
+bool
+utf8_is_line(struct span text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] < 0x20 || text.p[i] == 0x7f)
+			return false;
+	return utf8_valid(text);
+}

@@ -35,5 +35,7 @@ MUST_USE enum err hex_decode(struct span text, struct writer *ret);
 
 /* Well-formed UTF-8 [RFC 3629]: no surrogates, no overlong forms. */
 bool utf8_valid(struct span text);
+/* The same, and no control characters of ASCII: fit for one line. */
+bool utf8_is_line(struct span text);
 
 #endif /* PROTO_BASE_TEXT_H */

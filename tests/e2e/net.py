@@ -21,8 +21,8 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from check import CTL, DAEMON, skip  # noqa: E402
-from rpc import Rpc  # noqa: E402
+from check import CTL, DAEMON, check, skip  # noqa: E402
+from rpc import Rpc, RpcError  # noqa: E402
 
 READY_S = 60.0  # bounds for something broken, generous for sanitizers
 MEET_S = 120.0
@@ -182,6 +182,27 @@ class Daemon:
     def call(self, method, **params):
         with self.rpc() as rpc:
             return rpc.call(method, **params)
+
+    def refuses(self, name, code, method, **params):
+        """A check: the call ends in that error."""
+        try:
+            check(name, False, self.call(method, **params))
+        except RpcError as error:
+            check(name, error.code == code, error)
+
+    def write(self, conv, texts):
+        """Ids of what was written; answered means durable."""
+        with self.rpc() as rpc:
+            return [rpc.call("message.send", conv=conv, text=t)["id"]
+                    for t in texts]
+
+    def came(self, *ids, state="delivered", timeout_ms=180000):
+        """Whether all came so far, in the time that is enough for meeting."""
+        with self.rpc() as rpc:
+            return all(rpc.call("message.wait", id=i, state=state,
+                                rpc_timeout=timeout_ms / 1000 + 20,
+                                timeout_ms=timeout_ms)["state"] == state
+                       for i in ids)
 
     def ctl(self, *words, stdin=None, ok=True, timeout=180):
         done = subprocess.run(

@@ -13,29 +13,14 @@ from check import check, finish  # noqa: E402
 from net import Net, need_build  # noqa: E402
 
 PASS = "correct horse battery"
-WAIT_MS = 180000
-
-
-def write(daemon, conv, texts):
-    with daemon.rpc() as rpc:
-        return [rpc.call("message.send", conv=conv, text=t)["id"]
-                for t in texts]
-
-
-def delivered(daemon, ids):
-    with daemon.rpc(timeout=WAIT_MS / 1000 + 20) as rpc:
-        return all(rpc.call("message.wait", rpc_timeout=WAIT_MS / 1000 + 10,
-                            id=i, state="delivered",
-                            timeout_ms=WAIT_MS)["state"] == "delivered"
-                   for i in ids)
 
 
 def talk(name, a, b, to_b, to_a, count):
     ours = ["%s a %d" % (name, i) for i in range(count)]
     theirs = ["%s b %d" % (name, i) for i in range(count)]
     check("%s: texts arrive both ways" % name,
-          delivered(a, write(a, to_b, ours)) and
-          delivered(b, write(b, to_a, theirs)))
+          a.came(*a.write(to_b, ours)) and
+          b.came(*b.write(to_a, theirs)))
     return ours, theirs
 
 

@@ -7,25 +7,11 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from check import check, finish  # noqa: E402
 from net import Net, need_build  # noqa: E402
-from rpc import RpcError  # noqa: E402
-
-
-def refused(name, daemon, code, method, **params):
-    try:
-        check(name, False, daemon.call(method, **params))
-    except RpcError as error:
-        check(name, error.code == code, error)
-
-
-def wait(daemon, ident, state):
-    with daemon.rpc() as rpc:
-        return rpc.call("message.wait", rpc_timeout=130, id=ident,
-                        state=state, timeout_ms=120000)["state"]
 
 
 def send(daemon, conv, text):
-    ident = daemon.call("message.send", conv=conv, text=text)["id"]
-    wait(daemon, ident, "delivered")
+    ident, = daemon.write(conv, [text])
+    check("%s arrives" % text, daemon.came(ident))
     return ident
 
 
@@ -49,7 +35,7 @@ def told(alice, bob, to_bob, to_alice):
     idents = [send(alice, to_bob, "%d" % i) for i in range(3)]
     bob.call("conv.read", conv=to_alice, up_to=idents[1])
     check("who waits for it hears of it",
-          wait(alice, idents[1], "read") == "read")
+          alice.came(idents[1], state="read"))
     data = alice.wait_event("message.read", conv=to_bob)["data"]
     check("one event names the newest", data["up_to"] == idents[1], data)
     states = [alice.call("message.get", id=i)["state"] for i in idents]
@@ -63,7 +49,7 @@ def over_a_restart(alice, bob, to_bob, to_alice):
     bob.kill()  # mostly before the tick
     bob.start()
     check("it is told in the next session, too",
-          wait(alice, ident, "read") == "read")
+          alice.came(ident, state="read"))
 
 
 def typing(alice, bob, to_bob, to_alice):
@@ -76,8 +62,8 @@ def typing(alice, bob, to_bob, to_alice):
     check("typing is seen, and its end",
           on["data"] == {"conv": to_alice, "on": True} and
           off["data"] == {"conv": to_alice, "on": False}, on, off)
-    refused("nobody types to nobody", alice, 202, "typing.set",
-            conv="2n6f4fxn5rzwevnp5344xf6xpy", on=True)
+    alice.refuses("nobody types to nobody", 202, "typing.set",
+                  conv="2n6f4fxn5rzwevnp5344xf6xpy", on=True)
 
 
 def kept(alice, to_bob):
@@ -99,10 +85,10 @@ def kept(alice, to_bob):
     got = alice.call("conv.set", conv=to_bob, muted=False, draft="")
     check("and kept no longer", not got["muted"] and got["pinned"] and
           not got["has_draft"] and "draft" not in got, got)
-    refused("a draft is UTF-8 of 64 KiB", alice, 400, "conv.set", conv=to_bob,
-            draft="x" * 65537)
-    refused("nobody keeps what is not there", alice, 202, "conv.set",
-            conv="2n6f4fxn5rzwevnp5344xf6xpy", muted=True)
+    alice.refuses("a draft is UTF-8 of 64 KiB", 400, "conv.set", conv=to_bob,
+                  draft="x" * 65537)
+    alice.refuses("nobody keeps what is not there", 202, "conv.set",
+                  conv="2n6f4fxn5rzwevnp5344xf6xpy", muted=True)
 
 
 def by_command(alice, bob, to_bob, to_alice):
@@ -113,7 +99,7 @@ def by_command(alice, bob, to_bob, to_alice):
                     "last words", ok=False)
     check("send --wait=read waits longer than for delivery",
           row.status == 6, row.out, row.err)
-    check("and what was read is told", wait(alice, ident, "read") == "read")
+    check("and what was read is told", alice.came(ident, state="read"))
     row = bob.ctl("conv", "set", "alice", "--pinned=yes",
                   "--receipts=off").rows()[0]
     check("conv set shows how it is kept now",

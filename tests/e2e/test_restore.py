@@ -11,23 +11,6 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from check import check, finish  # noqa: E402
 from net import Net, need_build  # noqa: E402
 
-WAIT_MS = 180000
-
-
-def write(daemon, conv, texts):
-    """Ids of what was written; answered means durable."""
-    with daemon.rpc() as rpc:
-        return [rpc.call("message.send", conv=conv, text=t)["id"]
-                for t in texts]
-
-
-def all_delivered(daemon, ids):
-    with daemon.rpc(timeout=WAIT_MS / 1000 + 20) as rpc:
-        return all(rpc.call("message.wait", rpc_timeout=WAIT_MS / 1000 + 10,
-                            id=i, state="delivered",
-                            timeout_ms=WAIT_MS)["state"] == "delivered"
-                   for i in ids)
-
 
 def named(name, first, count):
     return ["%s %d" % (name, i) for i in range(first, first + count)]
@@ -59,17 +42,17 @@ def story(alice, bob, to_bob, to_alice, lost, again):
     shutil.copytree(alice.state, copy, symlinks=True)
     alice.start()
     before = named("a lost " + tag, 0, lost), named("b lost " + tag, 0, lost)
-    sent = write(alice, to_bob, before[0])
-    back = write(bob, to_alice, before[1])
+    sent = alice.write(to_bob, before[0])
+    back = bob.write(to_alice, before[1])
     check("16: %d texts each way arrive" % lost,
-          all_delivered(alice, sent) and all_delivered(bob, back))
+          alice.came(*sent) and bob.came(*back))
     restored(alice, copy)
     after = (named("a again " + tag, 0, again),
              named("b again " + tag, 0, again))
-    sent = write(alice, to_bob, after[0])
-    back = write(bob, to_alice, after[1])
+    sent = alice.write(to_bob, after[0])
+    back = bob.write(to_alice, after[1])
     check("16: %d texts each way arrive after the return" % again,
-          all_delivered(alice, sent) and all_delivered(bob, back))
+          alice.came(*sent) and bob.came(*back))
     once_each("what the restored side writes is there once", bob, to_alice,
               before[0] + after[0])
     once_each("what is written to it is there once", alice, to_bob, after[1])
@@ -81,8 +64,8 @@ def main():
         net.dht(3)
         alice, bob = net.person("alice"), net.person("bob")
         to_bob, to_alice = net.pair(alice, bob)
-        sent = write(alice, to_bob, named("a before", 0, 3))
-        check("16: texts arrive before", all_delivered(alice, sent))
+        sent = alice.write(to_bob, named("a before", 0, 3))
+        check("16: texts arrive before", alice.came(*sent))
         for lost, again in ((3, 1), (3, 3), (3, 6), (1, 20)):
             story(alice, bob, to_bob, to_alice, lost, again)
         once_each("what was written before is there once", bob, to_alice,

@@ -6,14 +6,6 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from check import check, finish  # noqa: E402
 from net import Net, need_build  # noqa: E402
-from rpc import RpcError  # noqa: E402
-
-
-def refused(name, daemon, code, method, **params):
-    try:
-        check(name, False, daemon.call(method, **params))
-    except RpcError as error:
-        check(name, error.code == code, error)
 
 
 def found(daemon, query, **more):
@@ -36,11 +28,8 @@ def main():
         idents = {}
         for text in ("Tea at five?", "Caf\u00e9 at six", "teatime",
                      "x" * 3000 + " needle " + "y" * 3000):
-            idents[text] = alice.call("message.send", conv=to_bob,
-                                      text=text)["id"]
-        with alice.rpc() as rpc:
-            rpc.call("message.wait", rpc_timeout=130, timeout_ms=120000,
-                     id=list(idents.values())[-1], state="delivered")
+            idents[text], = alice.write(to_bob, [text])
+        check("all arrives", alice.came(*idents.values()))
         for who in (alice, bob):
             check("words are found by how they begin",
                   found(who, "TEA") == ["teatime", "Tea at five?"])
@@ -63,8 +52,8 @@ def main():
         alice.start()
         check("also after a restart", found(alice, "supper") == ["supper"] and
               found(alice, "teatime") == [])
-        refused("there is a word to look for", alice, -32602,
-                "message.search", query="?!")
+        alice.refuses("there is a word to look for", -32602,
+                      "message.search", query="?!")
         rows = bob.ctl("search", "tea", "--in", "alice").rows()
         check("search prints rows", [r[0] for r in rows] ==
               [idents["Tea at five?"]] and rows[0][4] == "Tea at five?", rows)

@@ -6,16 +6,12 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from check import check, finish  # noqa: E402
 from net import Net, need_build  # noqa: E402
-from rpc import RpcError  # noqa: E402
 
 
 def delivered(daemon, method, **params):
     """Calls, and waits until the other side has it; the result."""
-    with daemon.rpc() as rpc:
-        done = rpc.call(method, **params)
-        came = rpc.call("message.wait", rpc_timeout=130, id=done["id"],
-                        state="delivered", timeout_ms=120000)
-    check("%s is delivered" % method, came["state"] == "delivered", came)
+    done = daemon.call(method, **params)
+    check("%s is delivered" % method, daemon.came(done["id"]))
     return done
 
 
@@ -25,22 +21,15 @@ def at(daemon, conv, ident):
     return found[0] if found else None
 
 
-def refused(name, daemon, code, method, **params):
-    try:
-        check(name, False, daemon.call(method, **params))
-    except RpcError as error:
-        check(name, error.code == code, error)
-
-
 def replies(alice, bob, to_bob, to_alice):
     first = delivered(alice, "message.send", conv=to_bob, text="tea?")["id"]
     answer = delivered(bob, "message.send", conv=to_alice, text="yes",
                        reply_to=first)["id"]
     check("a reply says to what", at(alice, to_bob, answer)["reply_to"] ==
           first and at(bob, to_alice, answer)["reply_to"] == first)
-    refused("nobody replies to what is not there", alice, 201,
-            "message.send", conv=to_bob, text="x",
-            reply_to="2n6f4fxn5rzwevnp5344xf6xpy")
+    alice.refuses("nobody replies to what is not there", 201,
+                  "message.send", conv=to_bob, text="x",
+                  reply_to="2n6f4fxn5rzwevnp5344xf6xpy")
     return first, answer
 
 
@@ -55,10 +44,10 @@ def edits(alice, bob, to_bob, to_alice, first):
               at(who, conv, first)["edited_ms"] > 0)
         check("an edit is no message of its own",
               at(who, conv, edit["id"]) is None)
-    refused("nobody edits what is another's", bob, 302, "message.edit",
-            id=first, text="beer?")
-    refused("an edit says something", alice, -32602, "message.edit",
-            id=first, text="")
+    bob.refuses("nobody edits what is another's", 302, "message.edit",
+                id=first, text="beer?")
+    alice.refuses("an edit says something", -32602, "message.edit",
+                  id=first, text="")
     again = [alice.call("message.edit", id=first, text="water?",
                         client_id="e-1") for _ in range(2)]
     check("an edit with a client_id is sent once",
@@ -76,8 +65,8 @@ def reactions(alice, bob, to_bob, to_alice, first):
     delivered(alice, "message.react", id=first, reaction="")
     seen = at(bob, to_alice, first)["reactions"]
     check("one is taken back", [r["direction"] for r in seen] == ["out"], seen)
-    refused("a reaction is short", alice, 400, "message.react", id=first,
-            reaction="x" * 65)
+    alice.refuses("a reaction is short", 400, "message.react", id=first,
+                  reaction="x" * 65)
 
 
 def deletions(alice, bob, to_bob, to_alice, first, answer):
@@ -86,10 +75,10 @@ def deletions(alice, bob, to_bob, to_alice, first, answer):
         gone = at(who, conv, first)
         check("both forget it", gone["deleted"] and gone["text"] == "" and
               "reactions" not in gone and "edited_ms" not in gone, gone)
-    refused("what is gone cannot be edited", alice, 201, "message.edit",
-            id=first, text="back")
-    refused("nobody deletes what is another's", alice, 302, "message.delete",
-            id=answer)
+    alice.refuses("what is gone cannot be edited", 201, "message.edit",
+                  id=first, text="back")
+    alice.refuses("nobody deletes what is another's", 302, "message.delete",
+                  id=answer)
     alice.call("message.delete", **{"id": answer, "for": "me"})
     check("at one side alone", at(alice, to_bob, answer)["deleted"] and
           at(bob, to_alice, answer)["text"] == "yes")
@@ -109,10 +98,7 @@ def away(net, alice, bob, to_bob, to_alice):
     alice.kill()
     alice.start()
     bob.start()
-    with alice.rpc() as rpc:
-        came = rpc.call("message.wait", rpc_timeout=130, id=last,
-                        state="delivered", timeout_ms=120000)
-    check("there after both came back", came["state"] == "delivered", came)
+    check("there after both came back", alice.came(last))
     check("and as it is here", at(bob, to_alice, kept)["text"] == "three" and
           at(bob, to_alice, gone)["deleted"])
     check("nothing is missing between",

@@ -213,6 +213,10 @@ utf8_is_well_formed_up_to_its_edges(void **state)
 		assert_true(utf8_valid(span_str(good[i])));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(utf8_valid(span_str(bad[i])));
+	assert_true(utf8_is_line(span_str("\xc3\xa9 b")));
+	assert_false(utf8_is_line(span_str("a\nb")));
+	assert_false(utf8_is_line(span_str("a\x7f")));
+	assert_false(utf8_is_line(span_str("\xc3")));
 	assert_true(utf8_valid(span_of("a\0b", 3)));
 }
 

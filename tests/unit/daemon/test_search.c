@@ -189,6 +189,27 @@ what_was_edited_or_deleted_is_found_as_it_is_now(void **state)
 	search_free(s);
 }
 
+/* What comes after all was gathered is gathered, too, and that is all. */
+static void
+gathering_ends_and_goes_on_with_what_is_new(void **state)
+{
+	struct store_world *w = *state;
+	struct search *s = search_new(w->s);
+
+	assert_false(search_gather(s, 10)); /* nothing yet */
+	for (unsigned round = 0; round < 3; round++) {
+		unsigned calls = 0;
+
+		for (unsigned i = 0; i < 7; i++)
+			(void)say(w, 1, 10 * round + i + 1, "word");
+		while (search_gather(s, 2))
+			calls++;
+		assert_in_range(calls, 3, 4);
+		assert_false(search_gather(s, 2));
+	}
+	search_free(s);
+}
+
 /* Every word of every text is found, by each of its beginnings, whether the
  * bits are gathered or not. */
 static void
@@ -260,6 +281,7 @@ main(void)
 		cmocka_unit_test(a_point_knows_where_it_comes_from),
 		T(words_are_found_by_how_they_begin),
 		T(what_was_edited_or_deleted_is_found_as_it_is_now),
+		T(gathering_ends_and_goes_on_with_what_is_new),
 		T(nothing_is_missed),
 		T(matches_are_places_in_the_text),
 	};

@@ -1,0 +1,170 @@
+/* Conversations: what was read, how they are kept, who is typing. */
+#include "daemon/command_int.h"
+
+#include "daemon/view.h"
+#include "proto/base/text.h"
+
+/* ---- what was read ---- */
+
+/* The row up to which is read: that of a message, or the newest. */
+static enum api_error
+find_row(struct daemon *d, const struct contact_id *conv,
+    const struct message_id *up_to, int64_t *ret)
+{
+	struct store_message m;
+	enum err err;
+
+	*ret = INT64_MAX;
+	if (!up_to)
+		return API_OK;
+	err = store_message_get(d->store, conv, up_to, &m);
+	if (err)
+		return err == ERR_NOT_FOUND ? API_MESSAGE_NOT_FOUND
+		                            : API_STORAGE_ERROR;
+	*ret = m.row;
+	return API_OK;
+}
+
+static bool
+tells_read(const struct daemon *d, const struct store_conv *c)
+{
+	return c->receipts == STORE_RECEIPTS_DEFAULT
+	           ? d->config.read_receipts
+	           : c->receipts == STORE_RECEIPTS_ON;
+}
+
+/* They may know what was read up to row. */
+static enum api_error
+tell_read(struct daemon *d, const struct contact_id *conv, int64_t row)
+{
+	const struct command none = { .history = false };
+	struct store_contact c;
+	uint64_t seq = 0;
+	enum err err = store_contact_get(d->store, conv, &c);
+
+	if (err || !tells_read(d, &c.conv))
+		return API_OK;
+	err = store_conv_number(d->store, conv, row, &seq);
+	if (!err)
+		err = node_read(d->node, conv, seq, d->now);
+	return err ? API_OK : command_apply(d, &none);
+}
+
+enum api_error
+command_conv_read(struct daemon *d, const struct contact_id *conv,
+    const struct message_id *up_to, uint64_t *ret_unread)
+{
+	struct json_out o = { .max = EVENT_BODY_MAX };
+	enum api_error code = command_begin(d);
+	uint64_t before = 0;
+	int64_t row = 0;
+	enum err err;
+
+	if (code)
+		return code;
+	err = store_conv_unread(d->store, conv, &before);
+	if (err)
+		return err == ERR_NOT_FOUND ? API_CONVERSATION_NOT_FOUND
+		                            : API_STORAGE_ERROR;
+	code = find_row(d, conv, up_to, &row);
+	if (code)
+		return code;
+	if (store_conv_read(d->store, conv, row) ||
+	    store_timer_read(d->store, conv, row, d->now.wall_ms) ||
+	    store_conv_unread(d->store, conv, ret_unread))
+		return command_lost(d);
+	code = tell_read(d, conv, row);
+	if (code || *ret_unread == before)
+		return code; /* nothing new to tell */
+	json_open(&o, '{');
+	json_put_id(&o, "conv", conv->b);
+	if (up_to)
+		json_put_id(&o, "up_to", up_to->b);
+	json_put_uint(&o, "unread", *ret_unread);
+	return command_log(d, EVENT_CONV_READ, conv, &o);
+}
+
+/* ---- how it is kept ---- */
+
+/* What can be said before anything is changed. */
+static enum api_error
+check_change(struct daemon *d, const struct contact_id *conv,
+    const struct command_conv *what)
+{
+	struct store_contact c;
+	enum api_error code = command_begin(d);
+	enum err err;
+
+	if (code)
+		return code;
+	err = store_contact_get(d->store, conv, &c);
+	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+		return API_CONVERSATION_NOT_FOUND;
+	if (err)
+		return API_STORAGE_ERROR;
+	if (what->has_draft && what->draft.n > NODE_TEXT_MAX)
+		return API_MESSAGE_TOO_LONG;
+	if (what->has_draft && !utf8_valid(what->draft))
+		return API_INVALID_PARAMS;
+	return API_OK;
+}
+
+/* Both sides hear of it; the event comes when it is applied. */
+static enum api_error
+set_timer(struct daemon *d, const struct contact_id *conv, uint32_t ttl_s)
+{
+	const struct command none = { .history = false };
+	const struct node_words words = { .kind = MESSAGE_TIMER,
+		.ttl_s = ttl_s };
+	struct message_id id;
+	enum err err = node_message_send(d->node, conv, &words, &id, d->now);
+
+	if (err == ERR_STATE)
+		return API_BLOCKED;
+	if (err == ERR_LIMIT)
+		return API_QUOTA;
+	return err ? API_INTERNAL : command_apply(d, &none);
+}
+
+static enum api_error
+conv_event(struct daemon *d, const struct contact_id *conv)
+{
+	struct json_out o = { .max = EVENT_BODY_MAX };
+	struct store_contact c;
+
+	if (store_contact_get(d->store, conv, &c))
+		return command_lost(d);
+	json_open(&o, '{');
+	json_put_id(&o, "conv", conv->b);
+	view_conv(&o, &c.conv);
+	return command_log(d, EVENT_CONV_CHANGED, conv, &o);
+}
+
+enum api_error
+command_conv_set(struct daemon *d, const struct contact_id *conv,
+    const struct command_conv *what)
+{
+	enum api_error code = check_change(d, conv, what);
+
+	if (!code && what->has_timer) /* the node may refuse that */
+		code = set_timer(d, conv, what->ttl_s);
+	if (code || !(what->kept || what->has_draft))
+		return code;
+	if (what->kept && store_conv_set(d->store, conv, what->kept))
+		return command_lost(d);
+	if (what->has_draft && store_draft_set(d->store, conv, what->draft))
+		return command_lost(d);
+	return conv_event(d, conv);
+}
+
+enum api_error
+command_typing(struct daemon *d, const struct contact_id *conv, bool on)
+{
+	enum api_error code = command_begin(d);
+	enum err err;
+
+	if (code)
+		return code;
+	err = node_typing(d->node, conv, on, d->now);
+	return err ? API_CONVERSATION_NOT_FOUND : API_OK;
+}
