@@ -395,7 +395,7 @@ read_file(struct vault *v, int fd)
 
 		err = vault_read(v, buf, n);
 		if (!err && fd >= 0)
-			err = file_write(fd, buf, n);
+			err = file_write(fd, FILE_HERE, buf, n);
 		left -= n;
 	}
 	free(buf);

@@ -5,13 +5,15 @@
 #include <unistd.h>
 
 enum err
-file_read(int fd, void *buf, size_t cap, size_t *ret_n)
+file_read(int fd, off_t at, void *buf, size_t cap, size_t *ret_n)
 {
 	uint8_t *p = buf;
 	size_t n = 0;
 
 	while (n < cap) {
-		ssize_t r = read(fd, p + n, cap - n);
+		ssize_t r = at == FILE_HERE
+		                ? read(fd, p + n, cap - n)
+		                : pread(fd, p + n, cap - n, at + (off_t)n);
 
 		if (r < 0 && errno == EINTR)
 			continue;
@@ -26,20 +28,22 @@ file_read(int fd, void *buf, size_t cap, size_t *ret_n)
 }
 
 enum err
-file_write(int fd, const void *bytes, size_t n)
+file_write(int fd, off_t at, const void *bytes, size_t n)
 {
 	const uint8_t *p = bytes;
+	size_t done = 0;
 
-	while (n > 0) {
-		ssize_t r = write(fd, p, n);
+	while (done < n) {
+		ssize_t r = at == FILE_HERE ? write(fd, p + done, n - done)
+		                            : pwrite(fd, p + done, n - done,
+		                                  at + (off_t)done);
 
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r <= 0)
 			return errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT
 			                                          : ERR_IO;
-		p += r;
-		n -= (size_t)r;
+		done += (size_t)r;
 	}
 	return ERR_OK;
 }

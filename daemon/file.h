@@ -1,14 +1,18 @@
-/* A file's bytes from where it stands, over signals and short counts. */
+/* A file's bytes, over signals and short counts. */
 #ifndef DAEMON_FILE_H
 #define DAEMON_FILE_H
 
 #include "proto/base/err.h"
 
 #include <stddef.h>
+#include <sys/types.h>
+
+enum { FILE_HERE = -1 }; /* where the file stands, also where it cannot seek */
 
 /* Up to cap bytes; *ret_n are fewer at the end of the file. ERR_IO. */
-MUST_USE enum err file_read(int fd, void *buf, size_t cap, size_t *ret_n);
+MUST_USE enum err
+file_read(int fd, off_t at, void *buf, size_t cap, size_t *ret_n);
 /* All n of them. ERR_LIMIT: the disk is full; ERR_IO. */
-MUST_USE enum err file_write(int fd, const void *bytes, size_t n);
+MUST_USE enum err file_write(int fd, off_t at, const void *bytes, size_t n);
 
 #endif /* DAEMON_FILE_H */

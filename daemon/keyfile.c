@@ -1,28 +1,18 @@
 #include "daemon/keyfile.h"
 
+#include "daemon/keyslot.h"
+
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define MAGIC "btchat keys 1\n"
 
 enum {
-	SLOT = 4096,
 	PAGE_KEYS = 100,
-	HEAD = 8 + 24,
-	PLAIN = SLOT - HEAD - 16,
 	ENTRY = 8 + KEYFILE_KEY_SIZE,
 	PAGES_MAX = KEYFILE_KEYS_MAX / PAGE_KEYS,
-	AAD_SIZE = 32,
 };
-_Static_assert(PAGE_KEYS *(int)ENTRY <= PLAIN, "they fit");
+_Static_assert(PAGE_KEYS *(int)ENTRY <= KEYSLOT_PLAIN, "they fit");
 
 /* What the transaction is about to do with a key. */
 enum state {
@@ -56,9 +46,7 @@ struct place {
 };
 
 struct keyfile {
-	int fd;
-	uint8_t seal[KEYFILE_KEY_SIZE];
-	bool broken;
+	struct keyslots slots;
 	size_t n_pages, cap_pages;
 	struct page *pages;                /* owned */
 	struct entry *entries;             /* owned; PAGE_KEYS a page */
@@ -332,112 +320,16 @@ keyfile_each(
 			break;
 }
 
-/* ---- slots ---- */
+/* ---- pages ---- */
 
-static size_t
-aad_write(size_t page, uint64_t generation, uint8_t aad[AAD_SIZE])
-{
-	struct writer w = wr_init(aad, AAD_SIZE);
-
-	wr_span(&w, span_str("btchat/1 keys"));
-	wr_u64le(&w, page);
-	wr_u64le(&w, generation);
-	assert(!w.bad);
-	return w.n;
-}
-
-static off_t
-slot_at(size_t page, unsigned slot)
-{
-	return (off_t)SLOT * (off_t)(1 + 2 * page + slot);
-}
-
-static enum err
-write_at(struct keyfile *f, const uint8_t *p, size_t n, off_t at)
-{
-	while (n > 0) {
-		ssize_t r = pwrite(f->fd, p, n, at);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT
-			                                          : ERR_IO;
-		p += r;
-		n -= (size_t)r;
-		at += r;
-	}
-	return ERR_OK;
-}
-
-/* A failed sync is not tried again: the system may have dropped the bytes and
- * forgotten that. */
-static enum err
-sync_file(struct keyfile *f)
-{
-	if (f->broken || fdatasync(f->fd)) {
-		f->broken = true;
-		return ERR_IO;
-	}
-	return ERR_OK;
-}
-
-/* What is past the end reads as zeros. */
-static enum err
-read_slot(struct keyfile *f, size_t page, unsigned slot, uint8_t buf[SLOT])
-{
-	size_t n = 0;
-
-	memset(buf, 0, SLOT);
-	while (n < SLOT) {
-		ssize_t r = pread(
-		    f->fd, buf + n, SLOT - n, slot_at(page, slot) + (off_t)n);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return ERR_IO;
-		if (r == 0)
-			break;
-		n += (size_t)r;
-	}
-	return ERR_OK;
-}
-
-/* Opens it in place; the plaintext begins at buf + HEAD. */
-static bool
-open_slot(const struct keyfile *f, size_t page, uint8_t buf[SLOT],
-    uint64_t *ret_generation)
-{
-	uint8_t aad[AAD_SIZE];
-	struct reader r = rd_init(span_of(buf, SLOT));
-	uint64_t generation = rd_u64le(&r);
-	size_t n = aad_write(page, generation, aad);
-	uint8_t nonce[24];
-
-	rd_bytes(&r, nonce, sizeof(nonce));
-	if (generation == 0 ||
-	    crypto_aead_xchacha20poly1305_ietf_decrypt(buf + HEAD, NULL, NULL,
-	        buf + HEAD, SLOT - HEAD, aad, n, nonce, f->seal))
-		return false;
-	*ret_generation = generation;
-	return true;
-}
-
-/* The page as it is to be, sealed. */
+/* The page as it is to be, where a slot has it. */
 static void
-seal_page(const struct keyfile *f, size_t page, uint8_t out[SLOT])
+make_page(const struct keyfile *f, size_t page, uint8_t out[KEYSLOT_SIZE])
 {
 	const struct entry *e = &f->entries[page * PAGE_KEYS];
-	uint64_t generation = f->pages[page].generation;
-	uint8_t aad[AAD_SIZE];
-	size_t aad_n = aad_write(page, generation, aad);
-	struct writer w = wr_init(out, SLOT);
+	struct writer w = wr_init(out + KEYSLOT_HEAD, KEYSLOT_PLAIN);
 
-	memset(out, 0, SLOT);
-	wr_u64le(&w, generation);
-	randombytes_buf(out + 8, 24);
-	w = wr_init(out + HEAD, PLAIN);
+	memset(out, 0, KEYSLOT_SIZE);
 	for (size_t i = 0; i < PAGE_KEYS; i++) {
 		if (e[i].state == FREE || e[i].state == DEAD)
 			continue;
@@ -445,8 +337,6 @@ seal_page(const struct keyfile *f, size_t page, uint8_t out[SLOT])
 		wr_bytes(&w, f->keys[page * PAGE_KEYS + i], KEYFILE_KEY_SIZE);
 	}
 	assert(!w.bad);
-	(void)crypto_aead_xchacha20poly1305_ietf_encrypt(out + HEAD, NULL,
-	    out + HEAD, PLAIN, aad, aad_n, NULL, out + 8, f->seal);
 }
 
 static bool
@@ -458,14 +348,15 @@ is_due(const struct page *p, bool erase)
 static enum err
 write_slots(struct keyfile *f, bool erase)
 {
-	uint8_t buf[SLOT];
+	uint8_t buf[KEYSLOT_SIZE];
 	enum err err = ERR_OK;
 
 	for (size_t i = 0; i < f->n_pages && !err; i++) {
 		if (!is_due(&f->pages[i], erase))
 			continue;
-		seal_page(f, i, buf);
-		err = write_at(f, buf, SLOT, slot_at(i, f->pages[i].next));
+		make_page(f, i, buf);
+		err = keyslots_write(&f->slots, i, f->pages[i].next,
+		    f->pages[i].generation, buf);
 	}
 	return err;
 }
@@ -483,7 +374,7 @@ write_pages(struct keyfile *f, bool erase)
 			f->pages[i].generation++;
 	err = write_slots(f, erase);
 	if (!err)
-		err = sync_file(f);
+		err = keyslots_sync(&f->slots);
 	if (err)
 		return err;
 	for (size_t i = 0; i < f->n_pages; i++)
@@ -550,7 +441,7 @@ erase_dead(struct keyfile *f)
 		return ERR_OK;
 	err = write_pages(f, true);
 	if (!err)
-		err = sync_file(f);
+		err = keyslots_sync(&f->slots);
 	if (err)
 		return err;
 	for (size_t i = 0; i < f->n_pages * PAGE_KEYS; i++)
@@ -599,15 +490,16 @@ keyfile_rollback(struct keyfile *f)
 bool
 keyfile_is_broken(const struct keyfile *f)
 {
-	return f->broken;
+	return f->slots.broken;
 }
 
 /* ---- opening ---- */
 
 static void
-take_entries(struct keyfile *f, size_t page, const uint8_t slot[SLOT])
+take_entries(struct keyfile *f, size_t page, const uint8_t slot[KEYSLOT_SIZE])
 {
-	struct reader r = rd_init(span_of(slot + HEAD, PAGE_KEYS * ENTRY));
+	struct reader r =
+	    rd_init(span_of(slot + KEYSLOT_HEAD, PAGE_KEYS * ENTRY));
 
 	for (size_t i = 0; i < PAGE_KEYS; i++) {
 		size_t at = page * PAGE_KEYS + i;
@@ -630,7 +522,7 @@ take_entries(struct keyfile *f, size_t page, const uint8_t slot[SLOT])
 
 /* Is there a key in the old slot that is not in the new one? */
 static bool
-holds_more(const uint8_t old[PLAIN], const uint8_t now[PLAIN])
+holds_more(const uint8_t old[KEYSLOT_PLAIN], const uint8_t now[KEYSLOT_PLAIN])
 {
 	for (size_t i = 0; i < PAGE_KEYS; i++) {
 		bool found = sodium_is_zero(old + i * ENTRY, 8);
@@ -648,30 +540,30 @@ static enum err
 load_page(struct keyfile *f, size_t page)
 {
 	struct page *p = &f->pages[page];
-	uint8_t slot[2][SLOT];
+	uint8_t slot[2][KEYSLOT_SIZE];
 	uint64_t generation[2] = { 0, 0 };
-	bool good[2], empty = true;
+	bool good[2], empty[2];
 	unsigned best;
 	enum err err = ERR_OK;
 
 	for (unsigned i = 0; i < 2 && !err; i++) {
-		err = read_slot(f, page, i, slot[i]);
-		empty = empty && sodium_is_zero(slot[i], SLOT);
-		good[i] = !err && open_slot(f, page, slot[i], &generation[i]);
+		err = keyslots_read(
+		    &f->slots, page, i, slot[i], &generation[i], &empty[i]);
+		good[i] = generation[i] != 0;
 	}
 	if (err)
 		goto out;
 	best = generation[1] > generation[0];
 	p->generation = generation[best];
 	p->next = 1 - best;
-	p->bad = !good[0] && !good[1] && !empty;
+	p->bad = !good[0] && !good[1] && !(empty[0] && empty[1]);
 	if (good[best])
 		take_entries(f, page, slot[best]);
 	/* One was torn or damaged: the next commit makes two of it again. Or a
 	 * crash was between the two writes that destroy a key. */
-	if (good[0] != good[1] ||
-	    (good[0] && good[1] &&
-	        holds_more(slot[1 - best] + HEAD, slot[best] + HEAD)))
+	if (good[0] != good[1] || (good[0] && good[1] &&
+	                              holds_more(slot[1 - best] + KEYSLOT_HEAD,
+	                                  slot[best] + KEYSLOT_HEAD)))
 		p->erase = true;
 out:
 	sodium_memzero(slot, sizeof(slot));
@@ -681,98 +573,33 @@ out:
 static enum err
 load(struct keyfile *f)
 {
-	char magic[sizeof(MAGIC) - 1];
-	struct stat st;
-	size_t n;
-	enum err err;
+	size_t n = 0;
+	enum err err = keyslots_count(&f->slots, &n);
 
-	if (fstat(f->fd, &st))
-		return ERR_IO;
-	if (!S_ISREG(st.st_mode) ||
-	    pread(f->fd, magic, sizeof(magic), 0) != (ssize_t)sizeof(magic) ||
-	    memcmp(magic, MAGIC, sizeof(magic)) != 0)
-		return ERR_MALFORMED;
-	n = st.st_size <= SLOT
-	        ? 0
-	        : ((size_t)st.st_size - SLOT + 2 * SLOT - 1) / (2 * SLOT);
-	err = reserve_pages(f, n);
-	f->n_pages = err ? 0 : n;
-	/* Of a process that was killed, nothing may be durable yet. */
 	if (!err)
-		err = sync_file(f);
+		err = reserve_pages(f, n > 0 ? n : 1);
+	if (err)
+		return err == ERR_LIMIT ? ERR_MALFORMED : err;
+	f->n_pages = n;
+	/* Of a process that was killed, nothing may be durable yet. */
+	err = keyslots_sync(&f->slots);
 	for (size_t i = 0; i < n && !err; i++)
 		err = load_page(f, i);
-	return err == ERR_LIMIT ? ERR_MALFORMED : err;
-}
-
-/* Makes it, whole or not at all. */
-static enum err
-create(int dir_fd)
-{
-	static const char temp[] = KEYFILE_NAME ".new";
-	uint8_t head[SLOT] = MAGIC;
-	struct keyfile f = { .fd = -1 };
-	enum err err;
-
-	(void)unlinkat(dir_fd, temp, 0); /* of a start that was cut off */
-	f.fd = openat(dir_fd, temp,
-	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (f.fd < 0)
-		return errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT : ERR_IO;
-	err = write_at(&f, head, sizeof(head), 0);
-	if (!err)
-		err = sync_file(&f);
-	(void)close(f.fd);
-	if (!err && linkat(dir_fd, temp, dir_fd, KEYFILE_NAME, 0))
-		err = ERR_IO;
-	(void)unlinkat(dir_fd, temp, 0);
-	if (!err && fsync(dir_fd))
-		err = ERR_IO;
 	return err;
-}
-
-static enum err
-open_file(int dir_fd, bool may_create, int *ret)
-{
-	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-	int fd = openat(dir_fd, KEYFILE_NAME, flags);
-	enum err err;
-
-	if (fd < 0 && errno == ENOENT) {
-		if (!may_create)
-			return ERR_NOT_FOUND;
-		err = create(dir_fd);
-		if (err)
-			return err;
-		fd = openat(dir_fd, KEYFILE_NAME, flags);
-	}
-	if (fd < 0)
-		return ERR_IO;
-	*ret = fd;
-	return ERR_OK;
 }
 
 enum err
 keyfile_open(const char *dir, const uint8_t seal[KEYFILE_KEY_SIZE],
     bool may_create, struct keyfile **ret)
 {
-	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct keyfile *f;
+	struct keyfile *f = locked_alloc(sizeof(*f));
 	enum err err;
 
-	if (dir_fd < 0)
-		return ERR_IO;
-	f = locked_alloc(sizeof(*f));
-	if (!f) {
-		(void)close(dir_fd);
+	if (!f)
 		return ERR_NOMEM;
-	}
-	*f = (struct keyfile){ .fd = -1 };
-	memcpy(f->seal, seal, sizeof(f->seal));
-	err = open_file(dir_fd, may_create, &f->fd);
-	(void)close(dir_fd);
-	if (!err)
-		err = reserve_pages(f, 1);
+	*f = (struct keyfile){ .slots = { .fd = -1 } };
+	memcpy(f->slots.seal, seal, sizeof(f->slots.seal));
+	err = keyslots_open(&f->slots, dir, may_create);
 	if (!err)
 		err = load(f);
 	if (err)
@@ -787,8 +614,7 @@ keyfile_close(struct keyfile *f)
 {
 	if (!f)
 		return;
-	if (f->fd >= 0)
-		(void)close(f->fd);
+	keyslots_close(&f->slots);
 	free(f->pages);
 	free(f->entries);
 	free(f->places);

@@ -3,10 +3,9 @@
  * is to destroy all that was sealed under it, wherever old blocks of the
  * database may still lie. [btchatd(8): FILES]
  *
- * store.keys: "btchat keys 1\n" and zeros up to 4096 bytes; then pages of two
- * slots of 4096 bytes: generation[8] (LE) ‖ nonce[24] ‖ XChaCha20-Poly1305 of
- * 100 x (number[8] (LE, 0: none) ‖ key[32]) and zeros, AAD = label ‖ page[8] ‖
- * generation[8]. Of two good slots the one with the higher generation counts.
+ * store.keys: pages of 100 x (number[8] (LE, 0: none) ‖ key[32]) and zeros,
+ * each in two sealed slots, see keyslot.h. Of two good slots the one with the
+ * higher generation counts.
  *
  * A page is written to one slot, synced, then to the other. So one good slot
  * is left by a crash between any two writes. After keys were destroyed, the

@@ -192,7 +192,7 @@ load(struct keyring *k, char why[KEYRING_WHY_SIZE])
 	err = check_file(fd, why);
 	if (err)
 		goto out;
-	err = file_read(fd, buf, FILE_MAX, &n);
+	err = file_read(fd, FILE_HERE, buf, FILE_MAX, &n);
 	if (err) {
 		(void)refuse(why, err, "%s", strerror(errno));
 		goto out;
@@ -338,7 +338,8 @@ write_file(int dir_fd, struct span bytes)
 
 	if (fd < 0)
 		return ERR_IO;
-	err = file_write(fd, bytes.p, bytes.n) || fsync(fd) ? ERR_IO : ERR_OK;
+	err = file_write(fd, FILE_HERE, bytes.p, bytes.n) || fsync(fd) ? ERR_IO
+	                                                               : ERR_OK;
 	if (close(fd) && !err)
 		err = ERR_IO;
 	if (!err && linkat(dir_fd, TEMP_FILE, dir_fd, KEYRING_FILE, 0))

@@ -213,7 +213,7 @@ sd_credential(const char *name, void *buf, size_t cap, size_t *ret_n)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
-	err = file_read(fd, buf, cap, ret_n);
+	err = file_read(fd, FILE_HERE, buf, cap, ret_n);
 	(void)close(fd);
 	return !err && *ret_n == cap ? ERR_TOO_LONG : err;
 }

@@ -36,7 +36,7 @@ static enum err
 write_all(struct vault *v, const uint8_t *p, size_t n)
 {
 	v->bytes += n;
-	return file_write(v->fd, p, n);
+	return file_write(v->fd, FILE_HERE, p, n);
 }
 
 static enum err
@@ -167,7 +167,7 @@ read_head(struct vault *v, struct span pass)
 	struct reader r = rd_init(span_of(head, sizeof(head)));
 	uint64_t ops, mem;
 	size_t n = 0;
-	enum err err = file_read(v->fd, head, sizeof(head), &n);
+	enum err err = file_read(v->fd, FILE_HERE, head, sizeof(head), &n);
 
 	if (err)
 		return err;
@@ -218,7 +218,7 @@ pull(struct vault *v)
 
 	if (v->last)
 		return ERR_MALFORMED;
-	err = file_read(v->fd, v->box, BOX, &got);
+	err = file_read(v->fd, FILE_HERE, v->box, BOX, &got);
 	if (err)
 		return err;
 	if (crypto_secretstream_xchacha20poly1305_pull(
@@ -265,7 +265,7 @@ vault_end(struct vault *v)
 	if (!v->last && v->at == v->n)
 		err = pull(v);
 	if (!err)
-		err = file_read(v->fd, &more, 1, &n);
+		err = file_read(v->fd, FILE_HERE, &more, 1, &n);
 	if (!err && (!v->last || v->at < v->n || n > 0))
 		err = ERR_MALFORMED;
 	return err;
