@@ -559,7 +559,7 @@ backup_stage(int fd, struct span pass, const char *dir,
 /* The files of a store, and of one that was cut off. */
 static const char *const files[] = { STORE_FILE, STORE_FILE "-wal",
 	STORE_FILE "-shm", STORE_FILE "-journal", KEYFILE_NAME,
-	KEYFILE_NAME ".new" };
+	KEYFILE_NAME FILE_ASIDE };
 
 void
 backup_discard(const char *dir)

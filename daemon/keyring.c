@@ -18,7 +18,6 @@
 #define MAGIC_PLAIN  "btchat key 1 plain\n"
 #define MAGIC_SEALED "btchat key 1 sealed\n"
 #define MAGIC_ANY    "btchat key "
-#define TEMP_FILE    KEYRING_FILE ".new"
 
 enum {
 	SECRETS = 64, /* seed and store key */
@@ -223,7 +222,8 @@ keyring_open(int dir_fd, struct keyring **ret, char why[KEYRING_WHY_SIZE])
 	err = load(k, why);
 	if (err)
 		goto out;
-	(void)unlinkat(dir_fd, TEMP_FILE, 0); /* of a start that was cut off */
+	/* Of a start that was cut off. */
+	(void)unlinkat(dir_fd, KEYRING_FILE FILE_ASIDE, 0);
 	*ret = k;
 	return ERR_OK;
 out:
@@ -328,28 +328,6 @@ compose(const struct keyring *k, bool boxed, uint8_t buf[FILE_MAX])
 	return w.n;
 }
 
-/* Written aside and synced, then given its name; link(2) does not replace. */
-static enum err
-write_file(int dir_fd, struct span bytes)
-{
-	enum err err;
-	int fd = openat(dir_fd, TEMP_FILE,
-	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd < 0)
-		return ERR_IO;
-	err = file_write(fd, FILE_HERE, bytes.p, bytes.n) || fsync(fd) ? ERR_IO
-	                                                               : ERR_OK;
-	if (close(fd) && !err)
-		err = ERR_IO;
-	if (!err && linkat(dir_fd, TEMP_FILE, dir_fd, KEYRING_FILE, 0))
-		err = errno == EEXIST ? ERR_EXISTS : ERR_IO;
-	(void)unlinkat(dir_fd, TEMP_FILE, 0);
-	if (!err && fsync(dir_fd))
-		err = ERR_IO;
-	return err;
-}
-
 /* Writes what k->secrets holds. */
 static enum err
 create(struct keyring *k, struct span passphrase)
@@ -364,7 +342,7 @@ create(struct keyring *k, struct span passphrase)
 	if (err)
 		goto out;
 	n = compose(k, boxed, buf);
-	err = write_file(k->dir_fd, span_of(buf, n));
+	err = file_create(k->dir_fd, KEYRING_FILE, span_of(buf, n));
 	if (err)
 		goto out;
 	k->is_sealed = boxed;

@@ -45,7 +45,7 @@ enum keyring_state keyring_state(const struct keyring *k);
 bool keyring_sealed(const struct keyring *k); /* by a passphrase */
 
 /* Makes keys and the file; an empty passphrase makes a plain file.
- * ERR_EXISTS, ERR_TOO_LONG, ERR_NOMEM, ERR_IO: nothing changed. */
+ * ERR_EXISTS, ERR_TOO_LONG, ERR_NOMEM, ERR_LIMIT, ERR_IO: nothing changed. */
 MUST_USE enum err keyring_create(struct keyring *k, struct span passphrase);
 /* The same with keys that were there before; key NULL: a new one. */
 MUST_USE enum err keyring_import(struct keyring *k, const struct id_seed *seed,

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -101,43 +100,19 @@ keyslots_count(const struct keyslots *s, size_t *ret)
 
 /* ---- the file ---- */
 
-/* Makes it, whole or not at all. */
-static enum err
-create(int dir_fd)
-{
-	static const char temp[] = KEYFILE_NAME ".new";
-	uint8_t head[KEYSLOT_SIZE] = MAGIC;
-	struct keyslots s = { .fd = -1 };
-	enum err err;
-
-	(void)unlinkat(dir_fd, temp, 0); /* of a start that was cut off */
-	s.fd = openat(dir_fd, temp,
-	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (s.fd < 0)
-		return errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT : ERR_IO;
-	err = file_write(s.fd, 0, head, sizeof(head));
-	if (!err)
-		err = keyslots_sync(&s);
-	keyslots_close(&s);
-	if (!err && linkat(dir_fd, temp, dir_fd, KEYFILE_NAME, 0))
-		err = ERR_IO;
-	(void)unlinkat(dir_fd, temp, 0);
-	if (!err && fsync(dir_fd))
-		err = ERR_IO;
-	return err;
-}
-
 static enum err
 open_file(int dir_fd, bool may_create, int *ret)
 {
 	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	const uint8_t head[KEYSLOT_SIZE] = MAGIC;
 	int fd = openat(dir_fd, KEYFILE_NAME, flags);
 	enum err err;
 
 	if (fd < 0 && errno == ENOENT) {
 		if (!may_create)
 			return ERR_NOT_FOUND;
-		err = create(dir_fd);
+		err = file_create(
+		    dir_fd, KEYFILE_NAME, span_of(head, sizeof(head)));
 		if (err)
 			return err;
 		fd = openat(dir_fd, KEYFILE_NAME, flags);
