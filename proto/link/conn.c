@@ -518,7 +518,7 @@ on_acked(struct conn *c, struct session *s, const struct sent *sent)
 		s->hello_due = false;
 	}
 	if (sent->carried & SENT_ACK)
-		ranges_cut_below(&s->received, sent->ack_hi);
+		session_ack_told(s, sent->ack_hi);
 }
 
 /* Marks what a packet carried to be sent again. */

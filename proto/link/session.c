@@ -129,6 +129,8 @@ session_received(
 	}
 	if (!eliciting)
 		return;
+	if (s->unacked == 0 || number < s->unacked_lo)
+		s->unacked_lo = number;
 	s->unacked++;
 	if (s->n_eliciting < SESSION_ACK_QUICK)
 		s->n_eliciting++;
@@ -171,5 +173,14 @@ session_acked(struct session *s)
 	s->unacked = 0;
 	s->ack_now = false;
 	s->ack_ms = NEVER;
+	check(s);
+}
+
+void
+session_ack_told(struct session *s, uint64_t hi)
+{
+	if (s->unacked > 0 && s->unacked_lo < hi)
+		hi = s->unacked_lo;
+	ranges_cut_below(&s->received, hi);
 	check(s);
 }

@@ -85,6 +85,7 @@ struct session {
 	struct ranges received;
 	uint64_t largest_ms;  /* when the highest number came */
 	uint32_t unacked;     /* ack-eliciting, since our last ACK */
+	uint64_t unacked_lo;  /* the lowest of them */
 	uint32_t n_eliciting; /* up to SESSION_ACK_QUICK */
 	bool ack_now;         /* something is out of order */
 	uint64_t ack_ms;      /* when the ACK is due, or NEVER */
@@ -118,5 +119,8 @@ void session_received(
 bool session_ack_honest(const struct session *s, const struct ranges *ack);
 bool session_ack_due(const struct session *s, uint64_t now_ms);
 void session_acked(struct session *s); /* our ACK leaves */
+/* Our ACK of what is below hi has come: that need not be told again, unless
+ * it came after that ACK had left. */
+void session_ack_told(struct session *s, uint64_t hi);
 
 #endif /* PROTO_LINK_SESSION_H */

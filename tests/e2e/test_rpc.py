@@ -227,7 +227,9 @@ def identity(call):
 
 
 def contacts(call, address):
-    for bad in ("", "btchat1", address[:-1], address[:20] + "x" + address[21:],
+    other = "q" if address[20] == "x" else "x"
+    for bad in ("", "btchat1", address[:-1],
+                address[:20] + other + address[21:],
                 "btinvite1qqqq"):
         e = error(call.rpc, "contact.add", address=bad)
         check("an address of %r is 600" % bad[:12],

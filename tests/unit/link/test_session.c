@@ -123,6 +123,36 @@ acks_are_due_by_number_order_and_time(void **state)
 	assert_int_equal(s.received.n, 2);
 }
 
+/* 2 comes after the ACK of 1 and 3 has left, and before that has come: it is
+ * in none that the peer has. */
+static void
+what_came_after_an_ack_is_in_the_next(void **state)
+{
+	struct test_rng t;
+	struct session a, s;
+
+	(void)state;
+	test_rng_init(&t, 1);
+	pair(&a, &s, &t.rng);
+	s.replay.next = 9;
+	session_received(&s, 1, true, 1000);
+	session_received(&s, 3, true, 1000);
+	session_acked(&s);
+	session_received(&s, 2, true, 1040);
+	session_ack_told(&s, 4);
+	assert_true(ranges_has(&s.received, 2));
+	assert_false(ranges_has(&s.received, 1));
+	session_acked(&s);
+	session_ack_told(&s, 4);
+	assert_int_equal(s.received.n, 0);
+	/* The lowest of several. */
+	session_received(&s, 7, true, 1050);
+	session_received(&s, 5, true, 1050);
+	session_received(&s, 8, true, 1050);
+	session_ack_told(&s, 9);
+	assert_true(ranges_has(&s.received, 5));
+}
+
 static void
 a_key_ends_after_2_20_packets(void **state)
 {
@@ -163,6 +193,7 @@ main(void)
 		cmocka_unit_test(one_number_in_64_to_512_is_skipped),
 		cmocka_unit_test(a_packet_opens_once),
 		cmocka_unit_test(acks_are_due_by_number_order_and_time),
+		cmocka_unit_test(what_came_after_an_ack_is_in_the_next),
 		cmocka_unit_test(a_key_ends_after_2_20_packets),
 		cmocka_unit_test(a_wiped_session_holds_nothing),
 	};
