@@ -12,6 +12,7 @@ enum {
 	/* Of the eight nearest, who have the newest value: fewer in one of 80
 	 * lookups of a simulated net of 1,000 with churn, loss and NATs. */
 	AGREE = 3,
+	TABLE_FAR = 64, /* of our own table, for lookups that spread out */
 };
 
 static bool
@@ -120,7 +121,7 @@ add_seeds(struct dht *d, struct op *op)
 
 		if (d->carrier && !node_key_is_set(&seed.n))
 			continue;
-		(void)lookup_add(&op->look, &seed, LOOKUP_SEED);
+		(void)lookup_add(&op->look, &seed, LOOKUP_SEED, 0);
 	}
 }
 
@@ -212,7 +213,7 @@ repeat(struct dht *d, struct op *op)
 	op->look.glance = true;
 	n = recall_closest(&d->recall, &op->look.goal, near, LOOKUP_K);
 	for (size_t i = 0; i < n; i++)
-		(void)lookup_add(&op->look, &near[i], LOOKUP_ANSWER);
+		(void)lookup_add(&op->look, &near[i], LOOKUP_ANSWER, 0);
 }
 
 /* How far the eight nearest should be; while that is unknown somebody may
@@ -237,7 +238,21 @@ add_spares(struct dht *d, struct op *op, uint64_t now_ms)
 	    &d->table, &op->look.goal, now_ms, near, LOOKUP_K);
 
 	for (size_t i = 0; i < n; i++)
-		(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE);
+		(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE, 0);
+}
+
+/* At each distance so many are to be asked, to begin with those of our own
+ * table, in which nobody stands in front of all. */
+static void
+spread_out(struct dht *d, struct op *op, uint8_t band)
+{
+	struct krpc_node far[TABLE_FAR];
+	size_t n = table_closest(
+	    &d->table, &op->look.goal, TABLE_HAND_OUT, far, TABLE_FAR);
+
+	op->look.band = band;
+	for (size_t i = 0; i < n; i++)
+		(void)lookup_add(&op->look, &far[i], LOOKUP_TABLE, 0);
 }
 
 void
@@ -257,7 +272,7 @@ op_start(
 		n = table_closest(
 		    &d->table, goal, TABLE_ANY, near, KRPC_NODES_MAX);
 	for (size_t i = 0; i < n; i++)
-		(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE);
+		(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE, 0);
 	if (!op->calm && d->table.n_buckets < LOOKUP_BLUR_DEPTH)
 		add_spares(d, op, now_ms);
 	if (n < LOOKUP_K)
@@ -272,6 +287,10 @@ op_start(
 		op->look.alpha = LOOKUP_CALM;
 	if (op->repeat)
 		repeat(d, op);
+	/* What is put once is looked for often. */
+	if (op->kind == OP_PUT && !op->repeat &&
+	    d->table.n_buckets >= LOOKUP_BAND_DEPTH)
+		spread_out(d, op, LOOKUP_BAND);
 	if (seeks_peers(op->kind))
 		look_for_peers(d, op, now_ms);
 	else if (!is_inner(op->kind))
@@ -477,8 +496,9 @@ raise_alarm(struct dht *d, struct op *op, uint64_t now_ms)
 		n = table_closest(&d->table, &place, TABLE_HAND_OUT, near,
 		    KRPC_NODES_MAX / 2);
 		for (size_t i = 0; i < n; i++)
-			(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE);
+			(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE, 0);
 	}
+	spread_out(d, op, LOOKUP_BAND_ALARM);
 }
 
 /* Few of the nearest have the newest value that was seen: others may have a
@@ -654,6 +674,8 @@ static void
 take_nodes(struct dht *d, struct op *op, const struct endpoint *from,
     const struct krpc *m)
 {
+	const struct lookup_node *namer = lookup_find(&op->look, from);
+	uint8_t number = namer ? namer->number : 0;
 	struct krpc_node node[KRPC_NODES_MAX];
 	size_t n = krpc_nodes_read(
 	    m->nodes[d->cfg.family], form_of(d), node, KRPC_NODES_MAX);
@@ -661,7 +683,8 @@ take_nodes(struct dht *d, struct op *op, const struct endpoint *from,
 	for (size_t i = 0; i < n; i++)
 		if (care_usable(d, &node[i], from) &&
 		    !is_mute(d, op, &node[i].at))
-			(void)lookup_add(&op->look, &node[i], LOOKUP_ANSWER);
+			(void)lookup_add(
+			    &op->look, &node[i], LOOKUP_ANSWER, number);
 }
 
 /* A node whose id is not its own may name others, and no more. */
@@ -772,7 +795,7 @@ feed(struct op *op, const struct krpc_node *node, enum lookup_origin origin,
 	struct lookup_node *n;
 
 	if (origin == LOOKUP_TABLE || node_key_is_set(&node->n))
-		(void)lookup_add(&op->look, node, origin);
+		(void)lookup_add(&op->look, node, origin, 0);
 	n = lookup_find(&op->look, &node->at);
 	if (!n || n->asked_ms >= sent_ms)
 		return;

@@ -133,7 +133,7 @@ read_back(struct dht *d, struct op *op, uint64_t now_ms)
 	    &op->look, &goal, d->table.n_buckets, op->look.soft_ms, now_ms);
 	op->look.want = BACK_WANT;
 	for (size_t i = 0; i < n && i < BACK_STARTS; i++)
-		(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE);
+		(void)lookup_add(&op->look, &near[i], LOOKUP_TABLE, 0);
 }
 
 /* A lookup that had no time, because we had too much to ask at once, or few

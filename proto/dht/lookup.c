@@ -21,6 +21,7 @@ lookup_init(struct lookup *l, const struct target *goal, unsigned depth,
 	l->want = LOOKUP_K;
 	/* A small net is one hop deep: all at once saves a round trip. */
 	l->alpha = depth < LOOKUP_BLUR_DEPTH ? LOOKUP_K : LOOKUP_ALPHA;
+	l->band = 0;
 	l->reach = 0;
 	l->alarm = l->glance = false;
 	l->n = 0;
@@ -152,8 +153,8 @@ tier_of(const struct krpc_node *node, bool seed)
 }
 
 bool
-lookup_add(
-    struct lookup *l, const struct krpc_node *node, enum lookup_origin origin)
+lookup_add(struct lookup *l, const struct krpc_node *node,
+    enum lookup_origin origin, uint8_t namer)
 {
 	struct lookup_node *old = lookup_find(l, &node->at);
 	struct lookup_node n = { .node = *node, .seq = -1 };
@@ -170,6 +171,7 @@ lookup_add(
 		if (origin == LOOKUP_ANSWER && crowds(l, &node->at))
 			return false;
 		n.state = LOOKUP_FRESH;
+		n.namer = namer;
 	}
 	n.seed = origin == LOOKUP_SEED;
 	n.own |= origin == LOOKUP_TABLE;
@@ -243,10 +245,51 @@ count_in_flight(struct lookup *l, uint64_t now_ms)
 	return n_asked;
 }
 
+/* Who stands nearest does not decide alone. Of each distance, half as far as
+ * the last, some are asked, in turn by who named them: whoever owns the
+ * nearest, and all that these name, does not own the ways that others lead. */
+static struct lookup_node *
+next_of_band(struct lookup *l, unsigned band, uint64_t now_ms)
+{
+	uint8_t n_of[UINT8_MAX + 1] = { 0 };
+	struct lookup_node *ret = NULL;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < l->n; i++) {
+		const struct lookup_node *c = &l->node[i];
+
+		if (c->tier != 0 || c->state == LOOKUP_FRESH ||
+		    nodeid_common(&c->node.id, &l->goal) != band)
+			continue;
+		n_of[c->namer]++;
+		n += c->state != LOOKUP_FAILED && c->state != LOOKUP_SLOW;
+	}
+	for (unsigned i = 0; i < l->n && n < l->band; i++) {
+		struct lookup_node *c = &l->node[i];
+
+		if (c->tier == 0 && c->state == LOOKUP_FRESH &&
+		    now_ms >= c->not_before_ms &&
+		    nodeid_common(&c->node.id, &l->goal) == band &&
+		    (!ret || n_of[c->namer] < n_of[ret->namer]))
+			ret = c;
+	}
+	return ret;
+}
+
+static struct lookup_node *
+next_of_bands(struct lookup *l, uint64_t now_ms)
+{
+	struct lookup_node *n = NULL;
+
+	for (unsigned band = 0; l->band > 0 && band < l->depth && !n; band++)
+		n = next_of_band(l, band, now_ms);
+	return n;
+}
+
 struct lookup_node *
 lookup_next(struct lookup *l, uint64_t now_ms)
 {
-	struct lookup_node *helped = NULL;
+	struct lookup_node *helped = NULL, *other;
 	unsigned in_flight = count_in_flight(l, now_ms);
 	struct lookup_tally window = { 0, 0 };
 
@@ -254,6 +297,9 @@ lookup_next(struct lookup *l, uint64_t now_ms)
 	assert(l->alpha > 0);
 	if (in_flight >= alpha(l) || spent(l))
 		return NULL;
+	other = next_of_bands(l, now_ms);
+	if (l->alarm && other)
+		return other;
 	for (unsigned i = 0; i < l->n; i++) {
 		struct lookup_node *n = &l->node[i];
 
@@ -270,6 +316,8 @@ lookup_next(struct lookup *l, uint64_t now_ms)
 		        now_ms < n->asked_ms + l->soft_ms / 2))
 			lookup_tally(l, n, &window);
 	}
+	if (other)
+		return other;
 	/* Those that have led us here are asked for the goal itself only if
 	 * nobody nearer was found. */
 	return in_flight == 0 ? helped : NULL;
@@ -288,6 +336,7 @@ lookup_ask(struct lookup *l, struct lookup_node *n, const struct rng *rng,
 	n->state = LOOKUP_ASKED;
 	n->asked_ms = now_ms;
 	l->n_asked++;
+	n->number = l->n_asked;
 	nodeid_blur(&l->goal,
 	    n->blurred ? common + LOOKUP_BLUR_BITS : NODEID_BITS, rng, ret);
 }
@@ -324,6 +373,14 @@ lookup_failed(struct lookup *l, const struct endpoint *at)
 		n->state = LOOKUP_FAILED;
 }
 
+/* Is anybody at any distance still to answer? */
+static bool
+is_walking(struct lookup *l, uint64_t now_ms)
+{
+	return count_in_flight(l, now_ms) > 0 ||
+	       (!spent(l) && next_of_bands(l, now_ms));
+}
+
 bool
 lookup_over(struct lookup *l, uint64_t now_ms)
 {
@@ -334,6 +391,8 @@ lookup_over(struct lookup *l, uint64_t now_ms)
 	if (now_ms >= l->started_ms + LOOKUP_END_MS)
 		return true;
 	if (l->n_sweeping > 0 && now_ms < l->swept_ms + l->soft_ms)
+		return false;
+	if (l->band > 0 && is_walking(l, now_ms))
 		return false;
 	for (unsigned i = 0; i < l->n; i++) {
 		const struct lookup_node *n = &l->node[i];

@@ -19,7 +19,10 @@
 enum {
 	LOOKUP_NODES_MAX = 192,   /* candidates remembered */
 	LOOKUP_ASKED_MAX = 96,    /* queries of one lookup: lies end it too */
-	LOOKUP_ASKED_ALARM = 160, /* the same after an alarm */
+	LOOKUP_ASKED_ALARM = 224, /* the same after an alarm */
+	LOOKUP_BAND = 8,          /* at each distance, where that is wanted */
+	LOOKUP_BAND_ALARM = 12,   /* the same after an alarm */
+	LOOKUP_BAND_DEPTH = 6,    /* smaller nets have no room for bands */
 	LOOKUP_ALPHA = 5,         /* queries in flight, slow ones not counted */
 	LOOKUP_ALPHA_ALARM = 16,
 	LOOKUP_CALM = 2,       /* the same where nobody waits for the end */
@@ -63,6 +66,8 @@ struct lookup_node {
 	bool seed;
 	bool blurred;    /* its present query was */
 	bool own;        /* it stood in our own table */
+	uint8_t namer;   /* who named it: their number, 0 = we ourselves */
+	uint8_t number;  /* 1 = asked first, 0 = not yet */
 	uint8_t n_swept; /* queries for places near the goal (sweep.h) */
 	/* The owner's. */
 	enum put_state put;
@@ -81,6 +86,7 @@ struct lookup {
 	unsigned depth; /* of our table: how far the network goes */
 	uint8_t want;   /* LOOKUP_K, _WIDE or _GLANCE */
 	uint8_t alpha;  /* queries in flight */
+	uint8_t band; /* at each distance so many are asked, 0 = as it comes */
 	/* All out to here are asked, not only the nearest: that many are
 	 * expected there. Set by the owner, from density.h; 0 = unknown. */
 	uint64_t reach;
@@ -101,9 +107,10 @@ void lookup_init(struct lookup *l, const struct target *goal, unsigned depth,
 /* When a node counts as slow, where round trips take that long and differ by
  * that much: as TCP waits before it sends again. [RFC 6298 §2] */
 uint64_t lookup_soft_ms(uint64_t rtt_ms, uint64_t var_ms);
-/* False: known already, one of its network is there, or too far. */
-bool lookup_add(
-    struct lookup *l, const struct krpc_node *node, enum lookup_origin origin);
+/* namer: the number of who named it, 0 = nobody. False: known already, one of
+ * its network is there, or too far. */
+bool lookup_add(struct lookup *l, const struct krpc_node *node,
+    enum lookup_origin origin, uint8_t namer);
 /* The node to ask now, or NULL. The caller asks it and says so. */
 struct lookup_node *lookup_next(struct lookup *l, uint64_t now_ms);
 /* What to ask it for: the goal, or something near it while it is far. */

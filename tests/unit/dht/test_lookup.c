@@ -38,7 +38,13 @@ node_at(unsigned common, unsigned n)
 static bool
 add(struct krpc_node node)
 {
-	return lookup_add(&l, &node, LOOKUP_ANSWER);
+	return lookup_add(&l, &node, LOOKUP_ANSWER, 0);
+}
+
+static bool
+named(struct krpc_node node, uint8_t namer)
+{
+	return lookup_add(&l, &node, LOOKUP_ANSWER, namer);
 }
 
 /* Asks the next node; NULL: nobody now. */
@@ -242,13 +248,43 @@ one_node_a_network_is_taken_from_answers(void **state)
 	(void)state;
 	begin(SMALL);
 	nodeid_make(&node.at, 1, &r.rng, &node.id);
-	assert_true(lookup_add(&l, &node, LOOKUP_ANSWER));
-	assert_false(lookup_add(&l, &node, LOOKUP_ANSWER));
+	assert_true(lookup_add(&l, &node, LOOKUP_ANSWER, 0));
+	assert_false(lookup_add(&l, &node, LOOKUP_ANSWER, 0));
 	node.at.addr[15]++;
-	assert_false(lookup_add(&l, &node, LOOKUP_ANSWER));
-	assert_true(lookup_add(&l, &node, LOOKUP_TABLE)); /* we know it */
+	assert_false(lookup_add(&l, &node, LOOKUP_ANSWER, 0));
+	assert_true(lookup_add(&l, &node, LOOKUP_TABLE, 0)); /* we know it */
 	node.at.addr[14]++;
-	assert_true(lookup_add(&l, &node, LOOKUP_ANSWER));
+	assert_true(lookup_add(&l, &node, LOOKUP_ANSWER, 0));
+}
+
+/* One names whoever stands nearest and more at the distance of the only one
+ * whom the other names: that one has its turn. */
+static void
+who_owns_the_nearest_does_not_own_the_way(void **state)
+{
+	struct krpc_node lone = node_at(5, 99), far = node_at(2, 2);
+	struct lookup_node *n;
+
+	(void)state;
+	begin(9);
+	l.band = 2;
+	(void)add(node_at(2, 1));
+	(void)add(far);
+	while ((n = ask(0))) {
+		unsigned number = n->number;
+
+		answer(n);
+		if (endpoint_eq(&n->node.at, &far.at)) {
+			assert_true(named(lone, n->number));
+			continue;
+		}
+		for (unsigned i = 0; i < 8; i++) {
+			(void)named(node_at(60, 10 * number + i), n->number);
+			(void)named(node_at(5, 500 + number), 1);
+		}
+	}
+	assert_true(lookup_over(&l, 0));
+	assert_int_equal(lookup_find(&l, &lone.at)->state, LOOKUP_ANSWERED);
 }
 
 static void
@@ -312,8 +348,8 @@ a_bootstrap_node_comes_last_and_fills_up(void **state)
 
 	(void)state;
 	begin(SMALL);
-	assert_true(lookup_add(&l, &seed, LOOKUP_SEED));
-	assert_false(lookup_add(&l, &seed, LOOKUP_SEED));
+	assert_true(lookup_add(&l, &seed, LOOKUP_SEED, 0));
+	assert_false(lookup_add(&l, &seed, LOOKUP_SEED, 0));
 	assert_true(add(node_at(1, 1)));
 	n = ask(0);
 	assert_false(n->seed);
@@ -327,7 +363,7 @@ a_bootstrap_node_comes_last_and_fills_up(void **state)
 	assert_true(got[1]->seed);
 	assert_int_equal(lookup_closest(&l, true, got, 8), 0); /* no token */
 	/* Others name it: from now on it is like them. */
-	assert_true(lookup_add(&l, &seed, LOOKUP_ANSWER));
+	assert_true(lookup_add(&l, &seed, LOOKUP_ANSWER, 0));
 	assert_false(lookup_find(&l, &seed.at)->seed);
 	assert_int_equal(lookup_find(&l, &seed.at)->state, LOOKUP_ANSWERED);
 }
@@ -438,6 +474,7 @@ main(void)
 		cmocka_unit_test(it_never_lasts_longer_than_its_limit),
 		cmocka_unit_test(lies_run_out_of_questions),
 		cmocka_unit_test(one_node_a_network_is_taken_from_answers),
+		cmocka_unit_test(who_owns_the_nearest_does_not_own_the_way),
 		cmocka_unit_test(ids_that_fit_their_address_come_first),
 		cmocka_unit_test(far_nodes_are_not_told_the_goal),
 		cmocka_unit_test(a_bootstrap_node_comes_last_and_fills_up),

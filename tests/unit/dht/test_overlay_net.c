@@ -306,7 +306,7 @@ only_the_nearest_count_as_copies(void **state)
 		struct krpc_node node = { .at = test_addr(30, i, 1, 1) };
 
 		node.id.b[0] = (uint8_t)i;
-		assert_true(lookup_add(&op->look, &node, LOOKUP_TABLE));
+		assert_true(lookup_add(&op->look, &node, LOOKUP_TABLE, 0));
 	}
 	for (unsigned i = 0; i < op->look.n; i++) {
 		op->look.node[i].state = LOOKUP_ANSWERED;

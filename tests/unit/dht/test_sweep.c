@@ -40,7 +40,7 @@ add(uint64_t distance, unsigned n)
 {
 	struct krpc_node node = node_at(distance, n);
 
-	assert_true(lookup_add(&l, &node, LOOKUP_ANSWER));
+	assert_true(lookup_add(&l, &node, LOOKUP_ANSWER, 0));
 }
 
 /* All who are asked answer. */
@@ -311,7 +311,7 @@ a_crowd_displaces_only_itself(void **state)
 	for (unsigned i = 0; i < 3000; i++) {
 		struct krpc_node node = node_at(REACH / 4096 + i, i);
 
-		(void)lookup_add(&l, &node, LOOKUP_ANSWER);
+		(void)lookup_add(&l, &node, LOOKUP_ANSWER, 0);
 	}
 	assert_int_equal(l.n, LOOKUP_NODES_MAX);
 	for (unsigned i = 0; i < 8; i++) {
