@@ -109,6 +109,8 @@ $(UNIT): LIBS = $(call pc,$(PKGS) cmocka)
 # What fails where a test says so.
 FAULTY := $(addprefix $(B)/tests/unit/daemon/test_,keyfile store_keys)
 $(FAULTY): LDFLAGS += -Wl,--wrap=pwrite -Wl,--wrap=fdatasync
+$(B)/tests/unit/daemon/test_file: LDFLAGS += -Wl,--wrap=pwrite \
+  -Wl,--wrap=fsync -Wl,--wrap=linkat -Wl,--wrap=renameat -Wl,--wrap=unlinkat
 # What the simulator puts in the place of others' functions.
 WRAP := crypto_sign_verify_detached crypto_sign_seed_keypair noise_seal \
   malloc calloc realloc

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static enum err
@@ -75,15 +76,22 @@ write_aside(int dir_fd, const char *aside, struct span bytes)
 	return err;
 }
 
+static enum err
+name_with(const char *name, const char *suffix, char ret[NAME_MAX + 1])
+{
+	int n = snprintf(ret, NAME_MAX + 1, "%s%s", name, suffix);
+
+	return n < 0 || n > NAME_MAX ? ERR_IO : ERR_OK;
+}
+
 enum err
 file_create(int dir_fd, const char *name, struct span bytes)
 {
 	char aside[NAME_MAX + 1];
-	int n = snprintf(aside, sizeof(aside), "%s" FILE_ASIDE, name);
-	enum err err;
+	enum err err = name_with(name, FILE_ASIDE, aside);
 
-	if (n < 0 || (size_t)n >= sizeof(aside))
-		return ERR_IO;
+	if (err)
+		return err;
 	err = write_aside(dir_fd, aside, bytes);
 	/* link(2) does not replace. */
 	if (!err && linkat(dir_fd, aside, dir_fd, name, 0))
@@ -91,5 +99,93 @@ file_create(int dir_fd, const char *name, struct span bytes)
 	(void)unlinkat(dir_fd, aside, 0);
 	if (!err && fsync(dir_fd))
 		err = ERR_IO;
+	return err;
+}
+
+/* ---- in the place of another ---- */
+
+static void
+write_zeros(int fd, size_t n)
+{
+	static const uint8_t zeros[4096];
+	size_t done = 0;
+
+	while (done < n) {
+		size_t some =
+		    n - done < sizeof(zeros) ? n - done : sizeof(zeros);
+
+		if (file_write(fd, (off_t)done, zeros, some))
+			return;
+		done += some;
+	}
+	(void)fsync(fd);
+}
+
+/* What cannot be overwritten is removed all the same. A file that has another
+ * name, too, keeps its bytes: under that one it may be what counts. */
+static void
+erase(int dir_fd, const char *name)
+{
+	struct stat st;
+	int fd = openat(
+	    dir_fd, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0 && errno == ENOENT)
+		return;
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_nlink == 1 && st.st_size > 0)
+		write_zeros(fd, (size_t)st.st_size);
+	if (fd >= 0)
+		(void)close(fd);
+	(void)unlinkat(dir_fd, name, 0);
+}
+
+void
+file_tidy(int dir_fd, const char *name)
+{
+	char aside[NAME_MAX + 1], old[NAME_MAX + 1];
+
+	/* Which name has which bytes must be durable before some of them are
+	 * no more. */
+	if (name_with(name, FILE_ASIDE, aside) ||
+	    name_with(name, FILE_OLD, old) || fsync(dir_fd))
+		return;
+	erase(dir_fd, aside);
+	/* Were it the only one, it would not be ours to judge. */
+	if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		erase(dir_fd, old);
+}
+
+/* The old bytes keep a name until the new ones have theirs for good. */
+static enum err
+exchange(int dir_fd, const char *name, const char *aside, const char *old)
+{
+	if (linkat(dir_fd, name, dir_fd, old, 0))
+		return errno == ENOENT ? ERR_NOT_FOUND : write_error();
+	if (fsync(dir_fd))
+		return ERR_IO;
+	if (renameat(dir_fd, aside, dir_fd, name))
+		return write_error();
+	if (fsync(dir_fd) == 0)
+		return ERR_OK;
+	(void)renameat(dir_fd, old, dir_fd, name);
+	return ERR_IO;
+}
+
+enum err
+file_replace(int dir_fd, const char *name, struct span bytes)
+{
+	char aside[NAME_MAX + 1], old[NAME_MAX + 1];
+	enum err err = name_with(name, FILE_ASIDE, aside);
+
+	if (!err)
+		err = name_with(name, FILE_OLD, old);
+	if (err)
+		return err;
+	file_tidy(dir_fd, name);
+	err = write_aside(dir_fd, aside, bytes);
+	if (!err)
+		err = exchange(dir_fd, name, aside, old);
+	file_tidy(dir_fd, name);
 	return err;
 }

@@ -1,4 +1,5 @@
-/* A file's bytes, over signals and short counts; a new file, whole. */
+/* A file's bytes, over signals and short counts; a new file, whole; another in
+ * its place. */
 #ifndef DAEMON_FILE_H
 #define DAEMON_FILE_H
 
@@ -22,5 +23,19 @@ MUST_USE enum err file_write(int fd, off_t at, const void *bytes, size_t n);
 /* dir/name, for its owner alone: durable, or not at all. ERR_EXISTS, ERR_LIMIT:
  * the disk is full; ERR_IO. */
 MUST_USE enum err file_create(int dir_fd, const char *name, struct span bytes);
+
+/* dir/name.old while it is replaced. */
+#define FILE_OLD ".old"
+
+/*
+ * Other bytes in the place of dir/name: durable, or the old ones stand there
+ * as before. What was there is overwritten then, as far as the file system
+ * writes in place; a crash leaves that to file_tidy. ERR_NOT_FOUND, ERR_LIMIT,
+ * ERR_IO.
+ */
+MUST_USE enum err file_replace(int dir_fd, const char *name, struct span bytes);
+/* What a crash left of either is overwritten and removed; dir/name.old only
+ * beside a dir/name. */
+void file_tidy(int dir_fd, const char *name);
 
 #endif /* DAEMON_FILE_H */

@@ -222,8 +222,7 @@ keyring_open(int dir_fd, struct keyring **ret, char why[KEYRING_WHY_SIZE])
 	err = load(k, why);
 	if (err)
 		goto out;
-	/* Of a start that was cut off. */
-	(void)unlinkat(dir_fd, KEYRING_FILE FILE_ASIDE, 0);
+	file_tidy(dir_fd, KEYRING_FILE); /* of a life that was cut off */
 	*ret = k;
 	return ERR_OK;
 out:
@@ -262,7 +261,8 @@ keyring_unlock(struct keyring *k, struct span passphrase)
 
 	if (k->state != KEYRING_LOCKED)
 		return ERR_STATE;
-	if (passphrase.n > KEYRING_PASS_MAX)
+	/* An empty one seals nothing. */
+	if (passphrase.n == 0 || passphrase.n > KEYRING_PASS_MAX)
 		return ERR_AUTH;
 	err = stretch(&k->sealed, passphrase, key);
 	if (!err && crypto_secretbox_open_easy((uint8_t *)k->secrets,
@@ -284,73 +284,87 @@ keyring_lock(struct keyring *k)
 
 /* ---- making ---- */
 
-/* Fills k->sealed with the secrets under a passphrase. */
+/* The secrets under a passphrase. */
 static enum err
-seal(struct keyring *k, struct span passphrase)
+seal(const struct secrets *secrets, struct span passphrase, struct sealed *ret)
 {
 	uint8_t key[crypto_secretbox_KEYBYTES];
-	struct sealed *b = &k->sealed;
 	enum err err;
 
-	b->opslimit = crypto_pwhash_OPSLIMIT_MODERATE;
-	b->memlimit = crypto_pwhash_MEMLIMIT_MODERATE;
-	randombytes_buf(b->salt, sizeof(b->salt));
-	randombytes_buf(b->nonce, sizeof(b->nonce));
-	err = stretch(b, passphrase, key);
+	ret->opslimit = crypto_pwhash_OPSLIMIT_MODERATE;
+	ret->memlimit = crypto_pwhash_MEMLIMIT_MODERATE;
+	randombytes_buf(ret->salt, sizeof(ret->salt));
+	randombytes_buf(ret->nonce, sizeof(ret->nonce));
+	err = stretch(ret, passphrase, key);
 	if (!err)
-		(void)crypto_secretbox_easy(b->box, (const uint8_t *)k->secrets,
-		    SECRETS, b->nonce, key);
+		(void)crypto_secretbox_easy(ret->box, (const uint8_t *)secrets,
+		    SECRETS, ret->nonce, key);
 	sodium_memzero(key, sizeof(key));
 	return err;
 }
 
+/* b NULL: a plain file. */
 static size_t
-compose(const struct keyring *k, bool boxed, uint8_t buf[FILE_MAX])
+compose(const struct secrets *secrets, const struct sealed *b,
+    uint8_t buf[FILE_MAX])
 {
 	struct writer w = wr_init(buf, FILE_MAX);
 	uint8_t sum[SUM];
 
-	if (boxed) {
+	if (b) {
 		wr_span(&w, span_str(MAGIC_SEALED));
-		wr_u64le(&w, k->sealed.opslimit);
-		wr_u64le(&w, k->sealed.memlimit);
-		wr_bytes(&w, k->sealed.salt, SALT);
-		wr_bytes(&w, k->sealed.nonce, NONCE);
-		wr_bytes(&w, k->sealed.box, BOX);
+		wr_u64le(&w, b->opslimit);
+		wr_u64le(&w, b->memlimit);
+		wr_bytes(&w, b->salt, SALT);
+		wr_bytes(&w, b->nonce, NONCE);
+		wr_bytes(&w, b->box, BOX);
 	} else {
 		wr_span(&w, span_str(MAGIC_PLAIN));
-		wr_bytes(&w, k->secrets, SECRETS);
+		wr_bytes(&w, secrets, SECRETS);
 	}
 	(void)crypto_generichash(sum, sizeof(sum), buf, w.n, NULL, 0);
 	wr_bytes(&w, sum, sizeof(sum));
 	assert(!w.bad);
-	assert(w.n == (boxed ? (size_t)SEALED_SIZE : (size_t)PLAIN_SIZE));
+	assert(w.n == (b ? (size_t)SEALED_SIZE : (size_t)PLAIN_SIZE));
 	return w.n;
 }
 
-/* Writes what k->secrets holds. */
+/* Writes what k->secrets holds by file_create or file_replace. */
 static enum err
-create(struct keyring *k, struct span passphrase)
+write_file(struct keyring *k, struct span passphrase,
+    enum err (*put)(int dir_fd, const char *name, struct span bytes))
 {
 	uint8_t buf[FILE_MAX];
+	struct sealed sealed = { 0 };
 	bool boxed = passphrase.n > 0;
 	enum err err = ERR_OK;
 	size_t n;
 
 	if (boxed)
-		err = seal(k, passphrase);
+		err = seal(k->secrets, passphrase, &sealed);
 	if (err)
 		goto out;
-	n = compose(k, boxed, buf);
-	err = file_create(k->dir_fd, KEYRING_FILE, span_of(buf, n));
+	n = compose(k->secrets, boxed ? &sealed : NULL, buf);
+	err = put(k->dir_fd, KEYRING_FILE, span_of(buf, n));
 	if (err)
 		goto out;
+	k->sealed = sealed;
 	k->is_sealed = boxed;
-	k->state = KEYRING_OPEN;
 out:
+	sodium_memzero(&sealed, sizeof(sealed));
+	sodium_memzero(buf, sizeof(buf));
+	return err;
+}
+
+static enum err
+create(struct keyring *k, struct span passphrase)
+{
+	enum err err = write_file(k, passphrase, file_create);
+
 	if (err)
 		sodium_memzero(k->secrets, SECRETS);
-	sodium_memzero(buf, sizeof(buf));
+	else
+		k->state = KEYRING_OPEN;
 	return err;
 }
 
@@ -386,6 +400,38 @@ keyring_import(struct keyring *k, const struct id_seed *seed,
 	if (key)
 		k->secrets->store = *key;
 	return create(k, passphrase);
+}
+
+/* ---- another passphrase ---- */
+
+enum err
+keyring_check_passphrase(const struct keyring *k, struct span passphrase)
+{
+	uint8_t key[crypto_secretbox_KEYBYTES], plain[SECRETS];
+	enum err err;
+
+	if (!k->is_sealed)
+		return passphrase.n == 0 ? ERR_OK : ERR_AUTH;
+	/* An empty one seals nothing. */
+	if (passphrase.n == 0 || passphrase.n > KEYRING_PASS_MAX)
+		return ERR_AUTH;
+	err = stretch(&k->sealed, passphrase, key);
+	if (!err && crypto_secretbox_open_easy(
+	                plain, k->sealed.box, BOX, k->sealed.nonce, key))
+		err = ERR_AUTH;
+	sodium_memzero(key, sizeof(key));
+	sodium_memzero(plain, sizeof(plain));
+	return err;
+}
+
+enum err
+keyring_set_passphrase(struct keyring *k, struct span passphrase)
+{
+	if (k->state != KEYRING_OPEN)
+		return ERR_STATE;
+	if (passphrase.n > KEYRING_PASS_MAX)
+		return ERR_TOO_LONG;
+	return write_file(k, passphrase, file_replace);
 }
 
 /* ---- looking ---- */

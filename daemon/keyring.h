@@ -52,6 +52,16 @@ MUST_USE enum err keyring_import(struct keyring *k, const struct id_seed *seed,
     const struct store_key *key, struct span passphrase);
 /* ~1 s of one core. ERR_AUTH (wrong), ERR_STATE (not locked), ERR_NOMEM. */
 MUST_USE enum err keyring_unlock(struct keyring *k, struct span passphrase);
+/* ERR_AUTH: the file is sealed by another; an empty one says that it is not
+ * sealed. ERR_NOMEM. */
+MUST_USE enum err
+keyring_check_passphrase(const struct keyring *k, struct span passphrase);
+/* Seals the file of open keys by this one from now on, or (empty) by none.
+ * ERR_STATE (not open), ERR_TOO_LONG, ERR_NOMEM, ERR_NOT_FOUND, ERR_LIMIT,
+ * ERR_IO: nothing changed. After a crash it is sealed by the one or the other.
+ */
+MUST_USE enum err
+keyring_set_passphrase(struct keyring *k, struct span passphrase);
 
 /* Forgets the secrets of a sealed file again. */
 void keyring_lock(struct keyring *k);

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <sodium.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +253,69 @@ a_creation_that_was_cut_off_leaves_nothing_in_the_way(void **state)
 	    access(tempdir_file(&w->dir, KEYRING_FILE ".new"), F_OK), -1);
 }
 
+/* Opens anew and says whether this passphrase fits; "": none. */
+static bool
+opens_with(struct world *w, const char *pass, const struct id_seed *seed)
+{
+	bool plain;
+
+	assert_int_equal(reopen(w), ERR_OK);
+	plain = keyring_state(w->k) == KEYRING_OPEN;
+	if (plain == (pass[0] != '\0'))
+		return false;
+	if (!plain && keyring_unlock(w->k, span_str(pass)) != ERR_OK)
+		return false;
+	return memcmp(keyring_seed(w->k), seed, sizeof(*seed)) == 0;
+}
+
+static void
+a_passphrase_is_set_changed_and_removed(void **state)
+{
+	struct world *w = *state;
+	struct id_seed seed;
+	struct span none = { NULL, 0 };
+	struct span one = span_str("one"), two = span_str("two");
+
+	make(w, "");
+	seed = *keyring_seed(w->k);
+	assert_int_equal(keyring_check_passphrase(w->k, none), ERR_OK);
+	assert_int_equal(keyring_check_passphrase(w->k, one), ERR_AUTH);
+	assert_int_equal(keyring_set_passphrase(w->k, one), ERR_OK);
+	assert_true(keyring_sealed(w->k));
+	assert_true(opens_with(w, "one", &seed));
+	assert_int_equal(keyring_check_passphrase(w->k, none), ERR_AUTH);
+	assert_int_equal(keyring_check_passphrase(w->k, two), ERR_AUTH);
+	assert_int_equal(keyring_check_passphrase(w->k, one), ERR_OK);
+	assert_int_equal(keyring_set_passphrase(w->k, two), ERR_OK);
+	keyring_lock(w->k);
+	assert_int_equal(keyring_set_passphrase(w->k, one), ERR_STATE);
+	assert_int_equal(keyring_unlock(w->k, one), ERR_AUTH);
+	assert_int_equal(keyring_unlock(w->k, two), ERR_OK);
+	assert_true(opens_with(w, "two", &seed));
+	assert_int_equal(keyring_set_passphrase(w->k, none), ERR_OK);
+	assert_false(keyring_sealed(w->k));
+	assert_true(opens_with(w, "", &seed));
+}
+
+static void
+a_passphrase_that_cannot_be_written_is_not_set(void **state)
+{
+	struct world *w = *state;
+	uint8_t huge[KEYRING_PASS_MAX + 1] = { 'x' };
+	struct id_seed seed;
+
+	make(w, "");
+	seed = *keyring_seed(w->k);
+	assert_int_equal(
+	    keyring_set_passphrase(w->k, span_of(huge, sizeof(huge))),
+	    ERR_TOO_LONG);
+	assert_int_equal(unlink(key_path(w)), 0);
+	assert_int_equal(
+	    keyring_set_passphrase(w->k, span_str("x")), ERR_NOT_FOUND);
+	assert_false(keyring_sealed(w->k));
+	assert_memory_equal(keyring_seed(w->k), &seed, sizeof(seed));
+}
+
 int
 main(void)
 {
@@ -266,6 +330,8 @@ main(void)
 		T(a_file_that_others_can_read_is_refused),
 		T(what_is_no_file_of_ours_is_refused),
 		T(a_creation_that_was_cut_off_leaves_nothing_in_the_way),
+		T(a_passphrase_is_set_changed_and_removed),
+		T(a_passphrase_that_cannot_be_written_is_not_set),
 	};
 
 	if (sodium_init() < 0)
