@@ -13,6 +13,7 @@
 #include "daemon/statedir.h"
 #include "daemon/turn.h"
 #include "daemon/upnp.h"
+#include "daemon/wipe.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -347,6 +348,10 @@ start_all(struct daemon *d)
 		log_event(LOG_ERR, "start-failed", "no randomness");
 		return DAEMON_EX_FAILED;
 	}
+	if (!wipe_lock_memory())
+		log_event(LOG_INFO, "memory",
+		    "keys at rest are kept out of swap; all memory is, if the"
+		    " limit memlock is unlimited");
 	d->rng = (struct rng){ fill_random, NULL };
 	daemon_wake(d);
 	d->started_ms = d->now.wall_ms;
