@@ -28,6 +28,8 @@ int cmd_help(struct ctl *ctl);
 int cmd_id_create(struct ctl *ctl);
 int cmd_id_export(struct ctl *ctl);
 int cmd_id_import(struct ctl *ctl);
+int cmd_id_lock(struct ctl *ctl);
+int cmd_id_passphrase(struct ctl *ctl);
 int cmd_id_set(struct ctl *ctl);
 int cmd_id_show(struct ctl *ctl);
 int cmd_id_unlock(struct ctl *ctl);

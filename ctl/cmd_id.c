@@ -14,6 +14,25 @@ print_identity(const struct ctl *ctl, const cJSON *id)
 		print_flat(ctl, id);
 }
 
+/* What was done, in a word for people. */
+static void
+print_done(const struct ctl *ctl, const char *word, const cJSON *result)
+{
+	if (print_as_json(ctl, result))
+		return;
+	if (ctl->mode == MODE_HUMAN)
+		print_human("%s", word);
+	else
+		print_flat(ctl, result);
+}
+
+static void
+note_plain(const struct ctl *ctl)
+{
+	report_note(ctl, "no passphrase: whoever can read the state "
+	                 "directory can be you");
+}
+
 int
 cmd_id_show(struct ctl *ctl)
 {
@@ -93,8 +112,7 @@ cmd_id_create(struct ctl *ctl)
 		value_add_str(params, "passphrase", secret.text);
 	status = ctl_call(ctl, "identity.create", params, &id);
 	if (status == CTL_DONE && !sealed)
-		report_note(ctl, "no passphrase: whoever can read the state "
-		                 "directory can be you");
+		note_plain(ctl);
 	if (status == CTL_DONE)
 		print_identity(ctl, id);
 	cJSON_Delete(id);
@@ -119,14 +137,105 @@ cmd_id_unlock(struct ctl *ctl)
 	params = cJSON_CreateObject();
 	value_add_str(params, "passphrase", secret.text);
 	status = ctl_call(ctl, "identity.unlock", params, &result);
-	if (status == CTL_DONE && !print_as_json(ctl, result)) {
-		if (ctl->mode == MODE_HUMAN)
-			print_human("unlocked");
-		else
-			print_flat(ctl, result);
-	}
+	if (status == CTL_DONE)
+		print_done(ctl, "unlocked", result);
 	cJSON_Delete(result);
 out:
 	secret_wipe(&secret);
+	return status;
+}
+
+int
+cmd_id_lock(struct ctl *ctl)
+{
+	cJSON *result = NULL;
+	int status = ctl_call(ctl, "identity.lock", NULL, &result);
+
+	if (status == CTL_DONE)
+		print_done(ctl, "locked", result);
+	cJSON_Delete(result);
+	return status;
+}
+
+/* ---- another passphrase ---- */
+
+/* Asked for if there is one. */
+static int
+old_passphrase(struct ctl *ctl, struct secret *ret)
+{
+	bool said = args_has(&ctl->args, "old-passphrase-fd") ||
+	            args_has(&ctl->args, "old-passphrase-file");
+	cJSON *id = NULL;
+	int status = ctl_call(ctl, "identity.show", NULL, &id);
+
+	if (status == CTL_DONE && (said || value_true(id, "sealed")))
+		status = secret_get_as(
+		    ctl, "old-passphrase", "Old passphrase", false, ret);
+	if (status == CTL_DONE && value_true(id, "sealed") && !ret->given)
+		status = report_usage(
+		    "no terminal to ask for the old passphrase: use "
+		    "--old-passphrase-fd or --old-passphrase-file");
+	cJSON_Delete(id);
+	return status;
+}
+
+/* Not given: it is to be removed. */
+static int
+next_passphrase(const struct ctl *ctl, struct secret *ret)
+{
+	int status;
+
+	if (args_has(&ctl->args, "remove"))
+		return CTL_DONE;
+	status = secret_get(ctl, "New passphrase", true, ret);
+	if (status == CTL_DONE && !ret->given)
+		return report_usage(
+		    "no terminal to ask for the new passphrase: use "
+		    "--passphrase-fd, --passphrase-file or --remove");
+	if (status == CTL_DONE && ret->text[0] == '\0')
+		return report_usage("an empty passphrase is none: "
+		                    "say --remove to do without");
+	return status;
+}
+
+static int
+change_passphrase(
+    struct ctl *ctl, const struct secret *old, const struct secret *fresh)
+{
+	cJSON *params = cJSON_CreateObject(), *result = NULL;
+	int status;
+
+	if (old->given)
+		value_add_str(params, "old", old->text);
+	if (fresh->given)
+		value_add_str(params, "passphrase", fresh->text);
+	else
+		(void)cJSON_AddTrueToObject(params, "remove");
+	status = ctl_call(ctl, "identity.passphrase", params, &result);
+	if (status == CTL_DONE && !fresh->given)
+		note_plain(ctl);
+	if (status == CTL_DONE)
+		print_done(ctl, fresh->given ? "sealed" : "removed", result);
+	cJSON_Delete(result);
+	return status;
+}
+
+int
+cmd_id_passphrase(struct ctl *ctl)
+{
+	const struct args *a = &ctl->args;
+	struct secret old = { 0 }, fresh = { 0 };
+	int status;
+
+	if (args_has(a, "remove") &&
+	    (args_has(a, "passphrase-fd") || args_has(a, "passphrase-file")))
+		return report_usage("--remove and a passphrase: choose one");
+	status = old_passphrase(ctl, &old);
+	if (status == CTL_DONE)
+		status = next_passphrase(ctl, &fresh);
+	if (status == CTL_DONE)
+		status = change_passphrase(ctl, &old, &fresh);
+	secret_wipe(&old);
+	secret_wipe(&fresh);
 	return status;
 }

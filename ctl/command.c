@@ -32,6 +32,16 @@ const struct command command_table[] = {
 	{ "id", "unlock", "[--passphrase-fd N | --passphrase-file F]",
 	  "open an identity that a passphrase seals",
 	  "passphrase-fd passphrase-file", 0, 0, TIER_CHAT, cmd_id_unlock },
+	{ "id", "lock", "",
+	  "forget the keys until they are unlocked",
+	  "", 0, 0, TIER_CHAT, cmd_id_lock },
+	{ "id", "passphrase",
+	  "[--passphrase-fd N | --passphrase-file F | --remove] "
+	  "[--old-passphrase-fd N | --old-passphrase-file F]",
+	  "set, change or remove the passphrase",
+	  "passphrase-fd passphrase-file old-passphrase-fd "
+	  "old-passphrase-file remove",
+	  0, 0, TIER_ADMIN, cmd_id_passphrase },
 	{ "id", "export", "FILE [--passphrase-fd N | --passphrase-file F]",
 	  "write the identity alone to a sealed file",
 	  "passphrase-fd passphrase-file", 1, 1, TIER_ADMIN, cmd_id_export },

@@ -138,20 +138,36 @@ ask_twice(const char *prompt, struct secret *ret)
 	return status;
 }
 
+static const char *
+option_value(const struct ctl *ctl, const char *option, const char *suffix)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof(name), "%s-%s", option, suffix);
+	return args_value(&ctl->args, name);
+}
+
 int
 secret_get(
     const struct ctl *ctl, const char *prompt, bool confirm, struct secret *ret)
 {
-	const char *fd = args_value(&ctl->args, "passphrase-fd");
-	const char *file = args_value(&ctl->args, "passphrase-file");
+	return secret_get_as(ctl, "passphrase", prompt, confirm, ret);
+}
+
+int
+secret_get_as(const struct ctl *ctl, const char *option, const char *prompt,
+    bool confirm, struct secret *ret)
+{
+	const char *fd = option_value(ctl, option, "fd");
+	const char *file = option_value(ctl, option, "file");
 	uint64_t n = 0;
 
 	*ret = (struct secret){ 0 };
 	if (fd != NULL && file != NULL)
 		return report_usage(
-		    "--passphrase-fd and --passphrase-file: choose one");
+		    "--%s-fd and --%s-file: choose one", option, option);
 	if (fd != NULL && args_number(fd, 65535, &n) != ERR_OK)
-		return report_usage("--passphrase-fd is a number");
+		return report_usage("--%s-fd is a number", option);
 	if (fd != NULL)
 		return from_fd((int)n, "that descriptor", ret);
 	if (file != NULL)

@@ -20,6 +20,9 @@ struct secret {
  */
 MUST_USE int secret_get(const struct ctl *ctl, const char *prompt, bool confirm,
     struct secret *ret);
+/* The same with "--OPTION-fd" and "--OPTION-file". */
+MUST_USE int secret_get_as(const struct ctl *ctl, const char *option,
+    const char *prompt, bool confirm, struct secret *ret);
 void secret_wipe(struct secret *s);
 
 /* Asks a yes-or-no question; --yes answers it. False: no, or nobody to ask. */

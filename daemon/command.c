@@ -65,8 +65,8 @@ command_log(struct daemon *d, enum event_type type,
 
 /* ---- identity ---- */
 
-static enum api_error
-identity_event(struct daemon *d, enum event_type type)
+enum api_error
+command_identity_event(struct daemon *d, enum event_type type)
 {
 	struct json_out o = { .max = EVENT_BODY_MAX };
 	char address[ADDRESS_SIZE];
@@ -98,7 +98,7 @@ command_begin_identity(struct daemon *d, enum event_type type)
 		return command_lost(d);
 	if (!daemon_apply(d))
 		return store_error(d->store);
-	return identity_event(d, type);
+	return command_identity_event(d, type);
 }
 
 enum api_error
@@ -170,7 +170,7 @@ command_identity_name(struct daemon *d, struct span name)
 		return API_STORAGE_ERROR;
 	if (store_profile_set(d->store, name, created_ms))
 		return command_lost(d);
-	return identity_event(d, EVENT_IDENTITY_CHANGED);
+	return command_identity_event(d, EVENT_IDENTITY_CHANGED);
 }
 
 struct telling {
@@ -208,7 +208,7 @@ command_identity_profile(struct daemon *d, struct span profile)
 	    store_contacts(d->store, from, 0, tell_contact, &t, &next))
 		return command_lost(d);
 	code = command_apply(d, &none);
-	return code ? code : identity_event(d, EVENT_IDENTITY_CHANGED);
+	return code ? code : command_identity_event(d, EVENT_IDENTITY_CHANGED);
 }
 
 /* ---- requests that may come twice ---- */

@@ -27,6 +27,21 @@ command_identity_create(struct daemon *d, struct span passphrase);
 MUST_USE enum api_error
 command_identity_unlock(struct daemon *d, struct span passphrase);
 
+/* ---- command_lock.c ---- */
+
+/* The keys and all that they opened leave the memory of this process; who is
+ * subscribed is told. Locked already: OK. Where the store cannot be written it
+ * is done without the event. IDENTITY_NOT_FOUND; INVALID_STATE: the key file
+ * has no passphrase. The calls of this turn so far have been answered then. */
+MUST_USE enum api_error command_identity_lock(struct daemon *d);
+/* Seals the key file by another passphrase; empty: none. BAD_PASSPHRASE: the
+ * old one (empty: none) is not that; LOCKED; INVALID_PARAMS; CRYPTO;
+ * STORAGE_*. */
+MUST_USE enum api_error command_identity_passphrase(
+    struct daemon *d, struct span old, struct span fresh);
+
+/* ---- command.c ---- */
+
 /* What we call this identity; the log tells of it. INVALID_PARAMS. */
 MUST_USE enum api_error
 command_identity_name(struct daemon *d, struct span name);

@@ -16,6 +16,9 @@ enum api_error command_lost(struct daemon *d);
  * frees it. */
 MUST_USE enum api_error command_log(struct daemon *d, enum event_type type,
     const struct contact_id *conv, struct json_out *o);
+/* With the address. */
+MUST_USE enum api_error
+command_identity_event(struct daemon *d, enum event_type type);
 /* The keys are open: gives them to the store and to a node made anew, and
  * tells. */
 MUST_USE enum api_error

@@ -59,6 +59,9 @@ struct daemon_hooks {
 	 * commit. */
 	void (*message_moved)(struct daemon *d, const struct message_id *id,
 	    enum message_state state);
+	/* The keys are about to go: tell what can be told at once, and keep
+	 * nothing of what they opened. */
+	void (*locking)(struct daemon *d);
 	/* Shutting down: tell clients, write what can be written. */
 	void (*stopping)(struct daemon *d);
 };
@@ -90,6 +93,7 @@ struct daemon {
 	uint64_t started_ms; /* wall clock */
 	bool turn_failed;    /* a write of this turn failed */
 	bool stopping;
+	bool wipe_stack; /* when this pass of the loop is over */
 	int exit_code;
 	/* Whose effects are being applied, or NULL; borrowed. */
 	const struct command *command;

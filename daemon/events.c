@@ -38,6 +38,7 @@ static const char *const names[EVENT_TYPES] = {
 	[EVENT_MESSAGE_READ] = "message.read",
 	[EVENT_CONV_CHANGED] = "conv.changed",
 	[EVENT_CONTACT_BLOCKED] = "contact.blocked",
+	[EVENT_IDENTITY_LOCKED] = "identity.locked",
 	[EVENT_PRESENCE] = "presence",
 	[EVENT_NET_CHANGED] = "net.changed",
 	[EVENT_DHT_CHANGED] = "dht.changed",

@@ -8,6 +8,7 @@
 #include "daemon/portmap.h"
 #include "daemon/search.h"
 #include "daemon/turn.h"
+#include "daemon/wipe.h"
 
 #include <assert.h>
 #include <event2/event.h>
@@ -417,6 +418,9 @@ loop_turn(struct daemon *d)
 		d->turn_failed = true;
 	if (daemon_has_work(d))
 		daemon_drain(d);
+	if (d->wipe_stack)
+		wipe_stack();
+	d->wipe_stack = false;
 }
 
 void

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,40 @@ message_moved(
 {
 	(void)state;
 	rpc_wait_message(d->rpc, id);
+}
+
+/* What was answered and what there is to tell, in as far as the peer takes it
+ * now: text must not wait here for somebody who does not read. Who is far
+ * behind goes on after the next unlock. */
+static void
+part(struct rpc_conn *c)
+{
+	int64_t head = c->rpc->d->event_head;
+	bool good;
+
+	rpc_conn_settle(c, API_OK); /* what was told last is durable, too */
+	good = rpc_conn_flush(c);
+	for (struct rpc_sub *s = c->subs; s && good && c->out.n == 0;
+	     s = s->next) {
+		if (head - s->cursor <= RPC_EVENT_ROWS)
+			(void)rpc_sub_pull(s);
+		good = rpc_conn_flush(c);
+	}
+	c->dead = c->dead || !good || c->out.n > 0;
+	rpc_conn_forget(c);
+}
+
+static void
+locking(struct daemon *d)
+{
+	struct rpc *r = d->rpc;
+
+	for (struct rpc_conn *c = r->conns; c; c = c->next)
+		part(c);
+	sodium_memzero(r->states, sizeof(r->states));
+	r->n_states = 0;
+	r->status.good = false;
+	r->recheck = true; /* who waits for a message waits in vain */
 }
 
 /* The last words: what the last turn answered, and that there will be no
@@ -343,7 +378,8 @@ rpc_start(struct daemon *d, char why[RPC_WHY_SIZE])
 	d->hooks = (struct daemon_hooks){ .after_commit = after_commit,
 		.events_ready = events_ready,
 		.ephemeral = ephemeral,
-		.message_moved = message_moved };
+		.message_moved = message_moved,
+		.locking = locking };
 	return ERR_OK;
 }
 

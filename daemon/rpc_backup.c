@@ -10,12 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A regular file: others could keep the daemon waiting. -1 and an error reply
- * if there is none. */
-static int
-take_file(struct rpc_call *c, bool to_write)
+int
+rpc_take_file(struct rpc_call *c, const char *param, size_t i, bool to_write)
 {
-	int fd = c->batch ? -1 : rpc_conn_take_fd(c->conn);
+	int fd = c->batch ? -1 : rpc_conn_take_fd(c->conn, i);
 	struct stat st = { .st_size = 0 };
 	const char *why = NULL;
 	int flags = fd < 0 ? 0 : fcntl(fd, F_GETFL);
@@ -34,7 +32,7 @@ take_file(struct rpc_call *c, bool to_write)
 		return fd;
 	if (fd >= 0)
 		(void)close(fd);
-	rpc_fail_param(c, "fd", why);
+	rpc_fail_param(c, param, why);
 	return -1;
 }
 
@@ -60,7 +58,7 @@ run(struct rpc_call *c, bool to_write,
 {
 	struct backup_about about = { .whole = false };
 	enum api_error code;
-	int fd = take_file(c, to_write);
+	int fd = rpc_take_file(c, "fd", 0, to_write);
 
 	if (fd >= 0) {
 		code = command(c->d, rpc_str(c, "passphrase"), fd, &about);

@@ -145,6 +145,8 @@ void rpc_identity_import(struct rpc_call *c);
 void rpc_identity_set(struct rpc_call *c);
 void rpc_identity_show(struct rpc_call *c);
 void rpc_identity_unlock(struct rpc_call *c);
+void rpc_identity_lock(struct rpc_call *c);
+void rpc_identity_passphrase(struct rpc_call *c);
 void rpc_invite_accept(struct rpc_call *c);
 void rpc_invite_create(struct rpc_call *c);
 void rpc_invite_list(struct rpc_call *c);

@@ -88,8 +88,6 @@ mark_reply(struct rpc_conn *c, const struct rpc_call *call)
 	struct rpc_mark *m;
 	size_t cap = c->marks_cap ? 2 * c->marks_cap : 16;
 
-	if (c->out.n == call->start)
-		return; /* a notification */
 	if (c->n_marks == c->marks_cap) {
 		m = realloc(c->marks, cap * sizeof(*m));
 		if (!m) {
@@ -107,8 +105,9 @@ mark_reply(struct rpc_conn *c, const struct rpc_call *call)
 	assert(m->id_at + m->id_n < m->end);
 }
 
-/* One request of a line, whose reply must end at limit. */
-static void
+/* One request of a line, whose reply must end at limit. False: it has none, or
+ * not yet. */
+static bool
 run_one(
     struct rpc_conn *c, const struct json_scan *scan, bool batch, size_t limit)
 {
@@ -121,8 +120,10 @@ run_one(
 		.batch = batch };
 
 	rpc_call_run(&call, scan);
-	if (call.reply != RPC_REPLY_LATER)
-		mark_reply(c, &call);
+	if (call.reply == RPC_REPLY_LATER || c->out.n == call.start)
+		return false;
+	mark_reply(c, &call);
+	return true;
 }
 
 static void
@@ -160,7 +161,7 @@ run_batch(struct rpc_conn *c, const struct json_scan *batch)
 		/* It was part of a text that passed. */
 		assert(!err);
 		(void)err;
-		run_one(c, &scan, true,
+		(void)run_one(c, &scan, true,
 		    limit - (batch->n_items - i) * RPC_ERROR_MAX);
 	}
 	if (c->out.n == line + 1) { /* notifications only */
@@ -175,7 +176,6 @@ run_batch(struct rpc_conn *c, const struct json_scan *batch)
 static void
 serve_line(struct rpc_conn *c, struct span line)
 {
-	size_t start = c->out.n;
 	struct json_scan scan;
 	struct rpc_fault fault;
 
@@ -190,11 +190,9 @@ serve_line(struct rpc_conn *c, struct span line)
 		refuse(c, &fault);
 	} else if (scan.type == JSON_ARRAY) {
 		run_batch(c, &scan);
-	} else {
-		run_one(
-		    c, &scan, false, start + API_OUTPUT_MAX - RPC_ERROR_MAX);
-		if (c->out.n > start)
-			json_line(&c->out);
+	} else if (run_one(c, &scan, false,
+	               c->out.n + API_OUTPUT_MAX - RPC_ERROR_MAX)) {
+		json_line(&c->out);
 	}
 	if (c->out.bad)
 		c->dead = true; /* no memory: nothing sensible to say */
@@ -324,6 +322,14 @@ rpc_conn_settle(struct rpc_conn *c, enum api_error code)
 	c->ready = c->out.n;
 }
 
+void
+rpc_conn_forget(struct rpc_conn *c)
+{
+	json_out_clear(&c->out);
+	c->ready = 0;
+	c->n_marks = 0;
+}
+
 /* ---- input ---- */
 
 /* Bytes that must be the first of a connection: { [ blank. False: close. */
@@ -410,13 +416,13 @@ close_passed(struct rpc_conn *c)
 }
 
 int
-rpc_conn_take_fd(struct rpc_conn *c)
+rpc_conn_take_fd(struct rpc_conn *c, size_t i)
 {
 	int fd = -1;
 
-	if (c->fds_served && c->n_fds > 0) {
-		fd = c->fds[0];
-		c->fds[0] = -1;
+	if (c->fds_served && i < c->n_fds) {
+		fd = c->fds[i];
+		c->fds[i] = -1;
 	}
 	return fd;
 }

@@ -163,9 +163,13 @@ void rpc_wake_at(struct rpc *r, uint64_t mono_ms);
 
 /* ---- rpc_conn.c ---- */
 
-/* A descriptor that came with the line being served; the caller's from now on.
- * -1: none. */
-int rpc_conn_take_fd(struct rpc_conn *c);
+/* Of the descriptors that came with the line being served, number i; the
+ * caller's from now on. -1: none. */
+int rpc_conn_take_fd(struct rpc_conn *c, size_t i);
+/* A regular file that came so: others could keep the daemon waiting. -1 and an
+ * error reply about `param` if it is none. */
+int
+rpc_take_file(struct rpc_call *c, const char *param, size_t i, bool to_write);
 
 enum rpc_tier rpc_conn_tier(const struct rpc_conn *c);
 /* Takes over fd. Closes it if there is no memory. */
@@ -187,6 +191,8 @@ void rpc_conn_reply_end(struct rpc_call *call);
  * that error. */
 void rpc_conn_settle(struct rpc_conn *c, enum api_error code);
 bool rpc_conn_is_full(const struct rpc_conn *c);
+/* Its output is no more: nothing that has left, nothing that has not. */
+void rpc_conn_forget(struct rpc_conn *c);
 
 /* ---- rpc_sub.c ---- */
 

@@ -1,9 +1,13 @@
 /* identity.*: who this daemon is. */
-#include "daemon/rpc_call.h"
+#include "daemon/rpc_conn.h"
 
+#include "daemon/file.h"
 #include "proto/base/text.h"
 
+#include <assert.h>
+#include <sodium.h>
 #include <string.h>
+#include <unistd.h>
 
 static void
 put_identity(struct json_out *o, struct daemon *d, const struct id_pk *id)
@@ -86,15 +90,148 @@ rpc_identity_set(struct rpc_call *c)
 		show(c);
 }
 
+/* ---- passphrases ---- */
+
+/* One that was given as a parameter, or as a number among the files that were
+ * passed with the line: their first line. */
+struct passphrase {
+	uint8_t
+	    b[KEYRING_PASS_MAX + 2]; /* secret; a longer one shows, and LF */
+	size_t n;
+};
+
+static bool
+take_line(struct rpc_call *c, const char *param, int fd, struct passphrase *ret)
+{
+	const uint8_t *end;
+	enum err err = file_read(fd, 0, ret->b, sizeof(ret->b), &ret->n);
+
+	if (err) {
+		rpc_fail_param(c, param, "cannot be read");
+		return false;
+	}
+	end = memchr(ret->b, '\n', ret->n);
+	if (end)
+		ret->n = (size_t)(end - ret->b);
+	if (ret->n > 0 && ret->n <= KEYRING_PASS_MAX)
+		return true;
+	rpc_fail_param(c, param,
+	    ret->n == 0 ? "its first line is empty"
+	                : "its first line has more than 1024 bytes");
+	return false;
+}
+
+static bool
+take_file(struct rpc_call *c, const char *param, struct passphrase *ret)
+{
+	int fd = rpc_take_file(c, param, (size_t)rpc_int(c, param, 0), false);
+	bool good = fd >= 0 && take_line(c, param, fd, ret);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return good;
+}
+
+/* Either of two parameters, or neither: empty. False and an error reply. */
+static bool
+take_passphrase(struct rpc_call *c, const char *text, const char *fd,
+    struct passphrase *ret)
+{
+	struct span s = rpc_str(c, text);
+
+	ret->n = 0;
+	if (rpc_has(c, fd) && rpc_has(c, text)) {
+		rpc_fail_param(c, fd, "or the passphrase itself: choose one");
+		return false;
+	}
+	if (rpc_has(c, fd))
+		return take_file(c, fd, ret);
+	assert(s.n <= KEYRING_PASS_MAX);
+	if (s.n > 0)
+		memcpy(ret->b, s.p, s.n);
+	ret->n = s.n;
+	rpc_forget(c, text);
+	return true;
+}
+
 void
 rpc_identity_unlock(struct rpc_call *c)
 {
-	enum api_error code =
-	    command_identity_unlock(c->d, rpc_str(c, "passphrase"));
+	struct passphrase pass;
+	enum api_error code;
 
-	rpc_forget(c, "passphrase");
+	if (!rpc_has(c, "passphrase") && !rpc_has(c, "fd")) {
+		rpc_fail_param(c, "passphrase", "is missing");
+		return;
+	}
+	if (!take_passphrase(c, "passphrase", "fd", &pass))
+		goto out;
+	code = command_identity_unlock(c->d, span_of(pass.b, pass.n));
 	if (code)
 		(void)rpc_fail(c, code);
 	else
 		show(c);
+out:
+	sodium_memzero(&pass, sizeof(pass));
+}
+
+/* None at all is a decision that is said, not one that is forgotten. */
+static bool
+says_which(struct rpc_call *c)
+{
+	bool removes = rpc_bool(c, "remove", false);
+	bool has = rpc_has(c, "passphrase") || rpc_has(c, "fd");
+
+	if (removes != has)
+		return true;
+	rpc_fail_param(c, "passphrase",
+	    has ? "or \"remove\": choose one"
+	        : "is missing; \"remove\" would do without");
+	return false;
+}
+
+void
+rpc_identity_passphrase(struct rpc_call *c)
+{
+	struct passphrase old, fresh;
+	enum api_error code;
+
+	if (!says_which(c))
+		return;
+	if (!take_passphrase(c, "old", "old_fd", &old) ||
+	    !take_passphrase(c, "passphrase", "fd", &fresh))
+		goto out;
+	code = command_identity_passphrase(
+	    c->d, span_of(old.b, old.n), span_of(fresh.b, fresh.n));
+	if (code)
+		(void)rpc_fail(c, code);
+	else
+		show(c);
+out:
+	sodium_memzero(&old, sizeof(old));
+	sodium_memzero(&fresh, sizeof(fresh));
+}
+
+/* ---- locking ---- */
+
+void
+rpc_identity_lock(struct rpc_call *c)
+{
+	enum api_error code;
+
+	if (c->batch) { /* its other replies could not stay */
+		(void)rpc_error(c, API_INVALID_REQUEST,
+		    "identity.lock does not go into a batch");
+		return;
+	}
+	code = command_identity_lock(c->d);
+	c->start = c->out->n; /* what stood there has left */
+	c->limit = c->start + API_OUTPUT_MAX - RPC_ERROR_MAX;
+	if (code == API_INVALID_STATE)
+		(void)rpc_error(c, API_INVALID_STATE,
+		    "the key file has no passphrase: nothing would lock it");
+	else if (code)
+		(void)rpc_fail(c, code);
+	else
+		json_put_bool(rpc_result(c), "locked", true);
 }

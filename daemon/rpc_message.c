@@ -80,6 +80,10 @@ rpc_message_reply(struct rpc_call *c, const struct message_id *id,
 	struct store_message m;
 	struct json_out *o;
 
+	if (!store_has_key(c->d->store)) { /* locked while it was waited for */
+		(void)rpc_fail(c, API_LOCKED);
+		return true;
+	}
 	if (!get_message(c, NULL, id, &m))
 		return true;
 	if (is_reached(m.m.state, want)) {

@@ -42,6 +42,8 @@ void store_close(struct store *s); /* rolls back; NULL is fine */
  * this store. ERR_AUTH: the store was sealed by another one. A write. */
 MUST_USE enum err store_set_key(struct store *s, const struct store_key *key);
 bool store_has_key(const struct store *s);
+/* With all that it opened. Nothing is uncommitted. */
+void store_forget_key(struct store *s);
 /* True if some key became that of this store, whether it is here or not. */
 bool store_is_sealed(struct store *s);
 

@@ -234,8 +234,11 @@ store_set_key(struct store *s, const struct store_key *key)
 	if (err)
 		return err;
 	keys = sodium_malloc(sizeof(*keys));
-	if (!keys)
+	/* It goes on when it cannot lock: ask again and look. */
+	if (!keys || sodium_mlock(keys, sizeof(*keys)) != 0) {
+		sodium_free(keys);
 		return ERR_NOMEM;
+	}
 	derive(key, "btchat/1 store seal", keys->seal);
 	derive(key, "btchat/1 store look", keys->look);
 	store_ring_key(key, keys->ring);
@@ -250,6 +253,19 @@ store_set_key(struct store *s, const struct store_key *key)
 		s->keys = NULL;
 	}
 	return err;
+}
+
+void
+store_forget_key(struct store *s)
+{
+	assert(!store_dirty(s));
+	store_keys_close(s);
+	sodium_free(s->keys); /* wipes */
+	s->keys = NULL;
+	store_buf_clear(&s->get_buf);
+	store_buf_clear(&s->seal_buf);
+	fresh_clear(s);
+	s->timer_ms = 0;
 }
 
 bool

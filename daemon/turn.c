@@ -1,5 +1,4 @@
 #include "daemon/turn.h"
-#include "daemon/search.h"
 
 #include "daemon/apply.h"
 #include "daemon/bootstrap.h"
@@ -8,7 +7,9 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/portmap.h"
+#include "daemon/search.h"
 #include "daemon/sockets.h"
+#include "daemon/wipe.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -348,6 +349,15 @@ turn_recover(struct daemon *d)
 	    t->retry_ms * 2 < RECOVER_MAX_MS ? t->retry_ms * 2 : RECOVER_MAX_MS;
 }
 
+/* Without a node nothing is sent or taken. */
+static void
+drop_node(struct daemon *d)
+{
+	sockets_close_all(d);
+	node_free(d->node);
+	d->node = NULL;
+}
+
 /* What memory holds is a lie from here on: forget it, as a crash would. */
 static void
 lose_turn(struct daemon *d, enum api_error code)
@@ -358,9 +368,7 @@ lose_turn(struct daemon *d, enum api_error code)
 	d->turns_lost++;
 	drop_waiting(d->turn);
 	udp_drop_queue(d->udp);
-	sockets_close_all(d);
-	node_free(d->node);
-	d->node = NULL;
+	drop_node(d);
 	d->turn_failed = false;
 	if (store_is_broken(d->store))
 		stop_broken(d, "a sync failed");
@@ -503,4 +511,34 @@ daemon_drain(struct daemon *d)
 		tell_waiting(d);
 		tell_events(d);
 	}
+}
+
+/* ---- locking ---- */
+
+static void
+forget_keys(struct daemon *d)
+{
+	drop_node(d);
+	drop_waiting(d->turn);
+	search_free(d->search);
+	d->search = NULL;
+	store_forget_key(d->store);
+	keyring_lock(d->keyring);
+	wipe_stack();
+	d->wipe_stack = true; /* the frames that are in use now, too */
+}
+
+void
+turn_lock(struct daemon *d)
+{
+	bool runs;
+
+	daemon_drain(d);
+	runs = d->node != NULL;
+	if (d->hooks.locking)
+		d->hooks.locking(d);
+	forget_keys(d);
+	assert(!d->node && !store_has_key(d->store));
+	if (runs && turn_start_node(d))
+		loop_recover_in(d, 0);
 }

@@ -10,6 +10,10 @@ void turn_free(struct daemon *d);
 /* Makes the node: sockets and keys as they are now, loaded from the store.
  * ERR_NOMEM, or what the store says. */
 MUST_USE enum err turn_start_node(struct daemon *d);
+/* Ends the turn, and all that the keys opened: the node with its sessions, what
+ * was read from the store, the keys themselves. Another node begins, as in a
+ * daemon that starts locked. The keys are sealed by a passphrase. */
+void turn_lock(struct daemon *d);
 /* After a lost turn: tries to write and to start the node again. */
 void turn_recover(struct daemon *d);
 

@@ -302,7 +302,65 @@ def prompts(net):
                           pass_fds=[reader], capture_output=True, timeout=60)
     os.close(reader)
     check("--passphrase-fd", done.returncode == 0, done.stderr)
+    another_passphrase(carol, path)
     carol.stop()
+
+
+def another_passphrase(carol, path):
+    """Locked and unlocked; the passphrase is changed, removed, set."""
+    status, shown = on_tty(carol, ["id", "lock"])
+    check("id lock says so", status == 0 and shown.strip() == "locked", shown)
+    check("and does so", carol.ctl("id", "show", ok=False).status == 4)
+    check("a second time, too", carol.ctl(
+        "id", "lock").rows() == [["locked", "yes"]])
+    done = carol.ctl("id", "passphrase", "--remove", ok=False)
+    check("of what is locked no passphrase is changed", done.status == 4 and
+          "id unlock" in done.err, done.err)
+    status, shown = on_tty(carol, ["id", "unlock"], ["s3cret\n"])
+    check("id unlock asks once, without echo", status == 0 and
+          "unlocked" in shown and "s3cret" not in shown, shown)
+    status, shown = on_tty(carol, ["id", "passphrase"],
+                           ["s3cret\n", "n3w\n", "n3x\n"])
+    check("two new ones that differ are refused", status == 1, shown)
+    status, shown = on_tty(carol, ["id", "passphrase"], ["s3cret\n", "\n"])
+    check("an empty one is no way to remove it", status == 2 and
+          "--remove" in shown, shown)
+    status, shown = on_tty(carol, ["id", "passphrase"],
+                           ["wrong\n", "n3w\n", "n3w\n"])
+    check("the old one must be known", status == 1 and "wrong" in shown, shown)
+    status, shown = on_tty(carol, ["id", "passphrase"],
+                           ["s3cret\n", "n3w\n", "n3w\n"])
+    check("id passphrase asks for the old one and twice for the new one",
+          status == 0 and shown.count("passphrase:") == 2 and
+          "Again:" in shown and "sealed" in shown and "n3w" not in shown,
+          shown)
+    with open(path, "w") as f:
+        f.write("n3w\n")
+    for words, want in (
+            ([], 2), (["--passphrase-file", path], 2),
+            (["--old-passphrase-file", path], 2),
+            (["--remove", "--passphrase-file", path], 2),
+            (["--remove", "--old-passphrase-fd", "x"], 2),
+            (["--remove", "--old-passphrase-fd", "0",
+              "--old-passphrase-file", path], 2),
+            (["--remove", "--old-passphrase-file", "/dev/null"], 1)):
+        done = carol.ctl("id", "passphrase", *words, ok=False)
+        check("exit %d: id passphrase %s" % (want, " ".join(words)[:40]),
+              done.status == want and done.err, done.status, done.err)
+    done = carol.ctl("id", "passphrase", "--remove", "--old-passphrase-file",
+                     path)
+    check("--remove removes it, and says what that means",
+          done.pairs()["sealed"] == "no" and "can be you" in done.err,
+          done.out, done.err)
+    done = carol.ctl("id", "lock", ok=False)
+    check("without one nothing is locked", done.status == 1 and
+          "passphrase" in done.err, done.err)
+    status, shown = on_tty(carol, ["id", "passphrase", "--remove"])
+    check("to remove none is no trouble", status == 0, shown)
+    done = carol.ctl("--json=sealed", "id", "passphrase",
+                     "--passphrase-file", path)
+    check("where there is none no old one is needed", done.json() == [
+        {"sealed": True}], done.out)
 
 
 def consumers(alice, bob):

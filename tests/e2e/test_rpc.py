@@ -514,6 +514,15 @@ def sealed(d):
             me["address"])
         check("and contacts are there", rpc.call("contact.list")["items"]
               == [])
+        e = error(rpc, "identity.unlock", passphrase="correct horse")
+        check("what is open is not opened", e and e.name == "INVALID_STATE", e)
+        for params in ({}, {"passphrase": "x", "fd": 0}, {"fd": 0}):
+            e = error(rpc, "identity.unlock", **params)
+            check("unlock needs one passphrase: %s" % params,
+                  e and e.name == "INVALID_PARAMS", e)
+        r = ask(d, '[{"jsonrpc":"2.0","id":1,"method":"identity.lock"}]')
+        check("identity.lock does not go into a batch",
+              [code(x) for x in r[0]] == [-32600], r)
     with open(d.log, errors="replace") as log:
         text = log.read()
     check("no passphrase is in the log",
@@ -563,6 +572,7 @@ def main():
             check("every method was called but those of other tests",
                   left == {"backup.create", "backup.restore", "backup.verify",
                            "identity.export", "identity.import",
+                           "identity.lock", "identity.passphrase",
                            "daemon.shutdown", "events.ack", "message.wait",
                            "events.consumers", "events.poll",
                            "events.subscribe", "events.unsubscribe",

@@ -298,6 +298,84 @@ a_locked_daemon_says_so(void **state)
 }
 
 static void
+what_was_asked_before_the_lock_is_there_after_it(void **state)
+{
+	struct daemon_world w = { .dir = tempdir_new() };
+	struct store_contact contact;
+	struct message_id id, again;
+	struct contact_id c;
+	bool duplicate;
+
+	(void)state;
+	assert_true(daemon_world_start(&w));
+	assert_int_equal(command_identity_lock(&w.d), API_IDENTITY_NOT_FOUND);
+	assert_int_equal(command_identity_create(&w.d, span_str("")), API_OK);
+	assert_int_equal(command_identity_lock(&w.d), API_INVALID_STATE);
+	assert_int_equal(
+	    command_identity_passphrase(&w.d, span_str("x"), span_str("one")),
+	    API_BAD_PASSPHRASE);
+	assert_int_equal(
+	    command_identity_passphrase(&w.d, span_str(""), span_str("one")),
+	    API_OK);
+	c = daemon_world_add(&w, 1);
+	/* Nothing was committed since. */
+	assert_int_equal(
+	    send_text(&w, &c, span_str("hi"), "id-1", &id, &duplicate), API_OK);
+	assert_non_null(daemon_search(&w.d));
+	assert_int_equal(command_identity_lock(&w.d), API_OK);
+	assert_int_equal(command_identity_lock(&w.d), API_OK);
+	assert_null(w.d.search);
+	assert_false(store_has_key(w.d.store));
+	assert_int_equal(daemon_ready(&w.d), API_LOCKED);
+	assert_int_equal(store_contact_get(w.d.store, &c, &contact), ERR_STATE);
+	assert_int_equal(
+	    send_text(&w, &c, span_str("hi"), "id-1", &again, &duplicate),
+	    API_LOCKED);
+	assert_int_equal(
+	    command_identity_passphrase(&w.d, span_str("one"), span_str("two")),
+	    API_LOCKED);
+	daemon_drain(&w.d);
+	assert_int_equal(
+	    command_identity_unlock(&w.d, span_str("one")), API_OK);
+	assert_int_equal(
+	    send_text(&w, &c, span_str("hi"), "id-1", &again, &duplicate),
+	    API_OK);
+	assert_true(duplicate);
+	assert_memory_equal(&id, &again, sizeof(id));
+	daemon_drain(&w.d);
+	assert_string_equal(daemon_world_events(&w, 2),
+	    "contact.added message.new identity.locked identity.unlocked");
+	daemon_world_stop(&w);
+	tempdir_free(&w.dir);
+}
+
+/* The turn is lost, and so is the event; the keys go all the same. */
+static void
+a_store_that_fails_does_not_keep_it_open(void **state)
+{
+	struct daemon_world w = { .dir = tempdir_new() };
+
+	(void)state;
+	assert_true(daemon_world_start(&w));
+	assert_int_equal(
+	    command_identity_create(&w.d, span_str("one")), API_OK);
+	daemon_drain(&w.d);
+	w.d.turn_failed = true;
+	assert_int_equal(command_identity_lock(&w.d), API_OK);
+	assert_null(w.d.node);
+	assert_int_equal(keyring_state(w.d.keyring), KEYRING_LOCKED);
+	assert_false(store_has_key(w.d.store));
+	daemon_world_stop(&w);
+	assert_true(daemon_world_start(&w));
+	assert_int_equal(
+	    command_identity_unlock(&w.d, span_str("one")), API_OK);
+	assert_string_equal(
+	    daemon_world_events(&w, 0), "identity.changed identity.unlocked");
+	daemon_world_stop(&w);
+	tempdir_free(&w.dir);
+}
+
+static void
 bootstrap_wants_a_host_and_a_port(void **state)
 {
 	struct daemon_world *w = *state;
@@ -325,6 +403,8 @@ main(void)
 		T(an_invitation_lives_until_it_is_revoked),
 		T(reading_is_told_once),
 		T(a_locked_daemon_says_so),
+		T(what_was_asked_before_the_lock_is_there_after_it),
+		T(a_store_that_fails_does_not_keep_it_open),
 		T(bootstrap_wants_a_host_and_a_port),
 	};
 
