@@ -19,6 +19,7 @@ int cmd_contact_unblock(struct ctl *ctl);
 int cmd_contact_verify(struct ctl *ctl);
 int cmd_contact_rm(struct ctl *ctl);
 int cmd_contact_show(struct ctl *ctl);
+int cmd_conv_clear(struct ctl *ctl);
 int cmd_conv_export(struct ctl *ctl);
 int cmd_conv_ls(struct ctl *ctl);
 int cmd_conv_set(struct ctl *ctl);

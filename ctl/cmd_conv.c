@@ -4,6 +4,7 @@
 #include "ctl/print.h"
 #include "ctl/report.h"
 #include "ctl/resolve.h"
+#include "ctl/secret.h"
 #include "ctl/value.h"
 
 #include <stdio.h>
@@ -180,6 +181,62 @@ cmd_conv_set(struct ctl *ctl)
 	if (status == CTL_DONE)
 		print_conv(ctl, contact, conv);
 	cJSON_Delete(conv);
+	cJSON_Delete(contact);
+	return status;
+}
+
+/* ---- conv clear ---- */
+
+static void
+print_cleared(struct ctl *ctl, const cJSON *contact, const cJSON *c)
+{
+	char buf[128], messages[24], unsent[24];
+
+	if (print_as_json(ctl, c))
+		return;
+	(void)snprintf(messages, sizeof(messages), "%llu",
+	    (unsigned long long)value_u64(c, "messages"));
+	(void)snprintf(unsent, sizeof(unsent), "%llu",
+	    (unsigned long long)value_u64(c, "unsent"));
+	if (ctl->mode == MODE_HUMAN)
+		print_human("%s: %s messages forgotten, %s still to be sent",
+		    resolve_name(contact, buf), messages, unsent);
+	else
+		print_fields(ctl, value_str(c, "conv"), messages, unsent, NULL);
+}
+
+static int
+clear(struct ctl *ctl, const cJSON *contact)
+{
+	const char *unsent = args_value(&ctl->args, "unsent");
+	const char *client_id = args_value(&ctl->args, "client-id");
+	cJSON *params = cJSON_CreateObject(), *result = NULL;
+	int status;
+
+	value_add_str(params, "conv", value_str(contact, "id"));
+	if (unsent != NULL)
+		value_add_str(params, "unsent", unsent);
+	if (client_id != NULL)
+		value_add_str(params, "client_id", client_id);
+	status = ctl_call(ctl, "conv.clear", params, &result);
+	if (status == CTL_DONE)
+		print_cleared(ctl, contact, result);
+	cJSON_Delete(result);
+	return status;
+}
+
+int
+cmd_conv_clear(struct ctl *ctl)
+{
+	cJSON *contact = NULL;
+	char buf[128], question[400];
+	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
+
+	if (status != CTL_DONE)
+		return status;
+	(void)snprintf(question, sizeof(question),
+	    "Forget all messages with %.256s?", resolve_name(contact, buf));
+	status = secret_agree(ctl, question) ? clear(ctl, contact) : CTL_FAILED;
 	cJSON_Delete(contact);
 	return status;
 }

@@ -79,6 +79,9 @@ const struct command command_table[] = {
 	{ "conv", "ls", "[--unread]",
 	  "conversations, newest message first",
 	  "unread", 0, 0, TIER_CHAT, cmd_conv_ls },
+	{ "conv", "clear", "WHO [--unsent=send|drop] [--client-id ID] [--yes]",
+	  "forget all messages of a conversation, at this side",
+	  "unsent client-id", 1, 1, TIER_CHAT, cmd_conv_clear },
 	{ "conv", "set", "WHO [--muted=yes|no] [--pinned=yes|no] "
 	  "[--receipts=on|off|default] [--timer=1d|off]",
 	  "how a conversation is kept, and for how long",

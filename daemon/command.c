@@ -213,10 +213,9 @@ command_identity_profile(struct daemon *d, struct span profile)
 
 /* ---- requests that may come twice ---- */
 
-enum { REPEAT_NO, REPEAT_YES, REPEAT_OTHER, REPEAT_FAILED };
-
-static void
-digest_of(const char *method, struct span a, struct span b, uint8_t ret[32])
+void
+command_digest(
+    const char *method, struct span a, struct span b, uint8_t ret[32])
 {
 	crypto_generichash_state h;
 	uint8_t n[8];
@@ -232,8 +231,8 @@ digest_of(const char *method, struct span a, struct span b, uint8_t ret[32])
 	(void)crypto_generichash_final(&h, ret, 32);
 }
 
-static int
-look_for_repeat(struct daemon *d, struct span client_id,
+enum command_repeat
+command_look_for_repeat(struct daemon *d, struct span client_id,
     const uint8_t digest[32], uint8_t ret[16])
 {
 	enum err err;
@@ -248,9 +247,9 @@ look_for_repeat(struct daemon *d, struct span client_id,
 	return err == ERR_CONFLICT ? REPEAT_OTHER : REPEAT_FAILED;
 }
 
-static enum api_error
-remember(struct daemon *d, struct span client_id, const uint8_t digest[32],
-    const uint8_t result[16])
+enum api_error
+command_remember(struct daemon *d, struct span client_id,
+    const uint8_t digest[32], const uint8_t result[16])
 {
 	if (client_id.n == 0)
 		return API_OK;
@@ -305,7 +304,7 @@ finish_add(struct daemon *d, const struct command_contact *in, struct span name,
 	struct command c = { .name = name };
 	enum api_error code = command_apply(d, &c);
 
-	return code ? code : remember(d, in->client_id, digest, id->b);
+	return code ? code : command_remember(d, in->client_id, digest, id->b);
 }
 
 static enum api_error
@@ -321,8 +320,8 @@ begin_add(struct daemon *d, const char *method,
 	if (!is_line(in->name, STORE_NAME_MAX) ||
 	    in->client_id.n > API_CLIENT_ID_MAX)
 		return API_INVALID_PARAMS;
-	digest_of(method, in->address, in->name, digest);
-	switch (look_for_repeat(d, in->client_id, digest, ret->b)) {
+	command_digest(method, in->address, in->name, digest);
+	switch (command_look_for_repeat(d, in->client_id, digest, ret->b)) {
 	case REPEAT_YES:
 		*ret_done = true;
 		return API_OK;
@@ -330,9 +329,10 @@ begin_add(struct daemon *d, const char *method,
 		return API_CLIENT_ID_REUSED;
 	case REPEAT_FAILED:
 		return API_STORAGE_ERROR;
-	default:
-		return API_OK;
+	case REPEAT_NO:
+		break;
 	}
+	return API_OK;
 }
 
 enum api_error
@@ -570,7 +570,7 @@ send_digest(const struct command_send *in, uint8_t ret[32])
 	wr_u8(&w, (uint8_t)in->words.kind);
 	wr_bytes(&w, in->to.b, sizeof(in->to.b));
 	wr_bytes(&w, ref->b, sizeof(ref->b));
-	digest_of("message.send", wr_span_of(&w), in->words.text, ret);
+	command_digest("message.send", wr_span_of(&w), in->words.text, ret);
 }
 
 enum api_error
@@ -590,7 +590,7 @@ command_message_send(struct daemon *d, const struct command_send *in,
 	    !is_line(in->client_id, API_CLIENT_ID_MAX))
 		return API_INVALID_PARAMS;
 	send_digest(in, digest);
-	switch (look_for_repeat(d, in->client_id, digest, ret->b)) {
+	switch (command_look_for_repeat(d, in->client_id, digest, ret->b)) {
 	case REPEAT_YES:
 		*ret_duplicate = true;
 		return API_OK;
@@ -598,7 +598,7 @@ command_message_send(struct daemon *d, const struct command_send *in,
 		return API_CLIENT_ID_REUSED;
 	case REPEAT_FAILED:
 		return API_STORAGE_ERROR;
-	default:
+	case REPEAT_NO:
 		break;
 	}
 	if (in->words.ref)
@@ -613,7 +613,7 @@ command_message_send(struct daemon *d, const struct command_send *in,
 		return API_BLOCKED;
 	if (err)
 		return send_error(err);
-	code = remember(d, in->client_id, digest, ret->b);
+	code = command_remember(d, in->client_id, digest, ret->b);
 	return code ? code : command_apply(d, &c);
 }
 

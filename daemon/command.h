@@ -114,6 +114,15 @@ struct command_conv {
  * MESSAGE_TOO_LONG and INVALID_PARAMS (draft), BLOCKED and QUOTA (timer). */
 MUST_USE enum api_error command_conv_set(struct daemon *d,
     const struct contact_id *conv, const struct command_conv *what);
+struct command_clear {
+	struct contact_id conv;
+	bool drop;             /* what is not delivered yet is not sent */
+	struct span client_id; /* may be empty */
+};
+/* CONVERSATION_NOT_FOUND, INVALID_PARAMS, CLIENT_ID_REUSED. */
+MUST_USE enum api_error
+command_conv_clear(struct daemon *d, const struct command_clear *in,
+    struct store_cleared *ret, bool *ret_duplicate);
 /* Somebody is typing there, or no longer. CONVERSATION_NOT_FOUND. */
 MUST_USE enum api_error
 command_typing(struct daemon *d, const struct contact_id *conv, bool on);

@@ -157,6 +157,85 @@ command_conv_set(struct daemon *d, const struct contact_id *conv,
 	return conv_event(d, conv);
 }
 
+/* ---- without its texts ---- */
+
+static enum api_error
+begin_clear(struct daemon *d, const struct command_clear *in,
+    uint8_t digest[32], struct store_cleared *ret, bool *ret_done)
+{
+	uint8_t result[16], drop = in->drop;
+	struct store_contact c;
+	struct reader r;
+	enum api_error code = command_begin(d);
+	enum err err;
+
+	*ret_done = false;
+	if (code)
+		return code;
+	if (in->client_id.n > API_CLIENT_ID_MAX || !utf8_is_line(in->client_id))
+		return API_INVALID_PARAMS;
+	command_digest("conv.clear", span_of(in->conv.b, sizeof(in->conv.b)),
+	    span_of(&drop, 1), digest);
+	switch (command_look_for_repeat(d, in->client_id, digest, result)) {
+	case REPEAT_YES:
+		r = rd_init(span_of(result, sizeof(result)));
+		ret->messages = rd_u64le(&r);
+		ret->unsent = rd_u64le(&r);
+		*ret_done = true;
+		return API_OK;
+	case REPEAT_OTHER:
+		return API_CLIENT_ID_REUSED;
+	case REPEAT_FAILED:
+		return API_STORAGE_ERROR;
+	case REPEAT_NO:
+		break;
+	}
+	err = store_contact_get(d->store, &in->conv, &c);
+	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+		return API_CONVERSATION_NOT_FOUND;
+	return err ? API_STORAGE_ERROR : API_OK;
+}
+
+static enum api_error
+clear_event(struct daemon *d, const struct command_clear *in,
+    const struct store_cleared *what)
+{
+	struct json_out o = { .max = EVENT_BODY_MAX };
+
+	json_open(&o, '{');
+	json_put_id(&o, "conv", in->conv.b);
+	json_put_uint(&o, "messages", what->messages);
+	json_put_uint(&o, "unsent", what->unsent);
+	if (in->client_id.n > 0)
+		json_put_text(&o, "client_id", in->client_id);
+	return command_log(d, EVENT_CONV_CLEARED, &in->conv, &o);
+}
+
+enum api_error
+command_conv_clear(struct daemon *d, const struct command_clear *in,
+    struct store_cleared *ret, bool *ret_duplicate)
+{
+	const struct command none = { .history = false };
+	uint8_t digest[32], result[16];
+	struct writer w = wr_init(result, sizeof(result));
+	enum api_error code = begin_clear(d, in, digest, ret, ret_duplicate);
+
+	if (code || *ret_duplicate)
+		return code;
+	if (in->drop && node_messages_drop(d->node, &in->conv, d->now))
+		return API_CONVERSATION_NOT_FOUND;
+	if (in->drop) /* they are failed before they are gone */
+		code = command_apply(d, &none);
+	if (code)
+		return code;
+	if (store_conv_clear(d->store, &in->conv, ret))
+		return command_lost(d);
+	wr_u64le(&w, ret->messages);
+	wr_u64le(&w, ret->unsent);
+	code = command_remember(d, in->client_id, digest, result);
+	return code ? code : clear_event(d, in, ret);
+}
+
 enum api_error
 command_typing(struct daemon *d, const struct contact_id *conv, bool on)
 {

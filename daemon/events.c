@@ -39,6 +39,7 @@ static const char *const names[EVENT_TYPES] = {
 	[EVENT_CONV_CHANGED] = "conv.changed",
 	[EVENT_CONTACT_BLOCKED] = "contact.blocked",
 	[EVENT_IDENTITY_LOCKED] = "identity.locked",
+	[EVENT_CONV_CLEARED] = "conv.cleared",
 	[EVENT_PRESENCE] = "presence",
 	[EVENT_NET_CHANGED] = "net.changed",
 	[EVENT_DHT_CHANGED] = "dht.changed",

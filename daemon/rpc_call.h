@@ -129,6 +129,7 @@ void rpc_contact_set(struct rpc_call *c);
 void rpc_contact_unblock(struct rpc_call *c);
 void rpc_contact_verify(struct rpc_call *c);
 void rpc_contact_why(struct rpc_call *c);
+void rpc_conv_clear(struct rpc_call *c);
 void rpc_conv_list(struct rpc_call *c);
 void rpc_conv_read(struct rpc_call *c);
 void rpc_conv_set(struct rpc_call *c);

@@ -135,6 +135,35 @@ rpc_conv_read(struct rpc_call *c)
 	json_put_uint(o, "unread", unread);
 }
 
+void
+rpc_conv_clear(struct rpc_call *c)
+{
+	struct command_clear in = { .client_id = rpc_str(c, "client_id"),
+		.drop = span_eq(rpc_str(c, "unsent"), span_str("drop")) };
+	struct store_cleared what = { 0 };
+	struct json_out *o;
+	bool duplicate = false;
+	enum api_error code;
+
+	(void)rpc_id(c, "conv", in.conv.b);
+	code = command_conv_clear(c->d, &in, &what, &duplicate);
+	if (code == API_INVALID_PARAMS) {
+		rpc_fail_param(c, "client_id", "not one line of UTF-8");
+		return;
+	}
+	if (code) {
+		(void)rpc_fail(c, code);
+		return;
+	}
+	o = rpc_result(c);
+	json_put_id(o, "conv", in.conv.b);
+	json_put_uint(o, "messages", what.messages);
+	json_put_uint(o, "unsent", what.unsent);
+	if (in.client_id.n > 0)
+		json_put_text(o, "client_id", in.client_id);
+	json_put_bool(o, "duplicate", duplicate);
+}
+
 static void
 fail_conv(struct rpc_call *c, enum api_error code)
 {

@@ -301,6 +301,15 @@ MUST_USE enum err store_draft_set(
 MUST_USE enum err store_draft_get(
     struct store *s, const struct contact_id *contact, struct span *ret);
 
+/* All its texts go, with what was thought of them, the draft and the events
+ * about them; what is still to be sent is shown no more. */
+struct store_cleared {
+	uint64_t messages; /* as in history */
+	uint64_t unsent;   /* of them, on their way */
+};
+MUST_USE enum err store_conv_clear(struct store *s,
+    const struct contact_id *contact, struct store_cleared *ret);
+
 struct store_counts {
 	uint64_t contacts, unread, unread_convs;
 	uint64_t messages; /* ever stored */

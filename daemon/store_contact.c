@@ -99,6 +99,8 @@ remove_person(struct store *s, const struct contact_id *id)
 		    "DELETE FROM event WHERE conv = ?1 AND type IN (4, 5, 6)",
 		    id);
 	if (!err)
+		err = run_for(s, "DELETE FROM mark WHERE contact = ?1", id);
+	if (!err)
 		err = store_keys_remove(s, id, KEY_DRAFT);
 	return err ? err : store_keys_remove(s, id, KEY_CONTACT);
 }
@@ -106,9 +108,10 @@ remove_person(struct store *s, const struct contact_id *id)
 static enum err
 remove_history(struct store *s, const struct contact_id *id)
 {
-	enum err err =
-	    run_for(s, "DELETE FROM reaction WHERE contact = ?1", id);
+	enum err err = store_messages_forget_words(s, id);
 
+	if (!err)
+		err = run_for(s, "DELETE FROM reaction WHERE contact = ?1", id);
 	if (!err)
 		err = run_for(s, "DELETE FROM timer WHERE contact = ?1", id);
 	if (!err)

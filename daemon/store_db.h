@@ -119,6 +119,17 @@ MUST_USE enum err store_message_at(struct store *s, int64_t row,
 /* Writes its body anew, under m->block. */
 MUST_USE enum err
 store_message_rewrite(struct store *s, const struct store_message *m);
+/* Whoever watches texts forgets those of a conversation. */
+MUST_USE enum err
+store_messages_forget_words(struct store *s, const struct contact_id *contact);
+/* store_clear.c: a message of a conversation since cleared is there, or never
+ * will be: it goes. */
+MUST_USE enum err
+store_cleared_sent(struct store *s, const struct store_message *m);
+/* One of theirs that was there before: ERR_EXISTS, with another number
+ * ERR_CONFLICT. */
+MUST_USE enum err
+store_mark_find(struct store *s, const struct node_message *m);
 /* store_reaction.c: all to a message; one to it (empty: none any more); all of
  * them, under its m->block. */
 MUST_USE enum err

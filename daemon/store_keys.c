@@ -323,9 +323,10 @@ unname(struct store *s, int64_t k)
 	return db_write(&q);
 }
 
-enum err
-store_keys_remove(
-    struct store *s, const struct contact_id *c, enum store_key_kind kind)
+/* What a query of contact and kind names, until it names none. */
+static enum err
+remove_each(struct store *s, const char *sql, const struct contact_id *c,
+    enum store_key_kind kind)
 {
 	enum err err = ERR_OK;
 
@@ -333,9 +334,7 @@ store_keys_remove(
 	forget_cached(s);
 	while (!err) {
 		int64_t k = 0;
-		struct query q = db_query(s,
-		    "SELECT k FROM seal_key INDEXED BY seal_key_contact"
-		    " WHERE contact = ?1 AND kind = ?2 LIMIT 1");
+		struct query q = db_query(s, sql);
 
 		db_bind_blob(&q, c->b, sizeof(c->b));
 		db_bind_int(&q, kind);
@@ -347,6 +346,27 @@ store_keys_remove(
 			err = unname(s, k);
 	}
 	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+enum err
+store_keys_remove(
+    struct store *s, const struct contact_id *c, enum store_key_kind kind)
+{
+	return remove_each(s,
+	    "SELECT k FROM seal_key INDEXED BY seal_key_contact"
+	    " WHERE contact = ?1 AND kind = ?2 LIMIT 1",
+	    c, kind);
+}
+
+enum err
+store_keys_remove_empty(struct store *s, const struct contact_id *c)
+{
+	return remove_each(s,
+	    "SELECT k FROM seal_key INDEXED BY seal_key_contact"
+	    " WHERE contact = ?1 AND kind = ?2 AND NOT EXISTS"
+	    "  (SELECT 1 FROM message INDEXED BY message_k"
+	    "   WHERE message.k = seal_key.k) LIMIT 1",
+	    c, KEY_BLOCK);
 }
 
 enum err

@@ -60,6 +60,9 @@ MUST_USE enum err store_keys_renew(struct store *s, int64_t k);
 /* All of that kind. The rows are the caller's. */
 MUST_USE enum err store_keys_remove(
     struct store *s, const struct contact_id *c, enum store_key_kind kind);
+/* Blocks of a conversation that seal no message any more. */
+MUST_USE enum err
+store_keys_remove_empty(struct store *s, const struct contact_id *c);
 /* NULL: it is not there. */
 const uint8_t *store_keys_find(const struct store *s, int64_t k);
 

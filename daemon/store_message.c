@@ -156,6 +156,23 @@ tell_changed(struct store *s, int64_t row)
 }
 
 enum err
+store_messages_forget_words(struct store *s, const struct contact_id *contact)
+{
+	struct query q;
+	enum err err = ERR_NOT_FOUND;
+
+	if (!s->text_changed)
+		return ERR_OK;
+	q = db_query(s, "SELECT row FROM message INDEXED BY message_conv"
+	                " WHERE contact = ?1");
+	db_bind_blob(&q, contact->b, sizeof(contact->b));
+	while ((err = db_row(&q)) == ERR_OK)
+		tell_changed(s, db_int(&q, 0));
+	db_end(&q);
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+enum err
 store_message_rewrite(struct store *s, const struct store_message *m)
 {
 	struct query q =
@@ -210,6 +227,9 @@ store_message_add(struct store *s, struct store_message *m)
 	assert(m->m.text.n <= NODE_TEXT_MAX);
 	if (!store_has_key(s))
 		return ERR_STATE;
+	err = store_message_is_ours(m) ? ERR_OK : store_mark_find(s, &m->m);
+	if (err)
+		return err;
 	err = store_keys_block(
 	    s, &m->m.contact, BODY_HEAD + m->m.text.n, &m->block);
 	if (!err)
@@ -272,6 +292,7 @@ store_message_move(struct store *s, const struct contact_id *contact,
 	bool is_fresh = fresh_find(s, contact, id, ret);
 	enum err err = is_fresh ? ERR_OK : find(s, contact, id, ret);
 	enum message_state old;
+	bool is_final;
 
 	if (err)
 		return err == ERR_AUTH ? ERR_NOT_FOUND : err;
@@ -279,9 +300,12 @@ store_message_move(struct store *s, const struct contact_id *contact,
 	old = ret->m.state;
 	if (old == state || old >= MESSAGE_DELIVERED)
 		return ERR_EXISTS;
-	if (state == MESSAGE_DELIVERED || state == MESSAGE_FAILED)
+	is_final = state == MESSAGE_DELIVERED || state == MESSAGE_FAILED;
+	if (is_final && ret->m.flags & MESSAGE_FLAG_CLEARED)
+		return store_cleared_sent(s, ret);
+	if (is_final)
 		err = forget_sent(s, ret);
-	if (!err && (state == MESSAGE_DELIVERED || state == MESSAGE_FAILED))
+	if (!err && is_final)
 		err = timer_delivered(s, ret, now_ms);
 	ret->m.state = state;
 	ret->state_ms = now_ms;
@@ -486,11 +510,11 @@ store_history(struct store *s, const struct store_history *h,
 	    s, h->after ? "SELECT " MESSAGE_COLUMNS
 	                  " FROM message INDEXED BY message_conv"
 	                  " WHERE contact = ?1 AND row > ?2 AND kind = 1"
-	                  " ORDER BY row"
+	                  " AND flags & 4 = 0 ORDER BY row"
 	                : "SELECT " MESSAGE_COLUMNS
 	                  " FROM message INDEXED BY message_conv"
 	                  " WHERE contact = ?1 AND row < ?2 AND kind = 1"
-	                  " ORDER BY row DESC");
+	                  " AND flags & 4 = 0 ORDER BY row DESC");
 	int64_t before = h->before ? h->before : INT64_MAX;
 
 	db_bind_blob(&q, h->contact.b, sizeof(h->contact.b));
@@ -532,6 +556,10 @@ store_outbox_fail(
 			is_read = read_message(&q, &s->get_buf, &m) == ERR_OK;
 		}
 		db_end(&q);
+		if (!err && is_read && m.m.flags & MESSAGE_FLAG_CLEARED) {
+			err = store_cleared_sent(s, &m);
+			continue;
+		}
 		if (!err && is_read)
 			err = forget_sent(s, &m);
 		if (!err)

@@ -121,6 +121,12 @@ static const char *const migrations[] = {
 	 "ALTER TABLE conv ADD COLUMN ttl INTEGER NOT NULL DEFAULT 0;"
 	 "ALTER TABLE conv ADD COLUMN ttl_ms INTEGER NOT NULL DEFAULT 0;"
 	 "ALTER TABLE contact ADD COLUMN profile BLOB;"),
+	/* 6 -> 7: what was received in conversations since cleared. */
+	("CREATE TABLE mark("
+	 "  contact BLOB NOT NULL,"
+	 "  id BLOB NOT NULL,"
+	 "  seq INTEGER NOT NULL,"
+	 "  PRIMARY KEY(contact, id)) STRICT, WITHOUT ROWID;"),
 };
 /* clang-format on */
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))

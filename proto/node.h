@@ -221,6 +221,10 @@ struct node_words {
  * Whether ref exists and whose it is the owner knows, who stores messages. */
 MUST_USE enum err node_message_send(struct node *n, const struct contact_id *to,
     const struct node_words *words, struct message_id *ret, struct now now);
+/* What they do not have durably is not sent again: it has failed. Some of it
+ * may be there, or on its way. ERR_NOT_FOUND. */
+MUST_USE enum err node_messages_drop(
+    struct node *n, const struct contact_id *contact, struct now now);
 
 /*
  * People have read theirs up to the number seq, and they may know it: told at
@@ -251,6 +255,8 @@ enum message_state {
 enum {
 	MESSAGE_FLAG_GAP = 1, /* something before it is missing */
 	MESSAGE_FLAG_CLOCK = 2,
+	/* Of the store alone: kept only to be sent. */
+	MESSAGE_FLAG_CLEARED = 4,
 	/* their time was clamped */
 };
 

@@ -229,6 +229,20 @@ chat_give_up(struct node *n, struct peer *p)
 	}
 }
 
+enum err
+node_messages_drop(
+    struct node *n, const struct contact_id *contact, struct now now)
+{
+	struct peer *p = peer_by_id(n, contact);
+
+	node_time(n, now);
+	if (p == NULL)
+		return ERR_NOT_FOUND;
+	chat_give_up(n, p);
+	n->unsettled = true;
+	return ERR_OK;
+}
+
 void
 chat_on_data(struct node *n, struct peer *p, struct span data)
 {

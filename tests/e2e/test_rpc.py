@@ -407,6 +407,22 @@ def large_pages(call, bob):
     check("and no page lacks one", seen == 6, seen)
 
 
+def clearing(call, bob):
+    done = call("conv.clear", conv=bob, client_id="clear-1")
+    check("conv.clear says what was forgotten, and what is still sent",
+          done["messages"] == done["unsent"] > 0, done)
+    check("the same again is a duplicate",
+          call("conv.clear", conv=bob, client_id="clear-1")["duplicate"])
+    check("nothing is left",
+          call("message.history", conv=bob)["items"] == [])
+    e = error(call.rpc, "conv.clear", conv=bob, client_id="clear-1",
+              unsent="drop")
+    check("another one under that client_id is 307", e and e.code == 307, e)
+    e = error(call.rpc, "conv.clear", conv="a" * 26)
+    check("conv.clear of nobody is 202", e and e.code == 202, e)
+    return [call("message.send", conv=bob, text="since then")["id"]]
+
+
 def waiting(call, bob, ids):
     st = call("message.status", id=ids[0])
     check("message.status has its recipient", st["state"] == "queued" and
@@ -566,7 +582,7 @@ def main():
             large_pages(call, contact)
             the_rest(call, contact)
             changes(call, contact)
-            waiting(call, contact, sent)
+            waiting(call, contact, clearing(call, contact))
             discover(call)
             left = set(schema.results) - call.called
             check("every method was called but those of other tests",

@@ -263,6 +263,41 @@ reading_is_told_once(void **state)
 }
 
 static void
+clearing_twice_with_one_client_id_clears_once(void **state)
+{
+	struct daemon_world *w = *state;
+	struct command_clear in = { .conv = daemon_world_add(w, 1),
+		.client_id = span_str("c-1") };
+	struct store_cleared what;
+	struct store_message m = { 0 };
+	bool duplicate = true;
+
+	m.m.contact = in.conv;
+	m.m.kind = MESSAGE_TEXT;
+	m.m.state = MESSAGE_RECEIVED;
+	m.m.text = span_str("hi");
+	for (uint8_t i = 1; i <= 2; i++) {
+		m.m.id.b[0] = i;
+		m.m.seq = i;
+		assert_int_equal(store_message_add(w->d.store, &m), ERR_OK);
+		assert_int_equal(
+		    command_conv_clear(&w->d, &in, &what, &duplicate), API_OK);
+		assert_int_equal(duplicate, i == 2);
+		assert_int_equal(what.messages, 1);
+		assert_int_equal(what.unsent, 0);
+	}
+	assert_int_equal(
+	    store_message_get(w->d.store, &in.conv, &m.m.id, &m), ERR_OK);
+	in.drop = true;
+	assert_int_equal(command_conv_clear(&w->d, &in, &what, &duplicate),
+	    API_CLIENT_ID_REUSED);
+	in = (struct command_clear){ .conv = { { 9 } } };
+	assert_int_equal(command_conv_clear(&w->d, &in, &what, &duplicate),
+	    API_CONVERSATION_NOT_FOUND);
+	assert_string_equal(daemon_world_events(w, 2), "conv.cleared");
+}
+
+static void
 a_locked_daemon_says_so(void **state)
 {
 	struct daemon_world w = { .dir = tempdir_new() };
@@ -402,6 +437,7 @@ main(void)
 		T(renaming_and_deleting_are_told),
 		T(an_invitation_lives_until_it_is_revoked),
 		T(reading_is_told_once),
+		T(clearing_twice_with_one_client_id_clears_once),
 		T(a_locked_daemon_says_so),
 		T(what_was_asked_before_the_lock_is_there_after_it),
 		T(a_store_that_fails_does_not_keep_it_open),

@@ -124,6 +124,136 @@ a_removed_conversation_opens_in_no_older_copy(void **state)
 }
 
 static void
+queue_text(struct store *s, unsigned n)
+{
+	struct store_message m = store_world_message(1, n, "to be sent");
+
+	m.m.state = MESSAGE_QUEUED;
+	assert_int_equal(store_message_add(s, &m), ERR_OK);
+}
+
+static bool
+take_unsent(void *ctx, const struct store_message *m)
+{
+	assert_true(span_eq(m->unsent, span_str("to be sent")));
+	assert_int_equal(m->m.text.n, 0);
+	++*(unsigned *)ctx;
+	return true;
+}
+
+static unsigned
+rows_of_history(struct store *s, unsigned contact)
+{
+	struct store_history q = { .contact = store_world_contact(contact),
+		.limit = 64 };
+	struct store_rows rows = { .stop_at = 64 };
+
+	assert_int_equal(store_history(s, &q, store_rows_take, &rows), ERR_OK);
+	return (unsigned)rows.count;
+}
+
+static void
+a_cleared_conversation_opens_in_no_older_copy(void **state)
+{
+	struct store_world *w = *state;
+	struct contact_id c = store_world_contact(1);
+	struct store_cleared what;
+	unsigned waiting = 0;
+	size_t n = 0;
+	uint8_t *copy;
+
+	fill(w->s);
+	assert_int_equal(store_draft_set(w->s, &c, span_str("begun")), ERR_OK);
+	queue_text(w->s, TEXTS + 1);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	copy = copy_database(w, &n);
+	assert_int_equal(store_conv_clear(w->s, &c, &what), ERR_OK);
+	assert_int_equal(what.messages, TEXTS + 1);
+	assert_int_equal(what.unsent, 1);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	store_world_reopen(w);
+	assert_int_equal(store_tampered(w->s), 0);
+	assert_int_equal(readable(w->s, 1), 0);
+	assert_int_equal(rows_of_history(w->s, 1), 0);
+	assert_true(has_name(w->s, 1));
+	assert_int_equal(store_outbox(w->s, take_unsent, &waiting), ERR_OK);
+	assert_int_equal(waiting, 1);
+	put_back(w, copy, n);
+	assert_int_equal(readable(w->s, 1), 0);
+	assert_true(store_tampered(w->s) > 0);
+	assert_true(has_name(w->s, 1));
+	assert_int_equal(readable(w->s, 2), TEXTS);
+}
+
+static void
+what_comes_again_after_clearing_is_known(void **state)
+{
+	struct store_world *w = *state;
+	struct contact_id c = store_world_contact(1);
+	struct store_cleared what;
+	struct store_message m;
+	uint64_t unread = 9;
+
+	fill(w->s);
+	for (unsigned turn = 0; turn < 2; turn++) {
+		assert_int_equal(store_conv_clear(w->s, &c, &what), ERR_OK);
+		assert_int_equal(what.messages, turn == 0 ? TEXTS : 0);
+		assert_int_equal(store_commit(w->s), ERR_OK);
+		store_world_reopen(w);
+		for (unsigned i = 1; i <= TEXTS; i++) {
+			m = store_world_message(1, i, "text again");
+			assert_int_equal(
+			    store_message_add(w->s, &m), ERR_EXISTS);
+		}
+		m = store_world_message(1, 1, "text 1");
+		m.m.seq = 99;
+		assert_int_equal(store_message_add(w->s, &m), ERR_CONFLICT);
+		assert_int_equal(rows_of_history(w->s, 1), 0);
+	}
+	m = store_world_message(1, TEXTS + 1, "a new one");
+	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
+	assert_int_equal(rows_of_history(w->s, 1), 1);
+	assert_int_equal(store_conv_unread(w->s, &c, &unread), ERR_OK);
+	assert_int_equal(unread, 1);
+	/* A mark is the contact's, and of nobody else. */
+	m = store_world_message(2, TEXTS + 1, "a new one");
+	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
+}
+
+/* However it ends: nothing is left of it. */
+static void
+what_waited_when_cleared_goes_once_it_was_sent(void **state)
+{
+	static const enum message_state ends[] = { MESSAGE_DELIVERED,
+		MESSAGE_FAILED, MESSAGE_SENT };
+	struct store_world *w = *state;
+	struct contact_id c = store_world_contact(1);
+	struct store_message m;
+	struct store_cleared what;
+	struct message_id id;
+
+	store_world_add(w->s, 1, "r");
+	for (unsigned i = 0; i < 3; i++) {
+		enum message_state last = i < 2 ? ends[i] : MESSAGE_FAILED;
+
+		queue_text(w->s, i + 1);
+		store_world_id(id.b, i + 1);
+		assert_int_equal(store_conv_clear(w->s, &c, &what), ERR_OK);
+		assert_int_equal(what.unsent, 1);
+		assert_int_equal(store_message_move(w->s, &c, &id, ends[i],
+		                     STORE_WORLD_MS, &m),
+		    ERR_OK);
+		assert_int_equal(store_commit(w->s), ERR_OK);
+		if (last != ends[i])
+			assert_int_equal(
+			    store_outbox_fail(w->s, &c, STORE_WORLD_MS),
+			    ERR_OK);
+		assert_int_equal(
+		    store_message_get(w->s, &c, &id, &m), ERR_NOT_FOUND);
+	}
+}
+
+static void
 a_person_goes_and_the_history_stays(void **state)
 {
 	struct store_world *w = *state;
@@ -424,6 +554,9 @@ main(void)
 #define T(f) \
 	cmocka_unit_test_setup_teardown(f, store_world_begin, store_world_end)
 		T(a_removed_conversation_opens_in_no_older_copy),
+		T(a_cleared_conversation_opens_in_no_older_copy),
+		T(what_comes_again_after_clearing_is_known),
+		T(what_waited_when_cleared_goes_once_it_was_sent),
 		T(a_person_goes_and_the_history_stays),
 		T(a_deleted_text_opens_in_no_older_copy),
 		T(what_is_rolled_back_is_still_there),
