@@ -41,6 +41,7 @@ static const struct arg_spec specs[] = {
 	{ 0,   "passphrase-fd",   ARG_VALUE, false },
 	{ 0,   "passphrase-file", ARG_VALUE, false },
 	{ 0,   "pinned",          ARG_VALUE, false },
+	{ 0,   "presence",        ARG_VALUE, false },
 	{ 0,   "profile",         ARG_VALUE, false },
 	{ 0,   "receipts",        ARG_VALUE, false },
 	{ 0,   "relay",           ARG_VALUE, false },

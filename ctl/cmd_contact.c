@@ -225,7 +225,9 @@ change_contact(struct ctl *ctl, const char *method, cJSON *params,
 			print_fields(ctl, value_str(result, "id"),
 			    value_true(result, "verified") ? "verified" : "-",
 			    value_str(result, "fallback"),
-			    value_true(result, "relay") ? "relay" : "-", NULL);
+			    value_true(result, "relay") ? "relay" : "-",
+			    value_true(result, "presence") ? "presence" : "-",
+			    NULL);
 	}
 	cJSON_Delete(result);
 	return status;
@@ -238,11 +240,14 @@ cmd_contact_set(struct ctl *ctl)
 	cJSON *contact = NULL, *params = NULL;
 	int status;
 
-	if (fallback == NULL && !args_has(&ctl->args, "relay"))
+	if (fallback == NULL && !args_has(&ctl->args, "relay") &&
+	    !args_has(&ctl->args, "presence"))
 		return report_usage("what is to be set?");
 	params = cJSON_CreateObject();
 	if (!cmd_add_yes_no(ctl, "relay", params))
 		status = report_usage("--relay is yes or no");
+	else if (!cmd_add_yes_no(ctl, "presence", params))
+		status = report_usage("--presence is yes or no");
 	else
 		status =
 		    resolve_contact(ctl, args_word(&ctl->args, 0), &contact);

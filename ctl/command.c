@@ -61,9 +61,9 @@ const struct command command_table[] = {
 	  "call a contact something else",
 	  "", 2, 2, TIER_CHAT, cmd_contact_rename },
 	{ "contact", "set", "WHO [--fallback=auto|allow|deny] "
-	  "[--relay=yes|no]",
+	  "[--relay=yes|no] [--presence=yes|no]",
 	  "decide about a contact",
-	  "fallback relay", 1, 1, TIER_CHAT, cmd_contact_set },
+	  "fallback relay presence", 1, 1, TIER_CHAT, cmd_contact_set },
 	{ "contact", "verify", "WHO [NUMBER.. | --undo]",
 	  "say that their safety number is yours",
 	  "undo", 1, ANY, TIER_CHAT, cmd_contact_verify },

@@ -258,7 +258,9 @@ rpc_contact_set(struct rpc_call *c)
 	if (rpc_has(c, "fallback"))
 		what.fallback = fallback_of(rpc_str(c, "fallback"));
 	what.relay = rpc_bool(c, "relay", what.relay);
-	if (!code && (rpc_has(c, "fallback") || rpc_has(c, "relay")))
+	what.hides = !rpc_bool(c, "presence", !what.hides);
+	if (!code && (rpc_has(c, "fallback") || rpc_has(c, "relay") ||
+	                 rpc_has(c, "presence")))
 		code = command_contact_decide(c->d, &id, &what);
 	if (code == API_INVALID_PARAMS)
 		rpc_fail_param(c, "name", "not a name");

@@ -34,7 +34,7 @@ const struct rpc_method rpc_methods[] = {
 	  rpc_contact_list },
 	{ "contact.set",   RPC_CHAT,  RPC_OPEN,
 	  "contact:id name:str(256)? fallback:enum(auto|allow|deny)? "
-	  "relay:bool?",
+	  "relay:bool? presence:bool?",
 	  rpc_contact_set },
 	{ "contact.unblock", RPC_CHAT, RPC_OPEN, "contact:id",
 	  rpc_contact_unblock },

@@ -237,6 +237,7 @@ view_decision(struct json_out *o, const struct node_decision *d)
 	json_put_bool(o, "verified", d->verified);
 	json_put_str(o, "fallback", view_fallback(d->fallback));
 	json_put_bool(o, "relay", d->relay);
+	json_put_bool(o, "presence", !d->hides);
 }
 
 void

@@ -120,8 +120,9 @@ node_load_contact(struct node *n, const struct contact_id *id,
 		return err;
 	p->meet.claimed_s = p->c.put_s;
 	peer_to_links(n, p);
-	if (!p->c.blocked)
+	if (!peer_is_shut(p))
 		meet_start_with_others(n, p);
+	presence_settle(n, p);
 	n->unsettled = true;
 	return ERR_OK;
 }
@@ -167,6 +168,7 @@ node_load_outbox(struct node *n, const struct node_message *m, struct now now)
 	if (err)
 		return err;
 	n->outbox_bytes += m->text.n;
+	presence_settle(n, p);
 	return ERR_OK;
 }
 

@@ -170,6 +170,7 @@ enum node_fallback {
 struct node_decision {
 	bool verified; /* the safety number was compared */
 	bool relay;    /* it may pass our sessions, and see with whom */
+	bool hides;    /* it is to see us only when something waits for it */
 	enum node_fallback fallback;
 };
 /* ERR_NOT_FOUND. */

@@ -213,6 +213,7 @@ on_ack(struct node *n, struct peer *p, const struct record *r)
 		state_change(n, p, &e->record.id, MESSAGE_DELIVERED);
 		outbox_entry_free(e);
 	}
+	presence_settle(n, p);
 	return true;
 }
 
@@ -239,6 +240,7 @@ node_messages_drop(
 	if (p == NULL)
 		return ERR_NOT_FOUND;
 	chat_give_up(n, p);
+	presence_settle(n, p);
 	n->unsettled = true;
 	return ERR_OK;
 }
@@ -389,6 +391,7 @@ node_message_send(struct node *n, const struct contact_id *to,
 	queued(n, p, &r);
 	peer_dirty(n, p);
 	chat_work(n, p);
+	presence_settle(n, p);
 	*ret = r.id;
 	return ERR_OK;
 }

@@ -66,6 +66,7 @@ peer_new(struct node *n, const struct contact *c, struct peer **ret)
 	p->slot = slot;
 	p->timer.owner = p;
 	p->cross_ms = NEVER;
+	p->quiet_at_ms = NEVER;
 	outbox_init(&p->outbox);
 	record_reader_init(&p->reader);
 	rendezvous_stop(&p->meet);
@@ -162,7 +163,7 @@ peer_to_links(struct node *n, struct peer *p)
 	struct link_peer l = { .role = LINK_CONTACT, .id = c->pk };
 	uint32_t number = p->slot;
 
-	if (c->blocked)
+	if (peer_is_shut(p))
 		return;
 	if (c->invited) {
 		l.role = LINK_INVITED;
@@ -246,7 +247,7 @@ peer_connect(struct node *n, struct peer *p)
 	uint8_t hops = is_direct ? 0 : PLAN_HOPS;
 
 	count += p->c.n_candidates;
-	if (count == 0 || p->c.blocked)
+	if (count == 0 || peer_is_shut(p))
 		return;
 	reach_routes(n, p);
 	if (p->c.n_s > 0) {
@@ -373,6 +374,7 @@ on_up(struct node *n, struct peer *p, const struct link_out *out)
 		effect_event(n, NODE_CONTACT_READY, p, NULL, ERR_OK);
 	}
 	effect_event(n, NODE_ONLINE, p, &out->endpoint, ERR_OK);
+	presence_settle(n, p);
 	if (h->time_ms > n->now.wall_ms + day_ms ||
 	    n->now.wall_ms > h->time_ms + day_ms)
 		effect_event(n, NODE_CLOCK, p, NULL, ERR_OK);
@@ -391,6 +393,7 @@ on_down(struct node *n, struct peer *p)
 		meet_start_with_others(n, p); /* all have died at once */
 	else
 		meet_start(n, p);
+	presence_settle(n, p);
 }
 
 static void
@@ -436,7 +439,7 @@ contact_on_link(struct node *n, const struct link_out *out)
 {
 	struct peer *p = peer_by_slot(n, out->peer);
 
-	if (p == NULL || p->c.blocked)
+	if (p == NULL || peer_is_shut(p))
 		return; /* a pairing peer's, or of one just removed */
 	switch (out->kind) {
 	case LINK_OUT_STATE:
@@ -557,19 +560,28 @@ node_contact_delete(struct node *n, const struct contact_id *id, struct now now)
 	return ERR_OK;
 }
 
-static void
-block(struct node *n, struct peer *p)
+void
+peer_shut(struct node *n, struct peer *p)
 {
+	assert(peer_is_shut(p));
 	session_over(n, p);
 	relay_forget(n, p);
 	no_more_links(n, p);
 	p->pairing = false;
 	p->crossed = false;
 	meet_stop(n, p);
-	chat_give_up(n, p);
 	lan_forget(n);
 	relays_changed(n);
 	hide(n);
+}
+
+void
+peer_open(struct node *n, struct peer *p)
+{
+	assert(!peer_is_shut(p));
+	peer_to_links(n, p);
+	meet_start(n, p);
+	lan_changed(n);
 }
 
 enum err
@@ -585,12 +597,12 @@ node_contact_block(
 		return ERR_OK;
 	p->c.blocked = blocked;
 	if (blocked) {
-		block(n, p);
-	} else {
-		peer_to_links(n, p);
-		meet_start(n, p);
-		lan_changed(n);
+		peer_shut(n, p);
+		chat_give_up(n, p);
+	} else if (!p->c.quiet) {
+		peer_open(n, p);
 	}
+	presence_settle(n, p);
 	peer_store(n, p);
 	n->unsettled = true;
 	return ERR_OK;
@@ -621,8 +633,12 @@ node_contact_decide(struct node *n, const struct contact_id *id,
 	p->denied_told &= p->denied;
 	peer_store(n, p);
 	peer_to_links(n, p);
-	if (!p->online && !p->c.blocked)
+	if (!p->online && !peer_is_shut(p))
 		meet_start(n, p); /* it may be let in now */
+	if (p->c.hides != what->hides) {
+		p->c.hides = what->hides;
+		presence_decided(n, p);
+	}
 	n->unsettled = true;
 	return ERR_OK;
 }
@@ -679,7 +695,7 @@ node_contact_get(const struct node *n, const struct contact_id *id,
 		.state = peer_state(p),
 		.online = p->online,
 		.connecting = l.connecting,
-		.decided = { p->c.verified, p->c.relay,
+		.decided = { p->c.verified, p->c.relay, p->c.hides,
 		    (enum node_fallback)p->c.fallback },
 		.denied = p->denied,
 		.path = p->path,

@@ -60,7 +60,7 @@ wanted(const struct node *n)
 
 	for (size_t i = 0; i < n->peers_cap; i++)
 		n_absent += n->peers[i] != NULL && !n->peers[i]->online &&
-		            !n->peers[i]->c.blocked;
+		            !peer_is_shut(n->peers[i]);
 	return n_absent < n->cells_min ? n->cells_min - n_absent : 0;
 }
 

@@ -29,7 +29,10 @@ enum {
 	NODE_AWAY_MS = 5000,      /* between looks while no DHT node answers */
 	NODE_CLOCK_SET_MS = 5 * 60 * 1000,  /* more: the wall clock was set */
 	NODE_CLOCK_DOUBT_MS = 86400 * 1000, /* more: links say otherwise */
-	NODE_WAKE_MS = 10000,     /* links that died in a suspend end by then */
+	NODE_WAKE_MS = 10000, /* links that died in a suspend end by then */
+	/* Who is not to see us does for so long after our last words came: what
+	 * waits at his side comes, too. */
+	NODE_QUIET_MS = 60 * 1000,
 	NODE_SHUN_MS = 60 * 1000, /* no session with who broke a rule in one */
 };
 
@@ -159,6 +162,7 @@ struct peer {
 	bool crossed;
 	struct endpoint path;      /* online */
 	uint64_t shunned_until_ms; /* broke a rule: no link before; 0: none */
+	uint64_t quiet_at_ms;      /* he sees us no more from then on; NEVER */
 	uint64_t fallback_ms;      /* its next fallback is told from then on */
 	bool denied, denied_told;  /* a fallback, since it was online */
 	struct putting put;
@@ -514,6 +518,9 @@ struct peer *peer_by_slot(const struct node *n, uint32_t slot);
 void peer_to_links(struct node *n, struct peer *p);
 void self_to_links(struct node *n);
 void peer_connect(struct node *n, struct peer *p); /* to its candidates */
+/* It hears nothing of us from now on, as it is blocked or quiet; and again. */
+void peer_shut(struct node *n, struct peer *p);
+void peer_open(struct node *n, struct peer *p);
 /* It broke a rule inside a session: ends it, and no new one for a minute. */
 void peer_shun(struct node *n, struct peer *p, enum err why);
 /* Ends the link and calls at once for another one. */
@@ -550,6 +557,16 @@ void chat_give_up(struct node *n, struct peer *p); /* all of it has failed */
 void chat_run(struct node *n);                     /* writes what fits */
 /* Encodes r and hands it to the link. False: no room now. */
 bool chat_write(struct node *n, const struct peer *p, const struct record *r);
+
+/* node_presence.c */
+/* Blocked, or not to see us now. */
+bool peer_is_shut(const struct peer *p);
+/* Something waits for him, or nothing any more. */
+void presence_settle(struct node *n, struct peer *p);
+/* People have decided that he is to see us, or not: it is so at once. */
+void presence_decided(struct node *n, struct peer *p);
+/* True: from now on he does not. */
+bool presence_run(struct node *n, struct peer *p);
 
 /* node_receipt.c: what was read, who is typing. */
 /* False: no room now. */

@@ -66,7 +66,7 @@ own_tokens(struct node *n, struct lan_token ret[LAN_TOKENS])
 	for (size_t i = 0; i < n->peers_cap && count < LAN_TOKENS; i++) {
 		const struct peer *p = n->peers[at++ % n->peers_cap];
 
-		if (p == NULL || p->online || p->c.blocked)
+		if (p == NULL || p->online || peer_is_shut(p))
 			continue;
 		lan_token(&p->c.disc, LAN_BEACON, other(their_dir(n, p)),
 		    now_slot(n), &ret[count++]);
@@ -152,7 +152,7 @@ table_is_fresh(struct node *n)
 	if (lan_table_reset(&n->lan.table, pairs))
 		return false;
 	for (size_t i = 0; i < n->peers_cap; i++)
-		if (n->peers[i] != NULL && !n->peers[i]->c.blocked)
+		if (n->peers[i] != NULL && !peer_is_shut(n->peers[i]))
 			lan_table_add(&n->lan.table, &n->peers[i]->c.disc,
 			    their_dir(n, n->peers[i]), (uint32_t)i, slot);
 	for (uint32_t i = 0; i < NODE_INVITES_MAX; i++)

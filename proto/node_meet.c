@@ -33,6 +33,8 @@ meet_retime(struct node *n, struct peer *p)
 
 	if (p->shunned_until_ms != 0 && at != NEVER)
 		at = p->shunned_until_ms;
+	if (at > p->quiet_at_ms)
+		at = p->quiet_at_ms;
 	/* Room was reserved when the peer was made. */
 	if (heap_set(&n->timers, &p->timer, at))
 		n->failed = true;
@@ -42,7 +44,7 @@ meet_retime(struct node *n, struct peer *p)
 static void
 start(struct node *n, struct peer *p, uint32_t spread_ms)
 {
-	assert(!p->c.blocked);
+	assert(!peer_is_shut(p));
 	rendezvous_start(&p->meet, &n->rng, spread_ms, n->now);
 	if (p->c.invited)
 		p->meet.publish_at_ms = NEVER; /* the inviter does not look */
@@ -83,7 +85,7 @@ meet_changed(struct node *n)
 	for (size_t i = 0; i < n->peers_cap; i++) {
 		struct peer *p = n->peers[i];
 
-		if (p == NULL || p->online || p->c.invited || p->c.blocked)
+		if (p == NULL || p->online || p->c.invited || peer_is_shut(p))
 			continue;
 		rendezvous_changed(&p->meet, n->now);
 		if (spread_ms(n) > 0)
@@ -102,7 +104,7 @@ meet_all(struct node *n)
 	for (size_t i = 0; i < n->peers_cap; i++) {
 		struct peer *p = n->peers[i];
 
-		if (p == NULL || p->online || p->c.blocked)
+		if (p == NULL || p->online || peer_is_shut(p))
 			continue;
 		if (p->shunned_until_ms == 0)
 			peer_connect(n, p);
@@ -532,6 +534,8 @@ run_peer(struct node *n, struct peer *p)
 {
 	uint64_t now_ms = n->now.mono_ms;
 
+	if (presence_run(n, p))
+		return;
 	if (p->shunned_until_ms != 0 && p->shunned_until_ms <= now_ms)
 		unshun(n, p);
 	if (p->meet.look_at_ms <= now_ms)
@@ -553,7 +557,6 @@ meet_run(struct node *n)
 	while (
 	    top != NULL && top->at_ms <= n->now.mono_ms && cell_ops_free(n)) {
 		run_peer(n, top->owner);
-		assert(heap_top(&n->timers) != NULL);
 		top = heap_top(&n->timers);
 	}
 	for (size_t i = 0; i < NODE_INVITES_MAX && cell_ops_free(n); i++)

@@ -17,7 +17,9 @@ enum {
 	FLAG_FALLBACK_MASK = 3,
 	FLAG_RELAY = 8,
 	FLAG_BLOCKED = 16,
-	FLAGS_MAX = 31,
+	FLAG_HIDES = 32,
+	FLAG_QUIET = 64,
+	FLAGS_MAX = 127,
 };
 
 /* ---- becoming ---- */
@@ -243,7 +245,8 @@ static uint64_t
 flags_of(const struct contact *c)
 {
 	return (c->verified ? FLAG_VERIFIED : 0) | (c->relay ? FLAG_RELAY : 0) |
-	       (c->blocked ? FLAG_BLOCKED : 0) |
+	       (c->blocked ? FLAG_BLOCKED : 0) | (c->hides ? FLAG_HIDES : 0) |
+	       (c->quiet ? FLAG_QUIET : 0) |
 	       (uint64_t)c->fallback << FLAG_FALLBACK_SHIFT;
 }
 
@@ -260,6 +263,8 @@ take_flags(const struct bencode *b, struct contact *c)
 	c->verified = flags & FLAG_VERIFIED;
 	c->relay = flags & FLAG_RELAY;
 	c->blocked = flags & FLAG_BLOCKED;
+	c->hides = flags & FLAG_HIDES;
+	c->quiet = flags & FLAG_QUIET;
 	c->fallback = (enum contact_fallback)fallback;
 	return true;
 }

@@ -30,6 +30,8 @@ struct contact {
 	bool verified;        /* people have compared the safety number */
 	enum contact_fallback fallback;
 	bool blocked; /* as if he were no contact, until people say otherwise */
+	bool hides;   /* he sees us only when we have something for him */
+	bool quiet;   /* and we have not: he is as if blocked */
 	bool relay;   /* he may pass our sessions, and see with whom they are */
 	struct invite_secret inv; /* invited: erased when paired */
 	struct pair_root pr;

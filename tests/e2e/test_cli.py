@@ -96,17 +96,20 @@ def decisions(alice, bob):
         "contact", "verify", "bob", *number[1:], number[0],
         ok=False).status == 1)
     row, = three_forms(
-        alice, ["contact", "verify", "bob", *number], columns=4)
-    check("the number verifies", row[1:] == ["verified", "auto", "-"], row)
+        alice, ["contact", "verify", "bob", *number], columns=5)
+    check("the number verifies",
+          row[1:] == ["verified", "auto", "-", "presence"], row)
     row, = three_forms(alice, [
-        "contact", "set", "bob", "--fallback=deny", "--relay=yes"], columns=4)
-    check("decisions are kept", row[1:] == ["verified", "deny", "relay"], row)
-    for words in ([], ["--relay=perhaps"], ["--fallback=perhaps"]):
+        "contact", "set", "bob", "--fallback=deny", "--relay=yes"], columns=5)
+    check("decisions are kept",
+          row[1:] == ["verified", "deny", "relay", "presence"], row)
+    for words in ([], ["--relay=perhaps"], ["--fallback=perhaps"],
+                  ["--presence=perhaps"]):
         check("contact set needs a decision: %s" % words, alice.ctl(
             "contact", "set", "bob", *words, ok=False).status == 2)
     alice.ctl("contact", "set", "bob", "--fallback=auto", "--relay=no")
     row, = alice.ctl("contact", "verify", "bob", "--undo").rows()
-    check("and taken back", row[1:] == ["-", "auto", "-"], row)
+    check("and taken back", row[1:] == ["-", "auto", "-", "presence"], row)
 
 
 def commands(alice, bob_id):

@@ -77,6 +77,25 @@ sim_block(struct sim *s, uint32_t who, uint32_t whom, bool blocked)
 }
 
 bool
+sim_presence(struct sim *s, uint32_t who, uint32_t whom, bool seen)
+{
+	const struct disk_contact *k = contact_of(s, who, whom);
+	struct node_decision what = { .hides = !seen };
+	enum err err;
+
+	if (!sim_is_awake(s, who) || !k)
+		return false;
+	err = node_contact_decide(
+	    sim_enter(s, who), &k->id, &what, sim_now(s, who));
+	sim_leave();
+	if (err != ERR_OK)
+		refused(s, who, "to decide about a contact", err);
+	sim_trace(s, "p%u is seen by p%u: %d", who, whom, seen);
+	sim_settle(s, who);
+	return true;
+}
+
+bool
 sim_relay(struct sim *s, uint32_t who, uint32_t whom, bool may)
 {
 	const struct disk_contact *k = contact_of(s, who, whom);

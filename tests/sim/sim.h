@@ -189,6 +189,8 @@ void sim_drift(struct sim *s, uint32_t who, int32_t ppm);
 bool sim_add(struct sim *s, uint32_t who, uint32_t whom);
 bool sim_delete(struct sim *s, uint32_t who, uint32_t whom);
 /* who blocks whom, or no longer. */
+/* Whether `whom` may see when `who` is there. */
+bool sim_presence(struct sim *s, uint32_t who, uint32_t whom, bool seen);
 bool sim_block(struct sim *s, uint32_t who, uint32_t whom, bool blocked);
 /* whom may relay for who. */
 bool sim_relay(struct sim *s, uint32_t who, uint32_t whom, bool may);

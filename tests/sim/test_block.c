@@ -127,6 +127,87 @@ who_is_blocked_cannot_tell_whether_we_are_there(void **state)
 	}
 }
 
+/* As above, of one who is no less a contact: nothing waits for him. */
+static void
+who_is_not_to_see_us_cannot_tell_either(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct sim *s = world(seed);
+		const uint64_t *n = &s->nodes[HE].n_sealed[WE];
+		bool is_there = seed % 2 == 0;
+		uint64_t before;
+
+		want(s, sim_run(s, s->now_ms + PATIENCE_MS, we_are_both_there),
+		    "they do not meet");
+		assert_true(sim_write(s, WE, HE, 40));
+		want(s, sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered),
+		    "no word comes");
+		assert_true(sim_presence(s, WE, HE, false));
+		sim_run(s, s->now_ms + OVER_MS, NULL);
+		want(s, !sim_is_online(s, HE, WE), "the session goes on");
+		before = *n;
+		if (!is_there)
+			sim_crash(s, WE);
+		else if (seed % 4 == 0)
+			sim_crash_for(s, WE, 1000);
+		else
+			sim_move(s, WE, true);
+		assert_true(sim_write(s, HE, WE, 40)); /* he tries */
+		sim_run(s, s->now_ms + OLD_MS, NULL);
+		want(s, *n == before, "he hears of us");
+		he_knows_nothing(s);
+		if (is_there)
+			want(s, friend_is_there(s), "a friend sees nothing");
+		sim_free(s);
+	}
+}
+
+static bool
+he_sees_nothing(struct sim *s)
+{
+	return !s->nodes[HE].online[WE];
+}
+
+/* What waits at both sides comes when we write; then we are gone again, and
+ * back when he may see us. */
+static void
+who_is_not_to_see_us_hears_what_we_write(void **state)
+{
+	struct sim *s = world(10);
+	uint64_t before;
+
+	(void)state;
+	want(s, sim_run(s, s->now_ms + PATIENCE_MS, we_are_both_there),
+	    "they do not meet");
+	assert_true(sim_presence(s, WE, HE, false));
+	sim_run(s, s->now_ms + OVER_MS, NULL);
+	for (unsigned turn = 0; turn < 3; turn++) {
+		want(s, he_sees_nothing(s), "he sees us");
+		assert_true(sim_write(s, HE, WE, 40));
+		if (turn == 1)
+			sim_crash_for(s, HE, 1000);
+		sim_run(s, s->now_ms + PATIENCE_MS, NULL);
+		want(s, !sim_all_delivered(s), "his word comes by itself");
+		assert_true(sim_write(s, WE, HE, 40));
+		if (turn == 2)
+			sim_crash_for(s, WE, 1000);
+		want(s,
+		    sim_run(s, s->now_ms + 4 * PATIENCE_MS, sim_all_delivered),
+		    "what waits does not come");
+		want(s, sim_run(s, s->now_ms + PATIENCE_MS, he_sees_nothing),
+		    "we stay");
+		sim_run(s, s->now_ms + OVER_MS, NULL);
+		before = s->nodes[HE].n_sealed[WE];
+		sim_run(s, s->now_ms + PATIENCE_MS, NULL);
+		want(s, s->nodes[HE].n_sealed[WE] == before, "he hears of us");
+	}
+	assert_true(sim_presence(s, WE, HE, true));
+	want(s, sim_run(s, s->now_ms + 4 * PATIENCE_MS, we_are_there_again),
+	    "he does not see us again");
+	sim_free(s);
+}
+
 /* Blocked over restarts of both; then let in again, and nothing is doubled. */
 static void
 who_is_let_in_again_goes_on_where_he_was(void **state)
@@ -165,6 +246,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(
 		    who_is_blocked_cannot_tell_whether_we_are_there),
 		cmocka_unit_test(who_is_let_in_again_goes_on_where_he_was),
+		cmocka_unit_test(who_is_not_to_see_us_cannot_tell_either),
+		cmocka_unit_test(who_is_not_to_see_us_hears_what_we_write),
 	};
 
 	(void)argc;

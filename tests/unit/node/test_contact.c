@@ -126,7 +126,8 @@ lose_the_ratchet(struct node_pair *w, uint8_t fill)
 static void
 decide(struct node_pair *w, bool verified, enum node_fallback fallback)
 {
-	struct node_decision what = { verified, false, fallback };
+	struct node_decision what = { .verified = verified,
+		.fallback = fallback };
 
 	assert_int_equal(node_contact_decide(
 	                     w->n[0], &w->n[0]->peers[0]->c.id, &what, w->now),
