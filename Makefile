@@ -111,6 +111,7 @@ FAULTY := $(addprefix $(B)/tests/unit/daemon/test_,keyfile store_keys)
 $(FAULTY): LDFLAGS += -Wl,--wrap=pwrite -Wl,--wrap=fdatasync
 $(B)/tests/unit/daemon/test_file: LDFLAGS += -Wl,--wrap=pwrite \
   -Wl,--wrap=fsync -Wl,--wrap=linkat -Wl,--wrap=renameat -Wl,--wrap=unlinkat
+$(B)/tests/unit/daemon/test_command: LDFLAGS += -Wl,--wrap=pwrite
 # What the simulator puts in the place of others' functions.
 WRAP := crypto_sign_verify_detached crypto_sign_seed_keypair noise_seal \
   malloc calloc realloc

@@ -102,6 +102,15 @@ command_begin_identity(struct daemon *d, enum event_type type)
 }
 
 enum api_error
+command_no_key(enum err err)
+{
+	log_event(LOG_ERR, "key-create", "err=%s", err_name(err));
+	if (err == ERR_LIMIT)
+		return API_STORAGE_FULL;
+	return err == ERR_NOMEM ? API_CRYPTO : API_STORAGE_ERROR;
+}
+
+enum api_error
 command_identity_create(struct daemon *d, struct span passphrase)
 {
 	enum err err;
@@ -122,10 +131,8 @@ command_identity_create(struct daemon *d, struct span passphrase)
 		return API_ALREADY_EXISTS;
 	if (err == ERR_TOO_LONG)
 		return API_INVALID_PARAMS;
-	if (err) {
-		log_event(LOG_ERR, "key-create", "err=%s", err_name(err));
-		return err == ERR_NOMEM ? API_CRYPTO : API_STORAGE_ERROR;
-	}
+	if (err)
+		return command_no_key(err);
 	if (!keyring_sealed(d->keyring))
 		log_event(LOG_WARNING, "key-plain",
 		    "%s has no passphrase: who reads it is you", KEYRING_FILE);

@@ -155,10 +155,8 @@ take_keys(struct daemon *d, const struct id_seed *seed,
 {
 	enum err err = keyring_import(d->keyring, seed, key, pass);
 
-	if (err) {
-		log_event(LOG_ERR, "key-create", "err=%s", err_name(err));
-		return err == ERR_NOMEM ? API_CRYPTO : API_STORAGE_ERROR;
-	}
+	if (err)
+		return command_no_key(err);
 	daemon_wake(d);
 	return command_begin_identity(d, EVENT_IDENTITY_CHANGED);
 }

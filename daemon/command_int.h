@@ -28,6 +28,8 @@ enum command_repeat command_look_for_repeat(struct daemon *d,
     struct span client_id, const uint8_t digest[32], uint8_t ret[16]);
 MUST_USE enum api_error command_remember(struct daemon *d,
     struct span client_id, const uint8_t digest[32], const uint8_t result[16]);
+/* The key file was not made. */
+enum api_error command_no_key(enum err err);
 /* The keys are open: gives them to the store and to a node made anew, and
  * tells. */
 MUST_USE enum api_error

@@ -1,15 +1,30 @@
 /* What a front end may ask for, without the socket between. */
 #include "tests/support/daemon_world.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include <cmocka.h>
 
 static const char *why;
+static int disk_error; /* of every write to a file of ours; 0: none */
+
+ssize_t
+wrap_pwrite(int fd, const void *p, size_t n, off_t at) __asm__("__wrap_pwrite");
+ssize_t
+real_pwrite(int fd, const void *p, size_t n, off_t at) __asm__("__real_pwrite");
+
+ssize_t
+wrap_pwrite(int fd, const void *p, size_t n, off_t at)
+{
+	errno = disk_error;
+	return disk_error ? -1 : real_pwrite(fd, p, n, at);
+}
 
 static enum api_error
 add(struct daemon_world *w, const char *address, const char *name,
@@ -298,6 +313,27 @@ clearing_twice_with_one_client_id_clears_once(void **state)
 }
 
 static void
+a_full_disk_is_told_from_a_broken_one(void **state)
+{
+	static const struct {
+		int error;
+		enum api_error code;
+	} ends[] = { { ENOSPC, API_STORAGE_FULL }, { EDQUOT, API_STORAGE_FULL },
+		{ EIO, API_STORAGE_ERROR }, { 0, API_OK } };
+	struct daemon_world w = { .dir = tempdir_new() };
+
+	(void)state;
+	assert_true(daemon_world_start(&w));
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		disk_error = ends[i].error;
+		assert_int_equal(
+		    command_identity_create(&w.d, span_str("")), ends[i].code);
+	}
+	daemon_world_stop(&w);
+	tempdir_free(&w.dir);
+}
+
+static void
 a_locked_daemon_says_so(void **state)
 {
 	struct daemon_world w = { .dir = tempdir_new() };
@@ -438,6 +474,7 @@ main(void)
 		T(an_invitation_lives_until_it_is_revoked),
 		T(reading_is_told_once),
 		T(clearing_twice_with_one_client_id_clears_once),
+		T(a_full_disk_is_told_from_a_broken_one),
 		T(a_locked_daemon_says_so),
 		T(what_was_asked_before_the_lock_is_there_after_it),
 		T(a_store_that_fails_does_not_keep_it_open),
