@@ -302,12 +302,17 @@ apply_message_state(struct daemon *d, const struct change *c)
 		return ERR_OK;
 	if (err)
 		return err;
+	if (m->reason != REASON_NONE)
+		err = store_message_reason(d->store, stored.row, m->reason);
+	if (err)
+		return err;
 	turn_message_moved(d, &m->id, m->state);
 	o = new_body();
 	json_put_id(&o, "id", m->id.b);
 	json_put_id(&o, "conv", c->contact.b);
 	json_put_str(&o, "state", view_message_state(m->state));
 	json_put_uint(&o, "at_ms", d->now.wall_ms);
+	view_reason(&o, m->reason);
 	if (stored.client_id[0])
 		json_put_str(&o, "client_id", stored.client_id);
 	return add_event(d, EVENT_MESSAGE_STATE, &c->contact, &o);

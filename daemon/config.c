@@ -145,6 +145,22 @@ get_cells_min(const struct config *c, char *out, size_t cap)
 	(void)snprintf(out, cap, "%llu", (unsigned long long)c->cells_min);
 }
 
+enum { DISK_RESERVE_MAX_MIB = 1000000000 };
+
+static bool
+set_disk_reserve(struct config *c, const char *value)
+{
+	return set_integer(
+	    c, value, DISK_RESERVE_MAX_MIB, &c->disk_reserve_mib);
+}
+
+static void
+get_disk_reserve(const struct config *c, char *out, size_t cap)
+{
+	(void)snprintf(
+	    out, cap, "%llu", (unsigned long long)c->disk_reserve_mib);
+}
+
 static const char *const policies[] = {
 	[NODE_MAINLINE] = "mainline",
 	[NODE_MIXED] = "mixed",
@@ -388,6 +404,8 @@ static const struct key keys[CONFIG_KEYS] = {
 	    false, true, set_cells_min, get_cells_min },
 	[CONFIG_KEY_DHT] = { "dht", "enum", "mixed",
 	    false, true, set_dht, get_dht },
+	[CONFIG_KEY_DISK_RESERVE] = { "disk-reserve", "integer", "16",
+	    false, true, set_disk_reserve, get_disk_reserve },
 	[CONFIG_KEY_EVENT_DAYS] = { "event-days", "integer", "30",
 	    false, false, set_event_days, get_event_days },
 	[CONFIG_KEY_EVENT_ROWS] = { "event-rows", "integer", "200000",

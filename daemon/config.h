@@ -43,6 +43,7 @@ enum config_key {
 	CONFIG_KEY_BOOTSTRAP_DEFAULTS,
 	CONFIG_KEY_CELLS_MIN,
 	CONFIG_KEY_DHT,
+	CONFIG_KEY_DISK_RESERVE,
 	CONFIG_KEY_EVENT_DAYS,
 	CONFIG_KEY_EVENT_ROWS,
 	CONFIG_KEY_LAN_DISCOVERY,
@@ -59,7 +60,7 @@ enum config_key {
 	CONFIG_KEY_STATE,
 	CONFIG_KEY_UPNP,
 };
-#define CONFIG_KEYS 19
+#define CONFIG_KEYS 20
 
 struct config {
 	char file[CONFIG_VALUE_MAX];   /* that was read; "": none */
@@ -72,7 +73,8 @@ struct config {
 	bool bootstrap_defaults;
 	enum node_policy dht;
 	bool overlay_announce;
-	uint64_t cells_min; /* in the DHT, with dummies */
+	uint64_t cells_min;        /* in the DHT, with dummies */
+	uint64_t disk_reserve_mib; /* what comes is not taken below it */
 	bool log_addresses;
 	bool lan_discovery;    /* beacons to the local network */
 	bool port_mapping;     /* ask the gateway for one */

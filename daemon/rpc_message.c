@@ -47,6 +47,7 @@ put_status(struct json_out *o, const struct store_message *m)
 		json_put_id(o, "contact", m->m.contact.b);
 		json_put_str(o, "state", view_message_state(m->m.state));
 		json_put_uint(o, "at_ms", m->state_ms);
+		view_reason(o, m->m.reason);
 		json_close(o, '}');
 	}
 	json_close(o, ']');

@@ -244,6 +244,9 @@ store_reactions(struct store *s, const struct contact_id *contact,
 MUST_USE enum err store_message_move(struct store *s,
     const struct contact_id *contact, const struct message_id *id,
     enum message_state state, uint64_t now_ms, struct store_message *ret);
+/* Why it has the state that it moved to. */
+MUST_USE enum err
+store_message_reason(struct store *s, int64_t row, enum message_reason reason);
 /* ERR_NOT_FOUND. contact NULL: the oldest of that id. text is borrowed until
  * the next call on the store. */
 MUST_USE enum err

@@ -263,8 +263,9 @@ static enum err
 set_state(
     struct store *s, int64_t row, enum message_state state, uint64_t now_ms)
 {
-	struct query q = db_query(
-	    s, "UPDATE message SET state = ?1, state_ms = ?2 WHERE row = ?3");
+	struct query q = db_query(s,
+	    "UPDATE message SET state = ?1, state_ms = ?2, reason = 0"
+	    " WHERE row = ?3");
 
 	db_bind_int(&q, state);
 	db_bind_int(&q, (int64_t)now_ms);
@@ -311,6 +312,17 @@ store_message_move(struct store *s, const struct contact_id *contact,
 	ret->state_ms = now_ms;
 	fresh_moved(s, ret);
 	return err ? err : set_state(s, ret->row, state, now_ms);
+}
+
+enum err
+store_message_reason(struct store *s, int64_t row, enum message_reason reason)
+{
+	struct query q =
+	    db_query(s, "UPDATE message SET reason = ?1 WHERE row = ?2");
+
+	db_bind_int(&q, reason);
+	db_bind_int(&q, row);
+	return db_write(&q);
 }
 
 /* A text that an edit, a deletion or a reaction may be about. */
@@ -398,7 +410,8 @@ store_last_row(struct store *s)
 	"row, id, contact, kind, state, seq, sent_ms, received_ms, state_ms," \
 	" flags, body, k," \
 	" (SELECT ttl FROM timer t WHERE t.row = message.row)," \
-	" (SELECT gone_ms FROM timer t WHERE t.row = message.row)"
+	" (SELECT gone_ms FROM timer t WHERE t.row = message.row)," \
+	" reason"
 
 /* ERR_AUTH: does not open. text is borrowed from buf. */
 static enum err
@@ -426,6 +439,8 @@ read_message(
 	m.block = db_int(q, 11);
 	m.m.ttl_s = (uint32_t)db_int(q, 12);
 	m.gone_ms = (uint64_t)db_int(q, 13);
+	if (db_int(q, 14) > 0 && db_int(q, 14) <= REASON_NO_ROOM)
+		m.m.reason = (enum message_reason)db_int(q, 14);
 	key = body_key(&m.m, m.block);
 	err = db_open_sealed(q, 10, &key, buf, &body);
 	if (!err)

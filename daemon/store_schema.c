@@ -126,7 +126,9 @@ static const char *const migrations[] = {
 	 "  contact BLOB NOT NULL,"
 	 "  id BLOB NOT NULL,"
 	 "  seq INTEGER NOT NULL,"
-	 "  PRIMARY KEY(contact, id)) STRICT, WITHOUT ROWID;"),
+	 "  PRIMARY KEY(contact, id)) STRICT, WITHOUT ROWID;"
+	 /* enum message_reason */
+	 "ALTER TABLE message ADD COLUMN reason INTEGER NOT NULL DEFAULT 0;"),
 };
 /* clang-format on */
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))

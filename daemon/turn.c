@@ -15,12 +15,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 enum {
 	WAITING_MAX = 4096, /* ephemeral events of a turn; more are dropped */
 	RECOVER_FIRST_MS = 1000,
 	RECOVER_MAX_MS = 30000,
 	TAMPERED_AGAIN_MS = 3600 * 1000,
+	ROOM_AGAIN_MS = 5000,
 };
 
 /* Told after the commit, in order. */
@@ -40,6 +42,8 @@ struct turn {
 	uint64_t retry_ms;         /* pause before the next turn_recover */
 	uint64_t tell_tampered_ms; /* not again before */
 	bool events_moved;         /* a commit may have brought events */
+	uint64_t room_ms;          /* then the disk is looked at again */
+	bool no_room;
 };
 
 enum err
@@ -261,6 +265,7 @@ turn_start_node(struct daemon *d)
 		return err;
 	}
 	d->node = n;
+	d->turn->room_ms = 0;
 	bootstrap_again(d);
 	portmap_tell(d);
 	return ERR_OK;
@@ -401,6 +406,32 @@ tell_tampered(struct daemon *d)
 		d->turn_failed = true;
 }
 
+/* Is there room for what contacts send? Below the reserve they are told to
+ * wait, who would otherwise find nobody when nothing can be written any more.
+ */
+static void
+look_for_room(struct daemon *d)
+{
+	struct turn *t = d->turn;
+	struct statvfs fs;
+	bool no_room;
+
+	if (!d->node || d->now.mono_ms < t->room_ms)
+		return;
+	t->room_ms = d->now.mono_ms + ROOM_AGAIN_MS;
+	if (statvfs(d->config.state, &fs))
+		return;
+	no_room = fs.f_bavail * (fs.f_frsize / 1024) <
+	          d->config.disk_reserve_mib * 1024;
+	if (no_room != t->no_room)
+		log_event(LOG_WARNING, no_room ? "disk-low" : "disk-again",
+		    "messages of contacts are %s",
+		    no_room ? "not taken: less is free than disk-reserve"
+		            : "taken again");
+	t->no_room = no_room;
+	node_set_room(d->node, !no_room, d->now);
+}
+
 static enum api_error
 commit(struct daemon *d)
 {
@@ -495,6 +526,7 @@ daemon_drain(struct daemon *d)
 	enum api_error code;
 
 	daemon_wake(d);
+	look_for_room(d);
 	if (d->node && node_deadline_ms(d->node) <= d->now.mono_ms)
 		node_tick(d->node, d->now);
 	if (!daemon_apply(d))

@@ -102,6 +102,16 @@ view_reactions(
 }
 
 void
+view_reason(struct json_out *o, enum message_reason r)
+{
+	static const char *const names[] = { NULL, "too_long", "not_understood",
+		"too_many", "no_room" };
+
+	if (names[r])
+		json_put_str(o, "reason", names[r]);
+}
+
+void
 view_message(struct json_out *o, const struct store_message *m)
 {
 	char original[24];
@@ -116,6 +126,7 @@ view_message(struct json_out *o, const struct store_message *m)
 	if (!store_message_is_ours(m))
 		json_put_int(o, "received_ms", (int64_t)m->m.received_ms);
 	json_put_int(o, "state_ms", (int64_t)m->state_ms);
+	view_reason(o, m->m.reason);
 	json_put_text(o, "text", m->m.text);
 	if (m->m.has_ref)
 		json_put_id(o,
@@ -149,6 +160,7 @@ new_message(struct json_out *o, const struct event_row *e)
 
 	if (store_message_is_ours(&m)) {
 		m.m.state = MESSAGE_QUEUED;
+		m.m.reason = REASON_NONE;
 		m.state_ms = e->ts_ms;
 	}
 	view_message(o, &m);

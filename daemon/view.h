@@ -21,6 +21,8 @@ void view_reactions(
 /* id, address, name, state ("waiting"|"ready"), created_ms, ready_ms,
  * last_seen_ms (null: never). */
 /* Members: what people have decided about a contact. */
+/* Nothing for REASON_NONE. */
+void view_reason(struct json_out *o, enum message_reason r);
 void view_decision(struct json_out *o, const struct node_decision *d);
 const char *view_fallback(enum node_fallback f);
 void view_conv(struct json_out *o, const struct store_conv *c);

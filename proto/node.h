@@ -222,6 +222,9 @@ struct node_words {
  * Whether ref exists and whose it is the owner knows, who stores messages. */
 MUST_USE enum err node_message_send(struct node *n, const struct contact_id *to,
     const struct node_words *words, struct message_id *ret, struct now now);
+/* Is there room to store what comes? As long as there is none, contacts are
+ * told to send it later. At first there is. */
+void node_set_room(struct node *n, bool has_room, struct now now);
 /* What they do not have durably is not sent again: it has failed. Some of it
  * may be there, or on its way. ERR_NOT_FOUND. */
 MUST_USE enum err node_messages_drop(
@@ -261,6 +264,14 @@ enum {
 	/* their time was clamped */
 };
 
+/* Why a contact does not take it. */
+enum message_reason {
+	REASON_NONE = 0,
+	REASON_TOO_LONG, /* for good */
+	REASON_UNKNOWN,  /* its software does not know that: for good */
+	REASON_MANY,     /* for now: it is sent again, ever more rarely */
+	REASON_NO_ROOM,  /* the same */
+};
 struct node_message {
 	struct contact_id contact;
 	struct message_id id;
@@ -273,9 +284,10 @@ struct node_message {
 	uint32_t flags;
 	uint8_t prev[32]; /* hash of the sender's previous one */
 	bool has_ref;
-	struct message_id ref; /* see struct node_words */
-	uint32_t ttl_s;        /* the same */
-	struct span text;      /* borrowed; never to a terminal raw */
+	struct message_id ref;      /* see struct node_words */
+	uint32_t ttl_s;             /* the same */
+	enum message_reason reason; /* of a FAILED or QUEUED one of ours */
+	struct span text;           /* borrowed; never to a terminal raw */
 };
 
 enum change_kind {

@@ -67,6 +67,7 @@ chat_up(
 	if (!early)
 		outbox_rewind(&p->outbox);
 	p->early = false;
+	refuse_up(p);
 	/* Spares them what they would send again. */
 	p->ack_due = c->recv_seq > 0;
 	receipt_up(n, p);
@@ -107,6 +108,8 @@ on_message(struct node *n, struct peer *p, const struct record *r)
 	chat_work(n, p);
 	if (r->seq <= c->recv_seq)
 		return; /* durable here already: they missed the ack */
+	if (refuse_theirs(n, p, r))
+		return;
 	/* The next one, but not after the last one that we have: they have lost
 	 * the life in which they wrote that, see count_anew. The ack tells. */
 	if (!c->recv_anew && r->seq == c->recv_seq + 1 &&
@@ -138,16 +141,25 @@ on_message(struct node *n, struct peer *p, const struct record *r)
 	peer_dirty(n, p);
 }
 
-static void
-state_change(struct node *n, const struct peer *p, const struct message_id *id,
-    enum message_state state)
+void
+chat_tell_state(struct node *n, const struct peer *p,
+    const struct message_id *id, enum message_state state,
+    enum message_reason reason)
 {
 	struct change c = { .kind = CHANGE_MESSAGE_STATE, .has_contact = true };
 
 	c.contact = c.message.contact = p->c.id;
 	c.message.id = *id;
 	c.message.state = state;
+	c.message.reason = reason;
 	effect_change(n, &c);
+}
+
+static void
+state_change(struct node *n, const struct peer *p, const struct message_id *id,
+    enum message_state state)
+{
+	chat_tell_state(n, p, id, state, REASON_NONE);
 }
 
 /* Whether the text of that number is the one that they have. What left the
@@ -207,6 +219,8 @@ on_ack(struct node *n, struct peer *p, const struct record *r)
 		count_anew(n, p);
 		return false;
 	}
+	if (p->outbox.head != NULL && p->outbox.head->record.seq <= r->seq)
+		refuse_over(n, p);
 	while ((e = outbox_take_acked(&p->outbox, r->seq)) != NULL) {
 		assert(n->outbox_bytes >= e->record.text.n);
 		n->outbox_bytes -= e->record.text.n;
@@ -271,7 +285,12 @@ chat_on_data(struct node *n, struct peer *p, struct span data)
 			receipt_on_read(n, p, &r);
 		if (got && r.kind == RECORD_TYPING)
 			receipt_on_typing(n, p, &r);
-		if (got && record_is_message(&r))
+		if (got && r.kind == RECORD_REFUSED)
+			refuse_on_refused(n, p, &r);
+		if (got && r.kind == RECORD_RESUMED)
+			refuse_on_resumed(p, &r);
+		if (got &&
+		    (record_is_message(&r) || r.kind == RECORD_NOT_TAKEN))
 			on_message(n, p, &r);
 	}
 }
@@ -303,9 +322,9 @@ write_peer(struct node *n, struct peer *p)
 			return;
 	}
 	p->ack_due = false;
-	if (!receipt_write(n, p))
+	if (!receipt_write(n, p) || !refuse_write(n, p))
 		return;
-	while (p->outbox.at != NULL) {
+	while (p->outbox.at != NULL && p->hold_ms == NEVER) {
 		struct outbox_entry *e = p->outbox.at;
 
 		if (!chat_write(n, p, &e->record))

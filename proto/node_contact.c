@@ -67,6 +67,7 @@ peer_new(struct node *n, const struct contact *c, struct peer **ret)
 	p->timer.owner = p;
 	p->cross_ms = NEVER;
 	p->quiet_at_ms = NEVER;
+	p->hold_ms = NEVER;
 	outbox_init(&p->outbox);
 	record_reader_init(&p->reader);
 	rendezvous_stop(&p->meet);

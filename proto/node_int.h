@@ -33,6 +33,11 @@ enum {
 	/* Who is not to see us does for so long after our last words came: what
 	 * waits at his side comes, too. */
 	NODE_QUIET_MS = 60 * 1000,
+	/* What a contact does not take for now is sent again after so long,
+	 * and then ever more rarely. */
+	NODE_HOLD_MS = 30 * 1000,
+	NODE_HOLD_MAX_MS = 60 * 60 * 1000,
+	NODE_HOLD_JITTER_PERCENT = 20,
 	NODE_SHUN_MS = 60 * 1000, /* no session with who broke a rule in one */
 };
 
@@ -163,8 +168,17 @@ struct peer {
 	struct endpoint path;      /* online */
 	uint64_t shunned_until_ms; /* broke a rule: no link before; 0: none */
 	uint64_t quiet_at_ms;      /* he sees us no more from then on; NEVER */
-	uint64_t fallback_ms;      /* its next fallback is told from then on */
-	bool denied, denied_told;  /* a fallback, since it was online */
+	/* node_refuse.c. Theirs that we do not take, and have told, or shall:
+	 * nothing is, until they know. seq 0: none. */
+	struct record refused;
+	bool refused_due;
+	/* Ours that they do not take: no text is written before hold_ms, NEVER:
+	 * there is no such; then they hear that all comes again. */
+	uint64_t hold_ms;
+	uint32_t holds;           /* in a row */
+	uint64_t resumed_seq;     /* they are to hear that; 0: no */
+	uint64_t fallback_ms;     /* its next fallback is told from then on */
+	bool denied, denied_told; /* a fallback, since it was online */
 	struct putting put;
 	struct lan_budget lan;
 	struct why why;
@@ -268,6 +282,7 @@ struct node {
 	bool loopback;
 	enum node_policy policy;
 	bool announces, denies_fallback;
+	bool no_room;               /* for what contacts send */
 	struct dht *dht[NODE_NETS]; /* owned; NULL: none; see net_of */
 	struct discovery discovery[FAMILY_COUNT];
 	struct links *links; /* owned */
@@ -557,6 +572,24 @@ void chat_give_up(struct node *n, struct peer *p); /* all of it has failed */
 void chat_run(struct node *n);                     /* writes what fits */
 /* Encodes r and hands it to the link. False: no room now. */
 bool chat_write(struct node *n, const struct peer *p, const struct record *r);
+
+/* node_refuse.c: messages that are not taken. */
+/* True: this one of theirs is not taken now. */
+bool refuse_theirs(struct node *n, struct peer *p, const struct record *r);
+void refuse_on_refused(struct node *n, struct peer *p, const struct record *r);
+void refuse_on_resumed(struct peer *p, const struct record *r);
+/* A new link. */
+void refuse_up(struct peer *p);
+/* They take what we send. */
+void refuse_over(struct node *n, struct peer *p);
+/* False: no room now. */
+bool refuse_write(struct node *n, struct peer *p);
+/* It is time to try again. */
+void refuse_run(struct node *n, struct peer *p);
+/* Tells the owner; for node_refuse.c. */
+void chat_tell_state(struct node *n, const struct peer *p,
+    const struct message_id *id, enum message_state state,
+    enum message_reason reason);
 
 /* node_presence.c */
 /* Blocked, or not to see us now. */

@@ -35,6 +35,8 @@ meet_retime(struct node *n, struct peer *p)
 		at = p->shunned_until_ms;
 	if (at > p->quiet_at_ms)
 		at = p->quiet_at_ms;
+	if (at > p->hold_ms)
+		at = p->hold_ms;
 	/* Room was reserved when the peer was made. */
 	if (heap_set(&n->timers, &p->timer, at))
 		n->failed = true;
@@ -536,6 +538,7 @@ run_peer(struct node *n, struct peer *p)
 
 	if (presence_run(n, p))
 		return;
+	refuse_run(n, p);
 	if (p->shunned_until_ms != 0 && p->shunned_until_ms <= now_ms)
 		unshun(n, p);
 	if (p->meet.look_at_ms <= now_ms)

@@ -42,18 +42,35 @@ message_body_encode(const struct record *in, struct writer *w)
 	be_end(w);
 }
 
-/* ACK, READ, TYPING. */
+/* Does it name what it is about by epoch, and by hash? */
+static bool
+has_epoch(enum record_kind k)
+{
+	return k == RECORD_ACK || k == RECORD_READ || k == RECORD_REFUSED;
+}
+
+static bool
+has_head(enum record_kind k)
+{
+	return k == RECORD_ACK || k == RECORD_REFUSED;
+}
+
+/* What is no message. */
 static void
 sign_body_encode(const struct record *in, struct writer *w)
 {
 	bool is_typing = in->kind == RECORD_TYPING;
 
 	be_dict(w);
-	if (!is_typing) {
+	if (in->kind == RECORD_REFUSED) {
+		be_key(w, "c");
+		be_int(w, in->refusal);
+	}
+	if (has_epoch(in->kind)) {
 		be_key(w, "e");
 		be_str(w, in->epoch, sizeof(in->epoch));
 	}
-	if (in->kind == RECORD_ACK) {
+	if (has_head(in->kind)) {
 		be_key(w, "h");
 		be_str(w, in->head, sizeof(in->head));
 	}
@@ -70,7 +87,8 @@ record_encode(const struct record *in, struct writer *ret)
 	size_t head = ret->n;
 	struct writer len;
 
-	assert(in->kind != RECORD_UNKNOWN);
+	assert(in->kind != RECORD_UNKNOWN && in->kind != RECORD_NOT_TAKEN);
+	assert(in->kind != RECORD_REFUSED || in->refusal > 0);
 	assert(in->kind == RECORD_TYPING ||
 	       (in->seq >= 1 && in->seq <= INT64_MAX));
 	wr_u32le(ret, 0);
@@ -166,24 +184,55 @@ message_decode(struct span in, const struct bencode *b, enum record_kind kind,
 	m.before =
 	    span_of(in.p, (size_t)(m.text.p - in.p) - 1 - digits(m.text.n));
 	err = record_check(&m);
+	if (err == ERR_TOO_LONG) {
+		m.kind = RECORD_NOT_TAKEN;
+		m.refusal = REFUSAL_TOO_LONG;
+		err = ERR_OK;
+	}
 	if (!err)
 		*ret = m;
 	return err;
 }
 
-/* ACK, READ. */
+/* Of a later version. Who must know it and does not refuses it: of it, what
+ * names it is known. */
+static void
+unknown_decode(struct span in, const struct bencode *b, struct record *ret)
+{
+	struct record m = { .kind = RECORD_NOT_TAKEN,
+		.refusal = REFUSAL_UNKNOWN };
+	int64_t must, seq;
+
+	*ret = (struct record){ .kind = RECORD_UNKNOWN };
+	if (!bencode_int(b, bencode_get(b, 0, "m"), &must) || must != 1 ||
+	    !bencode_int(b, bencode_get(b, 0, "n"), &seq) || seq < 1 ||
+	    !bencode_bytes(b, bencode_get(b, 0, "h"), m.prev, sizeof(m.prev)) ||
+	    !bencode_str(b, bencode_get(b, 0, "x"), &m.text))
+		return;
+	m.seq = (uint64_t)seq;
+	m.before =
+	    span_of(in.p, (size_t)(m.text.p - in.p) - 1 - digits(m.text.n));
+	*ret = m;
+}
+
+/* ACK, READ, REFUSED, RESUMED. */
 static enum err
 sign_decode(const struct bencode *b, enum record_kind kind, struct record *ret)
 {
 	struct record a = { .kind = kind };
-	int64_t seq;
+	int64_t seq, why = 0;
 
-	if (!bencode_bytes(
-	        b, bencode_get(b, 0, "e"), a.epoch, sizeof(a.epoch)) ||
-	    (kind == RECORD_ACK && !bencode_bytes(b, bencode_get(b, 0, "h"),
-	                               a.head, sizeof(a.head))) ||
+	if ((has_epoch(kind) && !bencode_bytes(b, bencode_get(b, 0, "e"),
+	                            a.epoch, sizeof(a.epoch))) ||
+	    (has_head(kind) && !bencode_bytes(b, bencode_get(b, 0, "h"), a.head,
+	                           sizeof(a.head))) ||
 	    !bencode_int(b, bencode_get(b, 0, "n"), &seq) || seq < 1)
 		return ERR_MALFORMED;
+	if (kind == RECORD_REFUSED &&
+	    (!bencode_int(b, bencode_get(b, 0, "c"), &why) || why < 1 ||
+	        why > REFUSAL_WIRE_MAX))
+		return ERR_MALFORMED;
+	a.refusal = (uint8_t)why;
 	a.seq = (uint64_t)seq;
 	*ret = a;
 	return ERR_OK;
@@ -212,13 +261,14 @@ record_decode(struct span in, struct record *ret)
 	if (bencode_type(&b, 0) != BENCODE_DICT ||
 	    !bencode_int(&b, bencode_get(&b, 0, "k"), &kind))
 		return ERR_MALFORMED;
-	if (kind == RECORD_ACK || kind == RECORD_READ)
+	if (kind == RECORD_ACK || kind == RECORD_READ ||
+	    kind == RECORD_REFUSED || kind == RECORD_RESUMED)
 		return sign_decode(&b, (enum record_kind)kind, ret);
 	if (kind == RECORD_TYPING)
 		return typing_decode(&b, ret);
 	if (kind >= RECORD_TEXT && kind <= RECORD_PROFILE)
 		return message_decode(in, &b, (enum record_kind)kind, ret);
-	*ret = (struct record){ .kind = RECORD_UNKNOWN };
+	unknown_decode(in, &b, ret);
 	return ERR_OK;
 }
 
@@ -231,7 +281,8 @@ record_hash(const struct record *in, uint8_t ret[MESSAGE_HASH_SIZE])
 	struct record bare = *in;
 	struct span parts[3];
 
-	assert(record_is_message(in));
+	assert(record_is_message(in) || in->kind == RECORD_NOT_TAKEN);
+	assert(record_is_message(in) || in->before.n > 0);
 	parts[0] = span_of(label, sizeof(label) - 1);
 	parts[1] = in->before;
 	parts[2] = in->text;

@@ -8,6 +8,9 @@
  *            h hash[8] of the one with that seq  k 2  n seq
  *   read     e and n as in an ack  k 8
  *   typing   k 9  n 1, or 0 when it is over
+ *   refused  c why  e, h, n as in an ack, of the message that is not taken,
+ *            nor what follows it until it is named by a resumed  k 10
+ *   resumed  k 11  n the message that was refused: what follows is sent again
  *
  * Messages, by k and what r and x are:
  *   1 text      what it replies to, if anything   what is said
@@ -23,7 +26,7 @@
  *
  * An ack says: all your messages up to seq are durable here. Read says: a
  * person has seen them. A record of an unknown kind is ignored, so that later
- * kinds can be added.
+ * kinds can be added; a message of one with m 1 is refused.
  */
 #ifndef PROTO_CHAT_MESSAGE_H
 #define PROTO_CHAT_MESSAGE_H
@@ -56,13 +59,37 @@ enum record_kind {
 	RECORD_PROFILE = 7,
 	RECORD_READ = 8,
 	RECORD_TYPING = 9,
+	RECORD_REFUSED = 10,
+	RECORD_RESUMED = 11,
+	/* A message that is not to be taken, by `refusal`: it has what
+	 * record_hash needs. */
+	RECORD_NOT_TAKEN,
 };
+
+/* Why a message is not taken; on the wire. Of the unknown ones a sender thinks
+ * as of REFUSAL_UNKNOWN. */
+enum refusal {
+	REFUSAL_NONE = 0,
+	REFUSAL_TOO_LONG = 1, /* for good */
+	REFUSAL_UNKNOWN = 2,  /* of a kind that must be known: for good */
+	REFUSAL_MANY = 3,     /* for now */
+	REFUSAL_NO_ROOM = 4,  /* for now */
+};
+enum { REFUSAL_WIRE_MAX = 255 };
+
+static inline bool
+refusal_is_for_now(uint8_t why)
+{
+	return why == REFUSAL_MANY || why == REFUSAL_NO_ROOM;
+}
 
 /* A message has all but what names another kind; the others have that, kind
  * and, but for TYPING, seq. */
 struct record {
 	enum record_kind kind;
-	uint64_t seq; /* its own; ACK, READ: the highest of theirs; 1.. */
+	/* Its own; ACK, READ: the highest of theirs; REFUSED, RESUMED: of the
+	 * one that is not taken; 1.. */
+	uint64_t seq;
 	struct message_id id;
 	uint8_t prev[MESSAGE_HASH_SIZE]; /* hash of the one before */
 	int64_t sent_ms;                 /* sender's clock, as it came */
@@ -73,9 +100,10 @@ struct record {
 	/* As it came: up to and with the key of text, also what we do not
 	 * know; borrowed. Empty: as it is encoded. */
 	struct span before;
-	uint8_t epoch[DB_EPOCH_SIZE];    /* ACK, READ */
-	uint8_t head[MESSAGE_HEAD_SIZE]; /* ACK: of that message's hash */
+	uint8_t epoch[DB_EPOCH_SIZE];    /* ACK, READ, REFUSED */
+	uint8_t head[MESSAGE_HEAD_SIZE]; /* ACK, REFUSED: of its hash */
 	bool on;                         /* TYPING: it goes on */
+	uint8_t refusal; /* REFUSED, NOT_TAKEN: enum refusal, or another */
 };
 
 static inline bool
@@ -92,7 +120,7 @@ MUST_USE enum err record_check(const struct record *in);
 /* Length and dictionary; ret->bad if it does not fit. */
 void record_encode(const struct record *in, struct writer *ret);
 /* A dictionary without its length. ERR_MALFORMED: not canonical, a field
- * missing, and as record_check. */
+ * missing, and as record_check, but that a text too long is NOT_TAKEN. */
 MUST_USE enum err record_decode(struct span in, struct record *ret);
 /* What the next message of the same sender names as prev: over the encoded
  * dictionary, without the length of its text and its end. */

@@ -68,19 +68,48 @@ outbox_rewind(struct outbox *o)
 }
 
 struct outbox_entry *
+outbox_written(const struct outbox *o, uint64_t seq)
+{
+	struct outbox_entry *e = o->head;
+
+	while (e != NULL && e != o->at && e->record.seq < seq)
+		e = e->next;
+	return e != NULL && e != o->at && e->record.seq == seq ? e : NULL;
+}
+
+void
+outbox_rewind_to(struct outbox *o, struct outbox_entry *e)
+{
+	o->at = e;
+}
+
+void
+outbox_take(struct outbox *o, struct outbox_entry *e)
+{
+	struct outbox_entry *before = NULL;
+
+	for (struct outbox_entry *i = o->head; i != e; i = i->next)
+		before = i;
+	if (before != NULL)
+		before->next = e->next;
+	else
+		o->head = e->next;
+	if (o->tail == e)
+		o->tail = before;
+	if (o->at == e)
+		o->at = e->next;
+	assert(o->n > 0 && o->bytes >= e->record.text.n);
+	o->n--;
+	o->bytes -= e->record.text.n;
+}
+
+struct outbox_entry *
 outbox_take_acked(struct outbox *o, uint64_t acked)
 {
 	struct outbox_entry *e = o->head;
 
 	if (e == NULL || e->record.seq > acked)
 		return NULL;
-	o->head = e->next;
-	if (o->head == NULL)
-		o->tail = NULL;
-	if (o->at == e)
-		o->at = e->next;
-	assert(o->n > 0 && o->bytes >= e->record.text.n);
-	o->n--;
-	o->bytes -= e->record.text.n;
+	outbox_take(o, e);
 	return e;
 }

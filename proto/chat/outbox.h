@@ -30,6 +30,12 @@ void outbox_rewind(struct outbox *o);
 /* Takes the first entry if its seq is <= acked, or NULL; the caller frees it
  * with outbox_entry_free. */
 struct outbox_entry *outbox_take_acked(struct outbox *o, uint64_t acked);
+/* The entry of that number if it was written to this link, or NULL. */
+struct outbox_entry *outbox_written(const struct outbox *o, uint64_t seq);
+/* It and what follows is to be written again. */
+void outbox_rewind_to(struct outbox *o, struct outbox_entry *e);
+/* Takes it out, wherever it stands; the caller frees it. */
+void outbox_take(struct outbox *o, struct outbox_entry *e);
 void outbox_entry_free(struct outbox_entry *e);
 
 #endif /* PROTO_CHAT_OUTBOX_H */

@@ -18,6 +18,11 @@ check(struct span raw)
 
 	if (record_decode(raw, &r) || r.kind == RECORD_UNKNOWN)
 		return;
+	if (r.kind == RECORD_NOT_TAKEN) {
+		assert(r.refusal != REFUSAL_NONE && r.seq >= 1);
+		record_hash(&r, hash);
+		return;
+	}
 	record_encode(&r, &w);
 	assert(!w.bad);
 	/* Fields that we do not know make it longer, never other. */

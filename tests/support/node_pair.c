@@ -74,6 +74,19 @@ node_pair_end(struct node_pair *w)
 	node_free(w->n[1]);
 }
 
+static void
+note_change(struct node_pair *w, unsigned i, const struct change *c)
+{
+	if (c->kind == CHANGE_MESSAGE_STATE) {
+		w->moved[i] = c->message;
+		w->n_moved[i][c->message.state]++;
+	}
+	if (c->kind == CHANGE_MESSAGE && c->message.state == MESSAGE_RECEIVED) {
+		w->n_received[i]++;
+		w->n_gaps[i] += c->message.flags & MESSAGE_FLAG_GAP;
+	}
+}
+
 /* Carries out what node `i` wants; false: nothing. */
 static bool
 settle(struct node_pair *w, unsigned i)
@@ -89,6 +102,8 @@ settle(struct node_pair *w, unsigned i)
 			w->read_seq[i] = e.change.message.seq;
 			w->n_reads[i]++;
 		}
+		if (e.kind == EFFECT_STORE)
+			note_change(w, i, &e.change);
 		if (e.kind != EFFECT_SEND)
 			continue;
 		if (i == 0 && endpoint_eq(&e.to, &w->victim))

@@ -14,6 +14,10 @@ struct node_pair {
 	unsigned events[2][NODE_TYPING_OVER + 1]; /* by kind */
 	uint64_t read_seq[2];                     /* of the last CHANGE_READ */
 	unsigned n_reads[2];                      /* of those */
+	/* Texts of ours that changed their state, as it was told last, and how
+	 * often it was; texts of theirs. */
+	struct node_message moved[2];
+	unsigned n_moved[2][MESSAGE_READ + 1], n_received[2], n_gaps[2];
 	struct endpoint victim;
 	unsigned n_victim; /* datagrams that node 0 sent there */
 };

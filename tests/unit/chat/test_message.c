@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,20 @@ encode(const struct record *r)
 	record_encode(r, &w);
 	assert_false(w.bad);
 	return span_of(wire + RECORD_HEAD, w.n - RECORD_HEAD);
+}
+
+/* It has what names it, and nothing else of it counts. */
+static void
+is_too_long(struct span body)
+{
+	uint8_t hash[MESSAGE_HASH_SIZE];
+	struct record out;
+
+	assert_int_equal(record_decode(body, &out), ERR_OK);
+	assert_int_equal(out.kind, RECORD_NOT_TAKEN);
+	assert_int_equal(out.refusal, REFUSAL_TOO_LONG);
+	assert_int_equal(out.seq, 7);
+	record_hash(&out, hash);
 }
 
 static void
@@ -128,7 +143,7 @@ what_does_not_go_with_a_kind_is_refused(void **state)
 	assert_int_equal(record_decode(encode(&in), &out), ERR_OK);
 	memset(long_reaction, 'x', MESSAGE_REACTION_MAX + 1);
 	in.text = span_str(long_reaction);
-	assert_int_equal(record_decode(encode(&in), &out), ERR_TOO_LONG);
+	is_too_long(encode(&in));
 	in.kind = RECORD_DELETE; /* with a last word */
 	assert_int_equal(record_decode(encode(&in), &out), ERR_MALFORMED);
 	in.kind = RECORD_EDIT;
@@ -150,7 +165,7 @@ what_does_not_go_with_a_kind_is_refused(void **state)
 	memset(long_name, 'x', MESSAGE_PROFILE_MAX + 1);
 	in.has_ref = false;
 	in.text = span_str(long_name);
-	assert_int_equal(record_decode(encode(&in), &out), ERR_TOO_LONG);
+	is_too_long(encode(&in));
 }
 
 static void
@@ -231,7 +246,7 @@ hostile_26_a_text_over_64_kib_is_refused(void **state)
 		wr_u8(&w, 'x');
 	wr_u8(&w, 'e');
 	assert_false(w.bad);
-	assert_int_equal(record_decode(wr_span_of(&w), &out), ERR_TOO_LONG);
+	is_too_long(wr_span_of(&w));
 	free(big);
 }
 
@@ -394,6 +409,76 @@ hostile_27_an_impossible_clock_is_clamped(void **state)
 	assert_true(record_clock(&r, now, &ms));
 }
 
+/* What is of a later version says itself whether it may be skipped. */
+static void
+what_must_be_known_and_is_not_is_refused(void **state)
+{
+	static const struct {
+		const char *middle; /* before and after k 77 */
+		enum record_kind kind;
+	} cases[] = {
+		{ "1:ki77e1:mi1e1:ni9e1:x2:hie", RECORD_NOT_TAKEN },
+		{ "1:ki77e1:mi1e1:ni9e1:x0:e", RECORD_NOT_TAKEN },
+		{ "1:ki77e1:mi0e1:ni9e1:x2:hie", RECORD_UNKNOWN },
+		{ "1:ki77e1:mi2e1:ni9e1:x2:hie", RECORD_UNKNOWN },
+		{ "1:ki77e1:ni9e1:x2:hie", RECORD_UNKNOWN },
+		{ "1:ki77e1:mi1e1:ni0e1:x2:hie", RECORD_UNKNOWN },
+		{ "1:ki77e1:mi1e1:x2:hie", RECORD_UNKNOWN },
+		{ "1:ki77e1:mi1e1:ni9ee", RECORD_UNKNOWN },
+		{ "1:ki77e1:mi1e1:ni9e1:xi2ee", RECORD_UNKNOWN },
+	};
+	uint8_t hash[MESSAGE_HASH_SIZE];
+	struct record out;
+	char body[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		(void)snprintf(body, sizeof(body),
+		    "d1:h32:HHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHH%s",
+		    cases[i].middle);
+		assert_int_equal(record_decode(span_str(body), &out), ERR_OK);
+		assert_int_equal(out.kind, cases[i].kind);
+		if (out.kind != RECORD_NOT_TAKEN)
+			continue;
+		assert_int_equal(out.refusal, REFUSAL_UNKNOWN);
+		assert_int_equal(out.seq, 9);
+		record_hash(&out, hash);
+	}
+}
+
+static void
+refusals_have_their_form(void **state)
+{
+	static const char refused[] =
+	    "d1:ci4e1:e8:EEEEEEEE1:h8:HHHHHHHH1:ki10e1:ni258ee";
+	static const char resumed[] = "d1:ki11e1:ni258ee";
+	static const char *const bad[] = {
+		"d1:ci0e1:e8:EEEEEEEE1:h8:HHHHHHHH1:ki10e1:ni258ee",
+		"d1:ci256e1:e8:EEEEEEEE1:h8:HHHHHHHH1:ki10e1:ni258ee",
+		"d1:e8:EEEEEEEE1:h8:HHHHHHHH1:ki10e1:ni258ee",
+		"d1:ci4e1:h8:HHHHHHHH1:ki10e1:ni258ee",
+		"d1:ci4e1:e8:EEEEEEEE1:ki10e1:ni258ee",
+		"d1:ci4e1:e8:EEEEEEEE1:h8:HHHHHHHH1:ki10e1:ni0ee",
+		"d1:ki11e1:ni0ee",
+		"d1:ki11ee",
+	};
+	struct record out;
+
+	(void)state;
+	assert_int_equal(record_decode(span_str(refused), &out), ERR_OK);
+	assert_int_equal(out.kind, RECORD_REFUSED);
+	assert_int_equal(out.refusal, REFUSAL_NO_ROOM);
+	assert_int_equal(out.seq, 258);
+	assert_memory_equal(out.head, "HHHHHHHH", 8);
+	assert_true(span_eq(encode(&out), span_str(refused)));
+	assert_int_equal(record_decode(span_str(resumed), &out), ERR_OK);
+	assert_int_equal(out.kind, RECORD_RESUMED);
+	assert_true(span_eq(encode(&out), span_str(resumed)));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_int_equal(
+		    record_decode(span_str(bad[i]), &out), ERR_MALFORMED);
+}
+
 int
 main(void)
 {
@@ -414,6 +499,8 @@ main(void)
 		cmocka_unit_test(a_hash_covers_every_field),
 		cmocka_unit_test(records_are_cut_out_of_any_pieces),
 		cmocka_unit_test(a_record_longer_than_allowed_ends_the_stream),
+		cmocka_unit_test(what_must_be_known_and_is_not_is_refused),
+		cmocka_unit_test(refusals_have_their_form),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
