@@ -72,7 +72,7 @@ hash_text(struct span text, uint8_t ret[16])
 void
 check_written(struct check *c, uint32_t from, uint32_t to,
     const struct contact_id *lane, const struct message_id *id,
-    struct span text)
+    const struct node_words *words)
 {
 	struct check_message *m;
 
@@ -89,9 +89,14 @@ check_written(struct check *c, uint32_t from, uint32_t to,
 		.lane = *lane,
 		.from = from,
 		.to = to,
-		.text_bytes = text.n,
+		.kind = words->kind,
+		.has_ref = words->ref != NULL,
+		.ttl_s = words->ttl_s,
+		.text_bytes = words->text.n,
 		.sent_ms = c->now_ms };
-	hash_text(text, m->text);
+	if (words->ref)
+		m->ref = *words->ref;
+	hash_text(words->text, m->text);
 }
 
 static void
@@ -150,14 +155,25 @@ invite_applied(struct check *c, uint32_t who, const struct change *change)
 	}
 }
 
+static bool
+says_the_same(const struct check_message *m, const struct node_message *in)
+{
+	uint8_t text[16];
+
+	hash_text(in->text, text);
+	return m->kind == in->kind && m->has_ref == in->has_ref &&
+	       m->ttl_s == in->ttl_s &&
+	       (!m->has_ref ||
+	           memcmp(&m->ref, &in->ref, sizeof(m->ref)) == 0) &&
+	       memcmp(m->text, text, sizeof(text)) == 0;
+}
+
 static void
 written_applied(struct check *c, uint32_t who, const struct node_message *in)
 {
 	struct check_message *m = check_find(c, &in->id);
-	uint8_t text[16];
 
-	hash_text(in->text, text);
-	if (!m || m->from != who || memcmp(m->text, text, sizeof(text)) != 0) {
+	if (!m || m->from != who || !says_the_same(m, in)) {
 		check_fail(c, "p%u stores a message that nobody wrote", who);
 		return;
 	}
@@ -214,13 +230,11 @@ received_applied(struct check *c, uint32_t who, const struct node_message *in)
 	const struct disk_contact *k = disk_contact(c->disk[who], &in->contact);
 	struct check_message *m = check_find(c, &in->id);
 	uint32_t peer = check_who(c, &k->pk);
-	uint8_t text[16];
 
 	if (peer != CHECK_NOBODY && c->lies[peer])
 		return; /* it says what it likes, but for itself alone */
-	hash_text(in->text, text);
 	if (!m || !m->durable || m->to != who || peer != m->from ||
-	    m->seq != in->seq || memcmp(m->text, text, sizeof(text)) != 0) {
+	    m->seq != in->seq || !says_the_same(m, in)) {
 		check_fail(c, "p%u shows what was not written so", who);
 		return;
 	}

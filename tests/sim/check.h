@@ -3,7 +3,9 @@
  * written, and the laws that must hold after every commit:
  *
  *   nothing acknowledged is lost, nothing is shown twice or out of order,
- *   nothing is shown that was not written by that contact, nobody becomes a
+ *   nothing is shown that was not written by that contact, and so: words that
+ *   change earlier ones, too, are shown once, in order, about those and with
+ *   the time that was given to them; nobody becomes a
  *   contact who is not wanted, an invitation brings one contact at most.
  */
 #ifndef TESTS_SIM_CHECK_H
@@ -19,6 +21,10 @@ struct check_message {
 	struct message_id id;
 	struct contact_id lane; /* the sender's name for whom it is for */
 	uint32_t from, to;
+	enum message_kind kind;
+	bool has_ref;
+	struct message_id ref;
+	uint32_t ttl_s;
 	uint64_t seq;     /* 0 until durable */
 	uint8_t text[16]; /* hash */
 	size_t text_bytes;
@@ -78,7 +84,7 @@ bool check_is_spoiled(const struct check *c, uint32_t a, uint32_t b);
 /* A node took a text; the change must follow. */
 void check_written(struct check *c, uint32_t from, uint32_t to,
     const struct contact_id *lane, const struct message_id *id,
-    struct span text);
+    const struct node_words *words);
 /* A change of `who` was applied. */
 void check_applied(struct check *c, uint32_t who, const struct change *change,
     enum disk_result result);

@@ -96,6 +96,18 @@ sim_presence(struct sim *s, uint32_t who, uint32_t whom, bool seen)
 }
 
 bool
+sim_room(struct sim *s, uint32_t who, bool has_room)
+{
+	if (!sim_is_awake(s, who))
+		return false;
+	node_set_room(sim_enter(s, who), has_room, sim_now(s, who));
+	sim_leave();
+	sim_trace(s, "p%u has room: %d", who, has_room);
+	sim_settle(s, who);
+	return true;
+}
+
+bool
 sim_relay(struct sim *s, uint32_t who, uint32_t whom, bool may)
 {
 	const struct disk_contact *k = contact_of(s, who, whom);
@@ -153,6 +165,31 @@ read_and_type(struct sim *s, uint32_t who, uint32_t whom)
 		refused(s, who, "to read and to type", err);
 }
 
+/* Some texts are to disappear; some words are about a text of before. */
+static void
+choose_kind(struct sim *s, uint32_t who, const struct contact_id *to,
+    struct node_words *words, struct message_id *ref)
+{
+	const struct check *c = &s->check;
+	uint32_t which = dice_below(&s->dice, 100);
+	size_t at =
+	    c->n_messages ? dice_below(&s->dice, (uint32_t)c->n_messages) : 0;
+
+	if (which < 10)
+		words->ttl_s = dice_range(&s->dice, 1, 3600);
+	for (size_t i = at; which >= 85 && i-- > 0;) {
+		const struct check_message *m = &c->messages[i];
+
+		if (m->from != who || m->kind != MESSAGE_TEXT || !m->durable ||
+		    memcmp(&m->lane, to, sizeof(*to)) != 0)
+			continue;
+		words->kind = MESSAGE_EDIT;
+		*ref = m->id;
+		words->ref = ref;
+		break;
+	}
+}
+
 bool
 sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes)
 {
@@ -160,7 +197,7 @@ sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes)
 	const struct disk_contact *k = contact_of(s, who, whom);
 	const struct check_message *m;
 	struct contact_id to;
-	struct message_id id;
+	struct message_id id, ref;
 	struct node_words words;
 	struct span text;
 	enum err err;
@@ -171,6 +208,7 @@ sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes)
 	read_and_type(s, who, whom);
 	text = make_text(s, buf, bytes);
 	words = (struct node_words){ .kind = MESSAGE_TEXT, .text = text };
+	choose_kind(s, who, &to, &words, &ref);
 	err = node_message_send(
 	    sim_enter(s, who), &to, &words, &id, sim_now(s, who));
 	sim_leave();
@@ -180,7 +218,7 @@ sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes)
 		return err != ERR_NOMEM;
 	}
 	wire_forbid(&s->wire, text);
-	check_written(&s->check, who, whom, &to, &id, text);
+	check_written(&s->check, who, whom, &to, &id, &words);
 	sim_trace(s, "p%u writes %u bytes to p%u", who, bytes, whom);
 	sim_settle(s, who);
 	m = check_find(&s->check, &id);

@@ -69,6 +69,14 @@ do_write(struct sim *s, const struct sim_event *e)
 	finish(s, e, is_hopeless || sim_write(s, e->who, e->whom, e->arg));
 }
 
+/* Who is away has room when it comes back. */
+static void
+do_room(struct sim *s, const struct sim_event *e)
+{
+	(void)sim_room(s, e->who, e->arg != 0);
+	finish(s, e, true);
+}
+
 static void
 do_delete(struct sim *s, const struct sim_event *e)
 {
@@ -255,6 +263,15 @@ plan_pair(struct scenario *sc, uint32_t a, uint32_t b)
 	}
 }
 
+static void
+plan_no_room(struct scenario *sc, uint32_t who)
+{
+	uint64_t at_ms = dice_below(&sc->dice, (uint32_t)sc->quiet_ms);
+
+	want(sc, at_ms, do_room, who, 0, false);
+	want(sc, sc->quiet_ms, do_room, who, 0, true);
+}
+
 static bool
 is_inviter(const struct scenario *sc, uint32_t who)
 {
@@ -303,6 +320,9 @@ scenario_plan_people(struct scenario *sc)
 	for (uint32_t i = 0; i < s->cfg.n_people; i++)
 		if (dice_chance(&sc->dice, 300))
 			scenario_choose_router(sc, i);
+	for (uint32_t i = 0; i < s->cfg.n_people; i++)
+		if (dice_chance(&sc->dice, 150))
+			plan_no_room(sc, i);
 }
 
 /* ---- the end ---- */

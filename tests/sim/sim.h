@@ -191,6 +191,8 @@ bool sim_delete(struct sim *s, uint32_t who, uint32_t whom);
 /* who blocks whom, or no longer. */
 /* Whether `whom` may see when `who` is there. */
 bool sim_presence(struct sim *s, uint32_t who, uint32_t whom, bool seen);
+/* Whether there is room to store what comes; until a restart. */
+bool sim_room(struct sim *s, uint32_t who, bool has_room);
 bool sim_block(struct sim *s, uint32_t who, uint32_t whom, bool blocked);
 /* whom may relay for who. */
 bool sim_relay(struct sim *s, uint32_t who, uint32_t whom, bool may);

@@ -92,6 +92,17 @@ message(const struct pair *p, uint32_t at, uint8_t id, uint64_t seq)
 	return m;
 }
 
+static void
+wrote(struct pair *p, const struct node_message *m)
+{
+	const struct node_words words = { .kind = m->kind,
+		.ref = m->has_ref ? &m->ref : NULL,
+		.ttl_s = m->ttl_s,
+		.text = m->text };
+
+	check_written(&p->check, 0, 1, &p->contact[0], &m->id, &words);
+}
+
 /* Person 0 writes, durable at once. */
 static void
 write_one(struct pair *p, uint8_t id, uint64_t seq)
@@ -99,8 +110,7 @@ write_one(struct pair *p, uint8_t id, uint64_t seq)
 	struct change c = { .kind = CHANGE_MESSAGE,
 		.message = message(p, 0, id, seq) };
 
-	check_written(
-	    &p->check, 0, 1, &p->contact[0], &c.message.id, c.message.text);
+	wrote(p, &c.message);
 	do_change(p, 0, &c);
 }
 
@@ -206,9 +216,32 @@ what_is_not_durable_at_the_sender_is_caught(void **state)
 	(void)state;
 	setup(&p);
 	m = message(&p, 0, 1, 1);
-	check_written(&p.check, 0, 1, &p.contact[0], &m.id, m.text);
+	wrote(&p, &m);
 	receive_one(&p, 1, 1);
 	expect(&p, "was not written so");
+}
+
+/* The same words about another text, or for another time, are other words. */
+static void
+words_about_something_else_are_caught(void **state)
+{
+	(void)state;
+	for (unsigned which = 0; which < 3; which++) {
+		static struct pair p; /* large */
+		struct change c = { .kind = CHANGE_MESSAGE };
+
+		setup(&p);
+		write_one(&p, 1, 1);
+		c.message = message(&p, 1, 1, 1);
+		if (which == 0)
+			c.message.ttl_s = 5;
+		if (which == 1)
+			c.message.has_ref = true;
+		if (which == 2)
+			c.message.kind = MESSAGE_TIMER;
+		do_change(&p, 1, &c);
+		expect(&p, "was not written so");
+	}
 }
 
 /* The disk loses all rows of messages but the first ones. */
@@ -379,6 +412,7 @@ main(void)
 		cmocka_unit_test(a_text_that_nobody_wrote_is_caught),
 		cmocka_unit_test(another_text_is_caught),
 		cmocka_unit_test(what_is_not_durable_at_the_sender_is_caught),
+		cmocka_unit_test(words_about_something_else_are_caught),
 		cmocka_unit_test(a_wrong_order_is_caught),
 		cmocka_unit_test(two_rows_of_one_message_are_caught),
 		cmocka_unit_test(a_contact_that_nobody_wanted_is_caught),
