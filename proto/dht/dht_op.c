@@ -13,6 +13,9 @@ enum {
 	 * lookups of a simulated net of 1,000 with churn, loss and NATs. */
 	AGREE = 3,
 	TABLE_FAR = 64, /* of our own table, for lookups that spread out */
+	/* After an alarm so many others spread out: in a net without attackers
+	 * one of 240 raises one. */
+	WARY_OPS = 16,
 };
 
 static bool
@@ -287,8 +290,7 @@ op_start(
 		op->look.alpha = LOOKUP_CALM;
 	if (op->repeat)
 		repeat(d, op);
-	/* What is put once is looked for often. */
-	if (op->kind == OP_PUT && !op->repeat &&
+	if (!is_inner(op->kind) && !op->repeat && d->n_wary > 0 &&
 	    d->table.n_buckets >= LOOKUP_BAND_DEPTH)
 		spread_out(d, op, LOOKUP_BAND);
 	if (seeks_peers(op->kind))
@@ -484,6 +486,7 @@ raise_alarm(struct dht *d, struct op *op, uint64_t now_ms)
 	size_t n;
 
 	op->look.alarm = true;
+	d->n_wary = WARY_OPS;
 	op->look.glance = false;
 	op->look.want = LOOKUP_WIDE;
 	/* Or the network has grown: the next one will know. */
@@ -574,6 +577,8 @@ op_step(struct dht *d, struct op *op, uint64_t now_ms)
 		return;
 	}
 	learn_size(d, op, now_ms);
+	if (!is_inner(op->kind) && !op->look.alarm && d->n_wary > 0)
+		d->n_wary--;
 	if (!is_inner(op->kind))
 		remember(d, op, now_ms);
 	if (writes(op->kind))

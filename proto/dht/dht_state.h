@@ -238,6 +238,7 @@ struct dht {
 	struct dht_stats stats;
 	uint64_t rtt_var_ms; /* smoothed distance from stats.rtt_ms */
 	struct density density;
+	unsigned n_wary;          /* lookups that spread out after an alarm */
 	uint64_t probe_ms;        /* when to learn about it on purpose */
 	uint64_t now_ms, wall_ms; /* of the last call */
 	struct bencode scratch;
