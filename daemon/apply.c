@@ -259,6 +259,23 @@ conflict_event(struct daemon *d, const struct node_message *m)
 	return add_event(d, EVENT_MESSAGE_CONFLICT, &m->contact, &o);
 }
 
+/* It has come as far as its state says. */
+static enum err
+state_event(struct daemon *d, const struct store_message *m)
+{
+	struct json_out o = new_body();
+
+	turn_message_moved(d, &m->m.id, m->m.state);
+	json_put_id(&o, "id", m->m.id.b);
+	json_put_id(&o, "conv", m->m.contact.b);
+	json_put_str(&o, "state", view_message_state(m->m.state));
+	json_put_uint(&o, "at_ms", d->now.wall_ms);
+	view_reason(&o, m->m.reason);
+	if (m->client_id[0])
+		json_put_str(&o, "client_id", m->client_id);
+	return add_event(d, EVENT_MESSAGE_STATE, &m->m.contact, &o);
+}
+
 static enum err
 apply_message(struct daemon *d, const struct change *c)
 {
@@ -266,12 +283,9 @@ apply_message(struct daemon *d, const struct change *c)
 	enum err err;
 
 	m.state_ms = d->now.wall_ms;
-	if (d->command && m.m.state != MESSAGE_RECEIVED) {
-		assert(d->command->client_id.n < sizeof(m.client_id));
-		if (d->command->client_id.n)
-			memcpy(m.client_id, d->command->client_id.p,
-			    d->command->client_id.n);
-	}
+	assert(c->note.n < sizeof(m.client_id));
+	if (c->note.n)
+		memcpy(m.client_id, c->note.p, c->note.n);
 	/* Theirs need no row: the node takes each number once, and if their
 	 * numbers begin anew, all that followed comes again, too. */
 	if (m.m.kind != MESSAGE_TEXT && m.m.state == MESSAGE_RECEIVED)
@@ -284,9 +298,14 @@ apply_message(struct daemon *d, const struct change *c)
 	if (err)
 		return err;
 	if (m.m.kind != MESSAGE_TEXT)
-		return carry_out(d, &m);
-	return message_event(d, EVENT_MESSAGE_NEW, &m.m.contact, &m.m.id,
-	    store_message_is_ours(&m));
+		err = carry_out(d, &m);
+	else
+		err = message_event(d, EVENT_MESSAGE_NEW, &m.m.contact, &m.m.id,
+		    store_message_is_ours(&m));
+	/* Nobody looked while it was queued; all the same it was. */
+	if (!err && m.m.state == MESSAGE_SENT)
+		err = state_event(d, &m);
+	return err;
 }
 
 static enum err
@@ -294,28 +313,15 @@ apply_message_state(struct daemon *d, const struct change *c)
 {
 	const struct node_message *m = &c->message;
 	struct store_message stored;
-	struct json_out o;
 	enum err err = store_message_move(
 	    d->store, &c->contact, &m->id, m->state, d->now.wall_ms, &stored);
 
 	if (err == ERR_EXISTS || err == ERR_NOT_FOUND)
 		return ERR_OK;
-	if (err)
-		return err;
-	if (m->reason != REASON_NONE)
+	if (!err && m->reason != REASON_NONE)
 		err = store_message_reason(d->store, stored.row, m->reason);
-	if (err)
-		return err;
-	turn_message_moved(d, &m->id, m->state);
-	o = new_body();
-	json_put_id(&o, "id", m->id.b);
-	json_put_id(&o, "conv", c->contact.b);
-	json_put_str(&o, "state", view_message_state(m->state));
-	json_put_uint(&o, "at_ms", d->now.wall_ms);
-	view_reason(&o, m->reason);
-	if (stored.client_id[0])
-		json_put_str(&o, "client_id", stored.client_id);
-	return add_event(d, EVENT_MESSAGE_STATE, &c->contact, &o);
+	stored.m.reason = m->reason;
+	return err ? err : state_event(d, &stored);
 }
 
 /* One event for all that they have read by now. */

@@ -11,7 +11,6 @@
 
 /* What the effects of a command are to be stored with. */
 struct command {
-	struct span client_id; /* of a message */
 	struct span name;      /* of a new contact */
 	struct span label;     /* of a new invitation */
 	bool history;          /* goes with the contact */

@@ -92,6 +92,7 @@ struct daemon {
 	int64_t event_head;  /* newest durable event committed */
 	uint64_t started_ms; /* wall clock */
 	bool turn_failed;    /* a write of this turn failed */
+	bool words_wait;     /* what the node was told last are words of ours */
 	bool stopping;
 	bool wipe_stack; /* when this pass of the loop is over */
 	int exit_code;
@@ -108,6 +109,8 @@ void daemon_wake(struct daemon *d);
  * open transaction, datagrams to the queue. False: a write failed; the turn
  * is lost and the caller answers with store_error(). */
 MUST_USE bool daemon_apply(struct daemon *d);
+/* daemon_apply, if words wait for it: before the store is looked at. */
+void daemon_settle(struct daemon *d);
 /* Makes durable what this turn has changed so far. False as above. */
 MUST_USE bool daemon_commit(struct daemon *d);
 /* Ends the turn, see above. */

@@ -77,6 +77,7 @@ take_datagram(void *ctx, const struct endpoint *from, struct span data)
 static void
 take_datagrams(struct daemon *d, enum family f)
 {
+	daemon_settle(d);
 	/* Before they are looked at: what they may cost depends on it. */
 	if (d->node && udp_is_behind(d->udp, f))
 		node_behind(d->node, d->now);

@@ -385,6 +385,9 @@ run_method(struct rpc_call *c)
 		(void)rpc_fail(c, trouble);
 		return;
 	}
+	/* A text takes its place behind those that wait, and looks at none. */
+	if (c->method->handler != rpc_message_send)
+		daemon_settle(c->d);
 	c->method->handler(c);
 	assert(c->reply != RPC_REPLY_NONE);
 }

@@ -145,6 +145,7 @@ state_of(struct rpc_call *c, const struct command_send *in,
 {
 	struct store_message m;
 
+	daemon_settle(c->d);
 	if (store_message_get(c->d->store, &in->to, id, &m))
 		return view_message_state(MESSAGE_QUEUED);
 	return view_message_state(m.m.state);

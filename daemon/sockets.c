@@ -36,6 +36,7 @@ on_readable(evutil_socket_t fd, short what, void *ctx)
 
 	(void)what;
 	daemon_wake(r.d);
+	daemon_settle(r.d);
 	while (r.k <= UDP_EXTRA_MAX && udp_extra_fd(r.d->udp, r.k) != fd)
 		r.k++;
 	if (r.k <= UDP_EXTRA_MAX)

@@ -243,7 +243,7 @@ store_message_add(struct store *s, struct store_message *m)
 	err = timer_add(s, m);
 	if (err || m->m.kind != MESSAGE_TEXT)
 		return err;
-	if (m->m.state == MESSAGE_QUEUED)
+	if (m->m.state == MESSAGE_QUEUED || m->m.state == MESSAGE_SENT)
 		fresh_put(s, m);
 	q = db_query(s,
 	    "INSERT INTO conv(contact, last) VALUES(?1, ?2)"

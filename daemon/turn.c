@@ -199,11 +199,19 @@ daemon_apply(struct daemon *d)
 {
 	struct effect e;
 
+	d->words_wait = false;
 	while (d->node && !d->turn_failed && node_next_effect(d->node, &e))
 		apply_effect(d, &e);
 	if (d->node && node_failed(d->node))
 		d->turn_failed = true;
 	return !d->turn_failed;
+}
+
+void
+daemon_settle(struct daemon *d)
+{
+	if (d->words_wait && !daemon_apply(d))
+		d->turn_failed = true; /* all answers of the turn say so */
 }
 
 enum api_error
@@ -361,6 +369,7 @@ drop_node(struct daemon *d)
 	sockets_close_all(d);
 	node_free(d->node);
 	d->node = NULL;
+	d->words_wait = false;
 }
 
 /* What memory holds is a lie from here on: forget it, as a crash would. */

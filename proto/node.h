@@ -216,6 +216,8 @@ struct node_words {
 	uint32_t ttl_s;   /* TEXT: it disappears so long after it was read, 0:
 	                     never; TIMER: so do texts to come */
 	struct span text; /* borrowed */
+	/* The owner's own: comes back with the change, and goes nowhere. */
+	struct span note; /* borrowed */
 };
 /* ERR_NOT_FOUND, ERR_TOO_LONG, ERR_MALFORMED (not UTF-8, or not of the kind),
  * ERR_LIMIT (outbox), ERR_STATE (blocked). The id is ours; state queued.
@@ -297,7 +299,8 @@ enum change_kind {
 	CHANGE_CONTACT_GONE, /* contact, and its outbox */
 	CHANGE_INVITE,       /* invite, record, expires_s: insert or replace */
 	CHANGE_INVITE_GONE,  /* invite; contact set if it was used */
-	CHANGE_MESSAGE, /* message: a new one, either direction (see below) */
+	CHANGE_MESSAGE, /* message: a new one, either direction (see below);
+	                   note, of ours */
 	CHANGE_MESSAGE_STATE, /* contact, message.id, message.state */
 	CHANGE_READ, /* contact, message.seq: they have read ours up to it */
 	CHANGE_DHT,  /* nodes, n_nodes: replace the saved table */
@@ -307,6 +310,9 @@ enum change_kind {
  * CHANGE_MESSAGE of state RECEIVED is inserted with its event, or not at all
  * if (contact, id) is stored already: then, if text or seq differ, the first
  * one is kept and a `message.conflict` event is logged. Never shown twice.
+ *
+ * Of ours it has state QUEUED, or SENT if a session took it before the change
+ * was popped: that was queued before, and no CHANGE_MESSAGE_STATE tells so.
  */
 /* A DHT node to begin with at the next start. */
 struct node_saved {
@@ -324,6 +330,7 @@ struct change {
 	uint64_t expires_s;
 	struct span record; /* opaque, secret: seal it */
 	struct node_message message;
+	struct span note; /* see struct node_words */
 	const struct node_saved *nodes;
 	size_t n_nodes;
 };

@@ -329,7 +329,7 @@ write_peer(struct node *n, struct peer *p)
 
 		if (!chat_write(n, p, &e->record))
 			return;
-		if (!e->sent)
+		if (!e->sent && !effect_sent(n, e->change, &e->record.id))
 			state_change(n, p, &e->record.id, MESSAGE_SENT);
 		e->sent = true;
 		p->outbox.at = e->next;
@@ -353,7 +353,8 @@ chat_run(struct node *n)
 
 /* The owner stores what went into the outbox. */
 static void
-queued(struct node *n, const struct peer *p, const struct record *r)
+queued(struct node *n, const struct peer *p, const struct record *r,
+    struct span note)
 {
 	struct change c = { .kind = CHANGE_MESSAGE, .has_contact = true };
 	struct node_message *m = &c.message;
@@ -370,7 +371,9 @@ queued(struct node *n, const struct peer *p, const struct record *r)
 	m->ref = r->ref;
 	m->ttl_s = r->ttl_s;
 	m->text = r->text;
+	c.note = note;
 	effect_change(n, &c);
+	p->outbox.tail->change = effect_last(n);
 }
 
 enum err
@@ -407,7 +410,7 @@ node_message_send(struct node *n, const struct contact_id *to,
 	n->outbox_bytes += r.text.n;
 	p->c.sent_seq = r.seq;
 	record_hash(&r, p->c.sent_hash);
-	queued(n, p, &r);
+	queued(n, p, &r, words->note);
 	peer_dirty(n, p);
 	chat_work(n, p);
 	presence_settle(n, p);

@@ -87,12 +87,35 @@ effect_change(struct node *n, const struct change *c)
 	q = &n->changes[n->n_changes];
 	q->change = *c;
 	if (!arena_put(&n->arena, c->record, &q->at) ||
-	    !arena_put(&n->arena, c->message.text, &q->text_at))
+	    !arena_put(&n->arena, c->message.text, &q->text_at) ||
+	    !arena_put(&n->arena, c->note, &q->note_at))
 		goto fail;
 	n->n_changes++;
 	return;
 fail:
 	n->failed = true;
+}
+
+size_t
+effect_last(const struct node *n)
+{
+	return n->n_changes > 0 ? n->n_changes - 1 : 0;
+}
+
+bool
+effect_sent(struct node *n, size_t at, const struct message_id *id)
+{
+	struct change *c;
+
+	if (at < n->changes_at || at >= n->n_changes)
+		return false;
+	c = &n->changes[at].change;
+	if (c->kind != CHANGE_MESSAGE ||
+	    memcmp(&c->message.id, id, sizeof(*id)) != 0)
+		return false; /* its own was popped, and this is another one */
+	assert(c->message.state == MESSAGE_QUEUED);
+	c->message.state = MESSAGE_SENT;
+	return true;
 }
 
 static void
@@ -302,6 +325,7 @@ pop_change(struct node *n, struct effect *ret)
 	*c = q->change;
 	c->record.p = c->record.n ? n->arena.p + q->at : NULL;
 	c->message.text.p = c->message.text.n ? n->arena.p + q->text_at : NULL;
+	c->note.p = c->note.n ? n->arena.p + q->note_at : NULL;
 	return true;
 }
 

@@ -48,8 +48,8 @@ struct arena {
 };
 
 struct queued_change {
-	struct change change; /* spans are offsets until popped */
-	size_t at, text_at;   /* record, text in the arena */
+	struct change change;        /* spans are offsets until popped */
+	size_t at, text_at, note_at; /* record, text, note in the arena */
 };
 
 struct queued_event {
@@ -414,6 +414,11 @@ uint64_t discovery_deadline_ms(const struct node *n);
 /* node_effects.c: the three queues. */
 void effects_clear(struct node *n);
 void effect_change(struct node *n, const struct change *c);
+/* Where the one just queued waits; valid if the node has not failed. */
+size_t effect_last(const struct node *n);
+/* A message of ours, queued as the change at `at`, was handed to a session: the
+ * change says so if it still waits. False: it was popped. */
+bool effect_sent(struct node *n, size_t at, const struct message_id *id);
 void effect_event(struct node *n, enum node_event_kind kind,
     const struct peer *p, const struct endpoint *e, enum err err);
 void effect_paired(

@@ -47,6 +47,7 @@ outbox_add(struct outbox *o, const struct record *record, bool sent)
 	e->record = *record;
 	e->record.text = span_of(e + 1, n);
 	e->sent = sent;
+	e->change = 0;
 	if (n > 0)
 		memcpy(e + 1, record->text.p, n);
 	if (o->tail != NULL)

@@ -11,6 +11,7 @@ struct outbox_entry {
 	struct outbox_entry *next; /* owned */
 	struct record record;      /* text points behind this structure */
 	bool sent;                 /* was handed to a session once; durable */
+	size_t change; /* the node's: where its change waited, effect_sent */
 };
 
 struct outbox {

@@ -328,6 +328,29 @@ def messages(call, bob):
     return ids
 
 
+def in_one_write(call, bob):
+    """What was asked before is there for what is asked behind it."""
+    asked = [("message.send", {"conv": bob, "text": str(i),
+                               "client_id": "write-%d" % i})
+             for i in range(3)]
+    asked += [("message.history", {"conv": bob, "limit": 3}),
+              asked[1],
+              ("message.send", {"conv": bob, "text": "3"}),
+              ("message.history", {"conv": bob, "limit": 1})]
+    call.rpc.send_raw(b"".join(json.dumps({
+        "jsonrpc": "2.0", "id": 900 + i, "method": method,
+        "params": params}).encode() + b"\n"
+        for i, (method, params) in enumerate(asked)))
+    got = [call.rpc.result(900 + i) for i in range(len(asked))]
+    check("texts sent in one write are in the history asked for behind them",
+          [(m["text"], m["client_id"], m["id"]) for m in got[3]["items"]] ==
+          [(str(i), "write-%d" % i, got[i]["id"]) for i in (2, 1, 0)], got)
+    check("one of them is not sent twice",
+          got[4]["duplicate"] and got[4]["id"] == got[1]["id"], got[4])
+    check("and the last is the newest",
+          got[6]["items"][0]["id"] == got[5]["id"], got[6])
+
+
 def changes(call, bob):
     sent = call("message.send", conv=bob, text="too")["id"]
     other = call("message.send", conv=bob, text="x", reply_to=sent)["id"]
@@ -581,6 +604,7 @@ def main():
             history(call, contact, sent)
             large_pages(call, contact)
             the_rest(call, contact)
+            in_one_write(call, contact)
             changes(call, contact)
             waiting(call, contact, clearing(call, contact))
             discover(call)

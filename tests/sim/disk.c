@@ -247,8 +247,9 @@ apply_message(struct disk *d, struct disk_change *c)
 	    (m->kind >= MESSAGE_EDIT && m->kind <= MESSAGE_REACTION &&
 	        !m->has_ref))
 		return bad(d, "a message is about nothing or is too long");
-	if (m->state != MESSAGE_RECEIVED && m->state != MESSAGE_QUEUED)
-		return bad(d, "a new message is neither received nor queued");
+	if (m->state != MESSAGE_RECEIVED && m->state != MESSAGE_QUEUED &&
+	    m->state != MESSAGE_SENT)
+		return bad(d, "a new message is not received, queued or sent");
 	known = disk_message(d, &m->contact, &m->id);
 	if (known && m->state != MESSAGE_RECEIVED)
 		return bad(d, "a message of ours is stored twice");

@@ -41,8 +41,9 @@ static enum api_error
 send_text(struct daemon_world *w, const struct contact_id *to, struct span text,
     const char *client_id, struct message_id *ret, bool *duplicate)
 {
-	struct command_send in = { *to, { MESSAGE_TEXT, NULL, 0, text }, false,
-		span_str(client_id) };
+	struct command_send in = { .to = *to,
+		.words = { .kind = MESSAGE_TEXT, .text = text },
+		.client_id = span_str(client_id) };
 
 	return command_message_send(&w->d, &in, ret, duplicate);
 }

@@ -77,7 +77,7 @@ send_text(struct daemon *d, const struct contact_id *to, const char *text,
     const char *client_id, struct message_id *ret)
 {
 	struct command_send in = { .to = *to,
-		.words = { MESSAGE_TEXT, NULL, 0, span_str(text) } };
+		.words = { .kind = MESSAGE_TEXT, .text = span_str(text) } };
 	bool duplicate;
 
 	in.client_id = span_str(client_id);
