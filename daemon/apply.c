@@ -263,17 +263,18 @@ conflict_event(struct daemon *d, const struct node_message *m)
 static enum err
 state_event(struct daemon *d, const struct store_message *m)
 {
-	struct json_out o = new_body();
+	struct event_row e = { .type = EVENT_MESSAGE_STATE,
+		.has_conv = true,
+		.conv = m->m.contact,
+		.has_ref = true,
+		.ref = m->m.id,
+		.ours = true,
+		.state = m->m.state,
+		.reason = m->m.reason,
+		.client_id = span_str(m->client_id) };
 
 	turn_message_moved(d, &m->m.id, m->m.state);
-	json_put_id(&o, "id", m->m.id.b);
-	json_put_id(&o, "conv", m->m.contact.b);
-	json_put_str(&o, "state", view_message_state(m->m.state));
-	json_put_uint(&o, "at_ms", d->now.wall_ms);
-	view_reason(&o, m->m.reason);
-	if (m->client_id[0])
-		json_put_str(&o, "client_id", m->client_id);
-	return add_event(d, EVENT_MESSAGE_STATE, &m->m.contact, &o);
+	return daemon_event(d, &e) ? ERR_OK : ERR_IO;
 }
 
 static enum err

@@ -1,4 +1,4 @@
-#include "daemon/events.h"
+#include "daemon/events_many.h"
 
 #include "daemon/log.h"
 #include "daemon/store_keys.h"
@@ -62,8 +62,8 @@ events_type(const char *name)
 	return EVENT_NONE;
 }
 
-static struct row_key
-event_key(int64_t seq, unsigned type, int64_t key)
+struct row_key
+events_row_key(int64_t seq, unsigned type, int64_t key)
 {
 	struct row_key k = row_key("event", "body");
 
@@ -135,26 +135,18 @@ choose_key(struct store *s, const struct event_row *e, int64_t *ret)
 	return store_keys_of(s, &e->conv, person ? KEY_CONTACT : KEY_CONV, ret);
 }
 
-enum err
-events_add(struct store *s, struct event_row *e)
+/* A row of its own. */
+static enum err
+add_row(struct store *s, const struct event_row *e)
 {
-	uint8_t ref[REF_SIZE];
-	int64_t k = 0;
 	struct row_key key;
 	struct query q;
-	enum err err;
+	int64_t k = 0;
+	enum err err = choose_key(s, e, &k);
 
-	assert(e->type > EVENT_NONE && e->type <= EVENT_DURABLE_MAX);
-	assert(!e->has_ref || e->has_conv);
-	if (!store_has_key(s))
-		return ERR_STATE;
-	err = read_head(s);
-	if (!err)
-		err = choose_key(s, e, &k);
 	if (err)
 		return err;
-	e->seq = s->event_head + 1;
-	key = event_key(e->seq, e->type, k);
+	key = events_row_key(e->seq, e->type, k);
 	q = db_query(s, "INSERT INTO event(seq, ts_ms, type, conv, body, k)"
 	                " VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
 	db_bind_int(&q, e->seq);
@@ -164,9 +156,28 @@ events_add(struct store *s, struct event_row *e)
 		db_bind_blob(&q, e->conv.b, sizeof(e->conv.b));
 	else
 		db_bind_null(&q);
-	db_bind_sealed(&q, &key, e->has_ref ? ref_write(e, ref) : e->body);
+	db_bind_sealed(&q, &key, e->body);
 	db_bind_int(&q, k);
-	err = db_write(&q);
+	return db_write(&q);
+}
+
+enum err
+events_add(struct store *s, struct event_row *e)
+{
+	bool many = events_many_takes(e);
+	enum err err;
+
+	assert(e->type > EVENT_NONE && e->type <= EVENT_DURABLE_MAX);
+	assert(!e->has_ref || e->has_conv);
+	if (!store_has_key(s))
+		return ERR_STATE;
+	err = read_head(s);
+	if (!err && !many)
+		err = events_flush(s);
+	if (err)
+		return err;
+	e->seq = s->event_head + 1;
+	err = many ? events_many_add(s, e) : add_row(s, e);
 	if (!err)
 		s->event_head = e->seq;
 	return err;
@@ -183,7 +194,7 @@ events_rewrite(struct store *s, int64_t seq, const struct event_row *e)
 
 	if (err)
 		return err;
-	key = event_key(seq, e->type, k);
+	key = events_row_key(seq, e->type, k);
 	q = db_query(s, "UPDATE event SET body = ?1, k = ?2 WHERE seq = ?3");
 	db_bind_sealed(&q, &key, e->has_ref ? ref_write(e, ref) : e->body);
 	db_bind_int(&q, k);
@@ -205,7 +216,7 @@ events_log(struct store *s, struct events_log *ret)
 	if (err)
 		return err == ERR_NOT_FOUND ? ERR_MALFORMED : err;
 	log.head = s->event_durable;
-	q = db_query(s, "SELECT seq FROM event ORDER BY seq LIMIT 1");
+	q = db_query(s, "SELECT seq - n + 1 FROM event ORDER BY seq LIMIT 1");
 	err = db_row(&q);
 	log.oldest = err == ERR_OK ? db_int(&q, 0) : log.head + 1;
 	db_end(&q);
@@ -225,12 +236,14 @@ events_row(const struct query *q, struct store_buf *buf, struct event_row *ret)
 
 	e.seq = db_int(q, 0);
 	e.ts_ms = (uint64_t)db_int(q, 1);
-	if (type <= EVENT_NONE || type > EVENT_DURABLE_MAX)
+	if (type <= EVENT_NONE ||
+	    (type > EVENT_DURABLE_MAX && type != EVENTS_MANY))
 		return ERR_AUTH;
-	e.type = (enum event_type)type;
+	if (type != EVENTS_MANY)
+		e.type = (enum event_type)type;
 	e.has_conv = db_blob(q, 3).n == sizeof(e.conv.b);
 	db_bytes(q, 3, e.conv.b, sizeof(e.conv.b));
-	key = event_key(e.seq, e.type, db_int(q, 5));
+	key = events_row_key(e.seq, (unsigned)type, db_int(q, 5));
 	err = db_open_sealed(q, 4, &key, buf, &e.body);
 	if (err)
 		return err;
@@ -268,7 +281,7 @@ read_about(struct store *s, struct event_row *e, struct reading *r)
 {
 	enum err err;
 
-	if (!e->has_ref)
+	if (!e->has_ref || e->type == EVENT_MESSAGE_STATE)
 		return ERR_OK;
 	err = store_message_get(s, &e->conv, &e->ref, &r->about);
 	if (err)
@@ -279,13 +292,66 @@ read_about(struct store *s, struct event_row *e, struct reading *r)
 	return read_reaction(s, e, r);
 }
 
+/* What events_read was asked for, and how far it is. */
+struct page {
+	struct store *s;
+	bool (*row)(void *ctx, const struct event_row *e);
+	void *ctx;
+	int64_t last;
+	size_t left;
+	struct reading r;
+};
+
+/* False: no more of them. */
+static enum err
+give(struct page *p, struct event_row *e, bool *ret_more)
+{
+	enum err err = read_about(p->s, e, &p->r);
+
+	if (err)
+		return err;
+	p->last = e->seq;
+	p->left--;
+	*ret_more = p->row(p->ctx, e) && p->left > 0;
+	return ERR_OK;
+}
+
+/* The row is of many: those that were not read yet. */
+static enum err
+give_many(struct page *p, const struct event_row *row, bool *ret_more)
+{
+	struct events_many_reader m;
+	struct event_row e;
+	enum err err = events_many_open(row, &m);
+
+	while (!err && *ret_more && events_many_next(&m, &e))
+		if (e.seq > p->last)
+			err = give(p, &e, ret_more);
+	return err == ERR_MALFORMED ? ERR_AUTH : err;
+}
+
+static enum err
+read_row(struct page *p, const struct query *q, bool *ret_more)
+{
+	struct event_row e;
+	enum err err = events_row(q, &p->r.buf, &e);
+
+	if (!err && e.type == EVENT_NONE)
+		err = give_many(p, &e, ret_more);
+	else if (!err)
+		err = give(p, &e, ret_more);
+	if (err == ERR_AUTH) /* it is left out */
+		p->last = db_int(q, 0);
+	return err == ERR_AUTH ? ERR_OK : err;
+}
+
 enum err
 events_read(struct store *s, int64_t since, size_t limit,
     bool (*row)(void *ctx, const struct event_row *e), void *ctx,
     int64_t *ret_last)
 {
-	struct reading r = { .buf = { 0 } };
-	struct event_row e;
+	struct page p = { s, row, ctx, since, limit, { .buf = { 0 } } };
+	bool more = limit > 0;
 	enum err err = read_head(s);
 	struct query q;
 
@@ -293,24 +359,16 @@ events_read(struct store *s, int64_t since, size_t limit,
 	if (err)
 		return err;
 	q = db_query(s, "SELECT seq, ts_ms, type, conv, body, k FROM event"
-	                " WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3");
+	                " WHERE seq > ?1 AND seq <= ?2 ORDER BY seq");
 	db_bind_int(&q, since);
 	db_bind_int(&q, s->event_durable);
-	db_bind_int(&q, (int64_t)limit);
-	while ((err = db_row(&q)) == ERR_OK) {
-		err = events_row(&q, &r.buf, &e);
-		if (!err)
-			err = read_about(s, &e, &r);
-		if (err && err != ERR_AUTH)
-			break;
-		*ret_last = db_int(&q, 0);
-		if (!err && !row(ctx, &e))
-			break;
-	}
+	while (more && !err && (err = db_row(&q)) == ERR_OK)
+		err = read_row(&p, &q, &more);
 	db_end(&q);
-	store_buf_clear(&r.buf);
-	sodium_memzero(&r, sizeof(r));
-	return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
+	*ret_last = p.last;
+	store_buf_clear(&p.r.buf);
+	sodium_memzero(&p, sizeof(p));
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
 /* ---- consumers ---- */

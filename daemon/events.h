@@ -67,9 +67,12 @@ struct event_row {
 	bool has_ref;
 	bool ours; /* who did it */
 	struct message_id ref;
+	enum message_state state;   /* MESSAGE_STATE with has_ref; else 0 */
+	enum message_reason reason; /* the same */
+	struct span client_id;      /* the same; borrowed, or empty */
 	struct span body;
-	/* Read with has_ref: what it says now; NULL: it is gone. Borrowed
-	 * during the call. */
+	/* Read with has_ref, but for MESSAGE_STATE: what it says now; NULL: it
+	 * is gone. Borrowed during the call. */
 	const struct store_message *about;
 	const char *reaction; /* of who did it; empty: none */
 };

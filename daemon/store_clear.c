@@ -118,7 +118,7 @@ store_cleared_sent(struct store *s, const struct store_message *m)
 /* ---- the rest ---- */
 
 /* What was thought of the texts, when they disappear, who is told of them: 1 to
- * 3, 11 and 15 to 18 are events about messages. */
+ * 3, 11 and 15 to 18 are events about messages, 64 many of them. */
 static enum err
 remove_around(struct store *s, const struct contact_id *id)
 {
@@ -128,7 +128,7 @@ remove_around(struct store *s, const struct contact_id *id)
 		 " (SELECT row FROM message INDEXED BY message_conv"
 		 "  WHERE contact = ?1 AND state IN (1, 2))"),
 		("DELETE FROM event WHERE conv = ?1"
-		 " AND type IN (1, 2, 3, 11, 15, 16, 17, 18)"),
+		 " AND type IN (1, 2, 3, 11, 15, 16, 17, 18, 64)"),
 		"UPDATE conv SET read = last, their_read = last"
 		" WHERE contact = ?1",
 	};
@@ -186,7 +186,9 @@ store_conv_clear(struct store *s, const struct contact_id *contact,
 	if (!store_has_key(s))
 		return ERR_STATE;
 	fresh_clear(s);
-	err = count(s, contact, ret);
+	err = events_flush(s);
+	if (!err)
+		err = count(s, contact, ret);
 	if (!err)
 		err = remove_around(s, contact);
 	if (!err)

@@ -108,8 +108,10 @@ remove_person(struct store *s, const struct contact_id *id)
 static enum err
 remove_history(struct store *s, const struct contact_id *id)
 {
-	enum err err = store_messages_forget_words(s, id);
+	enum err err = events_flush(s);
 
+	if (!err)
+		err = store_messages_forget_words(s, id);
 	if (!err)
 		err = run_for(s, "DELETE FROM reaction WHERE contact = ?1", id);
 	if (!err)

@@ -1,4 +1,5 @@
 /* Statements and the one transaction of a turn. */
+#include "daemon/events_many.h"
 #include "daemon/store_keys.h"
 
 #include "daemon/log.h"
@@ -225,7 +226,7 @@ db_write(struct query *q)
 bool
 store_dirty(const struct store *s)
 {
-	return s->in_txn || s->failed;
+	return s->in_txn || s->failed || events_pending(s);
 }
 
 void
@@ -237,6 +238,7 @@ store_rollback(struct store *s)
 	s->in_txn = false;
 	s->failed = false;
 	s->event_head = -1;
+	events_many_drop(s);
 	store_keys_rollback(s);
 	s->timer_ms = 0;
 	fresh_clear(s);
@@ -259,7 +261,7 @@ empty_log(struct store *s)
 enum err
 store_commit(struct store *s)
 {
-	enum err err = s->failed ? ERR_IO : ERR_OK;
+	enum err err = s->failed ? ERR_IO : events_flush(s);
 
 	if (!err && !s->in_txn)
 		return ERR_OK; /* says nothing about whether a write works */
@@ -405,6 +407,7 @@ store_close(struct store *s)
 	store_buf_clear(&s->get_buf);
 	store_buf_clear(&s->seal_buf);
 	fresh_clear(s);
+	events_many_free(s);
 	store_keys_close(s);
 	sodium_free(s->keys);
 	free(s->dir);

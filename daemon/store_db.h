@@ -25,6 +25,7 @@ struct store_keys {
 	uint8_t ring[32]; /* seals the file of keys */
 };
 struct store_ring; /* store_keys.c */
+struct store_many; /* events_many.c */
 
 struct store {
 	sqlite3 *db;
@@ -42,9 +43,10 @@ struct store {
 	struct store_fresh *fresh;                    /* owned, or NULL */
 	void (*text_changed)(void *ctx, int64_t row); /* or NULL */
 	void *text_ctx;
-	uint64_t timer_ms;     /* the next text disappears then; 0: ask */
-	int64_t event_head;    /* of this transaction; -1: not read yet */
-	int64_t event_durable; /* of the last commit; valid if head is */
+	uint64_t timer_ms;       /* the next text disappears then; 0: ask */
+	int64_t event_head;      /* of this transaction; -1: not read yet */
+	int64_t event_durable;   /* of the last commit; valid if head is */
+	struct store_many *many; /* owned, or NULL: events not written yet */
 	struct store_buf {
 		uint8_t *p; /* owned */
 		size_t cap;
@@ -147,6 +149,11 @@ MUST_USE enum err
 store_block_reseal(struct store *s, int64_t old, int64_t fresh);
 /* What is sealed under the key of the store goes into blocks. */
 MUST_USE enum err store_messages_into_blocks(struct store *s);
+
+/* events_many.c: are there events that were added and not written; writes
+ * them: before the commit, and before rows of events are dropped. */
+bool events_pending(const struct store *s);
+MUST_USE enum err events_flush(struct store *s);
 
 /* events.c, for store_upgrade.c: a row of seq, ts_ms, type, conv, body.
  * ERR_AUTH: does not open. */

@@ -129,6 +129,8 @@ static const char *const migrations[] = {
 	 "  PRIMARY KEY(contact, id)) STRICT, WITHOUT ROWID;"
 	 /* enum message_reason */
 	 "ALTER TABLE message ADD COLUMN reason INTEGER NOT NULL DEFAULT 0;"),
+	/* 7 -> 8: a row may be of n events, up to seq; see events_many.h. */
+	"ALTER TABLE event ADD COLUMN n INTEGER NOT NULL DEFAULT 1;",
 };
 /* clang-format on */
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))

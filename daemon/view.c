@@ -183,6 +183,18 @@ changed_message(struct json_out *o, const struct event_row *e)
 	}
 }
 
+static void
+message_state(struct json_out *o, const struct event_row *e)
+{
+	json_put_id(o, "id", e->ref.b);
+	json_put_id(o, "conv", e->conv.b);
+	json_put_str(o, "state", view_message_state(e->state));
+	json_put_uint(o, "at_ms", e->ts_ms);
+	view_reason(o, e->reason);
+	if (e->client_id.n > 0)
+		json_put_text(o, "client_id", e->client_id);
+}
+
 void
 view_event(struct json_out *o, const struct event_row *e)
 {
@@ -191,7 +203,9 @@ view_event(struct json_out *o, const struct event_row *e)
 		return;
 	}
 	json_put_open(o, "data", '{');
-	if (e->about && e->type == EVENT_MESSAGE_NEW)
+	if (e->type == EVENT_MESSAGE_STATE)
+		message_state(o, e);
+	else if (e->about && e->type == EVENT_MESSAGE_NEW)
 		new_message(o, e);
 	else
 		changed_message(o, e);

@@ -1,5 +1,6 @@
 /* The event log: numbers never repeat, nothing is dropped unread. */
 #include "daemon/log.h"
+#include "daemon/store_db.h"
 #include "tests/support/store_world.h"
 
 #include <setjmp.h>
@@ -51,7 +52,9 @@ take(void *ctx, const struct event_row *e)
 	s->last = e->seq;
 	assert_true(e->has_conv);
 	memset(s->body, 0, sizeof(s->body));
-	memcpy(s->body, e->body.p, e->body.n < 63 ? e->body.n : (size_t)63);
+	if (e->body.n > 0)
+		memcpy(s->body, e->body.p,
+		    e->body.n < 63 ? e->body.n : (size_t)63);
 	return s->n != s->stop_at;
 }
 
@@ -231,6 +234,215 @@ consumers_are_few_and_well_named(void **state)
 	assert_int_equal(events_consumer_put(w->s, "c3", 0, t0), ERR_OK);
 }
 
+/* ---- many in a row ---- */
+
+/* Three kinds of events in turn, about messages 1, 2, ... of contact 3. */
+static struct event_row
+about(int64_t seq)
+{
+	struct event_row e = { .ts_ms = t0, .has_conv = true, .has_ref = true };
+
+	e.conv = store_world_contact(3);
+	store_world_id(e.ref.b, (unsigned)seq);
+	e.type = seq % 3 == 0 ? EVENT_MESSAGE_NEW : EVENT_MESSAGE_STATE;
+	e.ours = seq % 2;
+	if (seq % 3 == 0)
+		return e;
+	e.state = seq % 3 == 1 ? MESSAGE_SENT : MESSAGE_DELIVERED;
+	if (seq % 3 == 1)
+		e.client_id = span_str("client-1");
+	else
+		e.reason = (enum message_reason)(seq % (REASON_NO_ROOM + 1));
+	return e;
+}
+
+static void
+add_about(struct store *s, int64_t from, int64_t to)
+{
+	for (int64_t seq = from; seq <= to; seq++) {
+		struct event_row e = about(seq);
+
+		assert_int_equal(events_add(s, &e), ERR_OK);
+		assert_int_equal(e.seq, seq);
+	}
+}
+
+static int64_t
+count_rows(struct store *s, const char *sql)
+{
+	struct query q = db_query(s, sql);
+	int64_t n;
+
+	assert_int_equal(db_row(&q), ERR_OK);
+	n = db_int(&q, 0);
+	db_end(&q);
+	return n;
+}
+
+static bool
+take_about(void *ctx, const struct event_row *e)
+{
+	struct event_row want = about(e->seq);
+	struct seen *s = ctx;
+
+	assert_int_equal(e->type, want.type);
+	assert_int_equal(e->ts_ms, t0);
+	assert_memory_equal(&e->ref, &want.ref, sizeof(want.ref));
+	assert_memory_equal(&e->conv, &want.conv, sizeof(want.conv));
+	assert_int_equal(e->ours, want.ours);
+	assert_int_equal(e->state, want.state);
+	assert_int_equal(e->reason, want.reason);
+	assert_true(span_eq(e->client_id, want.client_id));
+	return take(s, e);
+}
+
+/* Read from every number on, some at a time. */
+static void
+read_all_about(struct store *s, int64_t n)
+{
+	for (int64_t since = 0; since < n; since += 7) {
+		struct seen seen = { .stop_at = 0 };
+		int64_t last = since, before;
+
+		do {
+			before = last;
+			assert_int_equal(
+			    events_read(s, last, 11, take_about, &seen, &last),
+			    ERR_OK);
+			assert_int_equal(
+			    last, before + 11 < n ? before + 11 : n);
+		} while (last < n);
+		assert_int_equal(seen.first, since + 1);
+		assert_int_equal(seen.n, n - since);
+	}
+}
+
+static void
+events_of_a_turn_share_rows_and_stay_apart(void **state)
+{
+	static const char count[] = "SELECT count(*) FROM event";
+	struct store_world *w = *state;
+	struct seen seen = { .stop_at = 3 };
+	struct events_log log;
+	int64_t last = 0;
+
+	add_about(w->s, 1, 200);
+	assert_true(store_dirty(w->s));
+	assert_int_equal(
+	    events_read(w->s, 0, 9, take_about, &seen, &last), ERR_OK);
+	assert_int_equal(last, 0); /* not before the commit */
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_in_range(count_rows(w->s, count), 2, 8);
+	read_all_about(w->s, 200);
+	assert_int_equal(events_log(w->s, &log), ERR_OK);
+	assert_int_equal(log.oldest, 1);
+	assert_int_equal(log.head, 200);
+	assert_int_equal(
+	    events_read(w->s, 40, 9, take_about, &seen, &last), ERR_OK);
+	assert_int_equal(last, 43); /* it was enough for who reads */
+	store_world_reopen(w);
+	add_about(w->s, 201, 203);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	read_all_about(w->s, 203);
+	assert_int_equal(store_tampered(w->s), 0);
+}
+
+static void
+events_keep_their_order_and_their_time(void **state)
+{
+	struct store_world *w = *state;
+	struct seen seen = { .stop_at = 0 };
+	struct event_row e = about(5);
+	int64_t last = 0;
+
+	add_about(w->s, 1, 2);
+	add(w->s, t0, "{\"n\":3}"); /* has a row of its own */
+	add_about(w->s, 4, 4);
+	e.ts_ms = t0 + 1;
+	assert_int_equal(events_add(w->s, &e), ERR_OK);
+	e = about(6);
+	e.conv = store_world_contact(4);
+	assert_int_equal(events_add(w->s, &e), ERR_OK);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_int_equal(count_rows(w->s, "SELECT count(*) FROM event"), 5);
+	assert_int_equal(count_rows(w->s, "SELECT count(*) FROM event"
+	                                  " WHERE ts_ms = 1795000000001"),
+	    1);
+	assert_int_equal(events_read(w->s, 0, 100, take, &seen, &last), ERR_OK);
+	assert_int_equal(seen.n, 6);
+	assert_int_equal(last, 6);
+}
+
+static void
+what_was_not_committed_is_told_to_nobody(void **state)
+{
+	struct store_world *w = *state;
+
+	add_about(w->s, 1, 3);
+	store_rollback(w->s);
+	assert_false(store_dirty(w->s));
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_int_equal(count_rows(w->s, "SELECT count(*) FROM event"), 0);
+	add_about(w->s, 1, 60);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	read_all_about(w->s, 60);
+}
+
+/* A row of many goes when its last one may. */
+static void
+a_consumer_holds_back_the_row_it_is_in(void **state)
+{
+	struct store_world *w = *state;
+	uint64_t now = t0 + 60 * day_ms;
+	struct events_log log;
+
+	add_about(w->s, 1, 200);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_int_equal(events_consumer_put(w->s, "bridge", 100, now), ERR_OK);
+	assert_int_equal(events_expire(w->s, now, 30, 0), ERR_OK);
+	assert_int_equal(events_log(w->s, &log), ERR_OK);
+	assert_in_range(log.oldest, 2, 101);
+	assert_int_equal(events_consumer_ack(w->s, "bridge", 200, now), ERR_OK);
+	assert_int_equal(events_expire(w->s, now, 30, 0), ERR_OK);
+	assert_int_equal(events_log(w->s, &log), ERR_OK);
+	assert_int_equal(log.oldest, 201);
+	assert_int_equal(log.head, 200);
+}
+
+/* Also with what this turn has told of it. */
+static void
+a_removed_history_leaves_no_event(void **state)
+{
+	struct store_world *w = *state;
+	struct contact_id c = store_world_contact(3);
+
+	store_world_add(w->s, 3, "record");
+	add_about(w->s, 1, 3);
+	assert_int_equal(store_contact_remove(w->s, &c, true, t0), ERR_OK);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_int_equal(count_rows(w->s, "SELECT count(*) FROM event"), 0);
+	assert_int_equal(count_rows(w->s, "SELECT count(*) FROM seal_key"), 0);
+}
+
+static void
+a_row_of_many_that_was_altered_is_left_out(void **state)
+{
+	struct store_world *w = *state;
+	struct seen seen = { .stop_at = 0 };
+	int64_t last = 0;
+
+	add_about(w->s, 1, 3);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_int_equal(
+	    db_exec(w->s, "UPDATE event SET seq = 2 WHERE seq = 3"), ERR_OK);
+	store_world_reopen(w);
+	assert_int_equal(
+	    events_read(w->s, 0, 100, take_about, &seen, &last), ERR_OK);
+	assert_int_equal(seen.n, 0);
+	assert_int_equal(last, 2);
+	assert_int_equal(store_tampered(w->s), 1);
+}
+
 int
 main(void)
 {
@@ -245,6 +457,12 @@ main(void)
 		T(only_what_is_old_and_beyond_the_rows_is_dropped),
 		T(a_consumer_holds_back_what_it_has_not_acked),
 		T(consumers_are_few_and_well_named),
+		T(events_of_a_turn_share_rows_and_stay_apart),
+		T(events_keep_their_order_and_their_time),
+		T(what_was_not_committed_is_told_to_nobody),
+		T(a_consumer_holds_back_the_row_it_is_in),
+		T(a_removed_history_leaves_no_event),
+		T(a_row_of_many_that_was_altered_is_left_out),
 	};
 
 	log_init(LOG_ERR, false);

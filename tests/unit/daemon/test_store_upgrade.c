@@ -19,7 +19,7 @@ a_deleted_text_is_in_no_row_and_no_file(void **state)
 	struct contact_id c = store_world_contact(1);
 	struct store_message m = store_world_message(1, 1, "A-SECRET-TEXT");
 	struct event_row e = { .type = EVENT_MESSAGE_NEW, .has_conv = true };
-	struct store_traces before, after;
+	struct store_traces before = { 0 }, after;
 
 	store_world_add(w->s, 1, "record");
 	e.conv = c;
