@@ -344,9 +344,21 @@ apply_read(struct daemon *d, const struct change *c)
 	return add_event(d, EVENT_MESSAGE_READ, &c->contact, &o);
 }
 
+/* Does it neither add a text nor move one? */
+static bool
+looks_around(const struct change *c)
+{
+	return c->kind != CHANGE_MESSAGE_STATE && c->kind != CHANGE_CONTACT &&
+	       (c->kind != CHANGE_MESSAGE || c->message.kind != MESSAGE_TEXT);
+}
+
 enum err
 apply_change(struct daemon *d, const struct change *c)
 {
+	enum err err = looks_around(c) ? store_batch_flush(d->store) : ERR_OK;
+
+	if (err)
+		return err;
 	switch (c->kind) {
 	case CHANGE_SELF:
 		return store_self_set(d->store, c->record);

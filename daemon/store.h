@@ -51,6 +51,11 @@ bool store_is_sealed(struct store *s);
 
 /* True if something was written since the last commit, or a write failed. */
 bool store_dirty(const struct store *s);
+/* Between these, what each new message and each new state writes again is
+ * written once. Flush before anything else is asked of the store. */
+void store_batch_begin(struct store *s);
+MUST_USE enum err store_batch_flush(struct store *s);
+MUST_USE enum err store_batch_end(struct store *s);
 /* Makes it durable (synced). On error all of it is undone. */
 MUST_USE enum err store_commit(struct store *s);
 void store_rollback(struct store *s);

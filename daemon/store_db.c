@@ -239,6 +239,7 @@ store_rollback(struct store *s)
 	s->failed = false;
 	s->event_head = -1;
 	events_many_drop(s);
+	batch_drop(s);
 	store_keys_rollback(s);
 	s->timer_ms = 0;
 	fresh_clear(s);
@@ -263,6 +264,7 @@ store_commit(struct store *s)
 {
 	enum err err = s->failed ? ERR_IO : events_flush(s);
 
+	assert(!s->batch.on);
 	if (!err && !s->in_txn)
 		return ERR_OK; /* says nothing about whether a write works */
 	if (!err)

@@ -47,6 +47,14 @@ struct store {
 	int64_t event_head;      /* of this transaction; -1: not read yet */
 	int64_t event_durable;   /* of the last commit; valid if head is */
 	struct store_many *many; /* owned, or NULL: events not written yet */
+	struct store_batch {     /* store_batch.c */
+		bool on;
+		struct contact_id conv; /* whose newest message is */
+		int64_t last;           /* this row; 0: nothing to write */
+		int64_t from, to;       /* rows, 0: none, that got */
+		enum message_state state;
+		uint64_t state_ms;
+	} batch;
 	struct store_buf {
 		uint8_t *p; /* owned */
 		size_t cap;
@@ -175,6 +183,13 @@ bool fresh_find(const struct store *s, const struct contact_id *contact,
 void fresh_moved(struct store *s, const struct store_message *m);
 void fresh_drop(struct store *s, const struct store_message *m);
 void fresh_clear(struct store *s);
+
+/* store_batch.c: at once, or at the end of a batch. */
+MUST_USE enum err
+batch_last(struct store *s, const struct contact_id *conv, int64_t row);
+MUST_USE enum err batch_state(
+    struct store *s, int64_t row, enum message_state state, uint64_t now_ms);
+void batch_drop(struct store *s);
 
 /* store_timer.c: a message with a ttl was added, or came there. */
 MUST_USE enum err timer_add(struct store *s, const struct store_message *m);

@@ -222,7 +222,6 @@ enum err
 store_message_add(struct store *s, struct store_message *m)
 {
 	enum err err;
-	struct query q;
 
 	assert(m->m.text.n <= NODE_TEXT_MAX);
 	if (!store_has_key(s))
@@ -245,12 +244,7 @@ store_message_add(struct store *s, struct store_message *m)
 		return err;
 	if (m->m.state == MESSAGE_QUEUED || m->m.state == MESSAGE_SENT)
 		fresh_put(s, m);
-	q = db_query(s,
-	    "INSERT INTO conv(contact, last) VALUES(?1, ?2)"
-	    " ON CONFLICT(contact) DO UPDATE SET last = excluded.last");
-	db_bind_blob(&q, m->m.contact.b, sizeof(m->m.contact.b));
-	db_bind_int(&q, m->row);
-	return db_write(&q);
+	return batch_last(s, &m->m.contact, m->row);
 }
 
 /* ---- what happens to them ---- */
@@ -258,20 +252,6 @@ store_message_add(struct store *s, struct store_message *m)
 /* By contact and id, with all of its body. */
 static enum err find(struct store *s, const struct contact_id *contact,
     const struct message_id *id, struct store_message *ret);
-
-static enum err
-set_state(
-    struct store *s, int64_t row, enum message_state state, uint64_t now_ms)
-{
-	struct query q = db_query(s,
-	    "UPDATE message SET state = ?1, state_ms = ?2, reason = 0"
-	    " WHERE row = ?3");
-
-	db_bind_int(&q, state);
-	db_bind_int(&q, (int64_t)now_ms);
-	db_bind_int(&q, row);
-	return db_write(&q);
-}
 
 /* It is there, or never will be: what was kept only to be sent is erased. */
 static enum err
@@ -291,10 +271,12 @@ store_message_move(struct store *s, const struct contact_id *contact,
     struct store_message *ret)
 {
 	bool is_fresh = fresh_find(s, contact, id, ret);
-	enum err err = is_fresh ? ERR_OK : find(s, contact, id, ret);
+	enum err err = is_fresh ? ERR_OK : store_batch_flush(s);
 	enum message_state old;
 	bool is_final;
 
+	if (!err && !is_fresh)
+		err = find(s, contact, id, ret);
 	if (err)
 		return err == ERR_AUTH ? ERR_NOT_FOUND : err;
 	/* Final states stay; sent may fall back to queued (session lost). */
@@ -311,15 +293,18 @@ store_message_move(struct store *s, const struct contact_id *contact,
 	ret->m.state = state;
 	ret->state_ms = now_ms;
 	fresh_moved(s, ret);
-	return err ? err : set_state(s, ret->row, state, now_ms);
+	return err ? err : batch_state(s, ret->row, state, now_ms);
 }
 
 enum err
 store_message_reason(struct store *s, int64_t row, enum message_reason reason)
 {
-	struct query q =
-	    db_query(s, "UPDATE message SET reason = ?1 WHERE row = ?2");
+	struct query q;
+	enum err err = store_batch_flush(s); /* a new state has no reason */
 
+	if (err)
+		return err;
+	q = db_query(s, "UPDATE message SET reason = ?1 WHERE row = ?2");
 	db_bind_int(&q, reason);
 	db_bind_int(&q, row);
 	return db_write(&q);
@@ -578,7 +563,9 @@ store_outbox_fail(
 		if (!err && is_read)
 			err = forget_sent(s, &m);
 		if (!err)
-			err = set_state(s, row, MESSAGE_FAILED, now_ms);
+			err = batch_state(s, row, MESSAGE_FAILED, now_ms);
+		if (!err) /* or it would be found again */
+			err = store_batch_flush(s);
 	}
 	return err == ERR_NOT_FOUND ? ERR_OK : err;
 }

@@ -200,9 +200,12 @@ daemon_apply(struct daemon *d)
 	struct effect e;
 
 	d->words_wait = false;
-	while (d->node && !d->turn_failed && node_next_effect(d->node, &e))
+	if (!d->node)
+		return !d->turn_failed;
+	store_batch_begin(d->store);
+	while (!d->turn_failed && node_next_effect(d->node, &e))
 		apply_effect(d, &e);
-	if (d->node && node_failed(d->node))
+	if (store_batch_end(d->store) || node_failed(d->node))
 		d->turn_failed = true;
 	return !d->turn_failed;
 }

@@ -550,6 +550,102 @@ a_request_is_remembered_with_its_content(void **state)
 	    store_client_get(w->s, id, digest, got), ERR_NOT_FOUND);
 }
 
+/* ---- batches ---- */
+
+/* Texts of two contacts, and states of ours, as `dice` has it; what the store
+ * says of them all in the end. */
+static void
+play(struct store_world *w, unsigned dice, bool batch, char ret[4096])
+{
+	struct store_message m;
+	struct store_contact c;
+	size_t at = 0;
+
+	if (batch)
+		store_batch_begin(w->s);
+	for (unsigned i = 1; i <= 60; i++) {
+		unsigned to = 1 + (dice >> i % 13) % 2;
+
+		m = store_world_message(to, i, "text");
+		if ((dice >> i % 7) % 4)
+			m.m.state = MESSAGE_QUEUED;
+		assert_int_equal(store_message_add(w->s, &m), ERR_OK);
+		if (i % 5)
+			continue;
+		for (unsigned k = i - 4; k <= i; k++) {
+			struct store_message got;
+			struct message_id id;
+			enum message_state state =
+			    k % 3 ? MESSAGE_SENT : MESSAGE_DELIVERED;
+
+			store_world_id(id.b, k);
+			for (to = 1; to <= 2; to++) {
+				struct contact_id who = store_world_contact(to);
+
+				(void)!store_message_move(
+				    w->s, &who, &id, state, t0 + k % 2, &got);
+			}
+		}
+	}
+	if (batch)
+		assert_int_equal(store_batch_end(w->s), ERR_OK);
+	for (unsigned i = 1; i <= 60; i++) {
+		struct message_id id;
+
+		store_world_id(id.b, i);
+		assert_int_equal(
+		    store_message_get(w->s, NULL, &id, &m), ERR_OK);
+		at += (size_t)snprintf(ret + at, 4096 - at, "%d@%d ",
+		    (int)m.m.state, (int)(m.state_ms - t0));
+	}
+	for (unsigned i = 1; i <= 2; i++) {
+		struct contact_id id = store_world_contact(i);
+
+		assert_int_equal(store_contact_get(w->s, &id, &c), ERR_OK);
+		at += (size_t)snprintf(
+		    ret + at, 4096 - at, "last %d ", (int)c.last_row);
+	}
+}
+
+static void
+a_batch_leaves_what_its_writes_would_have_left(void **state)
+{
+	struct store_world *w = *state;
+	char one[4096], other[4096];
+
+	store_world_add(w->s, 1, "record");
+	store_world_add(w->s, 2, "record");
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	for (unsigned dice = 1; dice < 20000; dice += 1777) {
+		play(w, dice, false, one);
+		store_rollback(w->s);
+		play(w, dice, true, other);
+		assert_string_equal(one, other);
+		store_rollback(w->s);
+	}
+}
+
+static void
+a_batch_that_is_lost_writes_nothing(void **state)
+{
+	struct store_world *w = *state;
+	struct store_message m = store_world_message(1, 1, "text");
+	struct contact_id id = store_world_contact(1);
+	struct store_contact c;
+
+	store_world_add(w->s, 1, "record");
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	store_batch_begin(w->s);
+	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
+	assert_int_equal(store_batch_end(w->s), ERR_OK);
+	store_rollback(w->s);
+	store_batch_begin(w->s);
+	assert_int_equal(store_batch_end(w->s), ERR_OK);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_int_equal(store_contact_get(w->s, &id, &c), ERR_OK);
+	assert_int_equal(c.last_row, 0);
+}
+
 int
 main(void)
 {
@@ -574,6 +670,8 @@ main(void)
 		T(a_removed_contact_leaves_what_was_asked_for),
 		T(a_used_invitation_forgets_its_secret),
 		T(a_request_is_remembered_with_its_content),
+		T(a_batch_leaves_what_its_writes_would_have_left),
+		T(a_batch_that_is_lost_writes_nothing),
 	};
 
 	log_init(LOG_ERR, false);
