@@ -597,7 +597,7 @@ command_message_send(struct daemon *d, const struct command_send *in,
 {
 	enum api_error code = begin_words(d, &in->words);
 	struct node_words words;
-	uint8_t digest[32];
+	uint8_t digest[32] = { 0 };
 	enum err err;
 
 	*ret_duplicate = false;
@@ -606,7 +606,8 @@ command_message_send(struct daemon *d, const struct command_send *in,
 	if (in->client_id.n > API_CLIENT_ID_MAX ||
 	    !is_line(in->client_id, API_CLIENT_ID_MAX))
 		return API_INVALID_PARAMS;
-	send_digest(in, digest);
+	if (in->client_id.n > 0)
+		send_digest(in, digest);
 	switch (command_look_for_repeat(d, in->client_id, digest, ret->b)) {
 	case REPEAT_YES:
 		*ret_duplicate = true;

@@ -139,16 +139,23 @@ json_bool(struct json_out *o, bool v)
 void
 json_int(struct json_out *o, int64_t v)
 {
-	char buf[24];
-	int n;
+	char buf[24]; /* filled from its end */
+	size_t at = sizeof(buf);
+	uint64_t left;
 
 	if (v > JSON_INT_MAX)
 		v = JSON_INT_MAX;
 	if (v < -JSON_INT_MAX)
 		v = -JSON_INT_MAX;
-	n = snprintf(buf, sizeof(buf), "%" PRId64, v);
+	left = (uint64_t)(v < 0 ? -v : v);
+	do {
+		buf[--at] = (char)('0' + left % 10);
+		left /= 10;
+	} while (left > 0);
+	if (v < 0)
+		buf[--at] = '-';
 	separate(o);
-	put(o, buf, (size_t)n);
+	put(o, buf + at, sizeof(buf) - at);
 }
 
 void

@@ -249,9 +249,11 @@ rpc_params_check(const char *spec, const cJSON *params, struct rpc_fault *fault)
 	if (params && !check_given(spec, params, fault))
 		return;
 	while (rpc_param_next(&at, &p)) {
+		if (p.optional)
+			continue;
 		(void)snprintf(
 		    name, sizeof(name), "%.*s", (int)p.name.n, p.name.p);
-		if (p.optional || (params && json_member(params, name)))
+		if (params && json_member(params, name))
 			continue;
 		rpc_fault_set(fault, API_INVALID_PARAMS, "is missing");
 		name_param(fault, p.name);

@@ -90,6 +90,7 @@ remove_person(struct store *s, const struct contact_id *id)
 {
 	enum err err = run_for(s, "DELETE FROM contact WHERE id = ?1", id);
 
+	s->ttl_known = false;
 	if (!err && db_changed(s) == 0)
 		return ERR_NOT_FOUND;
 	if (!err)

@@ -69,20 +69,27 @@ store_conv_timer(struct store *s, const struct contact_id *contact,
 	db_bind_int(&q, (int64_t)sent_ms);
 	db_bind_blob(&q, contact->b, sizeof(contact->b));
 	err = write_row(s, &q);
+	s->ttl_known = false;
 	return err == ERR_NOT_FOUND ? ERR_EXISTS : err;
 }
 
 uint32_t
 store_conv_ttl(struct store *s, const struct contact_id *contact)
 {
-	struct query q = db_query(s, "SELECT ttl FROM conv WHERE contact = ?1");
-	uint32_t ttl_s = 0;
+	struct query q;
+	enum err err;
 
+	if (s->ttl_known &&
+	    memcmp(&s->ttl_conv, contact, sizeof(*contact)) == 0)
+		return s->ttl_s;
+	q = db_query(s, "SELECT ttl FROM conv WHERE contact = ?1");
 	db_bind_blob(&q, contact->b, sizeof(contact->b));
-	if (!db_row(&q))
-		ttl_s = (uint32_t)db_int(&q, 0);
+	err = db_row(&q);
+	s->ttl_s = err ? 0 : (uint32_t)db_int(&q, 0);
 	db_end(&q);
-	return ttl_s;
+	s->ttl_conv = *contact;
+	s->ttl_known = !err || err == ERR_NOT_FOUND;
+	return s->ttl_s;
 }
 
 /* ---- drafts ---- */

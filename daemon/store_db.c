@@ -240,6 +240,7 @@ store_rollback(struct store *s)
 	s->event_head = -1;
 	events_many_drop(s);
 	batch_drop(s);
+	s->ttl_known = false;
 	store_keys_rollback(s);
 	s->timer_ms = 0;
 	fresh_clear(s);
@@ -366,6 +367,9 @@ store_open(const char *dir, struct store **ret, char why[STORE_WHY_SIZE])
 
 	if (err)
 		return err;
+	/* Its count of memory is asked by nobody, and costs a lock each time.
+	 * Not taken once SQLite has begun: then it is as it is. */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return refuse(why, ERR_NOMEM, dir, "no memory");

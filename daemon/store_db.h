@@ -12,6 +12,7 @@
 enum {
 	STORE_STATEMENTS_MAX = 96, /* prepared and kept; more is our bug */
 	STORE_NONCE_SIZE = 24,
+	STORE_NONCES = 64, /* drawn at once */
 	STORE_TAG_SIZE = 16,
 	STORE_PAD_MIN = 64, /* sealed plaintexts are 64 * 2^k bytes */
 	/* A text of NODE_TEXT_MAX in an event, all escaped, padded. */
@@ -65,6 +66,12 @@ struct store {
 		bool busy;
 	} statements[STORE_STATEMENTS_MAX];
 	size_t n_statements;
+	uint8_t nonces[STORE_NONCES][STORE_NONCE_SIZE];
+	size_t n_nonces; /* that are left */
+	/* How long texts last there, asked last; see store_conv_ttl. */
+	struct contact_id ttl_conv;
+	uint32_t ttl_s;
+	bool ttl_known;
 };
 
 /* A statement being used: bind in order, then db_write or db_row, db_end. */

@@ -150,6 +150,7 @@ harden(struct store *s)
 	    "PRAGMA foreign_keys = OFF;" /* rules live in the core */
 	    "PRAGMA journal_mode = WAL;"
 	    "PRAGMA synchronous = FULL;"
+	    "PRAGMA wal_autocheckpoint = 2000;" /* 8 MiB, as the limit */
 	    "PRAGMA journal_size_limit = 8388608;";
 	int on = 0;
 

@@ -90,6 +90,17 @@ padded_size(size_t n)
 	return size;
 }
 
+/* Nobody has seen it before, nor will; many are drawn at once. */
+static void
+next_nonce(struct store *s, uint8_t ret[STORE_NONCE_SIZE])
+{
+	if (s->n_nonces == 0) {
+		randombytes_buf(s->nonces, sizeof(s->nonces));
+		s->n_nonces = STORE_NONCES;
+	}
+	memcpy(ret, s->nonces[--s->n_nonces], STORE_NONCE_SIZE);
+}
+
 void
 db_bind_sealed(struct query *q, const struct row_key *key, struct span plain)
 {
@@ -110,7 +121,7 @@ db_bind_sealed(struct query *q, const struct row_key *key, struct span plain)
 		return;
 	}
 	out = s->seal_buf.p;
-	randombytes_buf(out, STORE_NONCE_SIZE);
+	next_nonce(s, out);
 	memset(out + STORE_NONCE_SIZE, 0, size);
 	if (plain.n)
 		memcpy(out + STORE_NONCE_SIZE, plain.p, plain.n);

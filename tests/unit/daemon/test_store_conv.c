@@ -217,6 +217,29 @@ of_two_who_set_a_timer_the_later_counts(void **state)
 		}
 }
 
+static void
+how_long_texts_last_is_known_after_each_change(void **state)
+{
+	struct store_world *w = *state;
+	struct contact_id one = store_world_contact(1);
+	struct contact_id two = store_world_contact(2);
+
+	store_world_add(w->s, 1, "record");
+	store_world_add(w->s, 2, "record");
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_int_equal(store_conv_ttl(w->s, &one), 0);
+	assert_int_equal(store_conv_timer(w->s, &one, 60, 10), ERR_OK);
+	assert_int_equal(store_conv_ttl(w->s, &one), 60);
+	store_rollback(w->s);
+	assert_int_equal(store_conv_ttl(w->s, &one), 0);
+	assert_int_equal(store_conv_timer(w->s, &one, 60, 10), ERR_OK);
+	assert_int_equal(store_conv_ttl(w->s, &one), 60);
+	assert_int_equal(store_conv_ttl(w->s, &two), 0);
+	assert_int_equal(store_conv_ttl(w->s, &one), 60);
+	assert_int_equal(store_contact_remove(w->s, &one, true, 1), ERR_OK);
+	assert_int_equal(store_conv_ttl(w->s, &one), 0);
+}
+
 int
 main(void)
 {
@@ -228,6 +251,7 @@ main(void)
 		T(settings_and_drafts_are_there_after_a_restart),
 		T(a_text_goes_when_its_time_is_over_and_not_before),
 		T(of_two_who_set_a_timer_the_later_counts),
+		T(how_long_texts_last_is_known_after_each_change),
 	};
 
 	log_init(LOG_ERR, false);
