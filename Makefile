@@ -64,7 +64,8 @@ UNIT   := $(call exe,tests/unit/*/test_*.c)
 SIM    := $(call exe,tests/sim/test_*.c)
 FUZZ   := $(call exe,tests/fuzz/fuzz_*.c)
 REPLAY := $(patsubst $(B)/tests/fuzz/fuzz_%,$(B)/tests/fuzz/replay_%,$(FUZZ))
-BENCH  := $(addprefix $(B)/tests/bench/,tox count.so wan crowd day link nodes history)
+BENCH  := $(addprefix $(B)/tests/bench/,tox count.so wan crowd day link nodes \
+  history rows)
 TOOLS  := $(call exe,tests/tools/*.c)
 WAN    := $(B)/tests/net/bin/wan
 PROGS  := $(patsubst %/main.c,$(B)/btchat%,$(wildcard daemon/main.c \
@@ -146,7 +147,8 @@ $(B)/tests/bench/crowd $(B)/tests/bench/day: LIBS = $(call pc,libsodium)
 $(B)/tests/bench/link: $(B)/tests/bench/link.o $(B)/tests/bench/bare.o $(ALLIBS)
 $(B)/tests/bench/nodes: $(B)/tests/bench/nodes.o $(ALLIBS)
 $(B)/tests/bench/history: $(B)/tests/bench/history.o $(ALLIBS)
-$(addprefix $(B)/tests/bench/,link nodes history): LIBS = $(call pc,$(PKGS) cmocka)
+$(B)/tests/bench/rows: $(B)/tests/bench/rows.o $(ALLIBS)
+$(addprefix $(B)/tests/bench/,link nodes history rows): LIBS = $(call pc,$(PKGS) cmocka)
 $(B)/tests/bench/count.so: $(B)/tests/bench/count.o
 $(B)/tests/bench/count.so: LDFLAGS := -shared
 $(B)/tests/bench/count.o: HARD += -fPIC

@@ -123,6 +123,17 @@ class Bench:
         if "btchat" in sides: # Tox writes nothing
             self.try_to("btchat", "fsync",
                         lambda: {"fsync_ms": fsync_ms(self.place)})
+            self.try_to("btchat", "told", lambda: sides["btchat"].told_flood(
+                setting("BENCH_FLOOD", 20000)))
+            self.try_to("btchat", "rows", self.bare_rows)
+
+    def bare_rows(self):
+        """The rows of the sender by SQLite alone, in groups as it had."""
+        group = round(self.figures["btchat"]["group"])
+        with tempfile.TemporaryDirectory(dir=self.place) as place:
+            rows = self.tool("rows", place, setting("BENCH_FLOOD", 20000),
+                             max(1, group))
+        return {"rows_s": rows["rows_s"], "rows_us": rows["cpu_us"]}
 
     def part_links(self, sides):
         """Without a store, on loopback."""

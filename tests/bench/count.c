@@ -2,7 +2,8 @@
  * Preloaded under both sides of the comparison: counts the UDP datagrams that
  * a process sends, the same way for all. Counters of 8 bytes in the file named
  * by BENCH_COUNT: packets and bytes of all, then of those that nobody asked
- * for, then of received ones that somebody was asked for. Which ones answer is
+ * for, then of received ones that somebody was asked for; and how often a file
+ * was made durable. Which ones answer is
  * told from the bytes of KRPC, or with BENCH_TOX set from a Tox packet's first.
  */
 #include <dlfcn.h>
@@ -20,6 +21,7 @@ struct counters {
 	uint64_t packets, bytes;
 	uint64_t own_packets, own_bytes;
 	uint64_t got_packets, got_bytes;
+	uint64_t syncs;
 };
 
 static struct counters *
@@ -174,5 +176,27 @@ recvmmsg(
 		count_got(fd, msgs[i].msg_hdr.msg_iov[0].iov_base,
 		    (ssize_t)msgs[i].msg_len);
 	return got;
+}
+
+int
+fsync(int fd)
+{
+	static int (*next)(int);
+
+	if (next == NULL)
+		real("fsync", &next);
+	counters()->syncs++;
+	return next(fd);
+}
+
+int
+fdatasync(int fd)
+{
+	static int (*next)(int);
+
+	if (next == NULL)
+		real("fdatasync", &next);
+	counters()->syncs++;
+	return next(fd);
 }
 /* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -51,6 +51,11 @@ class Process:
         with open(self.count_path, "rb") as f:
             return struct.unpack("=6Q", f.read(48))[2:]
 
+    def syncs(self):
+        """How often it made a file durable."""
+        with open(self.count_path, "rb") as f:
+            return struct.unpack("=7Q", f.read(56))[6]
+
     def rss_kib(self):
         with open(f"/proc/{self.child.pid}/status") as f:
             for line in f:
