@@ -11,10 +11,10 @@
 
 /* What the effects of a command are to be stored with. */
 struct command {
-	struct span name;      /* of a new contact */
-	struct span label;     /* of a new invitation */
-	bool history;          /* goes with the contact */
-	bool revoked;          /* the invitation ends because we say so */
+	struct span name;  /* of a new contact */
+	struct span label; /* of a new invitation */
+	bool history;      /* goes with the contact */
+	bool revoked;      /* the invitation ends because we say so */
 };
 
 /* LOCKED is not an error of these two. ALREADY_EXISTS, BAD_PASSPHRASE,

@@ -283,6 +283,11 @@ read_about(struct store *s, struct event_row *e, struct reading *r)
 
 	if (!e->has_ref || e->type == EVENT_MESSAGE_STATE)
 		return ERR_OK;
+	if (e->type == EVENT_MESSAGE_NEW &&
+	    recent_find(s, &e->conv, &e->ref, &r->about)) {
+		e->about = &r->about;
+		return ERR_OK;
+	}
 	err = store_message_get(s, &e->conv, &e->ref, &r->about);
 	if (err)
 		return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;

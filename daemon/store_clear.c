@@ -186,6 +186,7 @@ store_conv_clear(struct store *s, const struct contact_id *contact,
 	if (!store_has_key(s))
 		return ERR_STATE;
 	fresh_clear(s);
+	recent_clear(s);
 	err = events_flush(s);
 	if (!err)
 		err = count(s, contact, ret);

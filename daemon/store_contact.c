@@ -111,6 +111,7 @@ remove_history(struct store *s, const struct contact_id *id)
 {
 	enum err err = events_flush(s);
 
+	recent_clear(s);
 	if (!err)
 		err = store_messages_forget_words(s, id);
 	if (!err)

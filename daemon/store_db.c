@@ -244,6 +244,7 @@ store_rollback(struct store *s)
 	store_keys_rollback(s);
 	s->timer_ms = 0;
 	fresh_clear(s);
+	recent_clear(s);
 }
 
 /* What is in the log goes to the database and gives its room back: a log that
@@ -413,6 +414,7 @@ store_close(struct store *s)
 	store_buf_clear(&s->get_buf);
 	store_buf_clear(&s->seal_buf);
 	fresh_clear(s);
+	recent_clear(s);
 	events_many_free(s);
 	store_keys_close(s);
 	sodium_free(s->keys);

@@ -42,6 +42,7 @@ struct store {
 	bool erased;
 	uint64_t tampered;
 	struct store_fresh *fresh;                    /* owned, or NULL */
+	struct store_recent *recent;                  /* the same */
 	void (*text_changed)(void *ctx, int64_t row); /* or NULL */
 	void *text_ctx;
 	uint64_t timer_ms;       /* the next text disappears then; 0: ask */
@@ -190,6 +191,14 @@ bool fresh_find(const struct store *s, const struct contact_id *contact,
 void fresh_moved(struct store *s, const struct store_message *m);
 void fresh_drop(struct store *s, const struct store_message *m);
 void fresh_clear(struct store *s);
+
+/* store_recent.c: the newest texts, opened. *ret->m.text is borrowed until a
+ * text is added or changed. */
+void recent_put(struct store *s, const struct store_message *m);
+bool recent_find(struct store *s, const struct contact_id *contact,
+    const struct message_id *id, struct store_message *ret);
+void recent_drop(struct store *s, const struct store_message *m);
+void recent_clear(struct store *s);
 
 /* store_batch.c: at once, or at the end of a batch. */
 MUST_USE enum err

@@ -186,6 +186,7 @@ store_message_rewrite(struct store *s, const struct store_message *m)
 	db_bind_int(&q, m->block);
 	db_bind_int(&q, m->row);
 	fresh_drop(s, m);
+	recent_drop(s, m);
 	tell_changed(s, m->row);
 	return db_write(&q);
 }
@@ -244,6 +245,7 @@ store_message_add(struct store *s, struct store_message *m)
 		return err;
 	if (m->m.state == MESSAGE_QUEUED || m->m.state == MESSAGE_SENT)
 		fresh_put(s, m);
+	recent_put(s, m);
 	return batch_last(s, &m->m.contact, m->row);
 }
 

@@ -276,6 +276,8 @@ store_forget_key(struct store *s)
 	store_buf_clear(&s->get_buf);
 	store_buf_clear(&s->seal_buf);
 	fresh_clear(s);
+	recent_clear(s);
+	s->ttl_known = false;
 	s->timer_ms = 0;
 }
 

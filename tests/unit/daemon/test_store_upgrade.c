@@ -73,6 +73,37 @@ an_edited_text_is_told_as_it_is_now(void **state)
 	store_world_traces_clear(&left);
 }
 
+static void
+a_text_that_was_lost_is_told_as_gone(void **state)
+{
+	struct store_world *w = *state;
+	struct contact_id c = store_world_contact(1);
+	struct store_message m = store_world_message(1, 1, "LOST-TEXT");
+	struct store_message n = store_world_message(1, 2, "kept");
+
+	store_world_add(w->s, 1, "record");
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
+	store_rollback(w->s);
+	store_world_event(w->s, EVENT_MESSAGE_NEW, &c, &m.m.id);
+	assert_int_equal(store_message_add(w->s, &n), ERR_OK);
+	store_world_event(w->s, EVENT_MESSAGE_NEW, &c, &n.m.id);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_string_equal(
+	    store_world_story(w->s), "message.new message.new=kept");
+	store_world_reopen(w);
+	assert_string_equal(
+	    store_world_story(w->s), "message.new message.new=kept");
+	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
+	assert_string_equal(
+	    store_world_story(w->s), "message.new=LOST-TEXT message.new=kept");
+	/* What is removed is gone from memory, too. */
+	assert_int_equal(store_contact_remove(w->s, &c, true, 1), ERR_OK);
+	store_world_event(w->s, EVENT_MESSAGE_NEW, &c, &m.m.id);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_string_equal(store_world_story(w->s), "message.new");
+}
+
 /* ---- older versions ---- */
 
 static void
@@ -192,6 +223,7 @@ main(void)
 	cmocka_unit_test_setup_teardown(f, store_world_begin, store_world_end)
 		T(a_deleted_text_is_in_no_row_and_no_file),
 		T(an_edited_text_is_told_as_it_is_now),
+		T(a_text_that_was_lost_is_told_as_gone),
 		T(a_store_of_version_1_goes_on),
 		T(events_of_version_2_tell_what_is_said_now),
 		T(older_stores_get_keys_for_conversations),
