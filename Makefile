@@ -48,6 +48,10 @@ ifneq ($(UPNP),)
 PKGS += miniupnpc
 endif
 
+# Codes are drawn with libqrencode, if it is there. QR= leaves it out.
+QR := $(shell pkg-config --exists libqrencode && echo yes)
+CTLPKGS := libcjson libsodium $(if $(QR),libqrencode)
+
 include tests/lint/flags.mk
 
 # Sources by room. A program's main is kept out of what tests link.
@@ -99,14 +103,14 @@ $(B)/daemon/rpc_openrpc.o: proto/openrpc.json
 $(B)/btchatd: $(B)/daemon/main.o $(B)/libdaemon.a $(B)/libproto.a
 $(B)/btchatd: LIBS = $(call pc,$(PKGS))
 $(B)/btchatctl: $(B)/ctl/main.o $(B)/libctl.a $(B)/libproto.a
-$(B)/btchatctl: LIBS = $(call pc,libcjson libsodium)
+$(B)/btchatctl: LIBS = $(call pc,$(CTLPKGS))
 ALLIBS := $(B)/libtest.a $(B)/libctl.a $(B)/libdaemon.a $(B)/libproto.a
 # A test of the core links nothing of the programs.
 UPROG  := $(filter $(B)/tests/unit/daemon/% $(B)/tests/unit/rpc/% \
   $(B)/tests/unit/ctl/%,$(UNIT))
 $(UPROG): $(B)/%: $(B)/%.o $(ALLIBS)
 $(filter-out $(UPROG),$(UNIT)): $(B)/%: $(B)/%.o $(B)/libtest.a $(B)/libproto.a
-$(UNIT): LIBS = $(call pc,$(PKGS) cmocka)
+$(UNIT): LIBS = $(call pc,$(PKGS) $(CTLPKGS) cmocka)
 # What fails where a test says so.
 FAULTY := $(addprefix $(B)/tests/unit/daemon/test_,keyfile store_keys)
 $(FAULTY): LDFLAGS += -Wl,--wrap=pwrite -Wl,--wrap=fdatasync
@@ -163,6 +167,14 @@ $(B)/daemon/upnp.o $(B)/daemon/upnp_igd.o: $(B)/upnp-$(or $(UPNP),no)
 $(B)/upnp-%:
 	@mkdir -p $(@D)
 	@rm -f $(B)/upnp-*
+	@touch $@
+
+# The same for what the command line can do without.
+$(B)/ctl/qr.o $(B)/tidy/ctl/qr.ok: STD += $(if $(QR),-DBTCHAT_QR)
+$(B)/ctl/qr.o: $(B)/qr-$(or $(QR),no)
+$(B)/qr-%:
+	@mkdir -p $(@D)
+	@rm -f $(B)/qr-*
 	@touch $@
 
 # The pure core sees no POSIX.
@@ -330,6 +342,11 @@ install: all
 	install -m 644 packaging/systemd/examples/* \
 	  $(DESTDIR)$(PREFIX)/share/doc/btchat/examples/
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/btchat/
+	for at in bash:bash-completion/completions/btchatctl \
+	  zsh:zsh/site-functions/_btchatctl \
+	  fish:fish/vendor_completions.d/btchatctl.fish; do \
+	  to=$(DESTDIR)$(PREFIX)/share/$${at#*:}; install -d $${to%/*}; \
+	  $(B)/btchatctl completion $${at%%:*} >$$to || exit 1; done
 	if [ -f proto/openrpc.json ]; then install -m 644 proto/openrpc.json \
 	  $(DESTDIR)$(PREFIX)/share/btchat/; fi
 

@@ -1,6 +1,7 @@
 /* Option parsing. */
 #include "ctl/args.h"
 
+#include "ctl/command.h"
 #include "ctl/value.h"
 
 #include <assert.h>
@@ -43,10 +44,12 @@ static const struct arg_spec specs[] = {
 	{ 0,   "pinned",          ARG_VALUE, false },
 	{ 0,   "presence",        ARG_VALUE, false },
 	{ 0,   "profile",         ARG_VALUE, false },
+	{ 0,   "qr",              ARG_FLAG,  false },
 	{ 0,   "receipts",        ARG_VALUE, false },
 	{ 0,   "relay",           ARG_VALUE, false },
 	{ 0,   "remove",          ARG_FLAG,  false },
 	{ 0,   "reply",           ARG_VALUE, false },
+	{ 0,   "schema",          ARG_FLAG,  false },
 	{ 0,   "since",           ARG_VALUE, false },
 	{ 0,   "text",            ARG_FLAG,  false },
 	{ 0,   "timer",           ARG_VALUE, false },
@@ -88,6 +91,22 @@ spec_by_letter(char letter)
 	return NULL;
 }
 
+const struct arg_spec *
+args_spec(const char *word)
+{
+	if (word[0] != '-' || word[1] == '\0')
+		return NULL;
+	if (word[1] != '-')
+		return word[2] == '\0' ? spec_by_letter(word[1]) : NULL;
+	return spec_by_name(word + 2, strcspn(word + 2, "="));
+}
+
+const struct arg_spec *
+args_spec_at(size_t i)
+{
+	return i < N_SPECS ? &specs[i] : NULL;
+}
+
 static enum err
 add_option(struct args *a, const struct arg_spec *spec, const char *value,
     struct cursor *c)
@@ -121,6 +140,30 @@ take_option(struct args *a, const struct arg_spec *spec, const char *value,
 	return add_option(a, spec, value, c);
 }
 
+/* With the nearest one there is. */
+static enum err
+say_unknown(const char *text, size_t n, char why[ARGS_WHY_SIZE])
+{
+	char word[32] = "";
+	const char *near = NULL;
+	size_t least = n > 4 ? 3 : 2; /* below this it is near */
+
+	(void)snprintf(word, sizeof(word), "%.*s",
+	    n < sizeof(word) ? (int)n : (int)sizeof(word) - 1, text);
+	for (size_t i = 0; i < N_SPECS; i++) {
+		size_t far = command_distance(word, specs[i].name);
+
+		if (far >= least)
+			continue;
+		least = far;
+		near = specs[i].name;
+	}
+	(void)snprintf(why, ARGS_WHY_SIZE, "unknown option --%s%s%s%s", word,
+	    near != NULL ? "; did you mean --" : "", near != NULL ? near : "",
+	    near != NULL ? "?" : "");
+	return ERR_MALFORMED;
+}
+
 static enum err
 take_long(struct args *a, const char *text, struct cursor *c)
 {
@@ -128,11 +171,8 @@ take_long(struct args *a, const char *text, struct cursor *c)
 	size_t n = eq != NULL ? (size_t)(eq - text) : strlen(text);
 	const struct arg_spec *spec = spec_by_name(text, n);
 
-	if (spec == NULL) {
-		(void)snprintf(c->why, ARGS_WHY_SIZE, "unknown option --%.*s",
-		    n < 40 ? (int)n : 40, text);
-		return ERR_MALFORMED;
-	}
+	if (spec == NULL)
+		return say_unknown(text, n, c->why);
 	return take_option(a, spec, eq != NULL ? eq + 1 : NULL, c);
 }
 
@@ -246,8 +286,8 @@ args_value(const struct args *a, const char *name)
 	return o != NULL ? o->value : NULL;
 }
 
-static bool
-list_names(const char *list, const char *name)
+bool
+args_lists(const char *list, const char *name)
 {
 	size_t n = strlen(name);
 
@@ -268,7 +308,7 @@ args_foreign(const struct args *a, const char *allowed)
 	for (size_t i = 0; i < a->n_options; i++) {
 		const struct arg_spec *spec = a->options[i].spec;
 
-		if (!spec->global && !list_names(allowed, spec->name))
+		if (!spec->global && !args_lists(allowed, spec->name))
 			return spec->name;
 	}
 	return NULL;

@@ -57,6 +57,13 @@ const char *args_value(const struct args *a, const char *name);
  * names `allowed`; NULL if there is none. */
 const char *args_foreign(const struct args *a, const char *allowed);
 
+/* Whether the space-separated list has the name. */
+bool args_lists(const char *list, const char *name);
+/* What "--name", "--name=VALUE" or "-n" is, or NULL. */
+const struct arg_spec *args_spec(const char *word);
+/* All of them, in the order of the table; NULL behind the last. */
+const struct arg_spec *args_spec_at(size_t i);
+
 /* A decimal number in 0..max, nothing around it. */
 MUST_USE enum err args_number(const char *text, uint64_t max, uint64_t *ret);
 /* Seconds with up to three decimals ("2", "0.5") as milliseconds. */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 enum { PATIENCE_MS = 3600 * 1000 }; /* unless --timeout says otherwise */
+#define MIB (1024.0 * 1024.0)
 
 static const char *
 file_word(const struct ctl *ctl)
@@ -46,21 +47,62 @@ get_passphrase(const struct ctl *ctl, bool is_new, struct secret *ret)
 	return status;
 }
 
+/* What the daemon does with the file shows at the place in it, which the
+ * descriptor here and the one there share. */
+struct progress {
+	const struct ctl *ctl;
+	const char *what;
+	int fd;
+	bool shown;
+};
+
+static void
+show_progress(void *ctx)
+{
+	struct progress *p = ctx;
+	off_t at = lseek(p->fd, 0, SEEK_CUR);
+	struct stat st;
+
+	if (p->ctl->quiet || !isatty(STDERR_FILENO) || at < 0 ||
+	    fstat(p->fd, &st) != 0)
+		return;
+	(void)fprintf(stderr, "\r%s  %.1f MiB", p->what, (double)at / MIB);
+	if (st.st_size > at)
+		(void)fprintf(stderr, " of %.1f", (double)st.st_size / MIB);
+	(void)fputs("\033[K", stderr);
+	p->shown = true;
+}
+
+static void
+end_progress(struct ctl *ctl, const struct progress *p)
+{
+	if (p->shown)
+		(void)fputs("\r\033[K", stderr);
+	ctl->tick = NULL;
+}
+
 static int
 call_with(struct ctl *ctl, const char *method, const struct secret *secret,
     int fd, cJSON **ret)
 {
 	cJSON *params = cJSON_CreateObject();
+	static struct progress p; /* borrowed by ctl during the call */
+	int status;
 
+	p = (struct progress){ ctl, method, fd, false };
 	value_add_str(params, "passphrase", secret->text);
 	if (lseek(fd, 0, SEEK_SET) != 0) {
 		cJSON_Delete(params);
 		return say_errno("cannot read", file_word(ctl));
 	}
 	ctl->client.pass_fd = fd;
-	return ctl_call_for(ctl,
-	    ctl->has_timeout ? ctl->timeout_ms : PATIENCE_MS, method, params,
-	    ret);
+	ctl->tick = show_progress;
+	ctl->tick_ctx = &p;
+	status =
+	    ctl_call_for(ctl, ctl->has_timeout ? ctl->timeout_ms : PATIENCE_MS,
+	        method, params, ret);
+	end_progress(ctl, &p);
+	return status;
 }
 
 static void

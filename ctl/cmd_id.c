@@ -1,10 +1,12 @@
 /* id: the identity. */
 #include "ctl/cmd.h"
 #include "ctl/print.h"
+#include "ctl/qr.h"
 #include "ctl/report.h"
 #include "ctl/secret.h"
 #include "ctl/value.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void
@@ -44,6 +46,21 @@ cmd_id_show(struct ctl *ctl)
 	print_identity(ctl, id);
 	cJSON_Delete(id);
 	return CTL_DONE;
+}
+
+int
+cmd_id_qr(struct ctl *ctl)
+{
+	cJSON *id = NULL;
+	char uri[256];
+	int status = ctl_call(ctl, "identity.show", NULL, &id);
+
+	if (status != CTL_DONE)
+		return status;
+	(void)snprintf(uri, sizeof(uri), "btchat:%s", value_str(id, "address"));
+	status = qr_print(ctl, uri);
+	cJSON_Delete(id);
+	return status;
 }
 
 int

@@ -1,6 +1,7 @@
 /* invite: invitations of ours. */
 #include "ctl/cmd.h"
 #include "ctl/print.h"
+#include "ctl/qr.h"
 #include "ctl/report.h"
 #include "ctl/value.h"
 #include "ctl/when.h"
@@ -52,6 +53,8 @@ cmd_invite_new(struct ctl *ctl)
 		print_fields(ctl, value_str(invite, "id"),
 		    value_str(invite, "uri"), when, NULL);
 	}
+	if (args_has(&ctl->args, "qr"))
+		status = qr_print(ctl, value_str(invite, "uri"));
 out:
 	cJSON_Delete(invite);
 	return status;

@@ -4,6 +4,7 @@
 #include "ctl/report.h"
 #include "ctl/secret.h"
 #include "ctl/value.h"
+#include "ctl/when.h"
 
 #include <stdlib.h>
 
@@ -54,6 +55,40 @@ cmd_msg_show(struct ctl *ctl)
 	if (status == CTL_DONE && !print_as_json(ctl, message))
 		print_flat(ctl, message);
 	cJSON_Delete(message);
+	return status;
+}
+
+/* id, state, contact, time: a line for each recipient. */
+static void
+print_recipients(const struct ctl *ctl, const cJSON *s)
+{
+	const cJSON *r;
+	char when[WHEN_SIZE];
+
+	cJSON_ArrayForEach(r, value_get(s, "recipients"))
+	{
+		when_utc(value_u64(r, "at_ms"), when);
+		print_fields(ctl, args_word(&ctl->args, 0),
+		    value_str(r, "state"), value_str(r, "contact"), when, NULL);
+	}
+	if (value_count(s, "recipients") == 0)
+		print_fields(ctl, args_word(&ctl->args, 0),
+		    value_str(s, "state"), "-", "-", NULL);
+}
+
+int
+cmd_msg_status(struct ctl *ctl)
+{
+	cJSON *s = NULL;
+	int status = ctl_call(ctl, "message.status", params_of(ctl), &s);
+
+	if (status == CTL_DONE && !print_as_json(ctl, s)) {
+		if (ctl->mode == MODE_HUMAN)
+			print_flat(ctl, s);
+		else
+			print_recipients(ctl, s);
+	}
+	cJSON_Delete(s);
 	return status;
 }
 

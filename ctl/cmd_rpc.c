@@ -34,6 +34,34 @@ list_methods(struct ctl *ctl)
 	return status;
 }
 
+/* What rpc.discover says about one method, or the whole of it. */
+static int
+show_schema(struct ctl *ctl)
+{
+	const char *method = args_word(&ctl->args, 0);
+	cJSON *doc = NULL;
+	const cJSON *m = NULL;
+	int status = ctl_call(ctl, "rpc.discover", NULL, &doc);
+
+	ctl->mode = MODE_JSON;
+	if (status == CTL_DONE && method == NULL) {
+		print_json(ctl, doc);
+	} else if (status == CTL_DONE) {
+		cJSON_ArrayForEach(m, value_get(doc, "methods"))
+		{
+			if (strcmp(value_str(m, "name"), method) == 0)
+				break;
+		}
+		if (m != NULL)
+			print_json(ctl, m);
+		else
+			status = report_api(
+			    ctl, API_METHOD_NOT_FOUND, "no such method", NULL);
+	}
+	cJSON_Delete(doc);
+	return status;
+}
+
 /* An object from text; NULL if it is not one. */
 static cJSON *
 parse_object(const char *text)
@@ -122,6 +150,8 @@ cmd_rpc(struct ctl *ctl)
 
 	if (args_has(&ctl->args, "list"))
 		return list_methods(ctl);
+	if (args_has(&ctl->args, "schema"))
+		return show_schema(ctl);
 	if (method == NULL)
 		return report_usage("which method? (rpc --list names them)");
 	status = read_params(ctl, &params);

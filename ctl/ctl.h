@@ -47,6 +47,10 @@ struct ctl {
 	bool no_input, quiet, yes;
 	bool has_timeout;
 	uint64_t timeout_ms; /* of --timeout, if has_timeout */
+	/* Called about every second that an answer is waited for; NULL: not.
+	 * ctx is borrowed. */
+	void (*tick)(void *ctx);
+	void *tick_ctx;
 };
 
 /* The whole program but for process start; ret is the exit status. */

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SOCKET_PATHS_MAX = 4, SOCKET_PATH_SIZE = 256 };
+enum { SOCKET_PATHS_MAX = 4, SOCKET_PATH_SIZE = 256, TICK_MS = 1000 };
 
 #define SYSTEM_SOCKETS "/run/btchatd/"
 
@@ -146,6 +146,24 @@ say_broken(const struct ctl *ctl, const char *method, enum err err)
 	return CTL_NO_DAEMON;
 }
 
+/* The reply, with a tick each second of the wait. */
+static enum err
+await_reply(struct ctl *ctl, uint64_t id, uint64_t timeout_ms, cJSON **ret)
+{
+	uint64_t end_ms = client_now_ms() + timeout_ms;
+
+	for (;;) {
+		uint64_t at_ms = client_now_ms() + TICK_MS;
+		bool last = ctl->tick == NULL || at_ms >= end_ms;
+		enum err err =
+		    client_reply(&ctl->client, id, last ? end_ms : at_ms, ret);
+
+		if (err != ERR_EXPIRED || last)
+			return err;
+		ctl->tick(ctl->tick_ctx);
+	}
+}
+
 int
 ctl_try(struct ctl *ctl, uint64_t timeout_ms, const char *method, cJSON *params,
     struct ctl_outcome *ret)
@@ -161,8 +179,7 @@ ctl_try(struct ctl *ctl, uint64_t timeout_ms, const char *method, cJSON *params,
 	}
 	enum err err = client_send(&ctl->client, method, params, &id);
 	if (err == ERR_OK)
-		err = client_reply(
-		    &ctl->client, id, client_now_ms() + timeout_ms, &doc);
+		err = await_reply(ctl, id, timeout_ms, &doc);
 	if (err == ERR_OK) {
 		ret->error =
 		    cJSON_DetachItemFromObjectCaseSensitive(doc, "error");

@@ -115,3 +115,19 @@ when_ago(uint64_t ms, uint64_t now_ms, char ret[WHEN_SIZE])
 	when_span(ago / unit * unit, ret);
 	(void)snprintf(ret + strlen(ret), WHEN_SIZE - strlen(ret), " ago");
 }
+
+enum err
+when_parse_day(const char *text, uint64_t *ret_ms)
+{
+	struct tm tm = { .tm_isdst = -1 };
+	const char *end = strptime(text, "%Y-%m-%d", &tm);
+	time_t s;
+
+	if (end == NULL || *end != '\0' || strlen(text) != 10)
+		return ERR_MALFORMED;
+	s = mktime(&tm);
+	if (s < 0)
+		return ERR_MALFORMED;
+	*ret_ms = (uint64_t)s * 1000;
+	return ERR_OK;
+}

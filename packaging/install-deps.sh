@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what is missing to build, test, show, lint, fuzz or bench btchat.
-#   packaging/install-deps.sh [-n] [build|upnp|test|demo|lint|fuzz|bench]...
-# Without a group: build and test. upnp: a build with it can ask gateways for a
-# port by UPnP, too. -n only prints what is missing. On Debian
+#   packaging/install-deps.sh [-n] [build|upnp|chat|test|demo|lint|fuzz|bench]...
+# Without a group: build, chat and test. upnp: a build with it can ask gateways
+# for a port by UPnP, too. chat: with these btchatctl can show codes for
+# cameras. -n only prints what is missing. On Debian
 # and its children apt-get fetches it (through sudo if not root); elsewhere
 # the list is printed. Quiet, and exit 0, when nothing is missing.
 set -eu
@@ -21,6 +22,8 @@ build pc:libsystemd       libsystemd-dev
 build pc:sqlite3          libsqlite3-dev
 build pc:libutf8proc      libutf8proc-dev
 upnp  pc:miniupnpc        libminiupnpc-dev
+chat  pc:libqrencode      libqrencode-dev
+test  pc:libqrencode      libqrencode-dev
 test  pc:miniupnpc        libminiupnpc-dev
 test  cmd:/usr/sbin/miniupnpd miniupnpd
 test  pc:cmocka           libcmocka-dev
@@ -31,6 +34,11 @@ test  cmd:aria2c          aria2
 test  cmd:transmission-daemon transmission-daemon
 test  cmd:ip              iproute2
 test  cmd:nsenter         util-linux
+test  cmd:tmux            tmux
+test  cmd:bash            bash
+test  cmd:zsh             zsh
+test  cmd:fish            fish
+test  cmd:zbarimg         zbar-tools
 test  cmd:spin            spin
 test  cmd:nft             nftables
 lint  cmd:clang           clang
@@ -65,10 +73,10 @@ there()
 
 dry=no
 [ "${1-}" != -n ] || { dry=yes; shift; }
-[ $# -gt 0 ] || set -- build test
+[ $# -gt 0 ] || set -- build chat test
 for group; do
 	case $group in
-	build | upnp | test | demo | lint | fuzz | bench) ;;
+	build | upnp | chat | test | demo | lint | fuzz | bench) ;;
 	*) echo "install-deps.sh: no group $group" >&2; exit 2 ;;
 	esac
 done
