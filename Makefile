@@ -48,9 +48,11 @@ ifneq ($(UPNP),)
 PKGS += miniupnpc
 endif
 
-# Codes are drawn with libqrencode, if it is there. QR= leaves it out.
-QR := $(shell pkg-config --exists libqrencode && echo yes)
-CTLPKGS := libcjson libsodium $(if $(QR),libqrencode)
+# chat edits lines with libedit, and codes are drawn with libqrencode, if they
+# are there. EDIT= and QR= leave them out.
+EDIT := $(shell pkg-config --exists libedit && echo yes)
+QR   := $(shell pkg-config --exists libqrencode && echo yes)
+CTLPKGS := libcjson libsodium $(if $(EDIT),libedit) $(if $(QR),libqrencode)
 
 include tests/lint/flags.mk
 
@@ -170,11 +172,14 @@ $(B)/upnp-%:
 	@touch $@
 
 # The same for what the command line can do without.
+$(B)/ctl/edit_line.o $(B)/tidy/ctl/edit_line.ok: \
+  STD += $(if $(EDIT),-DBTCHAT_EDIT)
 $(B)/ctl/qr.o $(B)/tidy/ctl/qr.ok: STD += $(if $(QR),-DBTCHAT_QR)
+$(B)/ctl/edit_line.o: $(B)/edit-$(or $(EDIT),no)
 $(B)/ctl/qr.o: $(B)/qr-$(or $(QR),no)
-$(B)/qr-%:
+$(B)/edit-% $(B)/qr-%:
 	@mkdir -p $(@D)
-	@rm -f $(B)/qr-*
+	@rm -f $(B)/$(firstword $(subst -, ,$(@F)))-*
 	@touch $@
 
 # The pure core sees no POSIX.

@@ -8,6 +8,7 @@
 int cmd_backup_create(struct ctl *ctl);
 int cmd_backup_restore(struct ctl *ctl);
 int cmd_backup_verify(struct ctl *ctl);
+int cmd_chat(struct ctl *ctl);
 int cmd_completion(struct ctl *ctl);
 int cmd_config_get(struct ctl *ctl);
 int cmd_config_ls(struct ctl *ctl);
@@ -69,5 +70,7 @@ bool cmd_add_yes_no(const struct ctl *ctl, const char *option, cJSON *params);
  * standard input for "-" or none; owned by the caller, checked. Returns an
  * exit status. */
 int send_get_text(const struct ctl *ctl, size_t n, char **ret);
+/* Whether n bytes can be sent as a message, reported if not. */
+int send_check_text(const struct ctl *ctl, const char *text, size_t n);
 
 #endif /* CTL_CMD_H */

@@ -19,8 +19,8 @@ enum {
 	QUIET_WAIT_MS = 1000, /* before a wait is worth a word */
 };
 
-static int
-check_text(const struct ctl *ctl, const char *text, size_t n)
+int
+send_check_text(const struct ctl *ctl, const char *text, size_t n)
 {
 	if (n > TEXT_MAX) {
 		cJSON *data = cJSON_CreateObject();
@@ -54,7 +54,7 @@ read_stdin(const struct ctl *ctl, char **ret)
 		n--;
 	text[n] = '\0';
 	if (status == CTL_DONE)
-		status = check_text(ctl, text, n);
+		status = send_check_text(ctl, text, n);
 	if (status != CTL_DONE) {
 		free(text);
 		text = NULL;
@@ -75,8 +75,8 @@ send_get_text(const struct ctl *ctl, size_t n, char **ret)
 	if (word == NULL || strcmp(word, "-") == 0)
 		return read_stdin(ctl, ret);
 	text = args_join(&ctl->args, n);
-	status =
-	    text != NULL ? check_text(ctl, text, strlen(text)) : CTL_FAILED;
+	status = text != NULL ? send_check_text(ctl, text, strlen(text))
+	                      : CTL_FAILED;
 	if (status != CTL_DONE) {
 		free(text);
 		text = NULL;

@@ -1,4 +1,4 @@
-/* A message as people and programs see it. */
+/* A message as log and chat show it. */
 #include "ctl/message.h"
 
 #include "ctl/escape.h"

@@ -1,4 +1,4 @@
-/* A message as people and programs see it. */
+/* A message as log and chat show it. */
 #ifndef CTL_MESSAGE_H
 #define CTL_MESSAGE_H
 

@@ -2,8 +2,8 @@
 # Installs what is missing to build, test, show, lint, fuzz or bench btchat.
 #   packaging/install-deps.sh [-n] [build|upnp|chat|test|demo|lint|fuzz|bench]...
 # Without a group: build, chat and test. upnp: a build with it can ask gateways
-# for a port by UPnP, too. chat: with these btchatctl can show codes for
-# cameras. -n only prints what is missing. On Debian
+# for a port by UPnP, too. chat: with these one can edit lines in btchatctl
+# chat, and show codes for cameras. -n only prints what is missing. On Debian
 # and its children apt-get fetches it (through sudo if not root); elsewhere
 # the list is printed. Quiet, and exit 0, when nothing is missing.
 set -eu
@@ -22,7 +22,9 @@ build pc:libsystemd       libsystemd-dev
 build pc:sqlite3          libsqlite3-dev
 build pc:libutf8proc      libutf8proc-dev
 upnp  pc:miniupnpc        libminiupnpc-dev
+chat  pc:libedit          libedit-dev
 chat  pc:libqrencode      libqrencode-dev
+test  pc:libedit          libedit-dev
 test  pc:libqrencode      libqrencode-dev
 test  pc:miniupnpc        libminiupnpc-dev
 test  cmd:/usr/sbin/miniupnpd miniupnpd

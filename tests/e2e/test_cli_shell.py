@@ -157,9 +157,9 @@ def real_stdio(alice):
 CASES = (
     # What was typed, the last word being completed; some that must be there,
     # some that must not.
-    ([""], {"contact", "log", "status"}, {"ls"}),
+    ([""], {"contact", "chat", "status"}, {"ls"}),
     (["contact", ""], {"ls", "verify", "unblock"}, {"contact"}),
-    (["log", ""], {"Alice", "Bob the Builder", "o'Neil"}, {"ls"}),
+    (["chat", ""], {"Alice", "Bob the Builder", "o'Neil"}, {"ls"}),
     (["send", "--wait", ""], {"Alice"}, set()),
     (["send", "--wait", "=", ""], {"sent", "delivered", "read"}, {"Alice"}),
     (["send", "--wait="], {"--wait=sent", "--wait=read"}, {"Alice"}),
@@ -170,7 +170,7 @@ CASES = (
      {"--muted", "--receipts", "--json"}, {"--wait"}),
     (["conv", "set", "Alice", "--receipts", ""], {"on", "off", "default"},
      {"Alice"}),
-    (["--color", ""], {"auto", "always", "never"}, {"log"}),
+    (["--color", ""], {"auto", "always", "never"}, {"chat"}),
     (["--color=a"], {"--color=auto"}, set()),
     (["config", "get", ""], {"listen", "dht"}, set()),
     (["rpc", ""], {"message.send"}, set()),
@@ -199,11 +199,11 @@ def completion(folder):
         check("  and nothing hostile", stays_tame(out.encode()) and
               not any("evil" in word for word in found), out)
     status, found, out = words(os.path.join(folder, "x"), [
-        "-S", fake.path, "log", ""])
+        "-S", fake.path, "chat", ""])
     check("the socket that was named is asked", "Alice" in found, out)
     silent = Fake(os.path.join(folder, "mute"), lambda f, c, r: None)
     for path in (silent.path, os.path.join(folder, "none")):
-        status, found, out = words(path, ["log", ""])
+        status, found, out = words(path, ["chat", ""])
         check("without a daemon there are no names", status == 0 and
               not found, out)
     status, out, err = run(fake.path, "completion", "tcsh")
@@ -225,7 +225,7 @@ def in_shell(fake, folder, shell):
                XDG_CONFIG_HOME=folder, XDG_DATA_HOME=folder,
                PATH=os.path.dirname(CTL) + ":" + os.environ["PATH"])
     for typed, want in ((["btchatctl", "contact", "unb"], "unblock"),
-                        (["btchatctl", "log", "Bo"], "Bob")):
+                        (["btchatctl", "chat", "Bo"], "Bob")):
         done = subprocess.run(SHELLS[shell](path, typed), env=env, text=True,
                               capture_output=True, timeout=60,
                               stdin=subprocess.DEVNULL, cwd=folder)
@@ -334,7 +334,7 @@ def suggestions(folder):
     path = os.path.join(folder, "nothing")
     for typed, want in (
             (["stauts"], '"status"'), (["contact", "lst"], "contact ls"),
-            (["serach", "bob"], '"search"'), (["msg", "statsu"], "msg status"),
+            (["caht", "bob"], '"chat"'), (["msg", "statsu"], "msg status"),
             (["log", "x", "--lnes", "3"], "--lines"),
             (["--jsno", "status"], "--json"),
             (["send", "x", "--wiat=sent", "y"], "--wait")):
