@@ -78,6 +78,35 @@ else
 	echo 'ok - man finds a bad page'
 fi
 
+# The real table, page and tests, with one thing taken away.
+top=$lints/../..
+lacks()
+{
+	rm -rf "$place/t"
+	mkdir -p "$place/t/tests"
+	cd "$place/t" || exit 1
+	cp -r "$top/ctl" "$top/man" .
+	cp -r "$top/tests/lint" "$top/tests/e2e" tests/
+	if ! sh tests/lint/commands.sh >"$place/log" 2>&1; then
+		echo 'not ok - commands lets a good tree pass'
+		cat "$place/log"
+		return
+	fi
+	sed -i "$3" "$2"
+	if sh tests/lint/commands.sh >"$place/log" 2>&1; then
+		echo "not ok - commands finds $1"
+	else
+		echo "ok - commands finds $1"
+	fi
+}
+lacks 'a command without an entry' man/btchatctl.1 's/^.It Ic why.*/.It x/'
+lacks 'an entry without an option' man/btchatctl.1 's/Fl -addresses/x/'
+lacks 'a command without an example' man/btchatctl.1 \
+    's/^\$ btchatctl net peers//'
+lacks 'a command without a test' tests/e2e/test_cli_shell.py 's/"stdio"/x/'
+lacks 'a word of chat without a test' tests/e2e/test_cli_chat.py 's,"/older",x,'
+lacks 'a word of chat without an entry' man/btchatctl.1 's,Ic /who,x,'
+
 cd "$place" || exit 1
 printf 'int printf(const char *, ...);\nint f(void) { return printf("x"); }\n' \
     >p.c
