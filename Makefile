@@ -82,11 +82,12 @@ pc = $(shell pkg-config --libs $(1))
 # What is being made; V=1 shows the command instead.
 say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
 
-.PHONY: all tests check check-long demo bench bench-dht bench-idle bench-flood bench-history bench-moving dht-scale vectors \
+.PHONY: all tests unit check check-long demo bench bench-dht bench-idle bench-flood bench-history bench-moving dht-scale vectors \
   net-matrix lint tidy \
   format fuzz fuzz-run fuzz-replay install dist stats clean help
 .DELETE_ON_ERROR:
 all: $(PROGS)
+unit: $(UNIT)
 tests: all $(B)/libproto.a $(B)/libdaemon.a $(B)/libctl.a $(UNIT) $(SIM) $(TOOLS) \
   $(WAN) $(REPLAY)
 
@@ -323,42 +324,52 @@ stats:
 
 PREFIX ?= /usr/local
 SBIN   := $(PREFIX)/sbin
-UNITS  := $(PREFIX)/lib/systemd
+SYSTEM_UNITS ?= $(PREFIX)/lib/systemd/system
+USER_UNITS   ?= $(PREFIX)/lib/systemd/user
+DOC    ?= $(PREFIX)/share/doc/btchat
+ZSH    ?= zsh/site-functions
 MAN    := $(PREFIX)/share/man
 VERSION = $(shell sed -n 's/^.define BTCHAT_VERSION "\(.*\)"/\1/p' proto/api.h)
+put    = install -d $(DESTDIR)$(2) && install -m $(or $(3),644) $(1) $(DESTDIR)$(2)
 install: all
-	install -d $(addprefix $(DESTDIR),$(SBIN) $(PREFIX)/bin $(UNITS)/system \
-	  $(UNITS)/user $(PREFIX)/lib/sysusers.d $(PREFIX)/lib/tmpfiles.d \
-	  $(PREFIX)/share/doc/btchat/examples $(PREFIX)/share/btchat)
-	install $(B)/btchatd $(DESTDIR)$(SBIN)/btchatd
-	install $(B)/btchatctl $(DESTDIR)$(PREFIX)/bin/btchatctl
+	$(call put,$(B)/btchatd,$(SBIN),755)
+	$(call put,$(B)/btchatctl,$(PREFIX)/bin,755)
 	for page in man/*.[1578]; do n=$${page##*.}; \
-	  install -d $(DESTDIR)$(MAN)/man$$n; \
-	  install -m 644 $$page $(DESTDIR)$(MAN)/man$$n/ || exit 1; done
+	  $(call put,$$page,$(MAN)/man$$n) || exit 1; done
+	install -d $(DESTDIR)$(SYSTEM_UNITS) $(DESTDIR)$(USER_UNITS)
 	for unit in packaging/systemd/*.service packaging/systemd/*.socket; do \
-	  to=system; case $$unit in *.user.*) to=user;; esac; \
-	  name=$$(basename $$unit | sed 's/[.]user[.]/./'); \
-	  sed 's,/usr/sbin/btchatd,$(SBIN)/btchatd,g' $$unit \
-	    >$(DESTDIR)$(UNITS)/$$to/$$name || exit 1; done
-	install -m 644 packaging/systemd/btchatd.sysusers.conf \
-	  $(DESTDIR)$(PREFIX)/lib/sysusers.d/btchatd.conf
-	install -m 644 packaging/systemd/btchatd.tmpfiles.conf \
-	  $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/btchatd.conf
-	install -m 644 packaging/systemd/examples/* \
-	  $(DESTDIR)$(PREFIX)/share/doc/btchat/examples/
-	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/btchat/
+	  to=$(SYSTEM_UNITS); case $$unit in *.user.*) to=$(USER_UNITS);; esac; \
+	  to=$(DESTDIR)$$to/$$(basename $$unit | sed 's/[.]user[.]/./'); \
+	  sed 's,/usr/sbin/,$(SBIN)/,g; s,/usr/bin/,$(PREFIX)/bin/,g' $$unit >$$to && \
+	  chmod 644 $$to || exit 1; done
+	for kind in sysusers tmpfiles; do \
+	  install -d $(DESTDIR)$(PREFIX)/lib/$$kind.d && \
+	  install -m 644 packaging/systemd/btchatd.$$kind.conf \
+	    $(DESTDIR)$(PREFIX)/lib/$$kind.d/btchatd.conf || exit 1; done
+	$(call put,packaging/systemd/examples/*,$(DOC)/examples)
+	$(call put,README.md LICENSE,$(DOC))
+	$(call put,proto/openrpc.json,$(PREFIX)/share/btchat)
 	for at in bash:bash-completion/completions/btchatctl \
-	  zsh:zsh/site-functions/_btchatctl \
+	  zsh:$(ZSH)/_btchatctl \
 	  fish:fish/vendor_completions.d/btchatctl.fish; do \
 	  to=$(DESTDIR)$(PREFIX)/share/$${at#*:}; install -d $${to%/*}; \
-	  $(B)/btchatctl completion $${at%%:*} >$$to || exit 1; done
-	if [ -f proto/openrpc.json ]; then install -m 644 proto/openrpc.json \
-	  $(DESTDIR)$(PREFIX)/share/btchat/; fi
+	  $(B)/btchatctl completion $${at%%:*} >$$to && \
+	  chmod 644 $$to || exit 1; done
 
+# What git knows, or what is here where there is no git: always the same bytes.
+DIST ?= build/btchat-$(VERSION).tar.gz
 dist:
-	@mkdir -p build
-	git archive --prefix=btchat-$(VERSION)/ HEAD | \
-	  gzip -n9 >build/btchat-$(VERSION).tar.gz
+	@mkdir -p $(dir $(DIST))
+	@{ git ls-files -z 2>/dev/null || \
+	  find . -path ./build -prune -o ! -type d -print0 | sed -z 's,^./,,'; } | \
+	  LC_ALL=C sort -z | \
+	  tar -cf $(DIST).tar --null --no-recursion --format=ustar \
+	  --owner=0 --group=0 --numeric-owner --mode=a+rX,u+w,go-w \
+	  --mtime=@$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || \
+	    stat -c %Y Makefile)} \
+	  --transform='s,^,btchat-$(VERSION)/,' -T -
+	@gzip -n9 <$(DIST).tar >$(DIST)
+	@rm $(DIST).tar
 
 clean:
 	rm -rf build

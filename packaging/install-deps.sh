@@ -43,6 +43,12 @@ test  cmd:fish            fish
 test  cmd:zbarimg         zbar-tools
 test  cmd:spin            spin
 test  cmd:nft             nftables
+test  cmd:dpkg-buildpackage dpkg-dev
+test  cmd:dh_installsystemd debhelper
+test  cmd:lintian         lintian
+test  cmd:jq              jq
+test  cmd:node            nodejs
+test  cmd:socat           socat
 lint  cmd:clang           clang
 lint  cmd:clang-tidy      clang-tidy
 lint  cmd:clang-format    clang-format

@@ -25,4 +25,5 @@ kind := $(if $(findstring clang,$(CC)),clang,gcc)
 STD     := -std=c11 -D_GNU_SOURCE
 INCS    := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS)))
 CFLAGS  := -g -I. $(INCS) $(WARN) $(WARN.$(kind)) $(HARD) $(SAN.$(SAN)) $(EXTRA)
-LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN.$(SAN))
+LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN.$(SAN)) \
+  $(MORE_LDFLAGS)
