@@ -35,6 +35,23 @@ print_warnings(const cJSON *s)
 	}
 }
 
+static void
+print_sandbox(const cJSON *s)
+{
+	static const char *const layers[] = { "files", "calls", "memory" };
+	char text[64] = "none";
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
+		const cJSON *box = value_get(s, "sandbox");
+
+		if (value_true(box, layers[i]))
+			n += (size_t)snprintf(text + n, sizeof(text) - n,
+			    "%s%s", n > 0 ? ", " : "", layers[i]);
+	}
+	print_human("sandbox  %s (%s)", text, value_str(s, "sandbox.policy"));
+}
+
 static const char *
 lock_word(const cJSON *s)
 {
@@ -71,6 +88,7 @@ print_status_human(const cJSON *s)
 	print_human("messages %" PRIu64 " unread, %" PRIu64
 	            " waiting to be delivered",
 	    value_u64(s, "unread"), value_u64(s, "waiting"));
+	print_sandbox(s);
 	print_warnings(s);
 }
 

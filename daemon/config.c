@@ -2,6 +2,7 @@
 #include "daemon/config.h"
 
 #include "daemon/addr.h"
+#include "daemon/confine.h"
 #include "daemon/log.h"
 
 #include <assert.h>
@@ -347,6 +348,26 @@ get_relay_contacts(const struct config *c, char *out, size_t cap)
 }
 
 static bool
+set_sandbox(struct config *c, const char *value)
+{
+	for (int i = CONFINE_OFF; i <= CONFINE_STRICT; i++) {
+		const char *name = confine_policy_name((enum confine_policy)i);
+
+		if (strcmp(value, name) != 0)
+			continue;
+		c->sandbox = (enum confine_policy)i;
+		return true;
+	}
+	return refuse(c, "\"%s\" is not strict, compat or off", value);
+}
+
+static void
+get_sandbox(const struct config *c, char *out, size_t cap)
+{
+	(void)snprintf(out, cap, "%s", confine_policy_name(c->sandbox));
+}
+
+static bool
 set_port_mapping(struct config *c, const char *value)
 {
 	return set_bool(c, value, &c->port_mapping);
@@ -430,6 +451,8 @@ static const struct key keys[CONFIG_KEYS] = {
 	    false, false, set_read_receipts, get_read_receipts },
 	[CONFIG_KEY_RELAY_CONTACTS] = { "relay-contacts", "bool", "no",
 	    false, true, set_relay_contacts, get_relay_contacts },
+	[CONFIG_KEY_SANDBOX] = { "sandbox", "enum", "compat",
+	    false, true, set_sandbox, get_sandbox },
 	[CONFIG_KEY_SOCKET] = { "socket", "string", "",
 	    false, true, set_socket, get_socket },
 	[CONFIG_KEY_STATE] = { "state", "string", "",

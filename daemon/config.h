@@ -56,11 +56,19 @@ enum config_key {
 	CONFIG_KEY_REACHABLE,
 	CONFIG_KEY_READ_RECEIPTS,
 	CONFIG_KEY_RELAY_CONTACTS,
+	CONFIG_KEY_SANDBOX,
 	CONFIG_KEY_SOCKET,
 	CONFIG_KEY_STATE,
 	CONFIG_KEY_UPNP,
 };
-#define CONFIG_KEYS 20
+#define CONFIG_KEYS 21
+
+/* What becomes of us where the kernel does not have all of a sandbox. */
+enum confine_policy {
+	CONFINE_OFF = 0, /* none in any case */
+	CONFINE_COMPAT,  /* what there is of it */
+	CONFINE_STRICT,  /* all of it, or no start */
+};
 
 struct config {
 	char file[CONFIG_VALUE_MAX];   /* that was read; "": none */
@@ -83,6 +91,7 @@ struct config {
 	bool reachable;        /* everybody gets in; else it is found out */
 	bool read_receipts;    /* contacts hear what was read */
 	bool upnp;             /* by UPnP, too */
+	enum confine_policy sandbox;
 	int log_level;
 	uint64_t event_rows, event_days; /* kept at least */
 	enum config_source source[CONFIG_KEYS];
@@ -119,6 +128,8 @@ void config_item(
 unsigned config_find(const char *name);
 /* The key that was meant, as far as one can tell; NULL: none is near. */
 const char *config_nearest(const char *name);
+/* Where the file is, or would be; "": nowhere. */
+void config_directory(const struct config *c, char ret[CONFIG_VALUE_MAX]);
 /* Takes a value as from the file; c->error says what is wrong with it.
  * A list grows, unless it came from a weaker source. */
 MUST_USE enum err config_set(struct config *c, const char *name,

@@ -172,8 +172,8 @@ out:
 }
 
 /* The file that is read if none is named; it may be missing. */
-static void
-find_default_file(struct config *c)
+static bool
+default_file(char ret[CONFIG_VALUE_MAX])
 {
 	const char *dir = getenv("CONFIGURATION_DIRECTORY");
 	const char *tail = "/btchatd.conf";
@@ -188,9 +188,30 @@ find_default_file(struct config *c)
 		tail = "/.config/btchat/btchatd.conf";
 	}
 	if (dir && dir[0] == '/')
-		n = snprintf(c->file, sizeof(c->file), "%s%s", dir, tail);
-	if (n < 0 || (size_t)n >= sizeof(c->file) || access(c->file, F_OK))
+		n = snprintf(ret, CONFIG_VALUE_MAX, "%s%s", dir, tail);
+	return n >= 0 && n < CONFIG_VALUE_MAX;
+}
+
+static void
+find_default_file(struct config *c)
+{
+	if (!default_file(c->file) || access(c->file, F_OK))
 		c->file[0] = '\0';
+}
+
+void
+config_directory(const struct config *c, char ret[CONFIG_VALUE_MAX])
+{
+	char *slash;
+
+	memcpy(ret, c->file, CONFIG_VALUE_MAX);
+	if (ret[0] == '\0' && !default_file(ret))
+		ret[0] = '\0';
+	slash = strrchr(ret, '/');
+	if (slash)
+		slash[0] = '\0';
+	else if (ret[0])
+		(void)snprintf(ret, CONFIG_VALUE_MAX, ".");
 }
 
 /* ---- the command line ---- */

@@ -66,8 +66,14 @@ struct daemon_hooks {
 	void (*stopping)(struct daemon *d);
 };
 
+/* Layers of the sandbox that hold. */
+struct confined {
+	bool files, calls, memory;
+};
+
 struct daemon {
 	struct config config;
+	struct confined confined;
 	struct event_base *base; /* owned */
 	struct rng rng;
 	struct now now;          /* of this turn */

@@ -41,6 +41,9 @@ serve(struct daemon *d)
 		return DAEMON_EX_FAILED;
 	}
 	sd_close_rest(&d->fds);
+	code = start_confined(d);
+	if (code)
+		return code;
 	daemon_drain(d);
 	sd_ready();
 	loop_run(d);

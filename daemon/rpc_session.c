@@ -2,6 +2,7 @@
 #include "daemon/rpc_conn.h"
 
 #include "daemon/addr.h"
+#include "daemon/confine.h"
 #include "daemon/rpc_openrpc.h"
 
 #include <string.h>
@@ -159,6 +160,17 @@ put_warnings(struct json_out *o, const struct daemon *d)
 	json_close(o, ']');
 }
 
+static void
+put_sandbox(struct json_out *o, const struct daemon *d)
+{
+	json_put_open(o, "sandbox", '{');
+	json_put_str(o, "policy", confine_policy_name(d->config.sandbox));
+	json_put_bool(o, "files", d->confined.files);
+	json_put_bool(o, "calls", d->confined.calls);
+	json_put_bool(o, "memory", d->confined.memory);
+	json_close(o, '}');
+}
+
 /* One word for a status bar. */
 static const char *
 state_of(const struct daemon *d, const struct node_stats *n)
@@ -220,5 +232,6 @@ rpc_status(struct rpc_call *c)
 	json_put_uint(o, "waiting", s->counts.waiting);
 	json_put_int(o, "transfers", 0);
 	json_put_uint(o, "db_bytes", s->db_bytes);
+	put_sandbox(o, d);
 	put_warnings(o, d);
 }

@@ -7,6 +7,7 @@
 #include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 
 /* The numbers of system calls are those of one architecture only. */
@@ -30,6 +31,8 @@ enum {
 	CODE_MAX = 8 + SANDBOX_RULES_MAX * (3 + 3 * SANDBOX_CHECKS_MAX),
 	X32_BIT = 0x40000000, /* other calls of the same architecture */
 };
+
+_Static_assert((int)CODE_MAX <= (int)BPF_MAXINSNS, "the kernel takes it");
 
 struct code {
 	struct sock_filter at[CODE_MAX];
@@ -55,6 +58,20 @@ add_return(struct code *c, uint32_t what)
 	add(c, BPF_RET | BPF_K, what, 0, 0);
 }
 
+static uint32_t
+verdict(enum sandbox_what what)
+{
+	switch (what) {
+	case SANDBOX_ALLOW:
+		return SECCOMP_RET_ALLOW;
+	case SANDBOX_ENOSYS:
+		return SECCOMP_RET_ERRNO | ENOSYS;
+	case SANDBOX_KILL:
+		return SECCOMP_RET_KILL_PROCESS;
+	}
+	return SECCOMP_RET_KILL_PROCESS;
+}
+
 /* Each test that fails jumps behind the rule. */
 static void
 add_rule(struct code *c, const struct sandbox_rule *r)
@@ -75,30 +92,37 @@ add_rule(struct code *c, const struct sandbox_rule *r)
 		    (uint8_t)left);
 	}
 	assert(left == 1);
-	add_return(c, SECCOMP_RET_ALLOW);
+	add_return(c, verdict(r->what));
 }
 
 enum err
 sandbox_filter(const struct sandbox_rule *rules, size_t n)
 {
-	struct code c = { .n = 0 };
-	struct sock_fprog prog = { .filter = c.at };
+	struct code *c = calloc(1, sizeof(*c)); /* large for a stack */
+	struct sock_fprog prog = { .len = 0 };
+	enum err err = ERR_OK;
 
 	assert(n <= SANDBOX_RULES_MAX);
-	add_load(&c, offsetof(struct seccomp_data, arch));
-	add(&c, BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0);
-	add_return(&c, SECCOMP_RET_KILL_PROCESS);
-	add_load(&c, offsetof(struct seccomp_data, nr));
-	add(&c, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
-	add_return(&c, SECCOMP_RET_KILL_PROCESS);
+	if (!c)
+		return ERR_NOMEM;
+	add_load(c, offsetof(struct seccomp_data, arch));
+	add(c, BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0);
+	add_return(c, SECCOMP_RET_KILL_PROCESS);
+	add_load(c, offsetof(struct seccomp_data, nr));
+	add(c, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
+	add_return(c, SECCOMP_RET_KILL_PROCESS);
 	for (size_t i = 0; i < n; i++)
-		add_rule(&c, &rules[i]);
-	add_return(&c, SECCOMP_RET_ERRNO | EPERM);
-	prog.len = (unsigned short)c.n;
+		add_rule(c, &rules[i]);
+	add_return(c, getenv("BTCHAT_SANDBOX_TRAP")
+	                  ? SECCOMP_RET_TRAP
+	                  : SECCOMP_RET_ERRNO | EPERM);
+	prog.len = (unsigned short)c->n;
+	prog.filter = c->at;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0))
-		return ERR_UNSUPPORTED;
-	return ERR_OK;
+		err = ERR_UNSUPPORTED;
+	free(c);
+	return err;
 }
 
 #else

@@ -4,6 +4,7 @@
 #include "daemon/backup.h"
 #include "daemon/bootstrap.h"
 #include "daemon/clock.h"
+#include "daemon/confine.h"
 #include "daemon/lan.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
@@ -309,8 +310,7 @@ start_parts(struct daemon *d)
 	if (code)
 		return code;
 	if (turn_new(d) || loop_new(d) || sockets_new(d) ||
-	    turn_start_node(d) || bootstrap_new(d) || portmap_new(d) ||
-	    lan_new(d)) {
+	    turn_start_node(d) || portmap_new(d) || lan_new(d)) {
 		log_event(LOG_ERR, "start-failed", "no memory, or the store");
 		return DAEMON_EX_FAILED;
 	}
@@ -366,6 +366,19 @@ start_all(struct daemon *d)
 	if (!code)
 		log_started(d);
 	return code;
+}
+
+int
+start_confined(struct daemon *d)
+{
+	if (confine_daemon(d))
+		return DAEMON_EX_FAILED;
+	/* Makes threads, which are confined as we are. */
+	if (bootstrap_new(d)) {
+		log_event(LOG_ERR, "start-failed", "no memory");
+		return DAEMON_EX_FAILED;
+	}
+	return DAEMON_EX_OK;
 }
 
 void

@@ -12,6 +12,9 @@ void start_harden(void);
  * is there. d->config is set before. Call start_undo in any case.
  */
 int start_all(struct daemon *d);
+/* After it, and after the control socket: the sandbox, and what may only begin
+ * within. An exit code, as above. */
+int start_confined(struct daemon *d);
 void start_undo(struct daemon *d);
 
 #endif /* DAEMON_START_H */

@@ -25,8 +25,11 @@ tree=$place/btchat-$version
 cp -a "$tree/packaging/debian" "$tree/debian"
 set -- -us -uc
 if [ -n "${BUILD-}" ]; then
-	mkdir -p "$tree/build"
-	cp -a "$BUILD" "$tree/build/deb"
+	mkdir -p "$tree/build/deb"
+	for part in ctl daemon proto; do
+		cp -a "$BUILD/$part" "$tree/build/deb/"
+	done
+	cp -a "$BUILD"/upnp-* "$tree/build/deb/"
 	set -- -us -uc -b -nc
 fi
 (cd "$tree" && dpkg-buildpackage "$@") >"$place/log" 2>&1 || {

@@ -70,6 +70,9 @@ test_that 'it is its main process that says so' not holds '^0$' \
     property MainPID
 test_that 'it may open extra sockets' \
     holds '"extra_sockets_max": *144' ctl --json net status
+test_that 'its own sandbox holds within that of the unit' holds \
+    '"sandbox":{"policy":"compat","files":true,"calls":true,"memory":true}' \
+    ctl --json status
 test_that 'an identity is made' ctl id create --no-passphrase
 test_that 'a member of btchat may write' as alice \
     btchatctl -S /run/btchatd/control.sock invite new
@@ -188,6 +191,9 @@ test_that 'a first connection starts the user'\''s daemon' \
     user btchatctl status
 test_that 'it read the user'\''s configuration' \
     holds '127.0.0.1:41642' user btchatctl config get listen
+test_that 'its own sandbox holds there, too' holds \
+    '"sandbox":{"policy":"compat","files":true,"calls":true,"memory":true}' \
+    user btchatctl --json status
 test_that 'the user has every right' \
     user btchatctl id create --no-passphrase
 user btchatctl id show >"$place/before"
