@@ -286,7 +286,7 @@ dht-scale: $(B)/tests/tools/dhtscale
 
 CFILES := $(sort $(foreach d,proto daemon ctl tests,$(shell \
   find $(d) -name '*.[ch]' 2>/dev/null)))
-LINTS := layers pure banned cites labels style man shell places rpc hostile commands
+LINTS := layers pure banned cites labels style man shell places rpc hostile commands catalog
 .PHONY: cppcheck $(LINTS:%=lint-%)
 lint: cppcheck $(LINTS:%=lint-%)
 lint-pure: $(B)/libproto.a
@@ -346,6 +346,9 @@ install: all
 	  install -d $(DESTDIR)$(PREFIX)/lib/$$kind.d && \
 	  install -m 644 packaging/systemd/btchatd.$$kind.conf \
 	    $(DESTDIR)$(PREFIX)/lib/$$kind.d/btchatd.conf || exit 1; done
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/catalog
+	install -m 644 packaging/systemd/btchatd.catalog \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/catalog/
 	$(call put,packaging/systemd/examples/*,$(DOC)/examples)
 	$(call put,README.md LICENSE,$(DOC))
 	$(call put,proto/openrpc.json,$(PREFIX)/share/btchat)

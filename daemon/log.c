@@ -1,6 +1,7 @@
 #include "daemon/log.h"
 
 #include "daemon/addr.h"
+#include "daemon/journal.h"
 #include "proto/base/text.h"
 
 #include <assert.h>
@@ -16,8 +17,9 @@ enum { LINE_MAX_BYTES = 1024 };
 static struct {
 	int level;
 	bool addresses;
-	bool prefix; /* "<6>" for a service manager that reads stderr */
-} state = { LOG_NOTICE, false, false };
+	bool prefix;  /* "<6>" for a service manager that reads stderr */
+	bool journal; /* or rather with fields */
+} state = { .level = LOG_NOTICE };
 
 static const struct {
 	const char *name;
@@ -36,6 +38,7 @@ log_init(int level, bool addresses)
 	state.level = level;
 	state.addresses = addresses;
 	state.prefix = !isatty(STDERR_FILENO);
+	state.journal = journal_is_there();
 }
 
 int
@@ -87,6 +90,8 @@ log_event(int level, const char *event, const char *fmt, ...)
 	if (n < 0)
 		line[0] = '\0';
 	make_printable(line);
+	if (state.journal && journal_send(level, event, line))
+		return;
 	head[0] = '\0';
 	if (state.prefix)
 		(void)snprintf(head, sizeof(head), "<%d>", level);

@@ -189,6 +189,7 @@ on_status(evutil_socket_t fd, short what, void *ctx)
 	set_timer(d->loop->status, STATUS_MS);
 }
 
+/* A full disk is no reason to die of: what is there can be read then. */
 static void
 on_watchdog(evutil_socket_t fd, short what, void *ctx)
 {
@@ -196,7 +197,11 @@ on_watchdog(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	sd_watchdog();
+	if (d->store && store_answers(d->store))
+		sd_watchdog();
+	else
+		log_event(LOG_ERR, "store-silent",
+		    "the database cannot be read: leaving it to the watchdog");
 	set_timer(d->loop->watchdog, d->loop->watchdog_ms);
 }
 

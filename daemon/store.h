@@ -63,6 +63,8 @@ void store_rollback(struct store *s);
 enum api_error store_error(const struct store *s);
 /* True after a failed fsync or the like: restart rather than trust caches. */
 bool store_is_broken(const struct store *s);
+/* True if something can be read, from the disk and not from a cache. */
+bool store_answers(struct store *s);
 /* Writes and commits something small, to see whether it works again. */
 MUST_USE enum err store_probe(struct store *s);
 

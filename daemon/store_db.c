@@ -333,6 +333,19 @@ store_probe(struct store *s)
 	return err;
 }
 
+bool
+store_answers(struct store *s)
+{
+	struct query q;
+	enum err err;
+
+	(void)sqlite3_db_release_memory(s->db);
+	q = db_query(s, "SELECT count(*) FROM meta");
+	err = db_row(&q);
+	db_end(&q);
+	return !err;
+}
+
 /* ---- life ---- */
 
 static enum err

@@ -120,6 +120,43 @@ test_that 'its identity survives kill -9' sh -c "
 test_that 'it stops' lab exec systemctl stop btchatd.service
 test_that 'it stops without a failure' holds '^success$' property Result
 
+# The journal has fields, the watchdog bites.
+test_that 'the journal knows events by name' holds '"MESSAGE_ID"' \
+    lab exec journalctl -q -o json BTCHAT_EVENT=started
+test_that 'and explains them' holds 'The life of the daemon' lab exec sh -c '
+	journalctl --update-catalog && journalctl -q -x BTCHAT_EVENT=started'
+test_that 'the status line says what it does' holds 'DHT' sh -c "
+	$here/lab.bash exec sh -c 'systemctl start btchatd.service; n=0
+	until systemctl show -P StatusText btchatd.service | grep DHT; do
+		n=\$((n + 1)); [ \$n -lt 100 ] || exit 1; sleep 0.1
+	done'"
+# The inner shell expands it.
+# shellcheck disable=SC2016
+test_that 'who does not move is killed and started again' lab exec sh -c '
+	d=/run/systemd/system/btchatd.service.d
+	mkdir -p $d && printf "[Service]\nWatchdogSec=2s\n" >$d/watchdog.conf
+	systemctl daemon-reload && systemctl restart btchatd.service
+	pid=$(systemctl show -P MainPID btchatd.service)
+	kill -STOP "$pid"
+	n=0
+	until [ "$(systemctl show -P MainPID btchatd.service)" != "$pid" ] &&
+	    systemctl is-active -q btchatd.service; do
+		n=$((n + 1)); [ $n -lt 600 ] || exit 1; sleep 0.1
+	done
+	journalctl -q -u btchatd.service | grep "Watchdog timeout"'
+# shellcheck disable=SC2016
+test_that 'and who cannot read its database any more' lab exec sh -c '
+	pid=$(systemctl show -P MainPID btchatd.service)
+	truncate -s 0 /var/lib/private/btchatd/btchat.db*
+	n=0
+	while [ "$(systemctl show -P MainPID btchatd.service)" = "$pid" ]; do
+		n=$((n + 1)); [ $n -lt 600 ] || exit 1; sleep 0.1
+	done
+	journalctl -q BTCHAT_EVENT=store-silent | grep silent
+	systemctl stop btchatd.service
+	rm /run/systemd/system/btchatd.service.d/watchdog.conf
+	systemctl daemon-reload'
+
 # A sealed identity and its passphrase as an encrypted credential.
 test_that 'an identity is sealed by a passphrase' lab exec sh -c '
 	rm -rf /var/lib/private/btchatd && echo "open it" >/tmp/pass &&

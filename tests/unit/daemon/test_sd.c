@@ -1,4 +1,5 @@
 /* What passes between the daemon and a service manager. */
+#include "daemon/journal.h"
 #include "daemon/log.h"
 #include "daemon/sd.h"
 #include "tests/support/tempdir.h"
@@ -199,6 +200,48 @@ sockets_are_taken_by_their_whole_name(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static void
+a_line_of_the_journal_has_fields(void **state)
+{
+	char buf[JOURNAL_MAX_BYTES];
+	char id[JOURNAL_ID_SIZE];
+	size_t n = journal_format(
+	    6, "session-up", "kind=x peer=abcdefgh: it speer=no", buf);
+
+	(void)state;
+	journal_id("session-up", id);
+	assert_int_equal(strlen(id), JOURNAL_ID_SIZE - 1);
+	assert_true(n > 0 && n == strlen(buf));
+	assert_non_null(strstr(buf, "MESSAGE=session-up: kind=x peer="));
+	assert_non_null(strstr(buf, "\nPRIORITY=6\n"));
+	assert_non_null(strstr(buf, "\nBTCHAT_EVENT=session-up\n"));
+	assert_non_null(strstr(buf, "\nBTCHAT_PEER=abcdefgh\n"));
+	assert_non_null(strstr(buf, id));
+	assert_null(strstr(buf, "BTCHAT_INCIDENT"));
+}
+
+static void
+what_does_not_fit_the_journal_goes_another_way(void **state)
+{
+	char text[JOURNAL_MAX_BYTES];
+	char buf[JOURNAL_MAX_BYTES];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(journal_format(6, "started", text, buf), 0);
+}
+
+static void
+a_stream_of_another_is_not_the_journal(void **state)
+{
+	(void)state;
+	assert_int_equal(setenv("JOURNAL_STREAM", "1:1", 1), 0);
+	assert_false(journal_is_there());
+	assert_int_equal(unsetenv("JOURNAL_STREAM"), 0);
+	assert_false(journal_is_there());
+}
+
 int
 main(void)
 {
@@ -207,6 +250,9 @@ main(void)
 		T(the_manager_hears_each_state),
 		T(a_manager_that_does_not_read_stops_nothing),
 		T(a_bad_notify_socket_does_no_harm),
+		T(a_line_of_the_journal_has_fields),
+		T(what_does_not_fit_the_journal_goes_another_way),
+		T(a_stream_of_another_is_not_the_journal),
 		T(the_watchdog_is_fed_three_times_an_interval),
 		T(a_credential_is_read_whole_or_not_at_all),
 		T(sockets_are_taken_by_their_whole_name),

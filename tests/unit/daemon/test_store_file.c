@@ -28,6 +28,22 @@ count_event(void *ctx, const struct event_row *e)
 	return true;
 }
 
+/* ---- the watchdog's question ---- */
+
+static void
+it_answers_from_the_disk_alone(void **state)
+{
+	struct store_world *w = *state;
+
+	assert_int_equal(store_meta_set(w->s, "port", span_str("42")), ERR_OK);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_true(store_answers(w->s));
+	assert_int_equal(truncate(tempdir_file(&w->dir, "btchat.db"), 0), 0);
+	assert_int_equal(
+	    truncate(tempdir_file(&w->dir, "btchat.db-wal"), 0), 0);
+	assert_false(store_answers(w->s));
+}
+
 /* ---- sealing ---- */
 
 static bool
@@ -557,6 +573,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) \
 	cmocka_unit_test_setup_teardown(f, store_world_begin, store_world_end)
+		T(it_answers_from_the_disk_alone),
 		T(nothing_personal_is_on_the_disk_in_the_clear),
 		T(a_tampered_row_is_left_out_and_the_others_are_readable),
 		T(another_key_is_refused),
