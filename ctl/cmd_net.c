@@ -187,6 +187,19 @@ cmd_daemon_loglevel(struct ctl *ctl)
 	return status;
 }
 
+/* A format of its own, however else we print. */
+int
+cmd_daemon_metrics(struct ctl *ctl)
+{
+	cJSON *result = NULL;
+	int status = ctl_call(ctl, "daemon.metrics", NULL, &result);
+
+	if (status == CTL_DONE && !print_as_json(ctl, result))
+		(void)fputs(value_str(result, "text"), stdout);
+	cJSON_Delete(result);
+	return status;
+}
+
 /* A list's values are lines, or elements; one field for both. */
 static char *
 setting_text(const cJSON *v)

@@ -58,6 +58,8 @@ const struct rpc_method rpc_methods[] = {
 	{ "daemon.loglevel", RPC_ADMIN, RPC_ANY,
 	  "level:enum(err|warning|notice|info|debug)?",
 	  rpc_daemon_loglevel },
+	{ "daemon.metrics", RPC_READ, RPC_ANY,  "",
+	  rpc_daemon_metrics },
 	{ "daemon.shutdown", RPC_ADMIN, RPC_ANY, "",
 	  rpc_daemon_shutdown },
 	{ "events.ack",    RPC_READ,  RPC_ANY,

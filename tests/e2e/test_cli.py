@@ -151,6 +151,9 @@ def commands(alice, bob_id):
     three_forms(alice, ["config", "ls"], columns=3, lines=5)
     three_forms(alice, ["config", "get", "state"], columns=1)
     three_forms(alice, ["daemon", "loglevel"], pairs={"level"})
+    metrics = alice.ctl("daemon", "metrics").out
+    check("metrics are the text as it is",
+          metrics.endswith("\n# EOF\n") and "btchat_contacts" in metrics)
     three_forms(alice, ["daemon", "loglevel", "info"], pairs={"level"})
     three_forms(alice, ["invite", "new", "--label", "x", "--ttl", "2h"],
                 columns=3)

@@ -2,6 +2,7 @@
 as proto/openrpc.json says."""
 import json
 import os
+import re
 import stat
 import sys
 
@@ -466,6 +467,25 @@ def waiting(call, bob, ids):
           rpc_failed, done)
 
 
+
+def metrics(text):
+    """OpenMetrics: each family once, described before its samples."""
+    lines = text.split("\n")
+    families, bad = [], []
+    for line in lines[:-2]:
+        word = re.fullmatch(r"# (TYPE|HELP) (\w+) (.+)", line)
+        sample = re.fullmatch(
+            r'(\w+?)(_total|_info)?(\{\w+="[^"]*"(,\w+="[^"]*")*\})? '
+            r"\d+(\.\d+)?", line)
+        if word and word[1] == "TYPE":
+            families.append(word[2])
+        elif not (word or sample) or families[-1] != (
+                word[2] if word else sample[1]):
+            bad.append(line)
+    check("metrics are OpenMetrics", not bad and lines[-2:] == ["# EOF", ""]
+          and len(families) == len(set(families)) > 10, bad)
+
+
 def the_rest(call, bob):
     convs = call("conv.list")["items"]
     check("conv.list has the conversation with its last message",
@@ -519,6 +539,7 @@ def the_rest(call, bob):
     e = error(call.rpc, "config.get", key="log-levle")
     check("a mistyped key is suggested", e and
           e.data.get("did_you_mean") == "log-level", e)
+    metrics(call("daemon.metrics")["text"])
     old = call("daemon.loglevel")["level"]
     check("daemon.loglevel sets it",
           call("daemon.loglevel", level="debug")["level"] == "debug"
