@@ -383,8 +383,11 @@ def consumers(alice, bob):
     check("a consumer misses nothing and sees nothing twice",
           first + second == sorted(set(first + second)) and
           len(first + second) == 5, first, second)
+    # From a cursor: who begins "now" may begin after what is sent now.
+    at = alice.call("session.info")
     child = subprocess.Popen(
-        [CTL, "-S", alice.socket, "--json=data.text", "tail", "--type",
+        [CTL, "-S", alice.socket, "--json=data.text", "tail", "--since",
+         "%s:%d" % (at["epoch"], at["head"]), "--type",
          "message.new", "-n", "2", "--timeout", "120"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     bob.ctl("send", "alice", "before")
