@@ -349,6 +349,8 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/catalog
 	install -m 644 packaging/systemd/btchatd.catalog \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/catalog/
+	$(call put,packaging/examples/*,$(DOC)/examples,755)
+	chmod 644 $(DESTDIR)$(DOC)/examples/client.py
 	$(call put,packaging/systemd/examples/*,$(DOC)/examples)
 	$(call put,README.md LICENSE,$(DOC))
 	$(call put,proto/openrpc.json,$(PREFIX)/share/btchat)

@@ -3,6 +3,7 @@
  * goes on where it was when the daemon comes back after a restart.
  */
 #include "ctl/cmd.h"
+#include "ctl/hook.h"
 #include "ctl/print.h"
 #include "ctl/report.h"
 #include "ctl/resolve.h"
@@ -21,6 +22,7 @@ enum { TAIL_TYPES_MAX = 32 };
 struct tail {
 	struct ctl *ctl;
 	const char *consumer; /* borrowed; NULL: none */
+	const char *programs; /* borrowed: their directory; NULL: print */
 	cJSON *types, *convs; /* owned arrays; NULL: all */
 	cJSON *since;         /* owned; NULL: the consumer's or now */
 	cJSON *names;         /* owned object: contact id -> name to show */
@@ -81,6 +83,7 @@ setup(struct tail *t)
 	int status = CTL_DONE;
 
 	t->consumer = args_value(a, "consumer");
+	t->programs = args_value(a, "exec");
 	t->left = NEVER;
 	if (lines != NULL &&
 	    (args_number(lines, UINT32_MAX, &t->left) != ERR_OK ||
@@ -287,7 +290,9 @@ static void
 print_event(struct tail *t, cJSON *e)
 {
 	cJSON_DeleteItemFromObjectCaseSensitive(e, "sub");
-	if (t->ctl->mode == MODE_JSON)
+	if (t->programs != NULL)
+		hook_run(t->programs, e);
+	else if (t->ctl->mode == MODE_JSON)
 		print_json(t->ctl, e);
 	else if (t->ctl->mode == MODE_HUMAN)
 		print_event_human(t, e);
@@ -329,7 +334,8 @@ handle(struct tail *t, cJSON *doc)
 
 	if (strcmp(method, "event") == 0) {
 		print_event(t, cJSON_GetObjectItemCaseSensitive(doc, "params"));
-		return CTL_DONE;
+		/* Of programs each one counts, of lines a page. */
+		return t->programs != NULL ? flush_and_ack(t) : CTL_DONE;
 	}
 	if (value_get(doc, "error") != NULL)
 		return report_error(t->ctl, value_get(doc, "error"));

@@ -138,9 +138,9 @@ const struct command command_table[] = {
 	  "", 1, 2, TIER_CHAT, cmd_msg_read },
 	{ "tail", NULL,
 	  "[--since CURSOR|oldest] [--consumer NAME] [--type T,..] "
-	  "[--in TO] [-n N]",
+	  "[--in TO] [-n N] [--exec DIR]",
 	  "follow events; goes on after a restart of the daemon",
-	  "since consumer type in lines", 0, 0, TIER_CHAT, cmd_tail },
+	  "since consumer type in lines exec", 0, 0, TIER_CHAT, cmd_tail },
 	{ "chat", NULL, "WHO [-n N]",
 	  "talk to somebody: lines are sent, what comes is shown",
 	  "lines", 1, 1, TIER_CHAT, cmd_chat },

@@ -238,5 +238,19 @@ test_that 'the user'\''s daemon restarts' \
     user systemctl --user restart btchatd.service
 user btchatctl id show >"$place/after"
 test_that 'and has kept the identity' cmp "$place/before" "$place/after"
+# shellcheck disable=SC2016
+test_that 'programs for events run beside it' user sh -c '
+	mkdir -p ~/.config/btchat/hooks && cd ~/.config/btchat/hooks
+	printf "#!/bin/sh\ncat >~/came\n" >invite.created
+	chmod +x invite.created
+	systemctl --user start btchat-hooks.service && n=0
+	until btchatctl rpc events.consumers | grep hooks; do
+		n=$((n + 1)); [ $n -lt 100 ] || exit 1; sleep 0.1
+	done
+	btchatctl invite new
+	until grep invite.created ~/came; do
+		n=$((n + 1)); [ $n -lt 200 ] || exit 1; sleep 0.1
+	done
+	systemctl --user stop btchat-hooks.service'
 test_that 'nobody else may speak to it' not as carol \
     btchatctl -S "/run/user/$dora/btchatd/control.sock" status

@@ -13,7 +13,7 @@ mkdir -p "$place/system" "$place/user" "$place/netless/btchatd.service.d"
 for unit in packaging/systemd/*.service packaging/systemd/*.socket; do
 	case $unit in *.user.*) to=user ;; *) to=system ;; esac
 	# Whatever runs the tests has no /usr/sbin/btchatd.
-	sed 's,/usr/sbin/btchatd,/bin/true,g; /^Documentation=/d' "$unit" \
+	sed 's,/usr/s*bin/btchat[a-z]*,/bin/true,g; /^Documentation=/d' "$unit" \
 	    >"$place/$to/$(basename "$unit" | sed 's/[.]user[.]/./')"
 done
 cp packaging/systemd/examples/*.socket "$place/system/"
@@ -24,7 +24,7 @@ cp packaging/systemd/examples/netless.conf \
 # verdict NAME LOG: fails if systemd said anything about our units.
 verdict()
 {
-	if grep -i 'btchatd' "$2"; then
+	if grep -i 'btchat' "$2"; then
 		echo "not ok - $1"
 	else
 		echo "ok - $1"
@@ -51,7 +51,7 @@ for kind in system user; do
 	flag=
 	[ $kind = system ] || flag=--user
 	# shellcheck disable=SC2086
-	systemd-analyze verify $flag --man=no "$place/$kind"/btchatd* \
+	systemd-analyze verify $flag --man=no "$place/$kind"/btchat* \
 	    >"$log" 2>&1
 	verdict "systemd reads the $kind units without a complaint" "$log"
 done
