@@ -1,0 +1,74 @@
+#!/bin/sh
+# runner: alone
+# A newcomer with README.md in hand: what stands there behind "alice$" and "bob$"
+# is typed by two accounts of one machine, as it stands, on terminals of their
+# own. The machine has a local network and no Internet.
+set -u
+B=${B:-build/gcc-none}
+here=$(dirname "$0")
+export LAB_NAME="newcomer-$$"
+lab() { "$here/lab.bash" "$@"; }
+
+case $B in
+*-none) ;;
+*) echo 'only for a plain build: sanitizers do not live in this sandbox'
+	exit 77 ;;
+esac
+place=$(mktemp -d)
+lab up >"$place/why" 2>&1
+up=$?
+if [ $up -ne 0 ]; then
+	tail -n 1 "$place/why"
+	rm -rf "$place"
+	exit $up
+fi
+trap 'lab down; rm -rf "$place"' EXIT
+
+make -s install DESTDIR="$place/tree" B="$B" NEEDS= >"$place/out" 2>&1 ||
+	{ cat "$place/out"; echo 'not ok - make install'; exit 1; }
+lab push "$place/tree"
+# A login starts a manager for the user; the keyboard is all that is missing.
+# shellcheck disable=SC2016
+lab exec sh -c '
+	ip link set lo up && ip link add lan0 type veth peer name lan1 &&
+	ip link set lan1 up &&
+	ip addr add 192.168.77.1/24 dev lan0 && ip link set lan0 up &&
+	ip route add default dev lan0 &&
+	for who in alice bob; do
+		useradd -m -s /bin/sh $who && chmod 755 /home/$who &&
+		systemctl start "user@$(id -u $who).service" || exit 1
+	done' >"$place/out" 2>&1 ||
+	{ cat "$place/out"; echo 'not ok - two accounts'; exit 1; }
+
+# type WHO LINE: on a terminal.
+type_in()
+{
+	id=$(lab exec id -u "$1")
+	LAB_USER=$1 lab exec env HOME="/home/$1" USER="$1" TERM=xterm PAGER=cat \
+	    PATH=/usr/local/bin:/usr/bin:/bin XDG_RUNTIME_DIR="/run/user/$id" \
+	    timeout 120 script -qec "$2" /dev/null </dev/null
+}
+
+typed=0
+grep -E '^    (alice|bob)\$ ' README.md | sed 's/^    //' >"$place/lines"
+while read -r line; do
+	who=${line%%\$*}
+	command=${line#*\$ }
+	echo "$line"
+	type_in "$who" "$command" <"$place/lines" >"$place/said" 2>&1
+	status=$?
+	tr -d '\r' <"$place/said"
+	typed=$((typed + 1))
+	if [ $status -ne 0 ]; then
+		echo "not ok - $line (exit $status)"
+		lab log -q -n 30
+		exit 1
+	fi
+	echo "ok - $line"
+done <"$place/lines"
+[ $typed -ge 8 ] || echo "not ok - README.md has only $typed lines to type"
+if grep -q 'are you there?' "$place/said" && grep -q 'I am' "$place/said"; then
+	echo 'ok - both have said something, and it is all there'
+else
+	echo 'not ok - the conversation is not there'
+fi
