@@ -9,7 +9,8 @@ import sys
 
 PAGE = "man/btchatd.8"
 CATALOG = "packaging/systemd/btchatd.catalog"
-EVENT = re.compile(r'log_event\(\s*LOG_(?!DEBUG)\w+,\s*"([a-z-]+)"')
+CALL = re.compile(r"log_event\(\s*LOG_(?!DEBUG)\w+,([^,]*),")
+NAME = re.compile(r'"([a-z-]+)"')  # one, or two and a condition
 
 
 def plain(lines):
@@ -19,17 +20,17 @@ def plain(lines):
         if not line.startswith("."):
             words.append(line)
             continue
-        macro, *rest = line[1:].split()
+        macro, *rest = re.sub(r"\bXr (\S+) (\d)", r"\1(\2)",
+                              line[1:]).split()
+        end = rest.pop() if rest and rest[-1] in ".,:;" else ""
         text = " ".join(rest)
-        quoted = text.removesuffix(" .").removesuffix(" ,")
-        end = text[len(quoted):].strip()
-        if macro == "Xr":
-            name, section = quoted.split()
-            words.append(f"{name}({section}){end}")
-        elif macro == "Ql":
-            words.append(f'"{quoted}"{end}')
+        quotes = {"Pq": "()", "Ql": '""'}.get(macro)
+        if quotes:
+            words.append(quotes[0] + text + quotes[1] + end)
+        elif macro[0].islower() or "(" in macro:
+            words.append(macro + end)
         elif macro != "El":
-            words.append(quoted + end)
+            words.append(text + end)
     return " ".join(words)
 
 
@@ -61,7 +62,8 @@ def main():
     for path in sorted(glob.glob("daemon/*.c")):
         with open(path, encoding="utf-8") as f:
             bad += [f"{path}: {PAGE} lacks {name}"
-                    for name in EVENT.findall(f.read()) if name not in said]
+                    for call in CALL.findall(f.read())
+                    for name in NAME.findall(call) if name not in said]
     with open(CATALOG, encoding="utf-8") as f:
         if f.read() != catalog():
             bad.append(f"{CATALOG} is not what {PAGE} says;"
