@@ -625,8 +625,10 @@ command_message_send(struct daemon *d, const struct command_send *in,
 		return code;
 	words = in->words;
 	words.note = in->client_id;
-	if (words.kind == MESSAGE_TEXT && !in->has_ttl)
-		words.ttl_s = store_conv_ttl(d->store, &in->to);
+	/* One that cannot be read may say that the text is to disappear. */
+	if (words.kind == MESSAGE_TEXT && !in->has_ttl &&
+	    store_conv_ttl(d->store, &in->to, &words.ttl_s))
+		return API_STORAGE_ERROR;
 	err = node_message_send(d->node, &in->to, &words, ret, d->now);
 	if (err == ERR_STATE)
 		return API_BLOCKED;

@@ -194,8 +194,12 @@ search_gather(struct search *s, size_t n)
 	if (!store_has_key(s->store))
 		return false;
 	if (s->at <= s->known) { /* what came since then */
+		int64_t top;
+
+		if (store_last_row(s->store, &top))
+			return false;
 		s->known = s->top;
-		s->top = s->at = store_last_row(s->store);
+		s->top = s->at = top;
 	}
 	for (; s->at > s->known && n > 0; s->at--) {
 		enum err err;
@@ -326,14 +330,15 @@ search_run(struct search *s, const struct search_query *q,
 {
 	struct run r = { .q = q, .hit = hit, .ctx = ctx };
 	bool more = true;
-	int64_t row;
+	int64_t row = 0;
 	enum err err;
 
 	*ret_next = 0;
 	if (!store_has_key(s->store))
 		return ERR_STATE;
 	err = read_words(&r.words, q->text);
-	row = store_last_row(s->store);
+	if (!err)
+		err = store_last_row(s->store, &row);
 	if (q->before > 0 && q->before <= row)
 		row = q->before - 1;
 	while (!err && more && row > 0 && r.opened < OPENED_MAX &&

@@ -232,7 +232,7 @@ MUST_USE enum err store_message_delete(struct store *s,
  * That of ours runs from their delivery. */
 MUST_USE enum err store_timer_read(struct store *s,
     const struct contact_id *contact, int64_t row, uint64_t now_ms);
-/* When the next one does (wall clock); NEVER. */
+/* When the next one does (wall clock); NEVER, also if it cannot be read. */
 uint64_t store_timer_next(struct store *s);
 /* Deletes one whose time is over; *ret is what it was, its text borrowed.
  * ERR_NOT_FOUND: there is none. */
@@ -261,7 +261,7 @@ store_message_get(struct store *s, const struct contact_id *contact,
     const struct message_id *id, struct store_message *ret);
 
 /* The row of the newest message there ever was, 0: none yet. */
-int64_t store_last_row(struct store *s);
+MUST_USE enum err store_last_row(struct store *s, int64_t *ret);
 /* Tells of each row whose text may be another one; one watcher, borrowed. */
 void store_watch_texts(
     struct store *s, void (*changed)(void *ctx, int64_t row), void *ctx);
@@ -299,7 +299,8 @@ store_conv_they_read(struct store *s, const struct contact_id *contact,
 MUST_USE enum err store_conv_set(struct store *s,
     const struct contact_id *contact, const struct store_conv *c);
 /* How long texts last there; 0: they stay, or there is no conversation. */
-uint32_t store_conv_ttl(struct store *s, const struct contact_id *contact);
+MUST_USE enum err store_conv_ttl(
+    struct store *s, const struct contact_id *contact, uint32_t *ret);
 /* Their texts and ours disappear from now on, or not, as somebody said at
  * sent_ms. ERR_EXISTS: it is so, or somebody said otherwise later. */
 MUST_USE enum err store_conv_timer(struct store *s,

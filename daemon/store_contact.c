@@ -223,6 +223,24 @@ store_contact_seen(
 	"  WHERE contact = c.id AND state = 5 AND row > v.read)," \
 	" v.flags, v.draft IS NOT NULL, c.k, v.ttl, c.profile"
 
+/* One that does not open is no name. */
+static enum err
+read_name(const struct query *q, int column, const char *what,
+    const struct contact_id *id, char ret[STORE_NAME_MAX + 1])
+{
+	struct row_key key = contact_key(what, id, db_int(q, 13));
+	struct store_buf buf = { 0 };
+	struct span v = { NULL, 0 };
+	enum err err = ERR_OK;
+
+	if (db_blob(q, column).n)
+		err = db_open_sealed(q, column, &key, &buf, &v);
+	if (!err && v.n <= STORE_NAME_MAX && v.n > 0)
+		memcpy(ret, v.p, v.n);
+	store_buf_clear(&buf);
+	return err == ERR_AUTH ? ERR_OK : err;
+}
+
 /* ERR_AUTH: the row does not open; it is as if it were not there. */
 static enum err
 read_contact(const struct query *q, struct store_contact *ret)
@@ -243,18 +261,11 @@ read_contact(const struct query *q, struct store_contact *ret)
 		goto out;
 	}
 	memcpy(c.id_pk.b, v.p, v.n);
-	key = contact_key("name", &c.id, db_int(q, 13));
-	if (db_blob(q, 2).n) { /* a name that does not open is no name */
-		err = db_open_sealed(q, 2, &key, &buf, &v);
-		if (!err && v.n <= STORE_NAME_MAX && v.n > 0)
-			memcpy(c.name, v.p, v.n);
-	}
-	key = contact_key("profile", &c.id, db_int(q, 13));
-	if (db_blob(q, 15).n) {
-		err = db_open_sealed(q, 15, &key, &buf, &v);
-		if (!err && v.n <= STORE_NAME_MAX && v.n > 0)
-			memcpy(c.profile, v.p, v.n);
-	}
+	err = read_name(q, 2, "name", &c.id, c.name);
+	if (!err)
+		err = read_name(q, 15, "profile", &c.id, c.profile);
+	if (err)
+		goto out;
 	c.state = CONTACT_WAITING;
 	if (db_int(q, 3) == CONTACT_READY || db_int(q, 3) == CONTACT_BLOCKED)
 		c.state = (enum contact_state)db_int(q, 3);

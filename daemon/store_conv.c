@@ -73,15 +73,17 @@ store_conv_timer(struct store *s, const struct contact_id *contact,
 	return err == ERR_NOT_FOUND ? ERR_EXISTS : err;
 }
 
-uint32_t
-store_conv_ttl(struct store *s, const struct contact_id *contact)
+enum err
+store_conv_ttl(struct store *s, const struct contact_id *contact, uint32_t *ret)
 {
 	struct query q;
 	enum err err;
 
 	if (s->ttl_known &&
-	    memcmp(&s->ttl_conv, contact, sizeof(*contact)) == 0)
-		return s->ttl_s;
+	    memcmp(&s->ttl_conv, contact, sizeof(*contact)) == 0) {
+		*ret = s->ttl_s;
+		return ERR_OK;
+	}
 	q = db_query(s, "SELECT ttl FROM conv WHERE contact = ?1");
 	db_bind_blob(&q, contact->b, sizeof(contact->b));
 	err = db_row(&q);
@@ -89,7 +91,10 @@ store_conv_ttl(struct store *s, const struct contact_id *contact)
 	db_end(&q);
 	s->ttl_conv = *contact;
 	s->ttl_known = !err || err == ERR_NOT_FOUND;
-	return s->ttl_s;
+	if (!s->ttl_known)
+		return err;
+	*ret = s->ttl_s;
+	return ERR_OK;
 }
 
 /* ---- drafts ---- */

@@ -100,6 +100,8 @@ read_invite(const struct query *q, struct store_invite *ret)
 		if (!err && v.n <= STORE_LABEL_MAX && v.n > 0)
 			memcpy(i.label, v.p, v.n);
 		store_buf_clear(&buf);
+		if (err && err != ERR_AUTH)
+			return err;
 	}
 	if (state < STORE_INVITE_LIVE || state > STORE_INVITE_GONE)
 		state = STORE_INVITE_GONE;

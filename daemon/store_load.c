@@ -13,6 +13,7 @@ struct loading {
 	struct node *n;
 	struct now now;
 	size_t skipped;
+	enum err err; /* of load_message, which cannot return it */
 };
 
 static void
@@ -66,13 +67,13 @@ load_records(
 		memcpy(contact.b, id, sizeof(id));
 		memcpy(invite.b, id, sizeof(id));
 		err = db_open_sealed(&q, 1, &key, &buf, &record);
-		if (err == ERR_NOMEM)
-			break;
 		if (!err)
 			err = table[0] == 'c' ? node_load_contact(l->n,
 			                            &contact, record, l->now)
 			                      : node_load_invite(l->n, &invite,
 			                            record, l->now);
+		if (err == ERR_NOMEM) /* it would be missing until a restart */
+			break;
 		if (err)
 			skip(l, table, err);
 	}
@@ -91,17 +92,18 @@ load_message(void *ctx, const struct store_message *m)
 	if (m->unsent.n > 0) /* what was changed since follows it */
 		sent.text = m->unsent;
 	err = node_load_outbox(l->n, &sent, l->now);
-
-	if (err)
+	if (err == ERR_NOMEM)
+		l->err = err;
+	else if (err)
 		skip(l, "message", err);
-	return true;
+	return !l->err;
 }
 
 enum err
 store_load_node(
     struct store *s, struct node *n, const struct id_seed *seed, struct now now)
 {
-	struct loading l = { n, now, 0 };
+	struct loading l = { .n = n, .now = now };
 	enum err err = load_self(s, &l, seed);
 
 	if (!err)
@@ -113,5 +115,5 @@ store_load_node(
 		    " WHERE state = 1 AND record IS NOT NULL");
 	if (!err)
 		err = store_outbox(s, load_message, &l);
-	return err;
+	return err ? err : l.err;
 }

@@ -382,15 +382,17 @@ store_message_delete(struct store *s, const struct contact_id *contact,
 
 /* ---- reading ---- */
 
-int64_t
-store_last_row(struct store *s)
+enum err
+store_last_row(struct store *s, int64_t *ret)
 {
 	struct query q =
 	    db_query(s, "SELECT coalesce(max(row), 0) FROM message");
-	int64_t row = db_row(&q) ? 0 : db_int(&q, 0);
+	enum err err = db_row(&q);
 
+	if (!err)
+		*ret = db_int(&q, 0);
 	db_end(&q);
-	return row;
+	return err;
 }
 
 #define MESSAGE_COLUMNS \
@@ -548,21 +550,24 @@ store_outbox_fail(
 		    "SELECT " MESSAGE_COLUMNS
 		    " FROM message INDEXED BY message_outbox"
 		    " WHERE contact = ?1 AND state IN (1, 2) LIMIT 1");
-		bool is_read = false;
+		bool opens = false;
 		int64_t row = 0;
 
 		db_bind_blob(&q, contact->b, sizeof(contact->b));
 		err = db_row(&q);
 		if (!err) {
 			row = db_int(&q, 0);
-			is_read = read_message(&q, &s->get_buf, &m) == ERR_OK;
+			err = read_message(&q, &s->get_buf, &m);
+			opens = err == ERR_OK;
 		}
 		db_end(&q);
-		if (!err && is_read && m.m.flags & MESSAGE_FLAG_CLEARED) {
+		if (err == ERR_AUTH)
+			err = ERR_OK;
+		if (!err && opens && m.m.flags & MESSAGE_FLAG_CLEARED) {
 			err = store_cleared_sent(s, &m);
 			continue;
 		}
-		if (!err && is_read)
+		if (!err && opens)
 			err = forget_sent(s, &m);
 		if (!err)
 			err = batch_state(s, row, MESSAGE_FAILED, now_ms);

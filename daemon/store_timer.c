@@ -70,6 +70,7 @@ uint64_t
 store_timer_next(struct store *s)
 {
 	struct query q;
+	enum err err;
 
 	if (!store_has_key(s))
 		return NEVER;
@@ -77,9 +78,13 @@ store_timer_next(struct store *s)
 		return s->timer_ms;
 	q = db_query(s, "SELECT gone_ms FROM timer INDEXED BY timer_gone"
 	                " WHERE gone_ms > 0 ORDER BY gone_ms LIMIT 1");
-	s->timer_ms = db_row(&q) ? NEVER : (uint64_t)db_int(&q, 0);
+	err = db_row(&q);
+	if (!err)
+		s->timer_ms = (uint64_t)db_int(&q, 0);
+	else if (err == ERR_NOT_FOUND)
+		s->timer_ms = NEVER;
 	db_end(&q);
-	return s->timer_ms;
+	return s->timer_ms != UNKNOWN ? s->timer_ms : NEVER;
 }
 
 /* The row of the timer that is due, and its message as far as it opens. */

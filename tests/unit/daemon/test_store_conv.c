@@ -217,6 +217,15 @@ of_two_who_set_a_timer_the_later_counts(void **state)
 		}
 }
 
+static unsigned
+ttl_of(struct store_world *w, const struct contact_id *c)
+{
+	uint32_t ttl_s = 0;
+
+	assert_int_equal(store_conv_ttl(w->s, c, &ttl_s), ERR_OK);
+	return ttl_s;
+}
+
 static void
 how_long_texts_last_is_known_after_each_change(void **state)
 {
@@ -227,17 +236,17 @@ how_long_texts_last_is_known_after_each_change(void **state)
 	store_world_add(w->s, 1, "record");
 	store_world_add(w->s, 2, "record");
 	assert_int_equal(store_commit(w->s), ERR_OK);
-	assert_int_equal(store_conv_ttl(w->s, &one), 0);
+	assert_int_equal(ttl_of(w, &one), 0);
 	assert_int_equal(store_conv_timer(w->s, &one, 60, 10), ERR_OK);
-	assert_int_equal(store_conv_ttl(w->s, &one), 60);
+	assert_int_equal(ttl_of(w, &one), 60);
 	store_rollback(w->s);
-	assert_int_equal(store_conv_ttl(w->s, &one), 0);
+	assert_int_equal(ttl_of(w, &one), 0);
 	assert_int_equal(store_conv_timer(w->s, &one, 60, 10), ERR_OK);
-	assert_int_equal(store_conv_ttl(w->s, &one), 60);
-	assert_int_equal(store_conv_ttl(w->s, &two), 0);
-	assert_int_equal(store_conv_ttl(w->s, &one), 60);
+	assert_int_equal(ttl_of(w, &one), 60);
+	assert_int_equal(ttl_of(w, &two), 0);
+	assert_int_equal(ttl_of(w, &one), 60);
 	assert_int_equal(store_contact_remove(w->s, &one, true, 1), ERR_OK);
-	assert_int_equal(store_conv_ttl(w->s, &one), 0);
+	assert_int_equal(ttl_of(w, &one), 0);
 }
 
 int
