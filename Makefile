@@ -68,6 +68,8 @@ WRAPPERS := $(call obj,tests/sim/memo.c tests/sim/wrap.c)
 SIMLIB := $(filter-out $(B)/tests/sim/test_% $(WRAPPERS),$(call obj,$(call src,tests/sim)))
 UNIT   := $(call exe,tests/unit/*/test_*.c)
 SIM    := $(call exe,tests/sim/test_*.c)
+TORTURE := $(call exe,tests/torture/test_*.c)
+TORTURELIB := $(filter-out $(B)/tests/torture/test_%,$(call obj,$(call src,tests/torture)))
 FUZZ   := $(call exe,tests/fuzz/fuzz_*.c)
 REPLAY := $(patsubst $(B)/tests/fuzz/fuzz_%,$(B)/tests/fuzz/replay_%,$(FUZZ))
 BENCH  := $(addprefix $(B)/tests/bench/,tox count.so wan crowd day link nodes \
@@ -88,8 +90,8 @@ say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
 .DELETE_ON_ERROR:
 all: $(PROGS)
 unit: $(UNIT)
-tests: all $(B)/libproto.a $(B)/libdaemon.a $(B)/libctl.a $(UNIT) $(SIM) $(TOOLS) \
-  $(WAN) $(REPLAY)
+tests: all $(B)/libproto.a $(B)/libdaemon.a $(B)/libctl.a $(UNIT) $(SIM) $(TORTURE) \
+  $(TOOLS) $(WAN) $(REPLAY)
 
 $(B)/libproto.a: $(PROTO)
 $(B)/libdaemon.a: $(DAEMON)
@@ -120,6 +122,12 @@ $(FAULTY): LDFLAGS += -Wl,--wrap=pwrite -Wl,--wrap=fdatasync
 $(B)/tests/unit/daemon/test_file: LDFLAGS += -Wl,--wrap=pwrite \
   -Wl,--wrap=fsync -Wl,--wrap=linkat -Wl,--wrap=renameat -Wl,--wrap=unlinkat
 $(B)/tests/unit/daemon/test_command: LDFLAGS += -Wl,--wrap=pwrite
+# Its own open(2), pwrite(2) and so on come before those of libc, also for what
+# libsqlite3 calls.
+$(TORTURE): $(B)/%: $(B)/%.o $(TORTURELIB) $(ALLIBS)
+$(TORTURE): LIBS = $(call pc,$(PKGS) cmocka)
+LOST := malloc calloc realloc strdup sodium_malloc crypto_pwhash
+$(TORTURE): LDFLAGS += $(LOST:%=-Wl,--wrap=%)
 # What the simulator puts in the place of others' functions.
 WRAP := crypto_sign_verify_detached crypto_sign_seed_keypair noise_seal \
   malloc calloc realloc
@@ -159,7 +167,7 @@ $(addprefix $(B)/tests/bench/,link nodes history rows): LIBS = $(call pc,$(PKGS)
 $(B)/tests/bench/count.so: $(B)/tests/bench/count.o
 $(B)/tests/bench/count.so: LDFLAGS := -shared
 $(B)/tests/bench/count.o: HARD += -fPIC
-$(PROGS) $(UNIT) $(SIM) $(FUZZ) $(REPLAY) $(TOOLS) $(WAN) $(BENCH):
+$(PROGS) $(UNIT) $(SIM) $(TORTURE) $(FUZZ) $(REPLAY) $(TOOLS) $(WAN) $(BENCH):
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 

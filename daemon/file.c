@@ -95,10 +95,12 @@ file_create(int dir_fd, const char *name, struct span bytes)
 	err = write_aside(dir_fd, aside, bytes);
 	/* link(2) does not replace. */
 	if (!err && linkat(dir_fd, aside, dir_fd, name, 0))
-		err = errno == EEXIST ? ERR_EXISTS : ERR_IO;
+		err = errno == EEXIST ? ERR_EXISTS : write_error();
 	(void)unlinkat(dir_fd, aside, 0);
-	if (!err && fsync(dir_fd))
+	if (!err && fsync(dir_fd)) {
+		(void)unlinkat(dir_fd, name, 0); /* or another try finds it */
 		err = ERR_IO;
+	}
 	return err;
 }
 

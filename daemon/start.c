@@ -309,8 +309,8 @@ start_parts(struct daemon *d)
 		code = open_sockets(d);
 	if (code)
 		return code;
-	if (turn_new(d) || loop_new(d) || sockets_new(d) ||
-	    turn_start_node(d) || portmap_new(d) || lan_new(d)) {
+	if (turn_new(d) || loop_new(d) || sockets_new(d) || turn_begin(d) ||
+	    portmap_new(d) || lan_new(d)) {
 		log_event(LOG_ERR, "start-failed", "no memory, or the store");
 		return DAEMON_EX_FAILED;
 	}

@@ -26,6 +26,10 @@ db_fail(struct store *s, int rc)
 	s->last_rc = rc;
 	if (is_broken(rc))
 		s->broken = true;
+	/* After some errors, also of a read, SQLite has rolled back by itself:
+	 * what is written then would be committed piece by piece. */
+	if (s->in_txn && sqlite3_get_autocommit(s->db))
+		s->failed = true;
 	if ((rc & 0xff) == SQLITE_NOMEM)
 		return ERR_NOMEM;
 	if ((rc & 0xff) == SQLITE_FULL)
@@ -233,8 +237,9 @@ void
 store_rollback(struct store *s)
 {
 	/* SQLite may have rolled back by itself (disk full, I/O error). */
-	if (!sqlite3_get_autocommit(s->db))
-		(void)sqlite3_exec(s->db, "ROLLBACK;", NULL, NULL, NULL);
+	if (!sqlite3_get_autocommit(s->db) &&
+	    sqlite3_exec(s->db, "ROLLBACK;", NULL, NULL, NULL))
+		s->broken = true; /* no memory: what is lost would be shown */
 	s->in_txn = false;
 	s->failed = false;
 	s->event_head = -1;
@@ -269,6 +274,8 @@ store_commit(struct store *s)
 	assert(!s->batch.on);
 	if (!err && !s->in_txn)
 		return ERR_OK; /* says nothing about whether a write works */
+	if (!err)
+		err = store_keep(s);
 	if (!err)
 		err = store_keys_before_commit(s);
 	if (!err)
@@ -325,7 +332,9 @@ store_probe(struct store *s)
 	enum err err;
 
 	assert(!store_dirty(s));
-	err = empty_log(s);
+	err = store_keep(s);
+	if (!err)
+		err = empty_log(s);
 	if (!err)
 		err = write_and_commit(s, put);
 	if (!err)
@@ -406,6 +415,10 @@ store_open(const char *dir, struct store **ret, char why[STORE_WHY_SIZE])
 	err = store_schema_apply(s, why);
 	if (err)
 		goto out;
+	if (store_keep(s))
+		log_event(LOG_WARNING, "store-not-kept",
+		    "%s/%s cannot be written; reading goes on", dir,
+		    STORE_FILE);
 	*ret = s;
 	return ERR_OK;
 out:

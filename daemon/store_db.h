@@ -36,6 +36,7 @@ struct store {
 	bool in_txn;
 	bool failed; /* a write of this transaction failed */
 	bool broken; /* see store_is_broken */
+	bool kept;   /* see store_is_kept */
 	int last_rc; /* of the last failure */
 	/* A text was taken away: what the log holds of it goes with the next
 	 * commit, or the first one after it that can. */
@@ -224,6 +225,12 @@ store_self_get(struct store *s, struct store_buf *buf, struct span *ret);
 void store_ring_key(const struct store_key *key, uint8_t ret[32]);
 /* store_upgrade.c. ERR_MALFORMED: of no version. A write. */
 MUST_USE enum err store_upgrade(struct store *s);
+
+/* store_check.c, when it was opened. What a killed process left in the log is
+ * seen, and will be believed, but may be on no disk yet, as may the names of
+ * the files: after store_keep they are. It does nothing the second time.
+ * ERR_NOMEM, ERR_IO, ERR_LIMIT. */
+MUST_USE enum err store_keep(struct store *s);
 
 /* store_schema.c: pragmas, limits, tables, migrations. */
 MUST_USE enum err store_schema_apply(struct store *s, char why[STORE_WHY_SIZE]);

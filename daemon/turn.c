@@ -282,6 +282,15 @@ turn_start_node(struct daemon *d)
 	return ERR_OK;
 }
 
+enum err
+turn_begin(struct daemon *d)
+{
+	if (store_is_kept(d->store))
+		return turn_start_node(d);
+	loop_recover_in(d, d->turn->retry_ms);
+	return ERR_OK;
+}
+
 /* ---- a lost turn ---- */
 
 static void

@@ -10,6 +10,9 @@ void turn_free(struct daemon *d);
 /* Makes the node: sockets and keys as they are now, loaded from the store.
  * ERR_NOMEM, or what the store says. */
 MUST_USE enum err turn_start_node(struct daemon *d);
+/* The same at a start, or later if the store is not kept: without a node
+ * nothing is acknowledged. */
+MUST_USE enum err turn_begin(struct daemon *d);
 /* Ends the turn, and all that the keys opened: the node with its sessions, what
  * was read from the store, the keys themselves. Another node begins, as in a
  * daemon that starts locked. The keys are sealed by a passphrase. */

@@ -60,18 +60,14 @@ store_world_reopen(struct store_world *w)
 }
 
 void
-store_world_put_version(struct store_world *w, const char *name)
+store_world_write_version(const char *dir, const char *name)
 {
 	static char sql[64 * 1024];
 	sqlite3 *db = NULL;
-	char path[128];
+	char path[512];
 	FILE *f;
 	size_t n;
 
-	store_close(w->s);
-	w->s = NULL;
-	(void)unlink(tempdir_file(&w->dir, STORE_FILE));
-	(void)unlink(tempdir_file(&w->dir, KEYFILE_NAME));
 	(void)snprintf(path, sizeof(path), "tests/vectors/store/%s.sql", name);
 	f = fopen(path, "re");
 	if (!f)
@@ -80,10 +76,20 @@ store_world_put_version(struct store_world *w, const char *name)
 	sql[n] = '\0';
 	if (!feof(f) || fclose(f))
 		die(path);
-	if (sqlite3_open(tempdir_file(&w->dir, STORE_FILE), &db) ||
-	    sqlite3_exec(db, sql, NULL, NULL, NULL))
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, STORE_FILE);
+	if (sqlite3_open(path, &db) || sqlite3_exec(db, sql, NULL, NULL, NULL))
 		die(name);
 	(void)sqlite3_close(db);
+}
+
+void
+store_world_put_version(struct store_world *w, const char *name)
+{
+	store_close(w->s);
+	w->s = NULL;
+	(void)unlink(tempdir_file(&w->dir, STORE_FILE));
+	(void)unlink(tempdir_file(&w->dir, KEYFILE_NAME));
+	store_world_write_version(w->dir.path, name);
 }
 
 void

@@ -23,6 +23,8 @@ extern const struct store_key store_world_key;
 /* In its place a store that the btchatd of then wrote, see tests/vectors/store;
  * not opened yet. */
 void store_world_put_version(struct store_world *w, const char *name);
+/* The same in an empty directory. */
+void store_world_write_version(const char *dir, const char *name);
 
 void store_world_id(uint8_t id[16], unsigned n);
 struct contact_id store_world_contact(unsigned n);
