@@ -1,4 +1,4 @@
-/* A store that was just opened: is it on the disk? */
+/* A store that was just opened: is it on the disk, is it sound? */
 #include "daemon/store_db.h"
 
 #include "daemon/file.h"
@@ -10,6 +10,9 @@
 
 enum {
 	LOG_CHUNK = 65536,
+	/* Of a database that is looked through at each start; it takes some
+	 * 10 ms for each MB. */
+	CHECK_BYTES = 8 * 1024 * 1024,
 };
 
 /* The same bytes again: a sync that follows one that failed keeps nothing that
@@ -73,4 +76,21 @@ bool
 store_is_kept(const struct store *s)
 {
 	return s->kept;
+}
+
+/* An index that does not lead to a row hides it, and nobody would know. */
+enum err
+store_check(struct store *s)
+{
+	struct query q;
+	enum err err;
+
+	if (store_bytes(s) > CHECK_BYTES)
+		return ERR_OK;
+	q = db_query(s, "PRAGMA integrity_check(1)");
+	err = db_row(&q);
+	if (!err && !span_eq(db_blob(&q, 0), span_str("ok")))
+		db_damaged(s, "an index or a page is not what it must be");
+	db_end(&q);
+	return err == ERR_MALFORMED ? ERR_OK : err; /* what can be, is read */
 }

@@ -20,12 +20,26 @@ is_broken(int rc)
 	       rc == SQLITE_IOERR_TRUNCATE;
 }
 
+void
+db_damaged(struct store *s, const char *what)
+{
+	if (s->damaged)
+		return;
+	s->damaged = true;
+	s->tampered++; /* so that clients hear of it */
+	log_event(LOG_ERR, "store-damaged",
+	    "%s/%s: %s; repair: keep a copy of it, take back a backup", s->dir,
+	    STORE_FILE, what);
+}
+
 enum err
 db_fail(struct store *s, int rc)
 {
 	s->last_rc = rc;
 	if (is_broken(rc))
 		s->broken = true;
+	if ((rc & 0xff) == SQLITE_CORRUPT)
+		db_damaged(s, "a page cannot be read, or is not what it was");
 	/* After some errors, also of a read, SQLite has rolled back by itself:
 	 * what is written then would be committed piece by piece. */
 	if (s->in_txn && sqlite3_get_autocommit(s->db))
@@ -419,6 +433,11 @@ store_open(const char *dir, struct store **ret, char why[STORE_WHY_SIZE])
 		log_event(LOG_WARNING, "store-not-kept",
 		    "%s/%s cannot be written; reading goes on", dir,
 		    STORE_FILE);
+	err = store_check(s);
+	if (err) {
+		(void)refuse(why, err, dir, "cannot be read");
+		goto out;
+	}
 	*ret = s;
 	return ERR_OK;
 out:

@@ -41,6 +41,7 @@ struct store {
 	/* A text was taken away: what the log holds of it goes with the next
 	 * commit, or the first one after it that can. */
 	bool erased;
+	bool damaged; /* it was told */
 	uint64_t tampered;
 	struct store_fresh *fresh;                    /* owned, or NULL */
 	struct store_recent *recent;                  /* the same */
@@ -121,6 +122,8 @@ MUST_USE enum err db_open_sealed(const struct query *q, int column,
 MUST_USE enum err db_exec(struct store *s, const char *sql);
 /* Notes a failure of SQLite and gives its err. */
 enum err db_fail(struct store *s, int rc);
+/* Tells of it, once. */
+void db_damaged(struct store *s, const char *what);
 
 struct row_key row_key(const char *table, const char *column);
 void row_key_add(struct row_key *k, const void *p, size_t n);
@@ -229,8 +232,10 @@ MUST_USE enum err store_upgrade(struct store *s);
 /* store_check.c, when it was opened. What a killed process left in the log is
  * seen, and will be believed, but may be on no disk yet, as may the names of
  * the files: after store_keep they are. It does nothing the second time.
+ * store_check tells of damage, if the database is not too large for that.
  * ERR_NOMEM, ERR_IO, ERR_LIMIT. */
 MUST_USE enum err store_keep(struct store *s);
+MUST_USE enum err store_check(struct store *s);
 
 /* store_schema.c: pragmas, limits, tables, migrations. */
 MUST_USE enum err store_schema_apply(struct store *s, char why[STORE_WHY_SIZE]);

@@ -31,7 +31,7 @@ struct play {
 	const struct story *t;
 	size_t n_steps;
 	struct tempdir dir, old; /* old: a copy beside newer keys */
-	struct image begin, end;
+	struct image begin, end, killed;
 	char *pictures[PICTURES_MAX]; /* owned; after so many steps */
 	unsigned n_disk, n_memory;
 	struct store *s;
@@ -379,7 +379,7 @@ play_look(struct play *p, bool memory, bool for_ever, unsigned at)
 	enum err err;
 	bool hit;
 
-	(void)play_put_end(p);
+	(void)play_put_end(p, false);
 	p->fault = f;
 	p->memory = sqlite3_memory_used();
 	disk_watch(p->dir.path);
@@ -431,6 +431,7 @@ record_pictures(struct play *p)
 		keep_picture(p, i);
 	}
 	check_integrity(p, all);
+	image_take(&p->killed, &p->dir);
 	close_store(p, all);
 	image_take(&p->end, &p->dir);
 	end_run(p);
@@ -483,6 +484,7 @@ play_free(struct play *p)
 	}
 	image_clear(&p->begin);
 	image_clear(&p->end);
+	image_clear(&p->killed);
 	tempdir_free(&p->dir);
 	tempdir_free(&p->old);
 	free(p);
@@ -501,15 +503,21 @@ play_memory_calls(const struct play *p)
 }
 
 const char *
-play_put_end(struct play *p)
+play_put_end(struct play *p, bool killed)
 {
 	disk_watch(NULL);
-	image_put(&p->end, &p->dir);
+	image_put(killed ? &p->killed : &p->end, &p->dir);
 	return p->dir.path;
 }
 
-const char *
-play_last_picture(const struct play *p)
+bool
+play_was(const struct play *p, const char *picture, size_t *ret_step)
 {
-	return p->pictures[p->n_steps];
+	size_t i = p->n_steps + 1;
+
+	while (i > 0 && strcmp(picture, p->pictures[i - 1]) != 0)
+		i--;
+	if (i > 0)
+		*ret_step = i - 1;
+	return i > 0;
 }

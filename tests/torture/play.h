@@ -40,9 +40,10 @@ play_fault(struct play *p, const struct play_fault *f, const struct rng *rng);
  * or an error. False: there are fewer calls. */
 bool play_look(struct play *p, bool memory, bool for_ever, unsigned at);
 /* The files of the end, to be damaged: they are put there anew each time.
- * Returns the directory. */
-const char *play_put_end(struct play *p);
-const char *play_last_picture(const struct play *p);
+ * killed: with the log of the last steps. Returns the directory. */
+const char *play_put_end(struct play *p, bool killed);
+/* Was it so after some step? After so many of them, the last such. */
+bool play_was(const struct play *p, const char *picture, size_t *ret_step);
 
 /* A store is opened as the daemon does it. */
 MUST_USE enum err play_open(const char *dir, struct store **ret);
