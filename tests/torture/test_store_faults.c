@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-enum { SAMPLES = 24 };
+enum { SAMPLES = 16 };
 
 static struct test_rng dice;
 

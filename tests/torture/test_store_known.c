@@ -79,6 +79,20 @@ take_any(void *ctx, const struct store_invite *i)
 	return true;
 }
 
+/* That these tests can fail: syncs that do nothing lose what they promised. */
+static void
+a_disk_that_lies_loses_what_it_promised(void **state)
+{
+	struct store_world *w = *state;
+
+	disk_fail_at(DISK_LIES, 1, 0);
+	assert_int_equal(add(w, 1), ERR_OK);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	assert_true(disk_hit() && has_message(w, 1));
+	begin_again(w, DISK_KEEPS_NOTHING);
+	assert_false(has_message(w, 1));
+}
+
 /* SQLite gives up the transaction when a read fails, too: what was written
  * after it was committed row by row. */
 static void
@@ -249,6 +263,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
+		T(a_disk_that_lies_loses_what_it_promised),
 		T(a_read_that_fails_loses_the_turn),
 		T(without_memory_to_roll_back_the_store_is_broken),
 		T(what_a_killed_process_wrote_is_made_durable_when_it_is_seen),
