@@ -90,7 +90,8 @@ store_check(struct store *s)
 	q = db_query(s, "PRAGMA integrity_check(1)");
 	err = db_row(&q);
 	if (!err && !span_eq(db_blob(&q, 0), span_str("ok")))
-		db_damaged(s, "an index or a page is not what it must be");
+		db_damaged(s,
+		    "a page or an index cannot be read, or is not what it was");
 	db_end(&q);
 	return err == ERR_MALFORMED ? ERR_OK : err; /* what can be, is read */
 }
