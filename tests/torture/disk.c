@@ -1,6 +1,7 @@
 #include "tests/torture/disk.h"
 
 #include "tests/support/tempdir.h"
+#include "tests/torture/memory.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -59,14 +60,23 @@ static struct {
 	bool hit;
 } d;
 
-/* Also where memory fails: see memory.h. */
-void *disk_realloc(void *p, size_t n) __asm__("__real_realloc");
-
 static void
 die(const char *why)
 {
 	(void)fprintf(stderr, "disk: %s\n", why);
 	abort();
+}
+
+/* Also where memory fails. */
+static void *
+grow(void *p, size_t n)
+{
+	memory_pause(true);
+	p = realloc(p, n);
+	memory_pause(false);
+	if (!p)
+		die("no memory");
+	return p;
 }
 
 /* ---- names ---- */
@@ -160,9 +170,7 @@ static void
 put_bytes(struct bytes *b, size_t at, const uint8_t *p, size_t n)
 {
 	if (at + n > b->n) {
-		b->p = disk_realloc(b->p, at + n);
-		if (!b->p)
-			die("no memory");
+		b->p = grow(b->p, at + n);
 		memset(b->p + b->n, 0, at + n - b->n);
 		b->n = at + n;
 	}
@@ -194,10 +202,7 @@ add_change(int kind, int inode)
 
 	if (d.n_changes == d.cap_changes) {
 		d.cap_changes = d.cap_changes ? 2 * d.cap_changes : 1024;
-		d.changes =
-		    disk_realloc(d.changes, d.cap_changes * sizeof(*d.changes));
-		if (!d.changes)
-			die("no memory");
+		d.changes = grow(d.changes, d.cap_changes * sizeof(*d.changes));
 	}
 	c = &d.changes[d.n_changes++];
 	memset(c, 0, sizeof(*c));

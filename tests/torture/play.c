@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { FILES = 3, PICTURES_MAX = 25 };
+enum { FILES = 3, PICTURES_MAX = 28 };
 static const char *const files[FILES] = { STORE_FILE, STORE_FILE "-wal",
 	KEYFILE_NAME };
 

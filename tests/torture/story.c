@@ -293,6 +293,32 @@ erase_in_flood(struct store *s)
 	return event(s, EVENT_MESSAGE_DELETED, 3, 310);
 }
 
+/* With what is still to be sent, which goes once it was. */
+static enum err
+clear(struct store *s)
+{
+	struct contact_id three = store_world_contact(3);
+	struct store_cleared cleared;
+
+	TRY(message(s, 3, 500, "to be sent all the same", MESSAGE_QUEUED, 0));
+	return store_conv_clear(s, &three, &cleared);
+}
+
+static enum err
+sent_after_clear(struct store *s)
+{
+	struct contact_id three = store_world_contact(3);
+	struct store_message m;
+	struct message_id id;
+
+	store_world_id(id.b, 500);
+	TRY(store_message_move(
+	    s, &three, &id, MESSAGE_DELIVERED, t0 + 5000, &m));
+	for (unsigned n = 501; n < 630; n++)
+		TRY(message(s, 3, n, "and on", MESSAGE_RECEIVED, 0));
+	return ERR_OK;
+}
+
 /* Many keys: another page of them, and one after it. */
 static enum err
 crowd(struct store *s)
@@ -372,6 +398,8 @@ const struct story story_life = { .name = "life",
 	    { "due", due, "TEXT-THAT-DISAPPEARS" },
 	    { "flood", flood, NULL },
 	    { "erase_in_flood", erase_in_flood, NULL },
+	    { "clear", clear, "xxxxxxxx" },
+	    { "sent_after_clear", sent_after_clear, "to be sent all the same" },
 	    { "crowd", crowd, NULL },
 	    { "block", block, NULL },
 	    { "used", used, NULL },

@@ -17,7 +17,7 @@ struct story {
 	const char *name;
 	/* Makes what it begins with, in an empty directory; or NULL. */
 	void (*begin)(const char *dir);
-	struct story_step steps[24]; /* until one has no name */
+	struct story_step steps[28]; /* until one has no name */
 };
 
 /* The life of a store; that of one which an older version wrote. */
