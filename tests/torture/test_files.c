@@ -145,6 +145,69 @@ a_key_is_there_whole_or_not_at_all(void **state)
 			(void)key_fails_at((enum way)way, "pass", at);
 }
 
+/* Of a plain key; true if it was told that it is sealed now. */
+static bool
+seal_key(const char *path, const char *pass)
+{
+	char why[KEYRING_WHY_SIZE];
+	struct keyring *k = NULL;
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool sealed = false;
+
+	if (dir >= 0 && !keyring_open(dir, &k, why))
+		sealed = !keyring_set_passphrase(k, span_str(pass));
+	keyring_close(k);
+	if (dir >= 0)
+		(void)close(dir);
+	return sealed;
+}
+
+static bool
+is_sealed(const char *path)
+{
+	char why[KEYRING_WHY_SIZE];
+	struct keyring *k = NULL;
+	int dir = open_dir(path);
+	bool sealed;
+
+	assert_int_equal(keyring_open(dir, &k, why), ERR_OK);
+	sealed = keyring_sealed(k);
+	keyring_close(k);
+	(void)close(dir);
+	return sealed;
+}
+
+static bool
+sealing_fails_at(enum way way, unsigned at)
+{
+	struct tempdir dir = tempdir_new();
+	struct id_seed made;
+	bool told, hit;
+
+	disk_watch(dir.path);
+	assert_true(make_key(dir.path, "", &made));
+	fail_at(way, at);
+	told = seal_key(dir.path, "pass");
+	hit = recover(way);
+	(void)look_at_key(dir.path, "pass", &made);
+	assert_true(!told || is_sealed(dir.path));
+	disk_cut(DISK_KEEPS_NOTHING, NULL);
+	(void)look_at_key(dir.path, "pass", &made);
+	assert_true(!told || is_sealed(dir.path));
+	disk_watch(NULL);
+	tempdir_free(&dir);
+	return hit;
+}
+
+static void
+a_key_is_sealed_anew_or_as_it_was(void **state)
+{
+	(void)state;
+	for (unsigned way = 0; way < WAYS; way++)
+		for (unsigned at = 1; sealing_fails_at((enum way)way, at); at++)
+			;
+}
+
 /* ---- backups ---- */
 
 struct backups {
@@ -369,6 +432,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, begin_backups, end_backups)
 		cmocka_unit_test(a_key_is_there_whole_or_not_at_all),
+		cmocka_unit_test(a_key_is_sealed_anew_or_as_it_was),
 		T(a_backup_is_whole_or_an_error),
 		T(a_restored_store_is_whole_or_can_be_restored),
 	};
