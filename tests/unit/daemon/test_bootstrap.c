@@ -34,9 +34,10 @@ begin(void **state)
 	int failed = daemon_world_begin(state);
 	struct daemon_world *w = *state;
 
-	if (!failed)
-		bootstrap_set_resolver(&w->d, here);
-	return failed;
+	if (failed || bootstrap_new(&w->d))
+		return 1;
+	bootstrap_set_resolver(&w->d, here);
+	return 0;
 }
 
 /* A stranger's socket that only listens. */

@@ -100,6 +100,34 @@ words_that_nobody_takes_are_queued_and_sent_later(void **state)
 	node_pair_end(&w);
 }
 
+/* As after billions of words: 31, 32, 53 bits are not the end of a number. */
+static void
+hostile_64_numbers_of_words_do_not_wrap(void **state)
+{
+	const uint64_t edges[] = { INT32_MAX, UINT32_MAX,
+		(UINT64_C(1) << 53) - 1 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++) {
+		struct node_pair w;
+
+		node_pair_begin(&w);
+		say(w.n[0], "a", w.now);
+		node_pair_run(&w, 10000);
+		assert_int_equal(w.n_received[1], 1);
+		w.n[0]->peers[0]->c.sent_seq = edges[i] - ROW / 2;
+		w.n[1]->peers[0]->c.recv_seq = edges[i] - ROW / 2;
+		say_a_row(w.n[0], w.now);
+		node_pair_run(&w, 10000);
+		assert_int_equal(w.n_received[1], 1 + ROW);
+		assert_int_equal(w.n_gaps[1], 0);
+		assert_int_equal(w.n_moved[0][MESSAGE_DELIVERED], 1 + ROW);
+		assert_int_equal(
+		    w.n[1]->peers[0]->c.recv_seq, edges[i] + ROW / 2);
+		node_pair_end(&w);
+	}
+}
+
 int
 main(void)
 {
@@ -108,6 +136,7 @@ main(void)
 		    words_in_a_row_need_one_record_and_leave_together),
 		cmocka_unit_test(
 		    words_that_nobody_takes_are_queued_and_sent_later),
+		cmocka_unit_test(hostile_64_numbers_of_words_do_not_wrap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
