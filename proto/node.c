@@ -122,6 +122,8 @@ node_load_contact(struct node *n, const struct contact_id *id,
 	peer_to_links(n, p);
 	if (!peer_is_shut(p))
 		meet_start_with_others(n, p);
+	else
+		n->hides = true;
 	presence_settle(n, p);
 	n->unsettled = true;
 	return ERR_OK;
@@ -189,7 +191,7 @@ node_set_local(
 	n->n_local = (uint8_t)count;
 	links_set_local(n->links, n->local, n->n_local, n->loopback);
 	lan_changed(n);
-	intro_moved(n);
+	intro_moved(n, true);
 	cross_changed(n);
 	meet_all(n); /* another network: who was out of reach may not be */
 	n->unsettled = true;

@@ -116,7 +116,7 @@ void node_bootstrap_key(struct node *n, const struct endpoint *to,
 /* A router of the public DHT: Mainline only. */
 void node_bootstrap_public(
     struct node *n, const struct endpoint *to, struct now now);
-/* Our N of the overlay, new in every life; zero: we take no part in it. */
+/* Our N of the overlay; zero: we take no part in it. */
 void node_key(const struct node *n, enum family f, struct node_key *ret);
 /* Own addresses of all sockets (port included). Replaces the list. */
 void node_set_local(
@@ -180,9 +180,9 @@ node_contact_decide(struct node *n, const struct contact_id *id,
 
 /*
  * A blocked contact is to hear nothing of us, as if it had been removed: no
- * session, no cell, no beacon, no answer; R and our handles at introducers are
- * others from then on. What waited for it has failed. Unblocked, all goes on
- * where it was. ERR_NOT_FOUND.
+ * session, no cell, no beacon, no answer; R, N and our handles at introducers
+ * are others from then on, and N at every address. What waited for it has
+ * failed. Unblocked, all goes on where it was. ERR_NOT_FOUND.
  */
 MUST_USE enum err node_contact_block(
     struct node *n, const struct contact_id *id, bool blocked, struct now now);

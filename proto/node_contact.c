@@ -385,6 +385,13 @@ on_up(struct node *n, struct peer *p, const struct link_out *out)
 }
 
 static void
+on_hello(struct node *n, struct peer *p, const struct link_hello *h)
+{
+	if (p->online && relay_on_hello(n, p, h))
+		learn_node(n, p);
+}
+
+static void
 on_down(struct node *n, struct peer *p)
 {
 	if (p->online)
@@ -458,6 +465,9 @@ contact_on_link(struct node *n, const struct link_out *out)
 	case LINK_OUT_UP:
 		on_up(n, p, out);
 		break;
+	case LINK_OUT_HELLO:
+		on_hello(n, p, &out->hello);
+		break;
 	case LINK_OUT_DOWN:
 		on_down(n, p);
 		break;
@@ -522,14 +532,17 @@ node_contact_add(struct node *n, const struct id_pk *id, struct contact_id *ret,
 	return ERR_OK;
 }
 
-/* Who is gone knew R and our handles: from now on he finds us no more. */
+/* Who is gone knew R, N and our handles: from now on he finds us no more. */
 static void
 hide(struct node *n)
 {
-	intro_renew(n);
+	n->hides = true;
+	intro_renew(n, false);
+	routes_end_shut(n);
 	self_renew_reach(&n->self, &n->rng, n->now.wall_ms / 1000);
 	n->self_dirty = true;
 	self_to_links(n);
+	links_woke(n->links, n->now); /* the others are to know our N */
 	meet_changed(n);
 	n->unsettled = true;
 }
@@ -566,6 +579,7 @@ peer_shut(struct node *n, struct peer *p)
 {
 	assert(peer_is_shut(p));
 	session_over(n, p);
+	memcpy(p->shut_keys, p->keys, sizeof(p->shut_keys));
 	relay_forget(n, p);
 	no_more_links(n, p);
 	p->pairing = false;

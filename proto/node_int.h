@@ -161,6 +161,7 @@ struct peer {
 	/* What its last HELLO said, and what of it we pass for. */
 	uint32_t capabilities;
 	struct node_key keys[FAMILY_COUNT], trusted[FAMILY_COUNT];
+	struct node_key shut_keys[FAMILY_COUNT]; /* when it was shut out */
 	bool pairing; /* a pairing peer is set up in links */
 	/* Our invitation gave the root while we were taking theirs, whose root
 	 * goes before it if it comes yet: theirs is the lower ID. */
@@ -282,7 +283,10 @@ struct node {
 	bool loopback;
 	enum node_policy policy;
 	bool announces, denies_fallback;
-	bool no_room;               /* for what contacts send */
+	bool no_room; /* for what contacts send */
+	/* Somebody who knew us is not to find us: each address of ours has
+	 * another node. Until the end, as whom we forgot knows it still. */
+	bool hides;
 	struct dht *dht[NODE_NETS]; /* owned; NULL: none; see net_of */
 	struct discovery discovery[FAMILY_COUNT];
 	struct links *links; /* owned */
@@ -384,6 +388,9 @@ void nets_save(struct node *n);
 /* A contact is there, and his overlay node with him. */
 void nets_met(struct node *n, const struct endpoint *at,
     const struct node_key keys[FAMILY_COUNT]);
+/* We are another node in each of them: who knew us finds us no more, nor what
+ * he left with us. All handles of ours were dropped before. */
+void nets_renew(struct node *n, bool has_moved);
 /* False: it belongs to no DHT. */
 bool
 nets_receive(struct node *n, const struct endpoint *from, struct span datagram);
@@ -453,10 +460,12 @@ bool socket_is_open(const struct node *n, unsigned socket);
 
 /* node_intro.c: what our routers do, and our introducers. */
 void intro_init(struct node *n);
-void intro_moved(struct node *n);  /* another network, another address */
+/* Another network (is_told), another address. */
+void intro_moved(struct node *n, bool is_told);
 void intro_wanted(struct node *n); /* now, where they were not before */
 void intro_begin(struct node *n);  /* there is an identity to be reached */
-void intro_renew(struct node *n);  /* other handles */
+/* Other handles and other nodes: nobody who knew us finds us by these. */
+void intro_renew(struct node *n, bool has_moved);
 void intro_on_dht(struct node *n, unsigned net, const struct dht_event *e);
 void intro_tick(struct node *n);
 uint64_t intro_deadline_ms(const struct node *n);
@@ -483,6 +492,8 @@ void route_send(
     struct node *n, const struct endpoint *to, struct span data, uint8_t hops);
 void route_on_handed(struct node *n, const struct dht_event *e);
 void route_on_failed(struct node *n, const struct dht_event *e);
+/* Nothing goes through who is not to see us. */
+void routes_end_shut(struct node *n);
 /* Nothing goes through that introducer any more. */
 void routes_end(struct node *n, const struct node_key *introducer);
 void route_socket_closed(struct node *n, unsigned socket);
@@ -506,6 +517,8 @@ bool relay_choose(const struct node *n, size_t i, struct dht_node *ret);
 /* What goes to the overlay node of a relay leaves where his session runs. */
 unsigned relay_socket(const struct node *n, const struct endpoint *at);
 void relay_on_up(struct node *n, struct peer *p, const struct link_hello *h);
+/* True: his overlay node is another one now. */
+bool relay_on_hello(struct node *n, struct peer *p, const struct link_hello *h);
 /* The contact is gone, or not to be trusted. */
 void relay_forget(struct node *n, struct peer *p);
 /* was: he might relay for us before. */
@@ -599,6 +612,9 @@ void chat_tell_state(struct node *n, const struct peer *p,
 /* node_presence.c */
 /* Blocked, or not to see us now. */
 bool peer_is_shut(const struct peer *p);
+/* Is it, as far as we know, the overlay node of such a one, or one beside it?
+ * He is not to pass anything for us. */
+bool presence_avoids(const struct node *n, const struct dht_node *node);
 /* Something waits for him, or nothing any more. */
 void presence_settle(struct node *n, struct peer *p);
 /* People have decided that he is to see us, or not: it is so at once. */

@@ -155,7 +155,8 @@ choose(const struct node *n, enum family f, struct dht_node *ret)
 	from = count ? rng_below(&n->rng, (uint32_t)count) : 0;
 	for (size_t i = 0; i < count; i++) {
 		*ret = list[(from + i) % count];
-		if (may_ask(n, &ret->at) && !relay_is_contact(n, &ret->n))
+		if (may_ask(n, &ret->at) && !relay_is_contact(n, &ret->n) &&
+		    !presence_avoids(n, ret))
 			return true;
 	}
 	for (size_t i = 0; i < n->peers_cap; i++) {
@@ -164,6 +165,8 @@ choose(const struct node *n, enum family f, struct dht_node *ret)
 		if (p == NULL || !p->online || !p->has_node ||
 		    endpoint_family(&p->node.at) != f ||
 		    relay_of(n, &p->node.n) == p || !may_ask(n, &p->node.at))
+			continue;
+		if (presence_avoids(n, &p->node))
 			continue;
 		*ret = p->node;
 		return true;
@@ -176,6 +179,7 @@ choose_relay(const struct node *n, struct dht_node *ret)
 {
 	for (size_t i = 0; i < RELAYS_MAX; i++)
 		if (relay_choose(n, i, ret) && is_usable(n, &ret->at) &&
+		    !presence_avoids(n, ret) &&
 		    n->dht[net_of(DHT_OVERLAY, endpoint_family(&ret->at))] !=
 		        NULL)
 			return true;
@@ -367,12 +371,15 @@ intro_begin(struct node *n)
 }
 
 void
-intro_renew(struct node *n)
+intro_renew(struct node *n, bool has_moved)
 {
 	n->intro_serial++;
 	for (unsigned i = 0; i < INTRO_SLOTS; i++)
 		if (n->intro[i].state != INTRO_NONE)
 			lose(n, i);
+	nets_renew(n, has_moved);
+	serve_if_open(n, FAMILY_V4);
+	serve_if_open(n, FAMILY_V6);
 	intro_wanted(n);
 }
 
@@ -394,10 +401,16 @@ ask_from_here(struct node *n, unsigned i)
 }
 
 void
-intro_moved(struct node *n)
+intro_moved(struct node *n, bool is_told)
 {
 	nat_moved(&n->nat[FAMILY_V4]);
 	nat_moved(&n->nat[FAMILY_V6]);
+	if (n->hides) { /* who saw this node there is not to see it here */
+		intro_renew(n, is_told);
+		if (n->has_self)
+			self_to_links(n);
+		return;
+	}
 	serve_if_open(n, FAMILY_V4);
 	serve_if_open(n, FAMILY_V6);
 	n->intro_serial++;

@@ -463,7 +463,7 @@ on_address(struct node *n, enum family f, const struct endpoint *e)
 	if (n->has_address[f] && endpoint_eq(&n->address[f], e))
 		return;
 	if (n->has_address[f])
-		intro_moved(n);
+		intro_moved(n, false);
 	n->has_address[f] = true;
 	n->address[f] = *e;
 	cross_changed(n);

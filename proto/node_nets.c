@@ -8,6 +8,7 @@
 #include "proto/dht/overlay.h"
 
 #include <assert.h>
+#include <string.h>
 
 static bool
 is_wanted(enum node_policy policy, enum dht_carrier carrier)
@@ -151,6 +152,24 @@ nets_met(struct node *n, const struct endpoint *at,
 	if (d != NULL && node_key_is_set(&keys[f]) &&
 	    !endpoint_is_route(at, NULL))
 		dht_candidate_key(d, at, &keys[f], n->now);
+}
+
+void
+nets_renew(struct node *n, bool has_moved)
+{
+	for (unsigned i = 0; i < NODE_NETS; i++) {
+		struct dht *d = n->dht[i];
+
+		if (d == NULL)
+			continue;
+		if (net_carrier(i) == DHT_OVERLAY &&
+		    dht_introduce(d, DHT_INTRODUCES_NOBODY, n->now))
+			n->failed = true;
+		if (dht_renew(d, has_moved, n->now))
+			n->failed = true;
+	}
+	if (has_moved) /* others have to say it anew */
+		memset(n->has_address, 0, sizeof(n->has_address));
 }
 
 /* ---- datagrams and time ---- */

@@ -14,6 +14,35 @@ peer_is_shut(const struct peer *p)
 }
 
 static bool
+is_beside(const struct contact *c, const struct endpoint *at)
+{
+	bool is_global = endpoint_scope(at) == SCOPE_GLOBAL;
+
+	for (uint8_t i = 0; i < c->n_candidates; i++)
+		if (is_global ? endpoint_same_network(&c->candidates[i], at)
+		              : endpoint_eq(&c->candidates[i], at))
+			return true;
+	return false;
+}
+
+bool
+presence_avoids(const struct node *n, const struct dht_node *node)
+{
+	enum family f = endpoint_family(&node->at);
+
+	for (size_t i = 0; n->hides && i < n->peers_cap; i++) {
+		const struct peer *p = n->peers[i];
+
+		if (p != NULL && peer_is_shut(p) &&
+		    ((node_key_is_set(&node->n) &&
+		         node_key_eq(&p->shut_keys[f], &node->n)) ||
+		        is_beside(&p->c, &node->at)))
+			return true;
+	}
+	return false;
+}
+
+static bool
 wants_quiet(const struct peer *p)
 {
 	return p->c.hides && p->c.ready && p->outbox.n == 0;

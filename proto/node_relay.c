@@ -180,6 +180,17 @@ relay_on_up(struct node *n, struct peer *p, const struct link_hello *h)
 	trust(n, p, FAMILY_V6);
 }
 
+bool
+relay_on_hello(struct node *n, struct peer *p, const struct link_hello *h)
+{
+	if (memcmp(p->keys, h->node, sizeof(p->keys)) == 0)
+		return false;
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		routes_end(n, &p->keys[f]);
+	relay_on_up(n, p, h);
+	return true;
+}
+
 void
 relay_forget(struct node *n, struct peer *p)
 {

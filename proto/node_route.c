@@ -123,6 +123,8 @@ route_by_introducer(
 	         (scope != SCOPE_GLOBAL &&
 	             !(scope == SCOPE_LOOPBACK && n->loopback)))
 		return false;
+	if (presence_avoids(n, &what.way.introducer))
+		return false;
 	_Static_assert((int)DHT_HANDLE_SIZE == CELL_HANDLE_SIZE, "");
 	memcpy(what.way.id, i->handle, sizeof(what.way.id));
 	return route_to(n, &what, ret);
@@ -179,6 +181,7 @@ route_on_handed(struct node *n, const struct dht_event *e)
 
 	what.roomy = relay_of(n, &e->way.introducer.n) != NULL;
 	if (packet_begins_like_krpc(e->datagram.p[0]) ||
+	    presence_avoids(n, &e->way.introducer) ||
 	    !route_to(n, &what, &from))
 		return;
 	by_endpoint(n, &from)->seen = e->address;
@@ -240,6 +243,18 @@ node_receive_socket(struct node *n, unsigned socket,
 		return;
 	if (route_to(n, &what, &at))
 		links_receive(n->links, &at, datagram, n->now);
+}
+
+void
+routes_end_shut(struct node *n)
+{
+	for (size_t i = 0; i < ROUTES_MAX; i++) {
+		struct route *r = &n->routes[i];
+
+		if (r->kind == ROUTE_INTRODUCER &&
+		    presence_avoids(n, &r->way.introducer))
+			r->kind = ROUTE_FREE;
+	}
 }
 
 void

@@ -50,10 +50,17 @@ carrier_new(const struct rng *rng, bool introduces)
 	c->introduces = introduces;
 	c->trials[0].milli = c->trials[1].milli =
 	    UINT64_C(1000) * CARRIER_TRIALS_BURST;
-	rng_fill(rng, c->own.sk, sizeof(c->own.sk));
-	(void)crypto_scalarmult_base(c->own.pk, c->own.sk);
-	rng_fill(rng, &c->r, 1);
+	carrier_renew(c);
 	return c;
+}
+
+void
+carrier_renew(struct carrier *c)
+{
+	assert(c && c->rng);
+	rng_fill(c->rng, c->own.sk, sizeof(c->own.sk));
+	(void)crypto_scalarmult_base(c->own.pk, c->own.sk);
+	rng_fill(c->rng, &c->r, 1);
 }
 
 void

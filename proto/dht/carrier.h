@@ -51,6 +51,9 @@ struct carrier_query {
 struct carrier *carrier_new(const struct rng *rng, bool introduces);
 void carrier_free(struct carrier *c);
 void carrier_key(const struct carrier *c, struct node_key *ret); /* N */
+/* Another N from now on: nothing is opened any more that was sealed for the one
+ * before. Answers to queries of ours still are. */
+void carrier_renew(struct carrier *c);
 /* The node's id at an address, NULL: none known. */
 void carrier_id(
     const struct carrier *c, const struct endpoint *at, struct target *ret);

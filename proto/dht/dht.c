@@ -83,6 +83,43 @@ dht_free(struct dht *d)
 	free(d);
 }
 
+/* What others may have left with us. */
+static enum err
+forget_others(struct dht *d)
+{
+	items_clear(&d->items);
+	peers_clear(&d->peers);
+	peers_init(&d->peers, &d->id, d->cfg.rng);
+	token_init(&d->tokens, d->cfg.rng, d->now_ms);
+	guard_init(&d->guard, d->cfg.loopback,
+	    d->carrier ? GUARD_UPLOAD_OVERLAY : GUARD_UPLOAD, d->cfg.rng,
+	    d->now_ms);
+	memset(d->later, 0, sizeof(d->later));
+	d->later_due_ms = NEVER;
+	return items_init(&d->items, d->cfg.rng);
+}
+
+enum err
+dht_renew(struct dht *d, bool has_moved, struct now now)
+{
+	enum err err;
+
+	assert(d && !d->call);
+	touch(d, now);
+	err = forget_others(d);
+	if (err)
+		return err;
+	if (has_moved)
+		address_init(&d->address, d->cfg.loopback, now.mono_ms);
+	if (d->carrier) {
+		carrier_renew(d->carrier);
+		introducer_renew(d);
+		ways_renew(d);
+	}
+	care_rename(d, d->address.known ? &d->address.own : NULL, now.mono_ms);
+	return ERR_OK;
+}
+
 void
 dht_pair(struct dht *v4, struct dht *v6)
 {

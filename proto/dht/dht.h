@@ -77,13 +77,19 @@ void dht_candidate(struct dht *d, const struct endpoint *to, struct now now);
 /* OVERLAY: with its N, or NULL as above. */
 void dht_candidate_key(struct dht *d, const struct endpoint *to,
     const struct node_key *n, struct now now);
+/* Becomes another node: another id and N, and nothing stays that somebody may
+ * have put there to know us again: what is stored for others, tokens, whom we
+ * have blocked. The nodes that we know stay. OVERLAY: handles of ours must have
+ * been unregistered before, and nothing passed for others (dht_introduce).
+ * has_moved: our address is not known, either. ERR_NOMEM: throw it away. */
+MUST_USE enum err dht_renew(struct dht *d, bool has_moved, struct now now);
 struct dht_node {
 	struct endpoint at;
 	struct node_key n; /* zero on MAINLINE */
 };
 /* Copies up to max good nodes for saving; returns how many. */
 size_t dht_nodes(const struct dht *d, struct dht_node *ret, size_t max);
-/* OVERLAY: our N, new in every life. MAINLINE: zero. */
+/* OVERLAY: our N. MAINLINE: zero. */
 void dht_key(const struct dht *d, struct node_key *ret);
 
 /* MAINLINE: any datagram that begins with 'd' and ends with 'e'. OVERLAY: any

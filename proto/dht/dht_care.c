@@ -388,18 +388,20 @@ care_bootstrap(struct dht *d, uint64_t now_ms)
 }
 
 /* Our id must fit the address. [BEP 42] */
-static void
-rename_node(struct dht *d, const struct endpoint *at, uint64_t now_ms)
+void
+care_rename(struct dht *d, const struct endpoint *at, uint64_t now_ms)
 {
 	uint8_t salt;
 
 	if (d->carrier) {
 		overlay_own_id(d, at);
-	} else {
+	} else if (at) {
 		rng_fill(d->cfg.rng, &salt, 1);
 		nodeid_make(at, salt, d->cfg.rng, &d->id);
+	} else {
+		nodeid_random(d->cfg.rng, &d->id);
 	}
-	assert(nodeid_valid(&d->id, at));
+	assert(!at || nodeid_valid(&d->id, at));
 	d->items.own = d->peers.own = d->id;
 	table_move(&d->table, &d->id, now_ms);
 	d->own_round = 0;
@@ -414,7 +416,7 @@ move(struct dht *d, uint64_t now_ms)
 	assert(d->address.known);
 	d->tell_address = true;
 	if (!nodeid_valid(&d->id, &d->address.own))
-		rename_node(d, &d->address.own, now_ms);
+		care_rename(d, &d->address.own, now_ms);
 }
 
 static void
@@ -450,7 +452,7 @@ learn_address(
 	else if (d->carrier && !d->bound &&
 	         endpoint_scope(&m->ip) == SCOPE_GLOBAL &&
 	         endpoint_family(&m->ip) == d->cfg.family)
-		rename_node(d, &m->ip, now_ms);
+		care_rename(d, &m->ip, now_ms);
 }
 
 static void

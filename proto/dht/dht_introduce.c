@@ -42,6 +42,12 @@ introducer_free(struct introducer *i)
 	free(i);
 }
 
+void
+introducer_renew(struct dht *d)
+{
+	token_init(&d->introducer->tokens, d->cfg.rng, d->now_ms);
+}
+
 enum err
 dht_introduce(struct dht *d, enum dht_introduces whom, struct now now)
 {

@@ -323,6 +323,8 @@ overlay_take(struct dht *d, const struct endpoint *from, struct span datagram);
 
 MUST_USE enum err introducer_init(struct dht *d); /* ERR_NOMEM */
 void introducer_free(struct introducer *i);
+/* No token of before is valid. */
+void introducer_renew(struct dht *d);
 /* Queries that were opened; false: it drew nothing. */
 bool introducer_register(
     struct dht *d, const struct endpoint *from, const struct krpc *m);
@@ -336,6 +338,8 @@ bool is_passable(struct span datagram);
 
 MUST_USE enum err ways_init(struct dht *d); /* ERR_NOMEM */
 void ways_free(struct ways *w);
+/* Our N is another: calls begin again. */
+void ways_renew(struct dht *d);
 /* A query HAND; false: it is not for us. */
 bool
 ways_hand(struct dht *d, const struct endpoint *from, const struct krpc *m);
@@ -425,6 +429,8 @@ void care_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms);
 /* An inner lookup has ended. */
 void care_op_over(struct dht *d, struct op *op, uint64_t now_ms);
 void care_hurry(struct dht *d, uint64_t now_ms);
+/* Another id, for an address of ours, NULL: not known. Whom we know stays. */
+void care_rename(struct dht *d, const struct endpoint *at, uint64_t now_ms);
 bool care_is_seed(const struct dht *d, const struct endpoint *at);
 /* A node of ours for lookups and answers. */
 bool care_allowed(const struct dht *d, const struct endpoint *at);

@@ -42,6 +42,19 @@ ways_free(struct ways *w)
 	free(w);
 }
 
+/* An introducer hands on to the N that called: it has to hear the new one, and
+ * not that it is the same caller. */
+void
+ways_renew(struct dht *d)
+{
+	for (size_t i = 0; i < DHT_CALLS_MAX; i++) {
+		struct outcall *c = &d->ways->call[i];
+
+		c->heard_ms = 0;
+		rng_fill(d->cfg.rng, c->cookie, sizeof(c->cookie));
+	}
+}
+
 bool
 dht_way_eq(const struct dht_way *a, const struct dht_way *b)
 {

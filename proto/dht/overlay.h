@@ -19,7 +19,7 @@ enum {
 	OVERLAY_KRPC_MAX = OVERLAY_SIZE_MAX - OVERLAY_OVERHEAD,
 };
 
-/* N, new at every start. Secret. */
+/* N, new at every start, and when somebody is not to find us. Secret. */
 struct overlay_static {
 	uint8_t sk[OVERLAY_KEY_SIZE], pk[OVERLAY_KEY_SIZE];
 };

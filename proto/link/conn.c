@@ -419,14 +419,13 @@ greeted_contact(struct links *l, struct peer *p, struct session *s,
 	    c->up && memcmp(c->instance, instance, HELLO_INSTANCE_SIZE) == 0;
 	struct out *up = NULL, *down = NULL;
 
-	if (!same) {
-		up = out_new(LINK_OUT_UP, p->number);
+	up = out_new(same ? LINK_OUT_HELLO : LINK_OUT_UP, p->number);
+	if (!same)
 		down = out_new(LINK_OUT_DOWN, p->number);
-		if (!up || !down) {
-			free(up);
-			free(down);
-			return ERR_NOMEM;
-		}
+	if (!up || (!same && !down)) {
+		free(up);
+		free(down);
+		return ERR_NOMEM;
 	}
 	if (!same && c->up)
 		start_over(l, p, s);
@@ -435,11 +434,14 @@ greeted_contact(struct links *l, struct peer *p, struct session *s,
 	if (!same)
 		path_upgrade(l, p, now);
 	attempt_free(l, p); /* whatever it was for: we have met */
-	if (!same) {
-		memcpy(c->instance, instance, HELLO_INSTANCE_SIZE);
-		c->up_ms = now.mono_ms;
-		tell_up(l, p, up, down, hello);
+	if (same) {
+		up->o.hello = *hello;
+		out_push(l, up);
+		return ERR_OK;
 	}
+	memcpy(c->instance, instance, HELLO_INSTANCE_SIZE);
+	c->up_ms = now.mono_ms;
+	tell_up(l, p, up, down, hello);
 	return ERR_OK;
 }
 

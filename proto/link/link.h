@@ -157,7 +157,8 @@ bool links_claim(const struct links *l, struct span datagram);
 /* Takes any datagram that is not KRPC. */
 void links_receive(struct links *l, const struct endpoint *from,
     struct span datagram, struct now now);
-/* The machine was suspended: keys of before are not used for long. */
+/* The machine was suspended: keys of before are not used for long. Or HELLO is
+ * to say something else: each session says it anew. */
 void links_woke(struct links *l, struct now now);
 /* More of them wait than an eighth of the socket's buffer holds. */
 void links_behind(struct links *l, struct now now);
@@ -208,9 +209,10 @@ enum link_out_kind {
 	 * the link that UP announces with `early`. Without that UP it is lost.
 	 * endpoint: where the answer came from. */
 	LINK_OUT_EARLY,
-	LINK_OUT_UP,   /* confirmed and HELLO verified; streams begin at 0 */
-	LINK_OUT_DOWN, /* the link ended; err says why */
-	LINK_OUT_DATA, /* next bytes of the peer's stream */
+	LINK_OUT_UP,    /* confirmed and HELLO verified; streams begin at 0 */
+	LINK_OUT_HELLO, /* another session of the link is up, and says this */
+	LINK_OUT_DOWN,  /* the link ended; err says why */
+	LINK_OUT_DATA,  /* next bytes of the peer's stream */
 	LINK_OUT_WRITABLE,      /* links_room grew from less than half */
 	LINK_OUT_BULK,          /* next bytes of the peer's bulk */
 	LINK_OUT_BULK_WRITABLE, /* links_bulk_room did */
@@ -251,7 +253,7 @@ struct link_out {
 	struct static_pk s;      /* CALLER */
 	uint64_t ts_ms;          /* TS */
 	struct pair_root root;   /* PAIRED */
-	struct link_hello hello; /* PAIRED, UP */
+	struct link_hello hello; /* PAIRED, UP, HELLO */
 	bool early;              /* UP: what was written since EARLY counts */
 	bool proven;             /* DENIED */
 	struct link_candidates candidates; /* CANDIDATES */

@@ -394,6 +394,13 @@ on_lost(struct wire_node *n, unsigned b, const struct link_out *o)
 }
 
 static void
+on_state(struct link_peer *p, const struct link_out *o)
+{
+	p->ratchet = o->ratchet;
+	p->last_ts_ms = o->last_ts_ms;
+}
+
+static void
 on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 {
 	unsigned b = o->peer;
@@ -404,8 +411,7 @@ on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 		on_send(w, n, o);
 		return;
 	case LINK_OUT_STATE:
-		n->disk[b].peer.ratchet = o->ratchet;
-		n->disk[b].peer.last_ts_ms = o->last_ts_ms;
+		on_state(&n->disk[b].peer, o);
 		return;
 	case LINK_OUT_CALLER:
 		callers_take(&n->disk[b].callers, &o->s, o->last_ts_ms);
@@ -444,6 +450,8 @@ on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 		return;
 	case LINK_OUT_BULK_WRITABLE:
 		n->bulk_writables[b]++;
+		return;
+	case LINK_OUT_HELLO:
 		return;
 	case LINK_OUT_OBSERVED:
 		n->observed++;

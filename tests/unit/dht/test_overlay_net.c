@@ -121,6 +121,41 @@ nodes_meet_and_keep_what_they_are_given(void **state)
 	}
 }
 
+/* The others find it under its new key, and nothing there is as before. */
+static void
+a_node_becomes_another(void **state)
+{
+	struct node_key before, after;
+	struct dht_item item;
+	size_t known;
+
+	(void)state;
+	begin(205, false, false, 8);
+	dht_net_run(&net, 30000);
+	put(3, 1, &item);
+	assert_true(net.node[5]->items.index.n > 0);
+	dht_key(net.node[5], &before);
+	known = table_count(&net.node[5]->table);
+	assert_int_equal(
+	    dht_renew(net.node[5], false, dht_net_now(&net)), ERR_OK);
+	dht_key(net.node[5], &after);
+	assert_false(node_key_eq(&before, &after));
+	assert_int_equal(net.node[5]->items.index.n, 0);
+	assert_int_equal(table_count(&net.node[5]->table), known);
+	dht_net_run(&net, 30000);
+	check_tables();
+	find(5, &item);
+	for (size_t i = 0; i < net.n; i++) {
+		struct dht_node list[16];
+		size_t n = dht_nodes(net.node[i], list, 16);
+
+		for (size_t k = 0; k < n; k++)
+			known += node_key_eq(&list[k].n, &after) ? 100U : 0U;
+	}
+	assert_true(known >= 300); /* three of them at least */
+	dht_net_clear(&net);
+}
+
 static void
 two_nodes_are_enough(void **state)
 {
@@ -610,6 +645,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nodes_meet_and_keep_what_they_are_given),
+		cmocka_unit_test(a_node_becomes_another),
 		cmocka_unit_test(two_nodes_are_enough),
 		cmocka_unit_test(a_node_that_is_named_needs_no_introduction),
 		cmocka_unit_test(saved_nodes_bring_a_node_back),

@@ -220,6 +220,58 @@ a_relay_is_met_where_we_meet_him(void **state)
 	node_free(n);
 }
 
+/* He knew our N, and is asked for nothing: neither where he was, nor under his
+ * key elsewhere; and what ran by him is over. */
+static void
+nothing_goes_by_who_is_shut_out(void **state)
+{
+	struct cell_introducer i = { .handle = { 1 } };
+	struct node_decision hide = { .hides = true };
+	struct node_key before, after;
+	struct dht_node beside;
+	struct endpoint e;
+	struct route r;
+
+	(void)state;
+	for (int blocks = 0; blocks < 2; blocks++) {
+		begin(false);
+		comes(1, LINK_CAPABILITY_RELAY, 41);
+		comes(2, 0, 42);
+		p[1]->c.ready = true;
+		assert_true(contact_learn_path(&p[1]->c, &p[1]->path));
+		i.n = p[1]->keys[FAMILY_V4];
+		i.at = endpoint_v4((const uint8_t[4]){ 9, 9, 9, 9 }, 99);
+		beside = (struct dht_node){ p[1]->path, { { 77 } } };
+		assert_true(by_introducer(&i, &e));
+		assert_false(presence_avoids(n, &beside));
+		node_key(n, FAMILY_V4, &before);
+		if (blocks) {
+			assert_int_equal(
+			    node_contact_block(n, &p[1]->c.id, true, now),
+			    ERR_OK);
+		} else {
+			assert_int_equal(
+			    node_contact_decide(n, &p[1]->c.id, &hide, now),
+			    ERR_OK);
+			assert_true(presence_run(n, p[1]));
+		}
+		node_key(n, FAMILY_V4, &after);
+		assert_false(node_key_eq(&before, &after));
+		assert_false(route_look(n, &e, &r));
+		assert_false(by_introducer(&i, &e));
+		assert_true(presence_avoids(n, &beside));
+		i.n = p[2]->keys[FAMILY_V4];
+		assert_true(by_introducer(&i, &e));
+		/* At another address there is another node. */
+		node_set_local(n, &i.at, 1, now);
+		node_key(n, FAMILY_V4, &before);
+		assert_false(node_key_eq(&before, &after));
+		assert_int_equal(
+		    node_contact_block(n, &p[1]->c.id, false, now), ERR_OK);
+		node_free(n);
+	}
+}
+
 int
 main(void)
 {
@@ -229,6 +281,7 @@ main(void)
 		    hostile_95_nobody_takes_away_what_another_was_given),
 		cmocka_unit_test(only_who_offers_and_is_chosen_relays),
 		cmocka_unit_test(a_relay_is_met_where_we_meet_him),
+		cmocka_unit_test(nothing_goes_by_who_is_shut_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
