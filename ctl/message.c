@@ -52,6 +52,12 @@ tail_of(const cJSON *m, bool mark)
 		free(safe);
 	}
 	(void)fputs(mark ? message_mark(m) : "", f);
+	if (mark && message_is_ours(m) && value_has_str(m, "reason")) {
+		char *safe = escape_terminal(value_str(m, "reason"), true);
+
+		(void)fprintf(f, " (%s)", safe);
+		free(safe);
+	}
 	return fclose(f) == 0 ? tail : value_strdup("");
 }
 
