@@ -135,6 +135,7 @@ $(SIM): $(B)/%: $(B)/%.o $(WRAPPERS) $(B)/libsim.a $(B)/libtest.a \
   $(B)/libproto.a
 $(SIM): LIBS = $(call pc,libsodium cmocka)
 $(SIM): LDFLAGS += $(WRAP:%=-Wl,--wrap=%)
+$(B)/tests/sim/test_unseen: LDFLAGS += -Wl,--wrap=dht_renew
 $(FUZZ): $(B)/%: $(B)/%.o $(ALLIBS)
 $(FUZZ): LIBS = $(call pc,$(PKGS) cmocka) -fsanitize=fuzzer
 $(REPLAY): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o \

@@ -49,7 +49,7 @@ do_send(struct sim *s, uint32_t who, const struct sim_out *o)
 	if (wrong)
 		check_fail(&s->check, "node %u: a datagram of %zu bytes %s",
 		    who, o->n, wrong);
-	if (to == s->adversary)
+	if (to == s->adversary && !s->hears)
 		wrong = sim_may_hear(s, who, data);
 	if (wrong)
 		check_fail(

@@ -277,6 +277,8 @@ deliver(struct sim *s, const struct net_packet *p)
 	struct node_stats after;
 	bool is_watched;
 
+	if (p->to == s->adversary && s->hears)
+		s->hears(s, p);
 	if (!is_heard(s, p))
 		return;
 	n = &s->nodes[p->to];

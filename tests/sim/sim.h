@@ -147,7 +147,11 @@ struct sim {
 	uint32_t n_texts;
 	crypto_generichash_state digest; /* of every datagram sent */
 	uint64_t n_events, n_crashes, n_failed_commits;
-	void *user; /* of who runs the world; borrowed */
+	/* The host without a node hears all that comes to it; NULL: it is only
+	 * law that there is little. */
+	void (*hears)(struct sim *s, const struct net_packet *p);
+	struct spy *spy; /* borrowed */
+	void *user;      /* of who runs the world; borrowed */
 };
 
 struct sim *sim_new(const struct sim_config *cfg);
