@@ -8,6 +8,7 @@
  * and is always right where nobody was blocked, or where the node stays the
  * same. BTCHAT_SEEDS chooses how many, SIM_TRACE=1 prints what happens.
  */
+#include "daemon/sanitizer.h"
 #include "tests/sim/again.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/spy.h"
@@ -30,7 +31,8 @@ enum {
 	OTHER = 4,    /* is shut out by the stranger */
 	PEOPLE = 5,
 	CROWD = 8,
-	SEEDS = 12,     /* half of them to learn from */
+	SEEDS = 4, /* half of them to learn from */
+	SEEDS_LONG = 24,
 	SEEDS_SURE = 4, /* where he is always right */
 	SEEDS_MAX = 400,
 	CROWD_MS = 100,
@@ -264,7 +266,8 @@ trial(enum how how, size_t n_seeds, size_t *ret_of)
 static size_t
 seeds(void)
 {
-	uint64_t n = again_number("BTCHAT_SEEDS", SEEDS);
+	uint64_t n = again_number(
+	    "BTCHAT_SEEDS", getenv("BTCHAT_LONG") ? SEEDS_LONG : SEEDS);
 
 	return n < 4 ? 4 : n > SEEDS_MAX ? SEEDS_MAX : (size_t)n;
 }
@@ -280,10 +283,21 @@ guesses(enum how how)
 	assert_true(16 * over * over <= 25 * of);
 }
 
+/* Nothing that a sanitizer would see here and nowhere else, and it takes five
+ * times as long. */
+static void
+skip_if_slow(void)
+{
+#ifdef UNDER_SANITIZER
+	skip();
+#endif
+}
+
 static void
 who_is_blocked_can_only_guess_whether_we_are_there(void **state)
 {
 	(void)state;
+	skip_if_slow();
 	guesses(BLOCKED);
 }
 
@@ -291,24 +305,31 @@ static void
 who_is_not_to_see_us_can_only_guess(void **state)
 {
 	(void)state;
+	skip_if_slow();
+	if (!getenv("BTCHAT_LONG"))
+		skip(); /* the same as for who is blocked */
 	guesses(HIDDEN);
 }
 
 static void
 a_contact_knows(void **state)
 {
-	size_t of, n = trial(KNOWN, SEEDS_SURE, &of);
+	size_t of, n;
 
 	(void)state;
+	skip_if_slow();
+	n = trial(KNOWN, SEEDS_SURE, &of);
 	assert_int_equal(n, of);
 }
 
 static void
 a_node_that_stays_the_same_is_found(void **state)
 {
-	size_t of, n = trial(SAME_NODE, SEEDS_SURE, &of);
+	size_t of, n;
 
 	(void)state;
+	skip_if_slow();
+	n = trial(SAME_NODE, SEEDS_SURE, &of);
 	assert_int_equal(n, of);
 }
 
