@@ -43,8 +43,10 @@ refuse_theirs(struct node *n, struct peer *p, const struct record *r)
 void
 refuse_on_resumed(struct peer *p, const struct record *r)
 {
-	if (r->seq == p->refused.seq)
-		p->refused.seq = 0;
+	if (r->seq != p->refused.seq)
+		return;
+	p->refused.seq = 0;
+	p->refused_due = false; /* he knew before he was told, or made it up */
 }
 
 void

@@ -181,6 +181,38 @@ a_refusal_names_what_was_sent(void **state)
 	node_pair_end(&w);
 }
 
+/* Bytes of a contact whose software is his own. */
+static void
+hear(struct node_pair *w, unsigned i, const char *what, size_t n)
+{
+	uint8_t head[RECORD_HEAD] = { (uint8_t)n };
+
+	chat_on_data(w->n[i], peer(w, i), span_of(head, sizeof(head)));
+	chat_on_data(w->n[i], peer(w, i), span_of(what, n));
+}
+
+/* "I know that you do not take it", before anybody could have said so. */
+static void
+who_goes_on_before_he_is_refused_is_not_told(void **state)
+{
+	static const char unknown[] =
+	    "d1:h32:hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh1:ki99e1:mi1e1:ni1e1:x0:e";
+	static const char resumed[] = "d1:ki11e1:ni1ee";
+	struct node_pair w;
+
+	(void)state;
+	begin_online(&w);
+	hear(&w, 0, unknown, sizeof(unknown) - 1);
+	assert_int_equal(peer(&w, 0)->refused.seq, 1);
+	hear(&w, 0, resumed, sizeof(resumed) - 1);
+	assert_int_equal(peer(&w, 0)->refused.seq, 0);
+	node_pair_run(&w, 5000);
+	(void)say(&w, 1);
+	node_pair_run(&w, 5000);
+	assert_int_equal(w.n_received[0], 1);
+	node_pair_end(&w);
+}
+
 int
 main(void)
 {
@@ -189,6 +221,7 @@ main(void)
 		cmocka_unit_test(what_is_too_long_fails_and_the_rest_comes),
 		cmocka_unit_test(a_refusal_that_is_lost_is_said_again),
 		cmocka_unit_test(a_refusal_names_what_was_sent),
+		cmocka_unit_test(who_goes_on_before_he_is_refused_is_not_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
