@@ -111,6 +111,7 @@ effect_sent(struct node *n, size_t at, const struct message_id *id)
 		return false;
 	c = &n->changes[at].change;
 	if (c->kind != CHANGE_MESSAGE ||
+	    c->message.state == MESSAGE_RECEIVED || /* they choose its id */
 	    memcmp(&c->message.id, id, sizeof(*id)) != 0)
 		return false; /* its own was popped, and this is another one */
 	assert(c->message.state == MESSAGE_QUEUED);

@@ -213,6 +213,40 @@ who_goes_on_before_he_is_refused_is_not_told(void **state)
 	node_pair_end(&w);
 }
 
+/* They know the id of what they did not take, and give it to a text of theirs.
+ */
+static void
+a_text_of_theirs_is_not_taken_for_ours(void **state)
+{
+	struct node_pair w;
+	struct record r = {
+		.kind = RECORD_TEXT, .seq = 1, .text = span_str("mine")
+	};
+	uint8_t bytes[RECORD_HEAD + 512];
+	struct writer to = wr_init(bytes, sizeof(bytes));
+
+	(void)state;
+	begin_online(&w);
+	node_set_room(w.n[1], false, w.now);
+	r.id = say(&w, 0);
+	node_pair_run(&w, 5000);
+	assert_int_equal(w.n_moved[0][MESSAGE_QUEUED], 1);
+	/* As it is after a start: it is in the store, queued. */
+	peer(&w, 0)->outbox.head->sent = false;
+	peer(&w, 0)->outbox.head->change = 0;
+	outbox_rewind(&peer(&w, 0)->outbox);
+	peer(&w, 0)->hold_ms = NEVER;
+	record_encode(&r, &to);
+	chat_on_data(w.n[0], peer(&w, 0), wr_span_of(&to));
+	node_set_room(w.n[1], true, w.now);
+	refuse_up(peer(&w, 1));
+	node_pair_run(&w, 5000);
+	assert_int_equal(w.n_received[0], 1);
+	assert_int_equal(w.n_received[1], 1);
+	assert_int_equal(w.n_moved[0][MESSAGE_DELIVERED], 1);
+	node_pair_end(&w);
+}
+
 int
 main(void)
 {
@@ -222,6 +256,7 @@ main(void)
 		cmocka_unit_test(a_refusal_that_is_lost_is_said_again),
 		cmocka_unit_test(a_refusal_names_what_was_sent),
 		cmocka_unit_test(who_goes_on_before_he_is_refused_is_not_told),
+		cmocka_unit_test(a_text_of_theirs_is_not_taken_for_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
