@@ -176,6 +176,7 @@ struct peer {
 	/* Ours that they do not take: no text is written before hold_ms, NEVER:
 	 * there is no such; then they hear that all comes again. */
 	uint64_t hold_ms;
+	uint64_t held_seq;        /* the one that they refused; 0: none */
 	uint32_t holds;           /* in a row */
 	uint64_t resumed_seq;     /* they are to hear that; 0: no */
 	uint64_t fallback_ms;     /* its next fallback is told from then on */

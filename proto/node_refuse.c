@@ -54,6 +54,7 @@ refuse_up(struct peer *p)
 {
 	p->refused.seq = 0;
 	p->refused_due = false;
+	p->held_seq = 0;
 	p->resumed_seq = 0;
 }
 
@@ -93,6 +94,7 @@ hold(struct node *n, struct peer *p, struct outbox_entry *e,
 	outbox_rewind_to(&p->outbox, e);
 	p->hold_ms = n->now.mono_ms +
 	             rng_jitter(&n->rng, wait, NODE_HOLD_JITTER_PERCENT);
+	p->held_seq = e->record.seq;
 	p->resumed_seq = 0;
 	meet_retime(n, p);
 }
@@ -146,8 +148,10 @@ refuse_run(struct node *n, struct peer *p)
 	if (p->hold_ms > n->now.mono_ms)
 		return;
 	p->hold_ms = NEVER;
-	if (p->outbox.at != NULL)
-		p->resumed_seq = p->outbox.at->record.seq;
+	/* Also if it was given up meanwhile: they wait for that number. */
+	if (p->held_seq > 0)
+		p->resumed_seq = p->held_seq;
+	p->held_seq = 0;
 	chat_work(n, p);
 }
 

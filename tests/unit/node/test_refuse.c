@@ -247,6 +247,32 @@ a_text_of_theirs_is_not_taken_for_ours(void **state)
 	node_pair_end(&w);
 }
 
+/* What is refused for now may be given up meanwhile: what is said then comes
+ * in the same session, which may last for days. */
+static void
+what_was_refused_may_be_dropped(void **state)
+{
+	struct node_pair w;
+
+	(void)state;
+	begin_online(&w);
+	node_set_room(w.n[1], false, w.now);
+	(void)say(&w, 0);
+	node_pair_run(&w, 5000);
+	assert_int_equal(w.n_moved[0][MESSAGE_QUEUED], 1);
+	assert_int_equal(
+	    node_messages_drop(w.n[0], &peer(&w, 0)->c.id, w.now), ERR_OK);
+	node_set_room(w.n[1], true, w.now);
+	(void)say(&w, 0);
+	node_pair_run(&w, 2 * (uint64_t)NODE_HOLD_MS);
+	(void)say(&w, 0);
+	node_pair_run(&w, 5000);
+	assert_int_equal(w.n_received[1], 2);
+	assert_int_equal(w.n_moved[0][MESSAGE_DELIVERED], 2);
+	assert_int_equal(w.events[0][NODE_OFFLINE], 0);
+	node_pair_end(&w);
+}
+
 int
 main(void)
 {
@@ -257,6 +283,7 @@ main(void)
 		cmocka_unit_test(a_refusal_names_what_was_sent),
 		cmocka_unit_test(who_goes_on_before_he_is_refused_is_not_told),
 		cmocka_unit_test(a_text_of_theirs_is_not_taken_for_ours),
+		cmocka_unit_test(what_was_refused_may_be_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
