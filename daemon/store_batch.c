@@ -63,7 +63,11 @@ store_batch_flush(struct store *s)
 {
 	enum err err = write_last(s);
 
-	return err ? err : write_states(s);
+	if (!err)
+		err = write_states(s);
+	if (err)
+		batch_drop(s); /* the turn is lost, and may ask again */
+	return err;
 }
 
 enum err

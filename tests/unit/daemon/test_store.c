@@ -1,5 +1,6 @@
 /* The store: what is committed is there once, and in order. */
 #include "daemon/log.h"
+#include "daemon/store_db.h"
 #include "tests/support/store_world.h"
 
 #include <setjmp.h>
@@ -646,6 +647,33 @@ a_batch_that_is_lost_writes_nothing(void **state)
 	assert_int_equal(c.last_row, 0);
 }
 
+/* Whoever asks next in a turn that is lost begins one, too. */
+static void
+a_batch_that_failed_leaves_nothing_for_the_next(void **state)
+{
+	struct store_world *w = *state;
+	struct store_message m = store_world_message(1, 1, "ours");
+	struct store_message theirs = store_world_message(1, 2, "theirs");
+	struct store_message got;
+
+	m.m.state = MESSAGE_QUEUED;
+	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	store_batch_begin(w->s);
+	assert_int_equal(store_message_move(w->s, &m.m.contact, &m.m.id,
+	                     MESSAGE_SENT, t0, &got),
+	    ERR_OK);
+	assert_int_equal(store_message_add(w->s, &theirs), ERR_OK);
+	w->s->failed = true; /* as after a write that the disk refused */
+	assert_int_equal(store_batch_end(w->s), ERR_IO);
+	store_batch_begin(w->s);
+	assert_int_equal(store_batch_end(w->s), ERR_OK);
+	store_rollback(w->s);
+	assert_int_equal(
+	    store_message_get(w->s, &m.m.contact, &m.m.id, &got), ERR_OK);
+	assert_int_equal(got.m.state, MESSAGE_QUEUED);
+}
+
 int
 main(void)
 {
@@ -672,6 +700,7 @@ main(void)
 		T(a_request_is_remembered_with_its_content),
 		T(a_batch_leaves_what_its_writes_would_have_left),
 		T(a_batch_that_is_lost_writes_nothing),
+		T(a_batch_that_failed_leaves_nothing_for_the_next),
 	};
 
 	log_init(LOG_ERR, false);
