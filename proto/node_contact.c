@@ -633,13 +633,15 @@ node_contact_decide(struct node *n, const struct contact_id *id,
     const struct node_decision *what, struct now now)
 {
 	struct peer *p = peer_by_id(n, id);
-	bool did_relay;
+	bool did_relay, did_hide;
 
 	node_time(n, now);
 	if (p == NULL)
 		return ERR_NOT_FOUND;
 	assert(what->fallback <= NODE_FALLBACK_DENY);
 	did_relay = p->c.relay;
+	did_hide = p->c.hides;
+	p->c.hides = what->hides;
 	p->c.relay = what->relay;
 	relay_decided(n, p, did_relay);
 	p->c.verified = what->verified;
@@ -650,10 +652,8 @@ node_contact_decide(struct node *n, const struct contact_id *id,
 	peer_to_links(n, p);
 	if (!p->online && !peer_is_shut(p))
 		meet_start(n, p); /* it may be let in now */
-	if (p->c.hides != what->hides) {
-		p->c.hides = what->hides;
+	if (p->c.hides != did_hide)
 		presence_decided(n, p);
-	}
 	n->unsettled = true;
 	return ERR_OK;
 }
