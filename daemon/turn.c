@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 enum {
 	WAITING_MAX = 4096, /* ephemeral events of a turn; more are dropped */
@@ -427,6 +426,16 @@ tell_tampered(struct daemon *d)
 		d->turn_failed = true;
 }
 
+bool
+turn_is_low(const struct statvfs *fs, uint64_t reserve_mib)
+{
+	uint64_t unit = fs->f_frsize ? fs->f_frsize : fs->f_bsize;
+
+	if (fs->f_blocks == 0 || unit == 0)
+		return false; /* it does not say */
+	return fs->f_bavail < reserve_mib * 1024 * 1024 / unit;
+}
+
 /* Is there room for what contacts send? Below the reserve they are told to
  * wait, who would otherwise find nobody when nothing can be written any more.
  */
@@ -442,8 +451,7 @@ look_for_room(struct daemon *d)
 	t->room_ms = d->now.mono_ms + ROOM_AGAIN_MS;
 	if (statvfs(d->config.state, &fs))
 		return;
-	no_room = fs.f_bavail * (fs.f_frsize / 1024) <
-	          d->config.disk_reserve_mib * 1024;
+	no_room = turn_is_low(&fs, d->config.disk_reserve_mib);
 	if (no_room != t->no_room)
 		log_event(LOG_WARNING, no_room ? "disk-low" : "disk-again",
 		    "messages of contacts are %s",

@@ -4,6 +4,8 @@
 
 #include "daemon/daemon.h"
 
+#include <sys/statvfs.h>
+
 MUST_USE enum err turn_new(struct daemon *d); /* ERR_NOMEM */
 void turn_free(struct daemon *d);
 
@@ -19,5 +21,8 @@ MUST_USE enum err turn_begin(struct daemon *d);
 void turn_lock(struct daemon *d);
 /* After a lost turn: tries to write and to start the node again. */
 void turn_recover(struct daemon *d);
+/* Is less free than that? A file system of units of 512 bytes says so as well
+ * as one of 1 MiB; one that says nothing has room. */
+bool turn_is_low(const struct statvfs *fs, uint64_t reserve_mib);
 
 #endif /* DAEMON_TURN_H */

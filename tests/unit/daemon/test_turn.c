@@ -243,6 +243,32 @@ a_second_daemon_is_refused_and_a_taken_port_too(void **state)
 	daemon_drain(&w->d); /* the first one is unhurt */
 }
 
+/* Whatever the units are in which a file system counts. */
+static void
+a_disk_is_low_below_the_reserve(void **state)
+{
+	static const unsigned long units[] = { 512, 1000, 4096, 1 << 20 };
+	struct statvfs fs = { .f_blocks = 0 };
+
+	(void)state;
+	assert_false(turn_is_low(&fs, 64)); /* it does not say */
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		fs.f_frsize = units[i];
+		fs.f_blocks = 1U << 31;
+		fs.f_bavail = (65U << 20) / units[i];
+		assert_false(turn_is_low(&fs, 64));
+		assert_false(turn_is_low(&fs, 0));
+		fs.f_bavail = (63U << 20) / units[i];
+		assert_true(turn_is_low(&fs, 64));
+		fs.f_bavail = UINT64_MAX;
+		assert_false(turn_is_low(&fs, 64));
+	}
+	fs.f_frsize = 0;
+	fs.f_bsize = 4096;
+	fs.f_bavail = 0;
+	assert_true(turn_is_low(&fs, 64));
+}
+
 int
 main(void)
 {
@@ -255,6 +281,7 @@ main(void)
 		T(a_request_of_a_lost_turn_may_be_repeated),
 		T(a_restart_finds_everything_again),
 		T(a_second_daemon_is_refused_and_a_taken_port_too),
+		cmocka_unit_test(a_disk_is_low_below_the_reserve),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
