@@ -6,7 +6,16 @@
 # and a notifier is no place for that. (bridge.py shows how to miss nothing.)
 set -eu
 socket=${1:-$XDG_RUNTIME_DIR/btchatd/control.sock}
-notify=${NOTIFY:-notify-send}
+
+# What is said may begin with "-" and is no option of notify-send.
+tell()
+{
+	if [ -n "${NOTIFY-}" ]; then
+		"$NOTIFY" "$1" "$2"
+	else
+		notify-send -- "$1" "$2"
+	fi
+}
 
 # The name of a contact; its id if there is none.
 name_of()
@@ -37,5 +46,6 @@ subscribe | socat -t 5 - "UNIX-CONNECT:$socket" |
 		echo listening
 		continue
 	fi
-	"$notify" "$(name_of "$who")" "$(echo "$what" | jq -r .)"
+	tell "$(name_of "$who")" "$(printf '%s\n' "$what" | jq -r .)" ||
+		echo "notify.sh: $who could not be told of" >&2
     done

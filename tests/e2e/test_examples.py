@@ -123,11 +123,13 @@ def notifier(net, alice, bob, to_bob):
     tell = os.path.join(net.folder, "tell")
     program(tell, 'printf "%%s|%%s\\n" "$1" "$2" >>%s\n' % out)
     child = start(os.path.join(EXAMPLES, "notify.sh"), bob.socket, NOTIFY=tell)
-    alice.write(to_bob, ["it's \"quoted\" $HOME", "zwei"])
-    seen = until(lambda: lines(out), lambda s: len(s) >= 2)
+    alice.write(to_bob, ["it's \"quoted\" $HOME", "a\\nb\\c\nline two", "zwei"])
+    seen = [line.rstrip("\n") for line in
+            until(lambda: lines(out), lambda s: len(s) >= 4)]
     end(child)
     check("the notifier says who and what",
-          seen == ["alice|it's \"quoted\" $HOME", "alice|zwei"], seen)
+          seen == ["alice|it's \"quoted\" $HOME", "alice|a\\nb\\c", "line two",
+                   "alice|zwei"], seen)
 
 
 def frontend(alice, bob, to_bob):
