@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -100,6 +101,9 @@ static const struct sandbox_rule daemon_may[] = {
 	ANY(unlinkat), ANY(rename), ANY(renameat), ANY(renameat2), ANY(link),
 	ANY(linkat), ANY(chmod), ANY(fchmod), ANY(fchmodat), ANY(fchown),
 	ANY(utimensat), ANY(flock), ANY(statfs), ANY(fstatfs), ANY(umask),
+	/* a terminal we were started in takes no keys from us */
+	{ SYS_ioctl, { { 1, ALL, TIOCSTI } }, 1, SANDBOX_KILL },
+	{ SYS_ioctl, { { 1, ALL, TIOCLINUX } }, 1, SANDBOX_KILL },
 	ANY(ioctl),
 	/* sockets of the networks we speak in; routes for getaddrinfo(3) */
 	{ SYS_socket, { { 0, ALL, AF_UNIX } }, 1, SANDBOX_ALLOW },

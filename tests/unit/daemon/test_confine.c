@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -210,12 +211,22 @@ leave(struct world *w)
 	return 1;
 }
 
+/* To the shell of whoever started us in his terminal. */
+static int
+type_a_command(struct world *w)
+{
+	(void)w;
+	(void)ioctl(STDIN_FILENO, TIOCSTI, "x");
+	return 1;
+}
+
 static void
 what_an_intruder_would_do_ends_it(void **state)
 {
 	assert_int_equal(inside(*state, run_program), 128 + SIGSYS);
 	assert_int_equal(inside(*state, trace), 128 + SIGSYS);
 	assert_int_equal(inside(*state, leave), 128 + SIGSYS);
+	assert_int_equal(inside(*state, type_a_command), 128 + SIGSYS);
 }
 
 static int
