@@ -161,7 +161,7 @@ def lock_with_others(alice, to_bob, waiting):
         # What comes with it on one wire is served before, or refused.
         first = rpc.send("contact.list")
         lock = rpc.send("identity.lock")
-        after = rpc.send("message.send", {"conv": to_bob, "text": "LATE-TEXT"})
+        after = rpc.send("message.send", {"conv": to_bob, "text": "LATE-PHRASE"})
         check("a call before the lock is answered",
               len(rpc.result(first)["items"]) == 1)
         check("the lock is", rpc.result(lock) == {"locked": True})
@@ -187,12 +187,12 @@ def unlock(alice):
 
 
 def nothing_is_lost(alice, bob, to_bob, to_alice, sub, cursor, waiting):
-    meanwhile = bob.call("message.send", conv=to_alice, text="MEANWHILE-TEXT")
+    meanwhile = bob.call("message.send", conv=to_alice, text="MEANWHILE-PHRASE")
     unlock(alice)
     sub.wait_event("identity.unlocked")
     event = sub.wait_event("message.new", timeout=120)
     check("a subscription goes on after it, with what came meanwhile",
-          event["data"]["text"] == "MEANWHILE-TEXT" and
+          event["data"]["text"] == "MEANWHILE-PHRASE" and
           event["seq"] > cursor["head"], event)
     check("what was queued before the lock arrives", alice.came(waiting))
     check("and what was sent to it meanwhile", bob.came(meanwhile["id"]))
@@ -205,14 +205,14 @@ def nothing_is_lost(alice, bob, to_bob, to_alice, sub, cursor, waiting):
             rpc.wait_event(k)["type"] for k in (
                 "identity.locked", "identity.unlocked")])
     texts = [m["text"] for m in alice.history(to_bob)]
-    check("the history is whole", texts.count("QUEUED-TEXT") == 1 and
-          "LATE-TEXT" not in texts and "SEEN-TEXT" in texts, texts)
+    check("the history is whole", texts.count("QUEUED-PHRASE") == 1 and
+          "LATE-PHRASE" not in texts and "SEEN-PHRASE" in texts, texts)
 
 
 def lagging(alice, to_bob):
     """Who does not read does not keep text in the daemon's memory."""
     for i in range(40):
-        alice.call("message.send", conv=to_bob, text="LAG-TEXT-%d " % i * 900)
+        alice.call("message.send", conv=to_bob, text="LAG-PHRASE-%d " % i * 900)
     slow = alice.rpc()
     for _ in range(40):
         slow.send("message.history", {"conv": to_bob, "limit": 40})
@@ -306,9 +306,9 @@ def main():
         to_bob, to_alice = net.pair(alice, bob)
         bob.call("identity.set", profile="PROFILE-OF-BOB")
         alice.call("contact.set", contact=to_bob, name="NAME-FOR-BOB")
-        alice.call("conv.set", conv=to_bob, draft="DRAFT-TEXT")
+        alice.call("conv.set", conv=to_bob, draft="DRAFT-PHRASE")
         alice.call("invite.create", label="LABEL-OF-ALICE")
-        seen = bob.call("message.send", conv=to_alice, text="SEEN-TEXT")
+        seen = bob.call("message.send", conv=to_alice, text="SEEN-PHRASE")
         check("both talk", bob.came(seen["id"]))
         alice.call("message.react", id=seen["id"], reaction="REACTION-A")
         check("a search finds it", alice.call(
@@ -316,9 +316,9 @@ def main():
         needles = {
             "seed": seed, "store key": store, "own name": b"OWN-NAME-OF",
             "passphrase": PASS.encode(), "profile": b"PROFILE-OF",
-            "name": b"NAME-FOR", "draft": b"DRAFT-TEXT",
+            "name": b"NAME-FOR", "draft": b"DRAFT-PHRASE",
             "label": b"LABEL-OF", "reaction": b"REACTION-A",
-            "text": b"-TEXT", "address": alice.address.encode(),
+            "text": b"-PHRASE", "address": alice.address.encode(),
             "bob's address": bob.address.encode(),
             "bob's id": bytes.fromhex(bob.call(
                 "identity.show")["fingerprint"]),
@@ -335,7 +335,7 @@ def main():
                 found)
         bob.stop()
         waiting = alice.call(
-            "message.send", conv=to_bob, text="QUEUED-TEXT",
+            "message.send", conv=to_bob, text="QUEUED-PHRASE",
             client_id="CLIENT-ID-OF")["id"]
         slow = lagging(alice, to_bob)
         sub, cursor = lock_with_others(alice, to_bob, waiting)
