@@ -226,7 +226,7 @@ expect(const struct dht *d, struct op *op)
 {
 	struct lookup *l = &op->look;
 
-	l->reach = density_reach(&d->density, &l->goal, LOOKUP_K);
+	lookup_expect(l, density_reach(&d->density, &l->goal, LOOKUP_K));
 	if (l->reach == 0)
 		l->want = LOOKUP_WIDE;
 }

@@ -31,6 +31,16 @@ lookup_init(struct lookup *l, const struct target *goal, unsigned depth,
 	l->swept_ms = 0;
 }
 
+void
+lookup_expect(struct lookup *l, uint64_t reach)
+{
+	unsigned depth = reach > 0 ? (unsigned)__builtin_clzll(reach) : 64;
+
+	l->reach = reach;
+	if (l->depth > depth)
+		l->depth = depth;
+}
+
 uint64_t
 lookup_soft_ms(uint64_t rtt_ms, uint64_t var_ms)
 {

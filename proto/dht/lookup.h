@@ -88,7 +88,7 @@ struct lookup {
 	uint8_t alpha;  /* queries in flight */
 	uint8_t band; /* at each distance so many are asked, 0 = as it comes */
 	/* All out to here are asked, not only the nearest: that many are
-	 * expected there. Set by the owner, from density.h; 0 = unknown. */
+	 * expected there, see lookup_expect; 0 = unknown. */
 	uint64_t reach;
 	bool glance; /* until alarm not out to the reach: the nearest do */
 	bool alarm;  /* set by the owner: the nearest are too many to be true */
@@ -104,6 +104,9 @@ struct lookup {
 
 void lookup_init(struct lookup *l, const struct target *goal, unsigned depth,
     uint64_t soft_ms, uint64_t now_ms);
+/* All out to there are to be asked; 0 = unknown. Goals are not blurred for
+ * nodes that stand near by that measure, however deep our own table goes. */
+void lookup_expect(struct lookup *l, uint64_t reach);
 /* When a node counts as slow, where round trips take that long and differ by
  * that much: as TCP waits before it sends again. [RFC 6298 §2] */
 uint64_t lookup_soft_ms(uint64_t rtt_ms, uint64_t var_ms);

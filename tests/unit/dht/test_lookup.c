@@ -338,6 +338,26 @@ far_nodes_are_not_told_the_goal(void **state)
 	assert_true(lookup_over(&l, 0));
 }
 
+/* A table of ours that is deeper than the network tells nothing of it. */
+static void
+near_nodes_are_told_the_goal_however_deep_our_table_is(void **state)
+{
+	struct target told;
+	struct lookup_node *n;
+
+	(void)state;
+	begin(DEEP);
+	lookup_expect(&l, UINT64_MAX >> 11);
+	assert_true(add(node_at(11, 1)));
+	assert_true(add(node_at(8, 2)));
+	n = lookup_next(&l, 0);
+	lookup_ask(&l, n, &r.rng, 0, &told);
+	assert_true(nodeid_eq(&told, &l.goal));
+	n = lookup_next(&l, 0);
+	lookup_ask(&l, n, &r.rng, 0, &told);
+	assert_false(nodeid_eq(&told, &l.goal));
+}
+
 static void
 a_bootstrap_node_comes_last_and_fills_up(void **state)
 {
@@ -477,6 +497,8 @@ main(void)
 		cmocka_unit_test(who_owns_the_nearest_does_not_own_the_way),
 		cmocka_unit_test(ids_that_fit_their_address_come_first),
 		cmocka_unit_test(far_nodes_are_not_told_the_goal),
+		cmocka_unit_test(
+		    near_nodes_are_told_the_goal_however_deep_our_table_is),
 		cmocka_unit_test(a_bootstrap_node_comes_last_and_fills_up),
 		cmocka_unit_test(an_unasked_answer_changes_nothing),
 		cmocka_unit_test(
