@@ -37,9 +37,9 @@ json_out_consume(struct json_out *o, size_t n)
 		memmove(o->p, o->p + n, o->n);
 }
 
-/* Room for n more bytes, or NULL and bad. */
+/* The buffer is full: a larger one. */
 static char *
-room(struct json_out *o, size_t n)
+grow(struct json_out *o, size_t n)
 {
 	size_t cap = o->cap;
 	char *p;
@@ -50,19 +50,30 @@ room(struct json_out *o, size_t n)
 	}
 	while (cap < o->n + n)
 		cap = cap ? 2 * cap : OUT_FIRST;
-	if (cap > o->cap) {
-		p = realloc(o->p, cap);
-		if (!p) {
-			o->bad = true;
-			return NULL;
-		}
-		o->p = p;
-		o->cap = cap;
+	if (cap > o->max)
+		cap = o->max;
+	p = realloc(o->p, cap);
+	if (!p) {
+		o->bad = true;
+		return NULL;
 	}
+	o->p = p;
+	o->cap = cap;
 	return o->p + o->n;
 }
 
-static void
+/* Room for n more bytes, or NULL and bad. A replay asks fifty times an event,
+ * so the usual case is short. */
+static inline char *
+room(struct json_out *o, size_t n)
+{
+	assert(o->n <= o->cap && o->cap <= o->max);
+	if (!o->bad && n <= o->cap - o->n)
+		return o->p + o->n;
+	return grow(o, n);
+}
+
+static inline void
 put(struct json_out *o, const void *bytes, size_t n)
 {
 	char *p = n > 0 ? room(o, n) : NULL;
@@ -73,14 +84,14 @@ put(struct json_out *o, const void *bytes, size_t n)
 	}
 }
 
-static void
+static inline void
 put_char(struct json_out *o, char c)
 {
 	put(o, &c, 1);
 }
 
 /* Before a value or a key. */
-static void
+static inline void
 separate(struct json_out *o)
 {
 	if (o->follow)
@@ -108,10 +119,18 @@ json_close(struct json_out *o, char bracket)
 void
 json_key(struct json_out *o, const char *key)
 {
-	separate(o);
-	put_char(o, '"');
-	put(o, key, strlen(key));
-	put(o, "\":", 2);
+	size_t n = strlen(key);
+	char *p = room(o, n + 4);
+
+	if (!p)
+		return;
+	if (o->follow)
+		*p++ = ',';
+	*p++ = '"';
+	memcpy(p, key, n);
+	p[n] = '"';
+	p[n + 1] = ':';
+	o->n = (size_t)(p + n + 2 - o->p);
 	o->follow = false;
 }
 
@@ -239,17 +258,53 @@ is_plain(uint8_t c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
+/* The high bit of each byte that is zero; those above one that is may be set
+ * too. */
+static uint64_t
+zeros(uint64_t v)
+{
+	const uint64_t ones = UINT64_MAX / 0xff;
+
+	return (v - ones) & ~v & ones << 7;
+}
+
+/* The same for eight bytes at once. */
+static bool
+are_plain(const uint8_t *p)
+{
+	const uint64_t ones = UINT64_MAX / 0xff;
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return (((v - 0x20 * ones) | v) & ones << 7) == 0 &&
+	       zeros(v ^ '"' * ones) == 0 && zeros(v ^ '\\' * ones) == 0 &&
+	       zeros(v ^ 0x7f * ones) == 0;
+}
+
+/* How many bytes at p stand for themselves. */
+static size_t
+plain_run(const uint8_t *p, size_t n)
+{
+	size_t i = 0;
+
+	while (n - i >= 8 && are_plain(p + i))
+		i += 8;
+	while (i < n && is_plain(p[i]))
+		i++;
+	return i;
+}
+
 void
 json_text(struct json_out *o, struct span text)
 {
-	size_t i = 0, from;
+	size_t i = 0, n;
 
 	separate(o);
 	put_char(o, '"');
 	while (i < text.n && !o->bad) {
-		for (from = i; i < text.n && is_plain(text.p[i]); i++)
-			;
-		put(o, text.p + from, i - from);
+		n = plain_run(text.p + i, text.n - i);
+		put(o, text.p + i, n);
+		i += n;
 		if (i < text.n)
 			i += put_one(o, text.p + i, text.n - i);
 	}
@@ -259,10 +314,16 @@ json_text(struct json_out *o, struct span text)
 void
 json_id(struct json_out *o, const uint8_t id[16])
 {
-	char text[ID_TEXT_SIZE];
+	char *p;
 
-	id_encode(id, text);
-	json_str(o, text);
+	separate(o);
+	p = room(o, ID_TEXT_SIZE + 1);
+	if (!p)
+		return;
+	*p = '"';
+	id_encode(id, p + 1);
+	p[ID_TEXT_SIZE] = '"'; /* in the place of its NUL */
+	o->n += ID_TEXT_SIZE + 1;
 }
 
 void

@@ -248,14 +248,26 @@ bech32m_decode(struct span text, const char *hrp, struct writer *ret)
 
 /* ---- base32 ids ---- */
 
+/* Five bytes are eight digits. */
+static void
+put_five(const uint8_t b[5], char ret[8])
+{
+	uint64_t v = (uint64_t)b[0] << 32 | (uint64_t)b[1] << 24 |
+	             (uint64_t)b[2] << 16 | (uint64_t)b[3] << 8 | b[4];
+
+	for (unsigned i = 0; i < 8; i++)
+		ret[i] = base32_digits[v >> (35 - 5 * i) & 31];
+}
+
 void
 id_encode(const uint8_t id[16], char ret[ID_TEXT_SIZE])
 {
-	struct writer w = wr_init(ret, ID_TEXT_SIZE);
-
-	digits_put(&w, span_of(id, 16), base32_digits, 5);
-	wr_u8(&w, 0);
-	assert(!w.bad && w.n == ID_TEXT_SIZE);
+	_Static_assert(ID_TEXT_SIZE == 3 * 8 + 2 + 1, "128 bits, and a NUL");
+	for (unsigned i = 0; i < 3; i++)
+		put_five(id + (size_t)5 * i, ret + (size_t)8 * i);
+	ret[24] = base32_digits[id[15] >> 3];
+	ret[25] = base32_digits[(id[15] & 7) << 2];
+	ret[26] = '\0';
 }
 
 enum err

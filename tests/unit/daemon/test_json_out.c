@@ -101,6 +101,40 @@ replaces_what_is_not_utf8(void **state)
 	text_is("\xed\xa0\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
 }
 
+/* Runs of plain bytes are found by eights. */
+static void
+a_byte_is_written_alike_wherever_it_stands(void **state)
+{
+	enum { N = 19 };
+	struct json_out alone = { .max = 100 }, among = { .max = 100 };
+	char in[N];
+
+	(void)state;
+	for (int c = 0; c < 0x100; c++) {
+		char byte = (char)c;
+
+		json_out_cut(&alone, 0);
+		json_text(&alone, span_of(&byte, 1));
+		for (size_t at = 0; at < N; at++) {
+			memset(in, '~', N);
+			in[at] = byte;
+			json_out_cut(&among, 0);
+			json_text(&among, span_of(in, N));
+			assert_int_equal(among.n, alone.n + N - 1);
+			assert_memory_equal(
+			    among.p + 1 + at, alone.p + 1, alone.n - 2);
+			for (size_t i = 0; i < N; i++)
+				if (i != at)
+					assert_int_equal('~',
+					    among.p[1 + (i < at ? i
+					                        : i + alone.n -
+					                              3)]);
+		}
+	}
+	json_out_clear(&alone);
+	json_out_clear(&among);
+}
+
 /* Whatever the bytes: what comes out is JSON that the guard takes, except
  * for U+0000, which it refuses from clients. */
 static void
@@ -175,6 +209,7 @@ main(void)
 		cmocka_unit_test(writes_integers_within_2_53),
 		cmocka_unit_test(escapes_what_a_terminal_must_not_see_26),
 		cmocka_unit_test(replaces_what_is_not_utf8),
+		cmocka_unit_test(a_byte_is_written_alike_wherever_it_stands),
 		cmocka_unit_test(any_text_becomes_good_json),
 		cmocka_unit_test(is_bounded_and_stays_failed),
 		cmocka_unit_test(ids_and_bytes_have_their_written_forms),
