@@ -255,6 +255,7 @@ events_row(const struct query *q, struct store_buf *buf, struct event_row *ret)
 /* What a row is read with. */
 struct reading {
 	struct store_buf buf;
+	struct message_walk walk;
 	struct store_message about;
 	struct store_reaction reaction[2];
 };
@@ -288,7 +289,7 @@ read_about(struct store *s, struct event_row *e, struct reading *r)
 		e->about = &r->about;
 		return ERR_OK;
 	}
-	err = store_message_get(s, &e->conv, &e->ref, &r->about);
+	err = message_walk_get(&r->walk, &e->conv, &e->ref, &r->about);
 	if (err)
 		return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
 	if (r->about.deleted && e->type != EVENT_MESSAGE_NEW)
@@ -304,6 +305,7 @@ struct page {
 	void *ctx;
 	int64_t last;
 	size_t left;
+	uint32_t types;
 	struct reading r;
 };
 
@@ -311,13 +313,14 @@ struct page {
 static enum err
 give(struct page *p, struct event_row *e, bool *ret_more)
 {
-	enum err err = read_about(p->s, e, &p->r);
+	bool wanted = p->types & 1U << e->type;
+	enum err err = wanted ? read_about(p->s, e, &p->r) : ERR_OK;
 
 	if (err)
 		return err;
 	p->last = e->seq;
 	p->left--;
-	*ret_more = p->row(p->ctx, e) && p->left > 0;
+	*ret_more = (!wanted || p->row(p->ctx, e)) && p->left > 0;
 	return ERR_OK;
 }
 
@@ -351,29 +354,41 @@ read_row(struct page *p, const struct query *q, bool *ret_more)
 }
 
 enum err
-events_read(struct store *s, int64_t since, size_t limit,
+events_read_types(struct store *s, const struct events_ask *ask,
     bool (*row)(void *ctx, const struct event_row *e), void *ctx,
     int64_t *ret_last)
 {
-	struct page p = { s, row, ctx, since, limit, { .buf = { 0 } } };
-	bool more = limit > 0;
+	struct page p = { s, row, ctx, ask->since, ask->limit, ask->types,
+		{ .walk = { .s = s } } };
+	bool more = ask->limit > 0;
 	enum err err = read_head(s);
 	struct query q;
 
-	*ret_last = since;
+	*ret_last = ask->since;
 	if (err)
 		return err;
 	q = db_query(s, "SELECT seq, ts_ms, type, conv, body, k FROM event"
 	                " WHERE seq > ?1 AND seq <= ?2 ORDER BY seq");
-	db_bind_int(&q, since);
+	db_bind_int(&q, ask->since);
 	db_bind_int(&q, s->event_durable);
 	while (more && !err && (err = db_row(&q)) == ERR_OK)
 		err = read_row(&p, &q, &more);
 	db_end(&q);
+	message_walk_end(&p.r.walk);
 	*ret_last = p.last;
 	store_buf_clear(&p.r.buf);
 	sodium_memzero(&p, sizeof(p));
 	return err == ERR_NOT_FOUND ? ERR_OK : err;
+}
+
+enum err
+events_read(struct store *s, int64_t since, size_t limit,
+    bool (*row)(void *ctx, const struct event_row *e), void *ctx,
+    int64_t *ret_last)
+{
+	struct events_ask ask = { since, limit, EVENTS_ALL };
+
+	return events_read_types(s, &ask, row, ctx, ret_last);
 }
 
 /* ---- consumers ---- */

@@ -92,6 +92,19 @@ MUST_USE enum err events_log(struct store *s, struct events_log *ret);
 MUST_USE enum err events_read(struct store *s, int64_t since, size_t limit,
     bool (*row)(void *ctx, const struct event_row *e), void *ctx,
     int64_t *ret_last);
+#define EVENTS_ALL UINT32_MAX
+struct events_ask {
+	int64_t since;
+	size_t limit;
+	/* Bits: row is not called for others, nor is it read what they are
+	 * about; they count towards limit. */
+	uint32_t types;
+};
+/* The same for those of some types. */
+MUST_USE enum err
+events_read_types(struct store *s, const struct events_ask *ask,
+    bool (*row)(void *ctx, const struct event_row *e), void *ctx,
+    int64_t *ret_last);
 
 /* Consumers: names that remember how far they came. A new one begins at
  * `seq`. ERR_LIMIT: API_CONSUMERS_MAX; ERR_MALFORMED: name. */

@@ -386,7 +386,10 @@ read_page(struct page *p, const struct events_log *log, int64_t *since)
 
 	while (
 	    !err && *since < log->head && p->left > 0 && !rpc_page_full(p->c)) {
-		err = events_read(s, *since, RPC_EVENT_ROWS, on_row, p, &last);
+		struct events_ask ask = { *since, RPC_EVENT_ROWS,
+			p->filter->types };
+
+		err = events_read_types(s, &ask, on_row, p, &last);
 		if (!err)
 			*since = last > *since ? last : log->head;
 	}

@@ -40,7 +40,7 @@ read_types(struct rpc_call *c, struct rpc_filter *ret)
 	const cJSON *v;
 
 	_Static_assert(EVENT_TYPES <= 32, "a bit each");
-	ret->types = list ? 0 : UINT32_MAX;
+	ret->types = list ? 0 : EVENTS_ALL;
 	cJSON_ArrayForEach(v, list)
 	{
 		enum event_type type = events_type(v->valuestring);
@@ -130,6 +130,7 @@ bool
 rpc_sub_pull(struct rpc_sub *s)
 {
 	struct daemon *d = s->conn->rpc->d;
+	struct events_ask ask = { s->cursor, RPC_EVENT_ROWS, s->filter.types };
 	int64_t last = s->cursor;
 
 	/* Its reply must be out first; sealed rows need the key. */
@@ -138,8 +139,7 @@ rpc_sub_pull(struct rpc_sub *s)
 	if (s->cursor < d->event_head) {
 		if (!store_has_key(d->store))
 			return false;
-		if (events_read(
-		        d->store, s->cursor, RPC_EVENT_ROWS, on_row, s, &last))
+		if (events_read_types(d->store, &ask, on_row, s, &last))
 			return false;
 		/* No row above the cursor: those up to the head are gone. */
 		s->cursor = last > s->cursor ? last : d->event_head;

@@ -139,6 +139,19 @@ void store_look_hash(const struct store *s, const char *label, struct span a,
 struct store_buf;
 MUST_USE enum err store_message_at(struct store *s, int64_t row,
     struct store_buf *buf, struct store_message *ret);
+/* The same for events.c, by contact and id, for messages that are asked for
+ * about in the order they were added: the row behind the last one is looked at
+ * first. Nothing is written before its end. Begins with { .s = s }. */
+struct message_walk {
+	struct store *s;
+	int64_t last;   /* row; 0: none */
+	struct query q; /* the rows behind it, if ahead */
+	bool ahead;
+};
+MUST_USE enum err
+message_walk_get(struct message_walk *w, const struct contact_id *contact,
+    const struct message_id *id, struct store_message *ret);
+void message_walk_end(struct message_walk *w);
 /* Writes its body anew, under m->block. */
 MUST_USE enum err
 store_message_rewrite(struct store *s, const struct store_message *m);

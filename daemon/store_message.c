@@ -483,6 +483,59 @@ store_message_get(struct store *s, const struct contact_id *contact,
 	return find(s, contact, id, ret);
 }
 
+/* ---- many, about in the order they were added ---- */
+
+static bool
+is_at(const struct query *q, const struct contact_id *contact,
+    const struct message_id *id)
+{
+	return span_eq(db_blob(q, 1), span_of(id->b, sizeof(id->b))) &&
+	       span_eq(db_blob(q, 2), span_of(contact->b, sizeof(contact->b)));
+}
+
+/* The row after the one given last, if it is the one wanted. */
+static bool
+step_to(struct message_walk *w, const struct contact_id *contact,
+    const struct message_id *id)
+{
+	if (w->last > 0 && !w->ahead) {
+		w->q = db_query(w->s,
+		    "SELECT m.row, id, m.contact, kind, state, seq, sent_ms,"
+		    " received_ms, state_ms, flags, body, k, t.ttl, t.gone_ms,"
+		    " reason FROM message m LEFT JOIN timer t ON t.row = m.row"
+		    " WHERE m.row > ?1 ORDER BY m.row");
+		db_bind_int(&w->q, w->last);
+		w->ahead = true;
+	}
+	if (w->ahead && db_row(&w->q) == ERR_OK && is_at(&w->q, contact, id))
+		return true;
+	message_walk_end(w);
+	return false;
+}
+
+enum err
+message_walk_get(struct message_walk *w, const struct contact_id *contact,
+    const struct message_id *id, struct store_message *ret)
+{
+	enum err err;
+
+	if (step_to(w, contact, id))
+		return read_message(&w->q, &w->s->get_buf, ret);
+	err = find(w->s, contact, id, ret);
+	if (!err)
+		w->last = ret->row;
+	return err;
+}
+
+void
+message_walk_end(struct message_walk *w)
+{
+	if (w->ahead)
+		db_end(&w->q);
+	w->ahead = false;
+	w->last = 0;
+}
+
 /* Hands over the rows of a bound query; one that does not open is left out. */
 static enum err
 each_message(struct query *q, size_t limit,

@@ -443,6 +443,85 @@ a_row_of_many_that_was_altered_is_left_out(void **state)
 	assert_int_equal(store_tampered(w->s), 1);
 }
 
+/* ---- what events are about ---- */
+
+enum { TEXTS = 40, ASKED = 400 };
+
+/* Its contact, its text and how long it lasts follow from the number; those
+ * that 7 divides are not there, those that 11 divides do not open. */
+static struct store_message
+text_of(unsigned n, char buf[24])
+{
+	struct store_message m;
+
+	(void)snprintf(buf, 24, "text %u", n);
+	m = store_world_message(1 + n % 3, n, buf);
+	m.m.ttl_s = n % 5 == 0 ? 60 + n : 0;
+	return m;
+}
+
+static unsigned
+asked_for(int64_t seq)
+{
+	/* By turns in the order they came, backwards, and here and there. */
+	unsigned n = (unsigned)seq;
+
+	if (n % 100 < 50)
+		return 1 + n % TEXTS;
+	return n % 100 < 70 ? TEXTS - n % TEXTS : 1 + n * 7919 % TEXTS;
+}
+
+static bool
+take_text(void *ctx, const struct event_row *e)
+{
+	unsigned n = asked_for(e->seq);
+	char buf[24];
+	struct store_message want = text_of(n, buf);
+
+	++*(unsigned *)ctx;
+	assert_memory_equal(&e->ref, &want.m.id, sizeof(e->ref));
+	if (n % 7 == 0 || n % 11 == 0) {
+		assert_null(e->about);
+		return true;
+	}
+	assert_non_null(e->about);
+	assert_memory_equal(&e->about->m.id, &want.m.id, sizeof(want.m.id));
+	assert_true(span_eq(e->about->m.text, want.m.text));
+	assert_int_equal(e->about->m.ttl_s, want.m.ttl_s);
+	return true;
+}
+
+static void
+an_event_finds_its_text_in_whatever_order(void **state)
+{
+	struct store_world *w = *state;
+	int64_t last = 0;
+	unsigned n = 0;
+	char buf[24];
+
+	for (unsigned i = 1; i <= TEXTS; i++) {
+		struct store_message m = text_of(i, buf);
+
+		if (i % 7 != 0)
+			assert_int_equal(store_message_add(w->s, &m), ERR_OK);
+	}
+	for (int64_t seq = 1; seq <= ASKED; seq++) {
+		struct store_message m = text_of(asked_for(seq), buf);
+
+		store_world_event(
+		    w->s, EVENT_MESSAGE_NEW, &m.m.contact, &m.m.id);
+	}
+	assert_int_equal(db_exec(w->s, "UPDATE message SET seq = seq + 1000"
+	                               " WHERE seq % 11 = 0"),
+	    ERR_OK);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	store_world_reopen(w); /* none is remembered */
+	while (last < ASKED)
+		assert_int_equal(
+		    events_read(w->s, last, 90, take_text, &n, &last), ERR_OK);
+	assert_int_equal(n, ASKED);
+}
+
 int
 main(void)
 {
@@ -463,6 +542,7 @@ main(void)
 		T(a_consumer_holds_back_the_row_it_is_in),
 		T(a_removed_history_leaves_no_event),
 		T(a_row_of_many_that_was_altered_is_left_out),
+		T(an_event_finds_its_text_in_whatever_order),
 	};
 
 	log_init(LOG_ERR, false);
