@@ -32,6 +32,7 @@ needs.bench-dht := build test bench
 needs.bench-idle := build test bench
 needs.bench-flood := build test bench
 needs.bench-history := build test
+needs.bench-rpc := build test
 NEEDS := $(sort $(foreach g,$(MAKECMDGOALS),$(needs.$(g))))
 ifneq ($(NEEDS),)
 $(shell packaging/install-deps.sh $(NEEDS) >&2)
@@ -73,7 +74,7 @@ TORTURELIB := $(filter-out $(B)/tests/torture/test_%,$(call obj,$(call src,tests
 FUZZ   := $(call exe,tests/fuzz/fuzz_*.c)
 REPLAY := $(patsubst $(B)/tests/fuzz/fuzz_%,$(B)/tests/fuzz/replay_%,$(FUZZ))
 BENCH  := $(addprefix $(B)/tests/bench/,tox count.so wan crowd day link nodes \
-  history rows)
+  history rows caller)
 TOOLS  := $(call exe,tests/tools/*.c)
 WAN    := $(B)/tests/net/bin/wan
 PROGS  := $(patsubst %/main.c,$(B)/btchat%,$(wildcard daemon/main.c \
@@ -84,7 +85,7 @@ pc = $(shell pkg-config --libs $(1))
 # What is being made; V=1 shows the command instead.
 say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
 
-.PHONY: all tests unit check check-long demo bench bench-dht bench-idle bench-flood bench-history bench-moving dht-scale vectors \
+.PHONY: all tests unit check check-long demo bench bench-dht bench-idle bench-flood bench-history bench-moving bench-rpc dht-scale vectors \
   net-matrix lint tidy \
   format fuzz fuzz-run fuzz-replay install dist stats clean help
 .DELETE_ON_ERROR:
@@ -156,6 +157,7 @@ $(WAN): LIBS = $(call pc,libsodium)
 $(B)/tests/bench/tox: $(B)/tests/bench/tox.o
 $(B)/tests/bench/tox: LIBS = $(call pc,toxcore)
 $(B)/tests/bench/wan: $(B)/tests/bench/wan.o
+$(B)/tests/bench/caller: $(B)/tests/bench/caller.o
 $(B)/tests/bench/crowd: $(B)/tests/bench/crowd.o $(B)/libproto.a
 $(B)/tests/bench/day: $(B)/tests/bench/day.o $(B)/libsim.a $(B)/libtest.a \
   $(B)/libproto.a
@@ -278,6 +280,10 @@ bench-idle: all $(BENCH)
 # What floods cost, and those who talk meanwhile.
 bench-flood: all $(B)/tests/tools/flood
 	@$(PYTHON) tests/bench/siege.py --build $(B)
+
+# What the control socket takes: calls, a replay, clients who do not read.
+bench-rpc: all $(B)/tests/bench/caller
+	@$(PYTHON) tests/bench/callers.py --build $(B)
 
 # A history of N_MESSAGES: opened, shown, searched.
 N_MESSAGES ?= 1000000
