@@ -1,5 +1,5 @@
-"""The control socket: wire rules, JSON-RPC 2.0, every method once, results
-as proto/openrpc.json says."""
+"""The control socket: wire rules, every method once, results as
+proto/openrpc.json says. JSON-RPC itself is test_jsonrpc.py's."""
 import json
 import os
 import re
@@ -93,72 +93,6 @@ def long_lines(d):
     lines = talk(d, STATUS + b" " * pad + b"\n")
     check("a line of 256 KiB with its LF is served",
           len(lines) == 1 and b'"result"' in lines[0])
-
-
-def conformance(d):
-    """The examples of the specification of JSON-RPC 2.0, in our dialect."""
-    r = ask(d, '{"jsonrpc": "2.0", "method": "foobar", "id": "1"}')
-    check("a method that is not there", code(r[0]) == -32601
-          and r[0]["id"] == "1", r)
-    r = ask(d, '{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]')
-    check("invalid JSON", code(r[0]) == -32700 and r[0]["id"] is None, r)
-    r = ask(d, '{"jsonrpc": "2.0", "method": 1, "params": "bar"}')
-    check("an invalid request", code(r[0]) == -32600 and r[0]["id"] is None, r)
-    r = ask(d, '[{"jsonrpc": "2.0", "method": "status", "id": "1"},'
-               '{"jsonrpc": "2.0", "method"]')
-    check("a batch of invalid JSON", code(r[0]) == -32700, r)
-    r = ask(d, "[]")
-    check("an empty batch is one error", len(r) == 1 and code(r[0]) == -32600
-          and r[0]["id"] is None, r)
-    r = ask(d, "[1]")
-    check("an invalid batch of one", [code(x) for x in r[0]] == [-32600], r)
-    r = ask(d, "[1,2,3]")
-    check("an invalid batch of three", [code(x) for x in r[0]] == [-32600] * 3,
-          r)
-    r = ask(d, '[{"jsonrpc":"2.0","method":"status","id":"1"},'
-               '{"jsonrpc":"2.0","method":"session.hello"},'
-               '{"jsonrpc":"2.0","method":"net.dht","id":"2"},'
-               '{"foo":"boo"},'
-               '{"jsonrpc":"2.0","method":"foo.get","params":{},"id":"5"},'
-               '{"jsonrpc":"2.0","method":"session.info","id":"9"}]')
-    check("a mixed batch", len(r) == 1 and
-          [(x["id"], code(x)) for x in r[0]] ==
-          [("1", None), ("2", None), (None, -32600), ("5", -32601),
-           ("9", None)], r)
-    check("a batch of notifications draws nothing",
-          ask(d, '[{"jsonrpc":"2.0","method":"session.hello"},'
-                 '{"jsonrpc":"2.0","method":"session.info"}]') == [])
-    check("a notification draws nothing, wrong or right",
-          ask(d, '{"jsonrpc":"2.0","method":"session.hello"}\n'
-                 '{"jsonrpc":"2.0","method":"session.hello",'
-                 '"params":{"x":1}}') == [])
-    r = ask(d, '{"jsonrpc":"2.0","method":"status"}')
-    check("but what is no session.* needs an id", code(r[0]) == -32600
-          and r[0]["id"] is None, r)
-    one = '{"jsonrpc":"2.0","id":%d,"method":"net.dht"}'
-    r = ask(d, "[" + ",".join(one % i for i in range(32)) + "]")
-    check("32 requests are a batch, answered in order",
-          [x["id"] for x in r[0]] == list(range(32)), r)
-    r = ask(d, "[" + ",".join(one % i for i in range(33)) + "]")
-    check("33 are not", code(r[0]) == -32600, r)
-    r = ask(d, '[{"jsonrpc":"2.0","id":1,"method":"events.subscribe"}]')
-    check("events.subscribe does not go into a batch",
-          code(r[0][0]) == -32600, r)
-
-
-def ids(d):
-    for text in ("0", "-0", "7", "-1", "9007199254740991", '""', '"x"',
-                 r'"a\u0041\n"', '"\u00e9\U0001f600"', '"%s"' % ("i" * 128)):
-        line = '{"jsonrpc":"2.0","id":%s,"method":"net.dht"}' % text
-        got = talk(d, line.encode())[0]
-        check("id %.20s is echoed byte for byte" % text,
-              got.startswith(b'{"jsonrpc":"2.0","id":%s,"result"' %
-                             text.encode()), got)
-    for text in ("9007199254740992", "1.5", "1e3", "null", "true", "{}", "[]",
-                 '"%s"' % ("i" * 129)):
-        r = ask(d, '{"jsonrpc":"2.0","id":%s,"method":"status"}' % text)
-        check("id %.20s is refused" % text, code(r[0]) == -32600
-              and r[0]["id"] is None, r)
 
 
 def params(d):
@@ -612,8 +546,6 @@ def main():
         before_identity(d)
         framing(d)
         long_lines(d)
-        conformance(d)
-        ids(d)
         params(d)
         schema = openrpc.Schema(openrpc.load())
         with d.rpc() as rpc, bob.rpc() as other:
