@@ -259,7 +259,8 @@ on_timer(void *owner, bool readable)
 		r->sockets[i].paused = false;
 	}
 	for (struct rpc_conn *c = r->conns; c; c = c->next)
-		c->dead = c->dead || (c->eof && rpc_conn_is_gone(c));
+		c->dead = c->dead || rpc_restrict_is_over(c) ||
+		          (c->eof && rpc_conn_is_gone(c));
 	rpc_wait_tick(r);
 	rpc_work_soon(r);
 }

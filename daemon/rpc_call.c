@@ -176,6 +176,7 @@ static const struct {
 	{ API_RESPONSE_TOO_LARGE, "the result is too large; ask for less" },
 	{ API_PERMISSION_DENIED, "not allowed on this socket" },
 	{ API_LOCKED, "the identity is locked" },
+	{ API_RESTRICTED, "this connection is restricted" },
 	{ API_CONTACT_NOT_FOUND, "no such contact" },
 	{ API_FINGERPRINT_MISMATCH, "that is not the safety number" },
 	{ API_MESSAGE_NOT_FOUND, "no such message" },
@@ -376,6 +377,10 @@ run_method(struct rpc_call *c)
 		fail_denied(c);
 		return;
 	}
+	if (!rpc_may_call(c->conn, c->method)) {
+		(void)rpc_fail(c, API_RESTRICTED);
+		return;
+	}
 	rpc_params_check(c->method->params, c->params, &fault);
 	if (fault.code) {
 		fault_reply(c, &fault);
@@ -385,6 +390,8 @@ run_method(struct rpc_call *c)
 		(void)rpc_fail(c, trouble);
 		return;
 	}
+	if (!rpc_may_run(c))
+		return;
 	/* A text takes its place behind those that wait, and looks at none. */
 	if (c->method->handler != rpc_message_send)
 		daemon_settle(c->d);
@@ -392,11 +399,13 @@ run_method(struct rpc_call *c)
 	assert(c->reply != RPC_REPLY_NONE);
 }
 
-/* Only these mean something to a client that wants no answer. */
+/* Only these mean something to a client that wants no answer; who restricts
+ * himself must know that he is. */
 static bool
 may_be_silent(const char *method)
 {
-	return strncmp(method, "session.", strlen("session.")) == 0 ||
+	return (strncmp(method, "session.", strlen("session.")) == 0 &&
+	           strcmp(method, "session.restrict") != 0) ||
 	       strcmp(method, "typing.set") == 0;
 }
 
@@ -406,8 +415,8 @@ run_request(struct rpc_call *c, const struct rpc_request *r)
 	c->params = r->params;
 	if (c->id.n == 0 && !may_be_silent(r->method)) {
 		(void)rpc_error(c, API_INVALID_REQUEST,
-		    "%.64s needs an id: only session.* and typing.set may go "
-		    "without",
+		    "%.64s needs an id: only session.hello, session.info and "
+		    "typing.set may go without",
 		    r->method);
 		return;
 	}

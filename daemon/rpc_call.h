@@ -169,6 +169,7 @@ void rpc_net_status(struct rpc_call *c);
 void rpc_discover(struct rpc_call *c);
 void rpc_session_hello(struct rpc_call *c);
 void rpc_session_info(struct rpc_call *c);
+void rpc_session_restrict(struct rpc_call *c);
 void rpc_status(struct rpc_call *c);
 void rpc_sync_snapshot(struct rpc_call *c);
 void rpc_typing_set(struct rpc_call *c);

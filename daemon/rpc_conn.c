@@ -13,12 +13,6 @@
 /* {"jsonrpc":"2.0","id": */
 enum { ID_AT = 22 };
 
-enum rpc_tier
-rpc_conn_tier(const struct rpc_conn *c)
-{
-	return c->socket->tier;
-}
-
 bool
 rpc_conn_is_full(const struct rpc_conn *c)
 {
@@ -73,6 +67,7 @@ rpc_conn_free(struct rpc_conn *c)
 	(void)close(c->fd);
 	json_out_clear(&c->out);
 	free(c->marks);
+	free(c->restricted);
 	if (c->in)
 		sodium_memzero(c->in, c->in_n);
 	free(c->in);

@@ -33,6 +33,7 @@ struct rpc_filter {
 	uint32_t types;           /* bits by enum event_type */
 	size_t n_convs;           /* 0: all */
 	struct contact_id *convs; /* owned */
+	bool none;                /* not even those: see rpc_restrict.c */
 };
 
 struct rpc_sub {
@@ -111,7 +112,8 @@ struct rpc_conn {
 	size_t n_waits;
 	struct rpc_sub *subs; /* owned list, oldest first */
 	size_t n_subs;
-	int64_t sub_id; /* of the newest */
+	int64_t sub_id;                     /* of the newest */
+	struct rpc_restriction *restricted; /* owned, or NULL */
 };
 
 /* The newest state of one (type, key); a subscriber that was busy is told
@@ -171,7 +173,6 @@ int rpc_conn_take_fd(struct rpc_conn *c, size_t i);
 int
 rpc_take_file(struct rpc_call *c, const char *param, size_t i, bool to_write);
 
-enum rpc_tier rpc_conn_tier(const struct rpc_conn *c);
 /* Takes over fd. Closes it if there is no memory. */
 void rpc_conn_new(struct rpc_socket *s, int fd);
 void rpc_conn_free(struct rpc_conn *c);
@@ -193,6 +194,24 @@ void rpc_conn_settle(struct rpc_conn *c, enum api_error code);
 bool rpc_conn_is_full(const struct rpc_conn *c);
 /* Its output is no more: nothing that has left, nothing that has not. */
 void rpc_conn_forget(struct rpc_conn *c);
+
+/* ---- rpc_restrict.c ---- */
+
+/* What its socket gives it, unless it gave some of that away. */
+enum rpc_tier rpc_conn_tier(const struct rpc_conn *c);
+/* It did not give this away; nor, of what names conversations, all of them. */
+bool rpc_may_call(const struct rpc_conn *c, const struct rpc_method *m);
+bool rpc_may_see(const struct rpc_conn *c, const struct contact_id *conv);
+/* The same of the conversations that a call's params name. False and an error
+ * reply. */
+MUST_USE bool rpc_may_run(struct rpc_call *c);
+/* False: no memory. */
+MUST_USE bool
+rpc_restrict_filter(const struct rpc_conn *c, struct rpc_filter *f);
+/* Its time is over; or it will be looked at again when it is. */
+bool rpc_restrict_is_over(const struct rpc_conn *c);
+/* Members of session.info. */
+void rpc_restrict_put(struct json_out *o, const struct rpc_conn *c);
 
 /* ---- rpc_sub.c ---- */
 

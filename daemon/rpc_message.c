@@ -14,6 +14,8 @@ get_message(struct rpc_call *c, const struct contact_id *conv,
 {
 	enum err err = store_message_get(c->d->store, conv, id, ret);
 
+	if (!err && !rpc_may_see(c->conn, &ret->m.contact))
+		err = ERR_NOT_FOUND;
 	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
 		(void)rpc_fail(c, API_MESSAGE_NOT_FOUND);
 	else if (err)

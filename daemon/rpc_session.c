@@ -32,11 +32,14 @@ put_limits(struct json_out *o)
 }
 
 static void
-put_methods(struct json_out *o, enum rpc_tier tier)
+put_methods(struct json_out *o, const struct rpc_conn *c)
 {
+	enum rpc_tier tier = rpc_conn_tier(c);
+
 	json_put_open(o, "methods", '[');
 	for (size_t i = 0; i < rpc_n_methods; i++)
-		if (rpc_methods[i].tier <= tier)
+		if (rpc_methods[i].tier <= tier &&
+		    rpc_may_call(c, &rpc_methods[i]))
 			json_str(o, rpc_methods[i].name);
 	json_close(o, ']');
 }
@@ -56,7 +59,8 @@ rpc_session_info(struct rpc_call *c)
 	json_put_str(o, "version", BTCHAT_VERSION);
 	json_put_str(o, "api", API_VERSION);
 	json_put_str(o, "tier", rpc_tier_name(rpc_conn_tier(c->conn)));
-	put_methods(o, rpc_conn_tier(c->conn));
+	put_methods(o, c->conn);
+	rpc_restrict_put(o, c->conn);
 	put_limits(o);
 	json_put_str(o, "epoch", log.epoch);
 	json_put_int(o, "head", log.head);

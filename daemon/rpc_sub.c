@@ -23,7 +23,7 @@ rpc_sub_free(struct rpc_sub *s)
 bool
 rpc_filter_takes(const struct rpc_filter *f, const struct event_row *e)
 {
-	if (!(f->types & 1U << e->type))
+	if (f->none || !(f->types & 1U << e->type))
 		return false;
 	if (f->n_convs == 0)
 		return true;
@@ -64,8 +64,12 @@ rpc_filter_read(struct rpc_call *c, struct rpc_filter *ret)
 	*ret = (struct rpc_filter){ 0 };
 	if (!read_types(c, ret))
 		return false;
-	if (n == 0)
+	if (n == 0 && rpc_restrict_filter(c->conn, ret))
 		return true;
+	if (n == 0) {
+		(void)rpc_fail(c, API_INTERNAL);
+		return false;
+	}
 	ret->convs = calloc((size_t)n, sizeof(*ret->convs));
 	if (!ret->convs) {
 		(void)rpc_fail(c, API_INTERNAL);
@@ -82,7 +86,7 @@ rpc_filter_read(struct rpc_call *c, struct rpc_filter *ret)
 		*ret = (struct rpc_filter){ 0 };
 		return false;
 	}
-	return true;
+	return rpc_restrict_filter(c->conn, ret); /* it has its memory */
 }
 
 /* ---- durable events ---- */

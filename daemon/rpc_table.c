@@ -150,6 +150,10 @@ const struct rpc_method rpc_methods[] = {
 	  rpc_session_hello },
 	{ "session.info",  RPC_READ,  RPC_ANY,  "",
 	  rpc_session_info },
+	{ "session.restrict", RPC_READ, RPC_ANY,
+	  "tier:enum(read|chat|admin)? methods:strs? convs:strs? "
+	  "until_ms:int(0,9007199254740991)?",
+	  rpc_session_restrict },
 	{ "status",        RPC_READ,  RPC_ANY,  "",
 	  rpc_status },
 	{ "sync.snapshot", RPC_READ,  RPC_OPEN,

@@ -486,6 +486,8 @@ def discover(call):
     doc = call("rpc.discover")
     check("rpc.discover gives the document of the tree",
           doc == openrpc.load())
+    check("session.restrict says what is left: all, as nothing was named",
+          call("session.restrict") == call("session.info"))
     check("its methods are those that may be called", [
         m["name"] for m in doc["methods"]] == call("session.info")["methods"])
 

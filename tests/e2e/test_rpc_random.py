@@ -12,7 +12,7 @@ from net import Net, need_build  # noqa: E402
 
 CALLS = 200000 if LONG else 4000
 NEVER = {"daemon.shutdown", "identity.create", "identity.lock",
-         "identity.passphrase", "identity.unlock"}
+         "identity.passphrase", "identity.unlock", "session.restrict"}
 ODD = [None, True, False, 0, -1, 1.5, 1e300, 2**53, "", "x", "\x1b[2J",
        "\u202e", "a" * 26, "A" * 26, "y" * 300, [], ["x"], [1], {},
        {"epoch": "x", "seq": 1}, {"seq": -1}, "now", "oldest", "sent"]
