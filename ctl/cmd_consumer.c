@@ -46,3 +46,18 @@ out:
 	cJSON_Delete(list);
 	return CTL_DONE;
 }
+
+int
+cmd_consumer_rm(struct ctl *ctl)
+{
+	cJSON *params = cJSON_CreateObject(), *result = NULL;
+	int status;
+
+	value_add_str(params, "consumer", args_word(&ctl->args, 0));
+	status = ctl_call(ctl, "events.forget", params, &result);
+	if (status == CTL_DONE && !print_as_json(ctl, result) &&
+	    ctl->mode == MODE_HUMAN)
+		print_human("forgotten");
+	cJSON_Delete(result);
+	return status;
+}

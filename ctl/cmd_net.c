@@ -200,6 +200,13 @@ cmd_daemon_metrics(struct ctl *ctl)
 	return status;
 }
 
+int
+cmd_config_reload(struct ctl *ctl)
+{
+	return do_and_say(
+	    ctl, "config.reload", NULL, "read the configuration again");
+}
+
 /* A list's values are lines, or elements; one field for both. */
 static char *
 setting_text(const cJSON *v)

@@ -133,6 +133,9 @@ void daemon_ephemeral(struct daemon *d, enum event_type type,
 struct search *daemon_search(struct daemon *d);
 /* With all that was made of it; d->store is NULL then. */
 void daemon_close_store(struct daemon *d);
+/* Reads the configuration again. False: it is as it was, and d->config.error
+ * says why. */
+bool daemon_reload(struct daemon *d);
 /* Clean stop at the end of this turn. */
 void daemon_stop(struct daemon *d, int exit_code);
 /* Why a command cannot run now: API_OK, API_IDENTITY_NOT_FOUND, API_LOCKED,

@@ -484,6 +484,21 @@ events_consumer_ack(
 }
 
 enum err
+events_consumer_remove(struct store *s, const char *name)
+{
+	int64_t seq;
+	bool lapsed;
+	struct query q;
+	enum err err = events_consumer_get(s, name, &seq, &lapsed);
+
+	if (err)
+		return err;
+	q = db_query(s, "DELETE FROM consumer WHERE name = ?1");
+	db_bind_text(&q, name);
+	return db_write(&q);
+}
+
+enum err
 events_consumers(struct store *s,
     bool (*row)(void *ctx, const struct events_consumer *c), void *ctx)
 {

@@ -117,6 +117,8 @@ MUST_USE enum err events_consumer_get(
 MUST_USE enum err events_consumer_ack(
     struct store *s, const char *name, int64_t seq, uint64_t now_ms);
 
+/* Nothing is kept for it any more. ERR_NOT_FOUND. */
+MUST_USE enum err events_consumer_remove(struct store *s, const char *name);
 struct events_consumer {
 	char name[EVENT_CONSUMER_MAX + 1];
 	int64_t seq; /* the last acknowledged */

@@ -244,15 +244,12 @@ on_stop(evutil_socket_t number, short what, void *ctx)
 	daemon_stop(ctx, DAEMON_EX_OK);
 }
 
-static void
-on_reload(evutil_socket_t number, short what, void *ctx)
+bool
+daemon_reload(struct daemon *d)
 {
-	struct daemon *d = ctx;
+	bool good = !config_reload(&d->config);
 
-	(void)number;
-	(void)what;
-	sd_reloading();
-	if (config_reload(&d->config)) {
+	if (!good) {
 		log_event(LOG_ERR, "reload-failed",
 		    "%s: going on with the old configuration", d->config.error);
 	} else {
@@ -260,6 +257,16 @@ on_reload(evutil_socket_t number, short what, void *ctx)
 		log_event(LOG_NOTICE, "reloaded", "file=%s",
 		    d->config.file[0] ? d->config.file : "none");
 	}
+	return good;
+}
+
+static void
+on_reload(evutil_socket_t number, short what, void *ctx)
+{
+	(void)number;
+	(void)what;
+	sd_reloading(); /* who sent the signal waits for the end of it */
+	(void)daemon_reload(ctx);
 	sd_ready();
 }
 

@@ -55,6 +55,25 @@ rpc_config_get(struct rpc_call *c)
 }
 
 void
+rpc_config_reload(struct rpc_call *c)
+{
+	struct config *config = &c->d->config;
+	struct json_out *o;
+
+	if (!daemon_reload(c->d)) {
+		o = rpc_error(c, API_INVALID_STATE,
+		    "the configuration is wrong, and stays as it was");
+		json_put_str(o, "reason", config->error);
+		return;
+	}
+	o = rpc_result(c);
+	if (config->file[0])
+		json_put_str(o, "file", config->file);
+	else
+		json_put_null(o, "file");
+}
+
+void
 rpc_daemon_loglevel(struct rpc_call *c)
 {
 	struct span level = rpc_str(c, "level");

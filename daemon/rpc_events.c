@@ -316,6 +316,23 @@ rpc_events_ack(struct rpc_call *c)
 		json_put_int(rpc_result(c), "seq", seq);
 }
 
+void
+rpc_events_forget(struct rpc_call *c)
+{
+	char name[EVENT_CONSUMER_MAX + 1];
+	enum err err;
+
+	if (!read_consumer(c, name))
+		return;
+	err = events_consumer_remove(c->d->store, name);
+	if (err == ERR_NOT_FOUND)
+		rpc_fail_param(c, "consumer", "no such consumer");
+	else if (err)
+		rpc_fail_store(c, err);
+	else
+		(void)rpc_result(c);
+}
+
 static bool
 write_consumer(void *ctx, const struct events_consumer *e)
 {

@@ -50,26 +50,6 @@ rpc_identity_show(struct rpc_call *c)
 }
 
 void
-rpc_identity_create(struct rpc_call *c)
-{
-	struct span name = rpc_str(c, "name");
-	enum api_error code = API_OK;
-
-	if (!utf8_is_line(name)) {
-		rpc_fail_param(c, "name", "has control characters");
-		return;
-	}
-	code = command_identity_create(c->d, rpc_str(c, "passphrase"));
-	rpc_forget(c, "passphrase");
-	if (!code && store_profile_set(c->d->store, name, c->d->now.wall_ms))
-		code = store_error(c->d->store);
-	if (code)
-		(void)rpc_fail(c, code);
-	else
-		show(c);
-}
-
-void
 rpc_identity_set(struct rpc_call *c)
 {
 	struct span name = rpc_str(c, "name"), profile = rpc_str(c, "profile");
@@ -152,6 +132,30 @@ take_passphrase(struct rpc_call *c, const char *text, const char *fd,
 	ret->n = s.n;
 	rpc_forget(c, text);
 	return true;
+}
+
+void
+rpc_identity_create(struct rpc_call *c)
+{
+	struct span name = rpc_str(c, "name");
+	enum api_error code = API_OK;
+	struct passphrase pass;
+
+	if (!utf8_is_line(name)) {
+		rpc_fail_param(c, "name", "has control characters");
+		return;
+	}
+	if (!take_passphrase(c, "passphrase", "fd", &pass))
+		goto out;
+	code = command_identity_create(c->d, span_of(pass.b, pass.n));
+	if (!code && store_profile_set(c->d->store, name, c->d->now.wall_ms))
+		code = store_error(c->d->store);
+	if (code)
+		(void)rpc_fail(c, code);
+	else
+		show(c);
+out:
+	sodium_memzero(&pass, sizeof(pass));
 }
 
 void

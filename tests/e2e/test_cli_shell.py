@@ -398,6 +398,10 @@ def asking(alice, bob):
           row[2].endswith("Z") and row[3] == "-", row)
     check("consumer ls --json", alice.ctl(
         "--json", "consumer", "ls").json()[0]["seq"] == 2)
+    alice.ctl("consumer", "rm", "bridge")
+    check("consumer rm", alice.ctl("consumer", "ls").rows() == [])
+    check("consumer rm of none fails", alice.ctl(
+        "consumer", "rm", "bridge", ok=False).status == 2)
     check("rpc --schema METHOD", alice.ctl(
         "rpc", "--schema", "message.send").json()[0]["name"] == "message.send")
     check("rpc --schema", len(alice.ctl("rpc", "--schema").json()[0][

@@ -123,6 +123,27 @@ def passphrases(net):
     d.stop()
 
 
+def made_with_a_file(net):
+    """An identity whose passphrase stands in no line."""
+    d = net.add("fiona").start()
+    for files, params in (([b"one"], {"fd": 0, "passphrase": "one"}),
+                          ([b"one"], {"fd": 1}), ([b"\n"], {"fd": 0}),
+                          ([b"x" * 1025], {"fd": 0}), ([], {"fd": 0})):
+        reply = call_with(d, files, "identity.create", **params)
+        check("identity.create refuses %.30r, %s" % (files, params),
+              reply.get("error", {}).get("code") == -32602, reply)
+    check("and makes none", d.call("status")["state"] == "no-identity")
+    reply = call_with(d, [b"x", b"horse\nmore\n"], "identity.create",
+                      name="Fiona", fd=1)
+    check("it takes the first line of a file", reply.get("result", {}).get(
+        "sealed") is True and reply["result"]["name"] == "Fiona", reply)
+    d.stop()
+    d.start()
+    check("which opens it", d.call("identity.unlock", passphrase="horse")[
+        "address"] == reply["result"]["address"])
+    d.stop()
+
+
 # ---- the lock ----
 
 def locked_out(alice, contact):
@@ -296,6 +317,7 @@ def main():
     need_build()
     with Net() as net:
         passphrases(net)
+        made_with_a_file(net)
         net.dht(3)
         alice = net.add("alice", bootstrap=net.entry[:3]).start()
         alice.address = alice.call(

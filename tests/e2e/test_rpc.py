@@ -566,6 +566,7 @@ def main():
             left = set(schema.results) - call.called
             check("every method was called but those of other tests",
                   left == {"backup.create", "backup.restore", "backup.verify",
+                           "config.reload", "events.forget",
                            "identity.export", "identity.import",
                            "identity.lock", "identity.passphrase",
                            "daemon.shutdown", "events.ack", "message.wait",

@@ -179,6 +179,22 @@ def consumers(d, bob):
                 "events.subscribe", consumer="c-%d" % i)["sub"])
         e = error(rpc, "events.subscribe", consumer="one-more")
         check("a seventeenth name is 402", e and e.code == 402, e)
+        e = error(rpc, "events.forget", consumer="one-more")
+        check("a name that is not there cannot be forgotten",
+              e and e.code == -32602 and e.data["param"] == "consumer", e)
+        check("one that is can be", rpc.call(
+            "events.forget", consumer="bridge") == {})
+        e = error(rpc, "events.ack", consumer="bridge", seq=head)
+        check("it acknowledges no more", e and e.code == -32602, e)
+        rpc.call("message.send", conv=bob, text="still told")
+        check("its subscription goes on", rpc.wait_event(
+            "message.new")["data"]["text"] == "still told")
+        sub = rpc.call("events.subscribe", consumer="one-more")
+        check("there is room for another", sub["sub"] > 0)
+        rpc.call("events.forget", consumer="one-more")
+        sub = rpc.call("events.subscribe", consumer="bridge")
+        check("a name that comes again begins anew",
+              sub["from"] == sub["head"], sub)
 
 
 def polls(d, bob):

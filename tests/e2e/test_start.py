@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from check import TOP, check, finish  # noqa: E402
 from net import Net, need_build, net_daemon  # noqa: E402
-from rpc import Rpc  # noqa: E402
+from rpc import Rpc, RpcError  # noqa: E402
 
 BAD_CONFIG = 78
 LIMIT_S = 60
@@ -270,6 +270,40 @@ def signals(net):
     daemon.process = None
 
 
+def reload(net):
+    path = os.path.join(net.folder, "reload.conf")
+
+    def put(text):
+        with open(path, "w") as f:
+            f.write(text)
+        os.chmod(path, 0o600)
+
+    put("log-level = warning\n")
+    daemon = net.add("reload", extra=["--config", path]).start()
+    put("log-level = debug\n")
+    check("config.reload says which file it was",
+          daemon.call("config.reload") == {"file": path})
+    check("and what may change has changed",
+          daemon.call("config.get", key="log-level")["value"] == "debug")
+    put("log-level = info\nno-such-key = 1\n")
+    done = daemon.ctl("config", "reload", ok=False)
+    check("a wrong file is refused", done.status == 1 and
+          "stays as it was" in done.err, done.err)
+    try:
+        daemon.call("config.reload")
+        check("and why is said", False)
+    except RpcError as e:
+        check("and why is said", e.name == "INVALID_STATE" and
+              "no-such-key" in e.data["reason"], e.data)
+    check("nothing of it was taken",
+          daemon.call("config.get", key="log-level")["value"] == "debug")
+    put("log-level = info\n")
+    daemon.ctl("config", "reload")
+    check("a right one is taken again",
+          daemon.call("config.get", key="log-level")["value"] == "info")
+    daemon.stop()
+
+
 def port_is_kept(net):
     """Port 0 chooses once."""
     daemon = net.add("port0", bootstrap=net.entry)
@@ -314,6 +348,7 @@ def main():
         manager(net)
         inherited(net)
         signals(net)
+        reload(net)
         port_is_kept(net)
     finish()
 
