@@ -80,6 +80,10 @@ rpc_message_search(struct rpc_call *c)
 		return;
 	q.before = from.set ? from.at : 0;
 	q.has_conv = rpc_id(c, "conv", q.conv.b);
+	q.has_ours = rpc_has(c, "direction");
+	q.ours = span_eq(rpc_str(c, "direction"), span_str("out"));
+	q.since_ms = (uint64_t)rpc_int(c, "since_ms", 0);
+	q.until_ms = (uint64_t)rpc_int(c, "until_ms", 0);
 	if (!daemon_search(c->d)) {
 		(void)rpc_fail(c, API_INTERNAL);
 		return;

@@ -128,7 +128,10 @@ const struct rpc_method rpc_methods[] = {
 	  "id:id conv:id? reaction:str(256) client_id:str(1,64)?",
 	  rpc_message_react },
 	{ "message.search", RPC_READ, RPC_OPEN,
-	  "query:str(256) conv:id? limit:int(1,500)? after:str(64)?",
+	  "query:str(256) conv:id? direction:enum(in|out)? "
+	  "since_ms:int(0,9007199254740991)? "
+	  "until_ms:int(1,9007199254740991)? limit:int(1,500)? "
+	  "after:str(64)?",
 	  rpc_message_search },
 	{ "message.send",  RPC_CHAT,  RPC_OPEN,
 	  "conv:id text:str(262144) reply_to:id? "

@@ -297,6 +297,19 @@ struct run {
 	size_t n, opened, looked;
 };
 
+/* Is it one of those that are looked through? */
+static bool
+is_asked(const struct search_query *q, const struct store_message *m)
+{
+	if (q->has_conv &&
+	    memcmp(&m->m.contact, &q->conv, sizeof(q->conv)) != 0)
+		return false;
+	if (q->has_ours && store_message_is_ours(m) != q->ours)
+		return false;
+	return m->m.sent_ms >= q->since_ms &&
+	       (q->until_ms == 0 || m->m.sent_ms < q->until_ms);
+}
+
 static enum err
 look_for(struct search *s, struct run *r, int64_t row, bool *ret_more)
 {
@@ -313,10 +326,7 @@ look_for(struct search *s, struct run *r, int64_t row, bool *ret_more)
 	err = look(s, row, &m);
 	if (err)
 		return err == ERR_NOT_FOUND ? ERR_OK : err;
-	if (r->q->has_conv &&
-	    memcmp(&m.m.contact, &r->q->conv, sizeof(r->q->conv)) != 0)
-		return ERR_OK;
-	if (!is_hit(s, &r->words, &h))
+	if (!is_asked(r->q, &m) || !is_hit(s, &r->words, &h))
 		return ERR_OK;
 	r->n++;
 	*ret_more = r->hit(r->ctx, &h) && r->n < r->q->limit;

@@ -38,7 +38,9 @@ struct search_query {
 	struct span text; /* UTF-8 */
 	bool has_conv;
 	struct contact_id conv;
-	int64_t before; /* rows below it; 0: from the newest */
+	bool has_ours, ours;         /* ours alone, or theirs */
+	uint64_t since_ms, until_ms; /* sent in [since, until); 0: any time */
+	int64_t before;              /* rows below it; 0: from the newest */
 	size_t limit;
 };
 /*

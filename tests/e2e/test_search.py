@@ -19,6 +19,27 @@ def found(daemon, query, **more):
         after = {"after": page["next"]}
 
 
+def some_of_all(alice, bob, to_bob, to_alice):
+    """By who said it, and when."""
+    middle = None
+    for who, to, text in ((alice, to_bob, "quill 1"), (bob, to_alice,
+                          "quill 2"), (alice, to_bob, "quill 3")):
+        ident, = who.write(to, [text])
+        check("%s arrives" % text, who.came(ident))
+        if text == "quill 2":
+            middle = bob.call("message.get", id=ident)["sent_ms"]
+    for more, want in (
+            ({"direction": "out"}, "31"), ({"direction": "in"}, "2"),
+            ({"since_ms": middle}, "32"), ({"until_ms": middle}, "1"),
+            ({"until_ms": middle + 1}, "21"),
+            ({"since_ms": middle, "until_ms": middle + 1}, "2"),
+            ({"since_ms": middle, "until_ms": middle}, ""),
+            ({"direction": "out", "since_ms": middle}, "3")):
+        got = found(alice, "quill", **more)
+        check("only %s" % sorted(more), got ==
+              ["quill " + n for n in want], got)
+
+
 def main():
     need_build()
     with Net() as net:
@@ -40,6 +61,7 @@ def main():
         check("in one conversation", found(alice, "tea", conv=to_bob) ==
               ["teatime", "Tea at five?"] and
               found(alice, "tea", conv="a" * 26) == [])
+        some_of_all(alice, bob, to_bob, to_alice)
         hit = alice.call("message.search", query="needle")["items"][0]
         at = hit["matches"][0]
         check("a long text is shown around its match", hit["cut"] and
