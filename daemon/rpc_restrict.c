@@ -27,11 +27,11 @@ struct rpc_restriction {
  * look at the conversation of a message themselves, choose events by it, or
  * tell nothing of any. */
 static const char *const of_any[] = { "config.get", "config.list",
-	"daemon.loglevel", "daemon.shutdown", "events.ack", "events.poll",
-	"events.subscribe", "events.unsubscribe", "identity.show",
-	"message.delete", "message.edit", "message.get", "message.react",
-	"message.status", "message.wait", "net.dht", "net.status",
-	"rpc.discover", "status" };
+	"daemon.loglevel", "daemon.metrics", "daemon.shutdown", "events.ack",
+	"events.poll", "events.subscribe", "events.unsubscribe",
+	"identity.show", "message.delete", "message.edit", "message.get",
+	"message.react", "message.status", "message.wait", "net.dht",
+	"net.status", "rpc.discover", "status" };
 
 static bool
 is_of_any(const char *method)
