@@ -22,6 +22,7 @@ enum {
 	RECOVER_MAX_MS = 30000,
 	TAMPERED_AGAIN_MS = 3600 * 1000,
 	ROOM_AGAIN_MS = 5000,
+	ROOM_MARGIN = 8, /* of the reserve more makes a low disk good again */
 };
 
 /* Told after the commit, in order. */
@@ -427,13 +428,16 @@ tell_tampered(struct daemon *d)
 }
 
 bool
-turn_is_low(const struct statvfs *fs, uint64_t reserve_mib)
+turn_is_low(const struct statvfs *fs, uint64_t reserve_mib, bool was_low)
 {
 	uint64_t unit = fs->f_frsize ? fs->f_frsize : fs->f_bsize;
+	uint64_t bytes = reserve_mib * 1024 * 1024;
 
 	if (fs->f_blocks == 0 || unit == 0)
 		return false; /* it does not say */
-	return fs->f_bavail < reserve_mib * 1024 * 1024 / unit;
+	if (was_low)
+		bytes += bytes / ROOM_MARGIN;
+	return fs->f_bavail < bytes / unit;
 }
 
 /* Is there room for what contacts send? Below the reserve they are told to
@@ -451,7 +455,7 @@ look_for_room(struct daemon *d)
 	t->room_ms = d->now.mono_ms + ROOM_AGAIN_MS;
 	if (statvfs(d->config.state, &fs))
 		return;
-	no_room = turn_is_low(&fs, d->config.disk_reserve_mib);
+	no_room = turn_is_low(&fs, d->config.disk_reserve_mib, t->no_room);
 	if (no_room != t->no_room)
 		log_event(LOG_WARNING, no_room ? "disk-low" : "disk-again",
 		    "messages of contacts are %s",

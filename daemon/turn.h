@@ -21,8 +21,9 @@ MUST_USE enum err turn_begin(struct daemon *d);
 void turn_lock(struct daemon *d);
 /* After a lost turn: tries to write and to start the node again. */
 void turn_recover(struct daemon *d);
-/* Is less free than that? A file system of units of 512 bytes says so as well
- * as one of 1 MiB; one that says nothing has room. */
-bool turn_is_low(const struct statvfs *fs, uint64_t reserve_mib);
+/* Is less free than that, or than a little more if it was low? A file system of
+ * units of 512 bytes says so as well as one of 1 MiB; one that says nothing has
+ * room. */
+bool turn_is_low(const struct statvfs *fs, uint64_t reserve_mib, bool was_low);
 
 #endif /* DAEMON_TURN_H */

@@ -251,22 +251,26 @@ a_disk_is_low_below_the_reserve(void **state)
 	struct statvfs fs = { .f_blocks = 0 };
 
 	(void)state;
-	assert_false(turn_is_low(&fs, 64)); /* it does not say */
+	assert_false(turn_is_low(&fs, 64, false)); /* it does not say */
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		fs.f_frsize = units[i];
 		fs.f_blocks = 1U << 31;
 		fs.f_bavail = (65U << 20) / units[i];
-		assert_false(turn_is_low(&fs, 64));
-		assert_false(turn_is_low(&fs, 0));
+		assert_false(turn_is_low(&fs, 64, false));
+		assert_false(turn_is_low(&fs, 0, false));
+		/* It is not low and good in turn. */
+		assert_true(turn_is_low(&fs, 64, true));
+		fs.f_bavail = (73U << 20) / units[i];
+		assert_false(turn_is_low(&fs, 64, true));
 		fs.f_bavail = (63U << 20) / units[i];
-		assert_true(turn_is_low(&fs, 64));
+		assert_true(turn_is_low(&fs, 64, false));
 		fs.f_bavail = UINT64_MAX;
-		assert_false(turn_is_low(&fs, 64));
+		assert_false(turn_is_low(&fs, 64, false));
 	}
 	fs.f_frsize = 0;
 	fs.f_bsize = 4096;
 	fs.f_bavail = 0;
-	assert_true(turn_is_low(&fs, 64));
+	assert_true(turn_is_low(&fs, 64, false));
 }
 
 int
