@@ -401,6 +401,17 @@ on_state(struct link_peer *p, const struct link_out *o)
 }
 
 static void
+on_early(struct wire *w, struct wire_node *n, unsigned b)
+{
+	unsigned a = (unsigned)(n - w->node);
+
+	n->earlies[b]++;
+	n->written[b] = 0;
+	append(w, a, b, w->early);
+	links_flush(n->links, wire_now(w, a));
+}
+
+static void
 on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 {
 	unsigned b = o->peer;
@@ -425,10 +436,7 @@ on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 		n->hello = o->hello;
 		return;
 	case LINK_OUT_EARLY:
-		n->earlies[b]++;
-		n->written[b] = 0;
-		append(w, (unsigned)(n - w->node), b, w->early);
-		links_flush(n->links, wire_now(w, (unsigned)(n - w->node)));
+		on_early(w, n, b);
 		return;
 	case LINK_OUT_UP:
 		on_up(w, n, o);
