@@ -347,8 +347,8 @@ def main():
             "own id": bytes.fromhex(alice.call(
                 "identity.show")["fingerprint"]),
             **derived(seed, store)}
-        look = may_look(alice) and not sanitized(alice)
-        if may_look(alice):
+        look = not sanitized(alice) and may_look(alice)
+        if look:
             limits(alice)
             keys_are_locked(alice, seed, store)
             found, _ = memory.find(alice.process.pid, needles)
