@@ -25,6 +25,7 @@ needs.fuzz-replay := build test
 needs.demo := build demo
 needs.lint := build test lint
 needs.tidy := build test lint
+needs.tidy-product := build test lint
 needs.fuzz := build test fuzz
 needs.fuzz-run := build test fuzz
 needs.bench := build test bench
@@ -86,7 +87,7 @@ pc = $(shell pkg-config --libs $(1))
 say = $(if $(V),,@printf '%-5s %s\n' $(1) $@;)
 
 .PHONY: all tests unit check check-long demo bench bench-dht bench-idle bench-flood bench-history bench-moving bench-rpc dht-scale vectors \
-  net-matrix lint tidy \
+  net-matrix lint tidy tidy-product \
   format fuzz fuzz-run fuzz-replay install dist stats clean help
 .DELETE_ON_ERROR:
 all: $(PROGS)
@@ -321,6 +322,7 @@ NOTOX := $(shell pkg-config --exists toxcore || echo tests/bench/tox.c)
 TIDY := $(patsubst %.c,$(B)/tidy/%.ok,$(filter-out $(NOTOX),$(filter \
   %.c,$(CFILES))))
 tidy: $(TIDY)
+tidy-product: $(filter-out $(B)/tidy/tests/%,$(TIDY))
 $(B)/tidy/proto/%.ok: STD := -std=c11
 $(TIDY): $(B)/tidy/%.ok: %.c $(B)/%.o .clang-tidy
 	@mkdir -p $(@D)

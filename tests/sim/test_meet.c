@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 enum {
-	SEEDS = 4,
+	SEEDS = 2,
 	SEEDS_LONG = 24,
 	STRANGERS = 32,
 	CROWD = 16,
