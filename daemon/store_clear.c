@@ -8,15 +8,6 @@
 #include <assert.h>
 
 static enum err
-run_for(struct store *s, const char *sql, const struct contact_id *id)
-{
-	struct query q = db_query(s, sql);
-
-	db_bind_blob(&q, id->b, sizeof(id->b));
-	return db_write(&q);
-}
-
-static enum err
 count(struct store *s, const struct contact_id *id, struct store_cleared *ret)
 {
 	struct query q =
@@ -25,7 +16,6 @@ count(struct store *s, const struct contact_id *id, struct store_cleared *ret)
 	                " WHERE contact = ?1 AND kind = 1 AND flags & 4 = 0");
 	enum err err;
 
-	_Static_assert(MESSAGE_FLAG_CLEARED == 4, "as in SQL");
 	db_bind_blob(&q, id->b, sizeof(id->b));
 	err = db_row(&q);
 	if (!err) {
@@ -107,11 +97,8 @@ store_cleared_sent(struct store *s, const struct store_message *m)
 	assert(m->m.flags & MESSAGE_FLAG_CLEARED);
 	db_bind_int(&q, m->row);
 	err = db_write(&q);
-	if (err)
-		return err;
-	q = db_query(s, "DELETE FROM timer WHERE row = ?1");
-	db_bind_int(&q, m->row);
-	err = db_write(&q);
+	if (!err)
+		err = timer_drop(s, m->row);
 	return err ? err : store_keys_renew(s, m->block);
 }
 
@@ -135,7 +122,7 @@ remove_around(struct store *s, const struct contact_id *id)
 	enum err err = ERR_OK;
 
 	for (size_t i = 0; i < sizeof(sql) / sizeof(*sql) && !err; i++)
-		err = run_for(s, sql[i], id);
+		err = db_write_for(s, sql[i], id);
 	return err;
 }
 
@@ -145,13 +132,13 @@ remove_texts(struct store *s, const struct contact_id *id)
 	enum err err = store_messages_forget_words(s, id);
 
 	if (!err)
-		err = run_for(s,
+		err = db_write_for(s,
 		    "INSERT OR IGNORE INTO mark(contact, id, seq)"
 		    " SELECT contact, id, seq FROM message"
 		    " INDEXED BY message_in WHERE contact = ?1 AND state = 5",
 		    id);
 	if (!err)
-		err = run_for(s,
+		err = db_write_for(s,
 		    "DELETE FROM message WHERE contact = ?1"
 		    " AND state NOT IN (1, 2)",
 		    id);

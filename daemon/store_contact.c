@@ -75,32 +75,22 @@ store_contact_put(
 	return db_write(&q);
 }
 
-static enum err
-run_for(struct store *s, const char *sql, const struct contact_id *id)
-{
-	struct query q = db_query(s, sql);
-
-	db_bind_blob(&q, id->b, sizeof(id->b));
-	return db_write(&q);
-}
-
 /* What tells of the person: events that hold the name. */
 static enum err
 remove_person(struct store *s, const struct contact_id *id)
 {
-	enum err err = run_for(s, "DELETE FROM contact WHERE id = ?1", id);
+	static const char *const sql[] = {
+		"DELETE FROM conv WHERE contact = ?1",
+		"DELETE FROM event WHERE conv = ?1 AND type IN (4, 5, 6)",
+		"DELETE FROM mark WHERE contact = ?1",
+	};
+	enum err err = db_write_for(s, "DELETE FROM contact WHERE id = ?1", id);
 
 	s->ttl_known = false;
 	if (!err && db_changed(s) == 0)
 		return ERR_NOT_FOUND;
-	if (!err)
-		err = run_for(s, "DELETE FROM conv WHERE contact = ?1", id);
-	if (!err)
-		err = run_for(s,
-		    "DELETE FROM event WHERE conv = ?1 AND type IN (4, 5, 6)",
-		    id);
-	if (!err)
-		err = run_for(s, "DELETE FROM mark WHERE contact = ?1", id);
+	for (size_t i = 0; i < sizeof(sql) / sizeof(*sql) && !err; i++)
+		err = db_write_for(s, sql[i], id);
 	if (!err)
 		err = store_keys_remove(s, id, KEY_DRAFT);
 	return err ? err : store_keys_remove(s, id, KEY_CONTACT);
@@ -109,21 +99,20 @@ remove_person(struct store *s, const struct contact_id *id)
 static enum err
 remove_history(struct store *s, const struct contact_id *id)
 {
+	static const char *const sql[] = {
+		"DELETE FROM reaction WHERE contact = ?1",
+		"DELETE FROM timer WHERE contact = ?1",
+		"DELETE FROM message WHERE contact = ?1",
+		"DELETE FROM event WHERE conv = ?1",
+		"DELETE FROM invite WHERE used_by = ?1",
+	};
 	enum err err = events_flush(s);
 
 	recent_clear(s);
 	if (!err)
 		err = store_messages_forget_words(s, id);
-	if (!err)
-		err = run_for(s, "DELETE FROM reaction WHERE contact = ?1", id);
-	if (!err)
-		err = run_for(s, "DELETE FROM timer WHERE contact = ?1", id);
-	if (!err)
-		err = run_for(s, "DELETE FROM message WHERE contact = ?1", id);
-	if (!err)
-		err = run_for(s, "DELETE FROM event WHERE conv = ?1", id);
-	if (!err)
-		err = run_for(s, "DELETE FROM invite WHERE used_by = ?1", id);
+	for (size_t i = 0; i < sizeof(sql) / sizeof(*sql) && !err; i++)
+		err = db_write_for(s, sql[i], id);
 	if (!err)
 		err = store_keys_remove(s, id, KEY_BLOCK);
 	return err ? err : store_keys_remove(s, id, KEY_CONV);

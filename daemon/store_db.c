@@ -241,6 +241,15 @@ db_write(struct query *q)
 	return err;
 }
 
+enum err
+db_write_for(struct store *s, const char *sql, const struct contact_id *id)
+{
+	struct query q = db_query(s, sql);
+
+	db_bind_blob(&q, id->b, sizeof(id->b));
+	return db_write(&q);
+}
+
 bool
 store_dirty(const struct store *s)
 {

@@ -104,6 +104,9 @@ void
 db_bind_sealed(struct query *q, const struct row_key *key, struct span plain);
 /* Runs a write inside the transaction and ends the query. */
 MUST_USE enum err db_write(struct query *q);
+/* A whole one, whose ?1 is a contact. */
+MUST_USE enum err
+db_write_for(struct store *s, const char *sql, const struct contact_id *id);
 /* Rows the last write changed. */
 int64_t db_changed(const struct store *s);
 /* The next row: ERR_OK; ERR_NOT_FOUND after the last one; ERR_IO. */
@@ -227,6 +230,7 @@ void batch_drop(struct store *s);
 
 /* store_timer.c: a message with a ttl was added, or came there. */
 MUST_USE enum err timer_add(struct store *s, const struct store_message *m);
+MUST_USE enum err timer_drop(struct store *s, int64_t row);
 MUST_USE enum err timer_delivered(
     struct store *s, const struct store_message *m, uint64_t now_ms);
 

@@ -4,6 +4,14 @@
 
 #include <stdio.h>
 
+/* These stand in statements as numbers, and in the partial indexes below. */
+_Static_assert(MESSAGE_TEXT == 1, "as in SQL");
+_Static_assert(MESSAGE_QUEUED == 1 && MESSAGE_SENT == 2, "as in SQL");
+_Static_assert(MESSAGE_DELIVERED == 3, "as in SQL");
+_Static_assert(MESSAGE_RECEIVED == 5 && MESSAGE_READ == 6, "as in SQL");
+_Static_assert(MESSAGE_FLAG_CLEARED == 4, "as in SQL");
+_Static_assert(STORE_INVITE_LIVE == 1, "as in SQL");
+
 /* "btch": PRAGMA application_id of our files. */
 #define APPLICATION_ID 1651794792
 

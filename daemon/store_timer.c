@@ -24,8 +24,8 @@ timer_add(struct store *s, const struct store_message *m)
 	return db_write(&q);
 }
 
-static enum err
-drop(struct store *s, int64_t row)
+enum err
+timer_drop(struct store *s, int64_t row)
 {
 	struct query q = db_query(s, "DELETE FROM timer WHERE row = ?1");
 
@@ -41,7 +41,7 @@ timer_delivered(struct store *s, const struct store_message *m, uint64_t now_ms)
 	if (m->m.ttl_s == 0)
 		return ERR_OK;
 	if (m->m.kind != MESSAGE_TEXT) /* it was kept to be sent */
-		return drop(s, m->row);
+		return timer_drop(s, m->row);
 	s->timer_ms = UNKNOWN;
 	q = db_query(s, "UPDATE timer SET gone_ms = ?1 + 1000 * ttl"
 	                " WHERE row = ?2 AND gone_ms = 0");
@@ -122,7 +122,7 @@ store_timer_due(struct store *s, uint64_t now_ms, struct store_message *ret)
 		return ERR_NOT_FOUND;
 	s->timer_ms = UNKNOWN;
 	while ((err = find_due(s, now_ms, &row, &contact, &id)) == ERR_OK) {
-		err = drop(s, row);
+		err = timer_drop(s, row);
 		if (!err)
 			err = store_message_get(s, &contact, &id, ret);
 		if (!err)
