@@ -38,7 +38,10 @@ events_many_open(const struct event_row *row, struct events_many_reader *ret);
 /* False: there are no more. *ret borrows from the body. */
 bool events_many_next(struct events_many_reader *r, struct event_row *ret);
 
-/* events.c: what a row's body is sealed under. */
+/* events.c: reads s->event_head, the newest seq ever given, also if its row was
+ * dropped since. */
+MUST_USE enum err events_head(struct store *s);
+/* What a row's body is sealed under. */
 struct row_key events_row_key(int64_t seq, unsigned type, int64_t k);
 
 #endif /* DAEMON_EVENTS_MANY_H */
