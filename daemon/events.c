@@ -90,6 +90,56 @@ events_head(struct store *s)
 	return ERR_OK;
 }
 
+/* ---- whose they are ---- */
+
+#define BIT(type) (UINT32_C(1) << (type))
+/* They hold the name. */
+static const uint32_t of_person = BIT(EVENT_CONTACT_ADDED) |
+                                  BIT(EVENT_CONTACT_READY) |
+                                  BIT(EVENT_CONTACT_CHANGED);
+static const uint32_t of_messages =
+    BIT(EVENT_MESSAGE_NEW) | BIT(EVENT_MESSAGE_STATE) |
+    BIT(EVENT_MESSAGE_CONFLICT) | BIT(EVENT_CONV_READ) |
+    BIT(EVENT_MESSAGE_EDITED) | BIT(EVENT_MESSAGE_DELETED) |
+    BIT(EVENT_MESSAGE_REACTION) | BIT(EVENT_MESSAGE_READ);
+_Static_assert(EVENT_DURABLE_MAX < 32, "a bit each");
+
+bool
+events_is_of_person(const struct event_row *e)
+{
+	return e->has_conv && of_person & BIT(e->type);
+}
+
+/* Rows of these types, or of that one. */
+static enum err
+remove_rows(struct store *s, const struct contact_id *conv, uint32_t types,
+    unsigned type)
+{
+	struct query q = db_query(s, "DELETE FROM event WHERE conv = ?1"
+	                             " AND (1 << type & ?2 OR type = ?3)");
+
+	db_bind_blob(&q, conv->b, sizeof(conv->b));
+	db_bind_int(&q, types);
+	db_bind_int(&q, type);
+	return db_write(&q);
+}
+
+enum err
+events_remove_person(struct store *s, const struct contact_id *conv)
+{
+	return remove_rows(s, conv, of_person, EVENT_NONE);
+}
+
+enum err
+events_remove_messages(struct store *s, const struct contact_id *conv)
+{
+	enum err err = events_flush(s);
+
+	return err ? err : remove_rows(s, conv, of_messages, EVENTS_MANY);
+}
+
+/* ---- adding ---- */
+
 static struct span
 ref_write(const struct event_row *e, uint8_t buf[REF_SIZE])
 {
@@ -119,14 +169,11 @@ ref_read(struct event_row *e)
 static enum err
 choose_key(struct store *s, const struct event_row *e, int64_t *ret)
 {
-	bool person = e->type == EVENT_CONTACT_ADDED ||
-	              e->type == EVENT_CONTACT_READY ||
-	              e->type == EVENT_CONTACT_CHANGED;
-
 	*ret = 0;
 	if (!e->has_conv || e->type == EVENT_CONTACT_REMOVED)
 		return ERR_OK;
-	return store_keys_of(s, &e->conv, person ? KEY_CONTACT : KEY_CONV, ret);
+	return store_keys_of(
+	    s, &e->conv, events_is_of_person(e) ? KEY_CONTACT : KEY_CONV, ret);
 }
 
 /* A row of its own. */
@@ -195,6 +242,8 @@ events_rewrite(struct store *s, int64_t seq, const struct event_row *e)
 	db_bind_int(&q, seq);
 	return db_write(&q);
 }
+
+/* ---- reading ---- */
 
 enum err
 events_log(struct store *s, struct events_log *ret)

@@ -104,8 +104,7 @@ store_cleared_sent(struct store *s, const struct store_message *m)
 
 /* ---- the rest ---- */
 
-/* What was thought of the texts, when they disappear, who is told of them: 1 to
- * 3, 11 and 15 to 18 are events about messages, 64 many of them. */
+/* What was thought of the texts, when they disappear, who is told of them. */
 static enum err
 remove_around(struct store *s, const struct contact_id *id)
 {
@@ -114,12 +113,10 @@ remove_around(struct store *s, const struct contact_id *id)
 		("DELETE FROM timer WHERE contact = ?1 AND row NOT IN"
 		 " (SELECT row FROM message INDEXED BY message_conv"
 		 "  WHERE contact = ?1 AND state IN (1, 2))"),
-		("DELETE FROM event WHERE conv = ?1"
-		 " AND type IN (1, 2, 3, 11, 15, 16, 17, 18, 64)"),
 		"UPDATE conv SET read = last, their_read = last"
 		" WHERE contact = ?1",
 	};
-	enum err err = ERR_OK;
+	enum err err = events_remove_messages(s, id);
 
 	for (size_t i = 0; i < sizeof(sql) / sizeof(*sql) && !err; i++)
 		err = db_write_for(s, sql[i], id);
@@ -174,9 +171,7 @@ store_conv_clear(struct store *s, const struct contact_id *contact,
 		return ERR_STATE;
 	fresh_clear(s);
 	recent_clear(s);
-	err = events_flush(s);
-	if (!err)
-		err = count(s, contact, ret);
+	err = count(s, contact, ret);
 	if (!err)
 		err = remove_around(s, contact);
 	if (!err)

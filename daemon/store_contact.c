@@ -75,13 +75,11 @@ store_contact_put(
 	return db_write(&q);
 }
 
-/* What tells of the person: events that hold the name. */
 static enum err
 remove_person(struct store *s, const struct contact_id *id)
 {
 	static const char *const sql[] = {
 		"DELETE FROM conv WHERE contact = ?1",
-		"DELETE FROM event WHERE conv = ?1 AND type IN (4, 5, 6)",
 		"DELETE FROM mark WHERE contact = ?1",
 	};
 	enum err err = db_write_for(s, "DELETE FROM contact WHERE id = ?1", id);
@@ -91,6 +89,8 @@ remove_person(struct store *s, const struct contact_id *id)
 		return ERR_NOT_FOUND;
 	for (size_t i = 0; i < sizeof(sql) / sizeof(*sql) && !err; i++)
 		err = db_write_for(s, sql[i], id);
+	if (!err)
+		err = events_remove_person(s, id);
 	if (!err)
 		err = store_keys_remove(s, id, KEY_DRAFT);
 	return err ? err : store_keys_remove(s, id, KEY_CONTACT);

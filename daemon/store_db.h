@@ -192,9 +192,16 @@ MUST_USE enum err store_messages_into_blocks(struct store *s);
 bool events_pending(const struct store *s);
 MUST_USE enum err events_flush(struct store *s);
 
-/* events.c, for store_upgrade.c: a row of seq, ts_ms, type, conv, body.
- * ERR_AUTH: does not open. */
+/* events.c: does it go with the contact, not with the conversation? Those of a
+ * conversation that do; those about its messages. */
 struct event_row;
+bool events_is_of_person(const struct event_row *e);
+MUST_USE enum err
+events_remove_person(struct store *s, const struct contact_id *conv);
+MUST_USE enum err
+events_remove_messages(struct store *s, const struct contact_id *conv);
+/* For store_upgrade.c: a row of seq, ts_ms, type, conv, body.
+ * ERR_AUTH: does not open. */
 MUST_USE enum err
 events_row(const struct query *q, struct store_buf *buf, struct event_row *ret);
 /* What it is about stands in place of its body. */

@@ -67,10 +67,7 @@ is_over(struct store *s, const struct event_row *e)
 {
 	struct store_contact c;
 
-	return (e->type == EVENT_CONTACT_ADDED ||
-	           e->type == EVENT_CONTACT_READY ||
-	           e->type == EVENT_CONTACT_CHANGED) &&
-	       e->has_conv &&
+	return events_is_of_person(e) &&
 	       store_contact_get(s, &e->conv, &c) == ERR_NOT_FOUND;
 }
 
