@@ -39,8 +39,8 @@ reseal(struct store *s, int64_t row, int64_t fresh, struct store_buf *buf)
 	if (fresh > 0)
 		m.block = fresh;
 	else
-		err = store_keys_block(
-		    s, &m.m.contact, m.m.text.n + m.unsent.n + 128, &m.block);
+		err =
+		    store_keys_block(s, &m.m.contact, body_size(&m), &m.block);
 	if (!err)
 		err = store_message_rewrite(s, &m);
 	return err ? err : store_reactions_reseal(s, &m);

@@ -137,6 +137,13 @@ void row_key_add_u64(struct row_key *k, uint64_t v);
 void store_look_hash(const struct store *s, const char *label, struct span a,
     struct span b, uint8_t ret[32]);
 
+/* store_body.c: binds it sealed, under m->block. ERR_NOMEM. */
+MUST_USE enum err body_bind(struct query *q, const struct store_message *m);
+/* The rest of *m, whose other columns were read. ERR_AUTH: does not open. */
+MUST_USE enum err body_open(const struct query *q, int column,
+    struct store_buf *buf, struct store_message *m);
+size_t body_size(const struct store_message *m); /* before it is sealed */
+
 /* store_message.c, for store_block.c: by row, with what it is sealed under.
  * ERR_AUTH: does not open. Its text is borrowed from buf. */
 struct store_buf;

@@ -3,113 +3,6 @@
 #include "daemon/store_keys.h"
 
 #include <assert.h>
-#include <sodium.h>
-#include <stdlib.h>
-#include <string.h>
-
-enum {
-	BODY_VERSION = 2, /* 1: texts only, without ref and what follows it */
-	/* version, original clock, prev, length of client_id, client_id, ref,
-	 * when edited, flags, length of the text; text, unsent */
-	BODY_HEAD = 1 + 8 + 32 + 1 + API_CLIENT_ID_MAX + 16 + 8 + 1 + 4,
-	BODY_MAX = BODY_HEAD + 2 * NODE_TEXT_MAX,
-	BODY_REF = 1,
-	BODY_DELETED = 2,
-};
-
-/* The plain columns that never change are part of the key: who alters one
- * makes the row tampered. */
-static struct row_key
-body_key(const struct node_message *m, int64_t block)
-{
-	struct row_key k = row_key("message", "body");
-
-	k.k = block;
-	row_key_add(&k, m->contact.b, sizeof(m->contact.b));
-	row_key_add(&k, m->id.b, sizeof(m->id.b));
-	row_key_add_u64(&k, m->kind);
-	row_key_add_u64(&k, m->seq);
-	row_key_add_u64(&k, m->sent_ms);
-	row_key_add_u64(&k, m->received_ms);
-	row_key_add_u64(&k, m->flags);
-	return k;
-}
-
-static struct span
-body_write(const struct store_message *m, uint8_t *buf, size_t cap)
-{
-	struct writer w = wr_init(buf, cap);
-	struct span client_id = span_str(m->client_id);
-
-	wr_u8(&w, BODY_VERSION);
-	wr_u64le(&w, (uint64_t)m->m.sent_ms_original);
-	wr_bytes(&w, m->m.prev, sizeof(m->m.prev));
-	wr_u8(&w, (uint8_t)client_id.n);
-	wr_span(&w, client_id);
-	wr_bytes(&w, m->m.ref.b, sizeof(m->m.ref.b));
-	wr_u64le(&w, m->edited_ms);
-	wr_u8(&w,
-	    (m->m.has_ref ? BODY_REF : 0) | (m->deleted ? BODY_DELETED : 0));
-	wr_u32le(&w, (uint32_t)m->m.text.n);
-	wr_span(&w, m->m.text);
-	wr_span(&w, m->unsent);
-	assert(!w.bad);
-	return wr_span_of(&w);
-}
-
-static void
-body_read_later(struct reader *r, struct store_message *ret)
-{
-	uint8_t flags;
-	size_t n;
-
-	rd_bytes(r, ret->m.ref.b, sizeof(ret->m.ref.b));
-	ret->edited_ms = rd_u64le(r);
-	flags = rd_u8(r);
-	ret->m.has_ref = flags & BODY_REF;
-	ret->deleted = flags & BODY_DELETED;
-	n = rd_u32le(r);
-	ret->m.text = rd_span(r, n);
-	ret->unsent = rd_span(r, r->n);
-}
-
-static enum err
-body_read(struct span body, struct store_message *ret)
-{
-	struct reader r = rd_init(body);
-	uint8_t version = rd_u8(&r);
-	size_t n;
-
-	ret->m.sent_ms_original = (int64_t)rd_u64le(&r);
-	rd_bytes(&r, ret->m.prev, sizeof(ret->m.prev));
-	n = rd_u8(&r);
-	if (version < 1 || version > BODY_VERSION || n > API_CLIENT_ID_MAX)
-		return ERR_MALFORMED;
-	rd_bytes(&r, ret->client_id, n);
-	ret->client_id[n] = '\0';
-	if (version == 1)
-		ret->m.text = rd_span(&r, r.n);
-	else
-		body_read_later(&r, ret);
-	return rd_done(&r) ? ERR_OK : ERR_MALFORMED;
-}
-
-/* Binds it sealed. ERR_NOMEM. */
-static enum err
-bind_body(struct query *q, const struct store_message *m)
-{
-	struct row_key key = body_key(&m->m, m->block);
-	uint8_t *buf = malloc(BODY_MAX);
-	struct span body;
-
-	if (!buf)
-		return ERR_NOMEM;
-	body = body_write(m, buf, BODY_MAX);
-	db_bind_sealed(q, &key, body);
-	sodium_memzero(buf, body.n);
-	free(buf);
-	return ERR_OK;
-}
 
 static enum err
 insert(struct store *s, const struct store_message *m)
@@ -132,7 +25,7 @@ insert(struct store *s, const struct store_message *m)
 	db_bind_int(&q, (int64_t)m->state_ms);
 	db_bind_int(&q, m->m.flags);
 	db_bind_int(&q, m->block);
-	err = bind_body(&q, m);
+	err = body_bind(&q, m);
 	if (err) {
 		db_end(&q);
 		return err;
@@ -177,7 +70,7 @@ store_message_rewrite(struct store *s, const struct store_message *m)
 {
 	struct query q =
 	    db_query(s, "UPDATE message SET body = ?1, k = ?2 WHERE row = ?3");
-	enum err err = bind_body(&q, m);
+	enum err err = body_bind(&q, m);
 
 	if (err) {
 		db_end(&q);
@@ -230,8 +123,7 @@ store_message_add(struct store *s, struct store_message *m)
 	err = store_message_is_ours(m) ? ERR_OK : store_mark_find(s, &m->m);
 	if (err)
 		return err;
-	err = store_keys_block(
-	    s, &m->m.contact, BODY_HEAD + m->m.text.n, &m->block);
+	err = store_keys_block(s, &m->m.contact, body_size(m), &m->block);
 	if (!err)
 		err = insert(s, m);
 	if (err)
@@ -409,8 +301,6 @@ read_message(
 {
 	struct store_message m = { 0 };
 	int64_t state = db_int(q, 4);
-	struct row_key key;
-	struct span body;
 	enum err err;
 
 	m.row = db_int(q, 0);
@@ -430,10 +320,7 @@ read_message(
 	m.gone_ms = (uint64_t)db_int(q, 13);
 	if (db_int(q, 14) > 0 && db_int(q, 14) <= REASON_NO_ROOM)
 		m.m.reason = (enum message_reason)db_int(q, 14);
-	key = body_key(&m.m, m.block);
-	err = db_open_sealed(q, 10, &key, buf, &body);
-	if (!err)
-		err = body_read(body, &m) ? ERR_AUTH : ERR_OK;
+	err = body_open(q, 10, buf, &m);
 	if (!err)
 		*ret = m;
 	return err;
