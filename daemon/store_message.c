@@ -287,12 +287,11 @@ store_last_row(struct store *s, int64_t *ret)
 	return err;
 }
 
-#define MESSAGE_COLUMNS \
-	"row, id, contact, kind, state, seq, sent_ms, received_ms, state_ms," \
-	" flags, body, k," \
-	" (SELECT ttl FROM timer t WHERE t.row = message.row)," \
-	" (SELECT gone_ms FROM timer t WHERE t.row = message.row)," \
-	" reason"
+/* Every query that gives messages begins so, with an index between them. */
+#define MESSAGES \
+	"SELECT m.row, id, m.contact, kind, state, seq, sent_ms, received_ms," \
+	" state_ms, flags, body, k, ttl, gone_ms, reason FROM message m"
+#define TIMERS " LEFT JOIN timer t ON t.row = m.row"
 
 /* ERR_AUTH: does not open. text is borrowed from buf. */
 static enum err
@@ -330,11 +329,9 @@ static enum err
 find(struct store *s, const struct contact_id *contact,
     const struct message_id *id, struct store_message *ret)
 {
-	struct query q =
-	    db_query(s, contact ? "SELECT " MESSAGE_COLUMNS " FROM message"
-	                          " WHERE id = ?1 AND contact = ?2"
-	                        : "SELECT " MESSAGE_COLUMNS " FROM message"
-	                          " WHERE id = ?1 ORDER BY row LIMIT 1");
+	struct query q = db_query(s,
+	    contact ? MESSAGES TIMERS " WHERE id = ?1 AND m.contact = ?2"
+	            : MESSAGES TIMERS " WHERE id = ?1 ORDER BY m.row LIMIT 1");
 	enum err err;
 
 	db_bind_blob(&q, id->b, sizeof(id->b));
@@ -351,8 +348,7 @@ enum err
 store_message_at(struct store *s, int64_t row, struct store_buf *buf,
     struct store_message *ret)
 {
-	struct query q = db_query(
-	    s, "SELECT " MESSAGE_COLUMNS " FROM message WHERE row = ?1");
+	struct query q = db_query(s, MESSAGES TIMERS " WHERE m.row = ?1");
 	enum err err;
 
 	db_bind_int(&q, row);
@@ -386,11 +382,8 @@ step_to(struct message_walk *w, const struct contact_id *contact,
     const struct message_id *id)
 {
 	if (w->last > 0 && !w->ahead) {
-		w->q = db_query(w->s,
-		    "SELECT m.row, id, m.contact, kind, state, seq, sent_ms,"
-		    " received_ms, state_ms, flags, body, k, t.ttl, t.gone_ms,"
-		    " reason FROM message m LEFT JOIN timer t ON t.row = m.row"
-		    " WHERE m.row > ?1 ORDER BY m.row");
+		w->q = db_query(
+		    w->s, MESSAGES TIMERS " WHERE m.row > ?1 ORDER BY m.row");
 		db_bind_int(&w->q, w->last);
 		w->ahead = true;
 	}
@@ -450,15 +443,14 @@ enum err
 store_history(struct store *s, const struct store_history *h,
     bool (*row)(void *ctx, const struct store_message *m), void *ctx)
 {
-	struct query q = db_query(
-	    s, h->after ? "SELECT " MESSAGE_COLUMNS
-	                  " FROM message INDEXED BY message_conv"
-	                  " WHERE contact = ?1 AND row > ?2 AND kind = 1"
-	                  " AND flags & 4 = 0 ORDER BY row"
-	                : "SELECT " MESSAGE_COLUMNS
-	                  " FROM message INDEXED BY message_conv"
-	                  " WHERE contact = ?1 AND row < ?2 AND kind = 1"
-	                  " AND flags & 4 = 0 ORDER BY row DESC");
+	struct query q = db_query(s,
+	    h->after
+	        ? MESSAGES " INDEXED BY message_conv" TIMERS
+	                   " WHERE m.contact = ?1 AND m.row > ?2 AND kind = 1"
+	                   " AND flags & 4 = 0 ORDER BY m.row"
+	        : MESSAGES " INDEXED BY message_conv" TIMERS
+	                   " WHERE m.contact = ?1 AND m.row < ?2 AND kind = 1"
+	                   " AND flags & 4 = 0 ORDER BY m.row DESC");
 	int64_t before = h->before ? h->before : INT64_MAX;
 
 	db_bind_blob(&q, h->contact.b, sizeof(h->contact.b));
@@ -471,8 +463,8 @@ store_outbox(struct store *s,
     bool (*row)(void *ctx, const struct store_message *m), void *ctx)
 {
 	struct query q = db_query(s,
-	    "SELECT " MESSAGE_COLUMNS " FROM message INDEXED BY message_outbox"
-	    " WHERE state IN (1, 2) ORDER BY contact, seq");
+	    MESSAGES " INDEXED BY message_outbox" TIMERS
+	             " WHERE state IN (1, 2) ORDER BY m.contact, seq");
 
 	return each_message(&q, SIZE_MAX, row, ctx);
 }
@@ -486,10 +478,9 @@ store_outbox_fail(
 	fresh_clear(s);
 	while (!err) { /* a row at a time: it is written anew */
 		struct store_message m;
-		struct query q = db_query(s,
-		    "SELECT " MESSAGE_COLUMNS
-		    " FROM message INDEXED BY message_outbox"
-		    " WHERE contact = ?1 AND state IN (1, 2) LIMIT 1");
+		struct query q = db_query(s, MESSAGES
+		    " INDEXED BY message_outbox" TIMERS
+		    " WHERE m.contact = ?1 AND state IN (1, 2) LIMIT 1");
 		bool opens = false;
 		int64_t row = 0;
 
