@@ -72,19 +72,16 @@ enum err
 events_head(struct store *s)
 {
 	struct query q;
+	int64_t head = 0;
 	enum err err;
 
 	if (s->event_head >= 0)
 		return ERR_OK;
 	q = db_query(s, "SELECT seq FROM sqlite_sequence WHERE name = 'event'");
-	err = db_row(&q);
-	if (!err)
-		s->event_head = db_int(&q, 0);
-	else if (err == ERR_NOT_FOUND)
-		s->event_head = 0;
-	db_end(&q);
+	err = db_one_int(&q, &head);
 	if (err && err != ERR_NOT_FOUND)
 		return err;
+	s->event_head = head;
 	/* Who adds one has been here before: none is uncommitted now. */
 	s->event_durable = s->event_head;
 	return ERR_OK;
@@ -260,9 +257,8 @@ events_log(struct store *s, struct events_log *ret)
 		return err == ERR_NOT_FOUND ? ERR_MALFORMED : err;
 	log.head = s->event_durable;
 	q = db_query(s, "SELECT seq - n + 1 FROM event ORDER BY seq LIMIT 1");
-	err = db_row(&q);
-	log.oldest = err == ERR_OK ? db_int(&q, 0) : log.head + 1;
-	db_end(&q);
+	log.oldest = log.head + 1;
+	err = db_one_int(&q, &log.oldest);
 	if (err && err != ERR_NOT_FOUND)
 		return err;
 	*ret = log;

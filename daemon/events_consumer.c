@@ -25,12 +25,8 @@ static enum err
 count_consumers(struct store *s, int64_t *ret)
 {
 	struct query q = db_query(s, "SELECT count(*) FROM consumer");
-	enum err err = db_row(&q);
 
-	if (!err)
-		*ret = db_int(&q, 0);
-	db_end(&q);
-	return err;
+	return db_one_int(&q, ret);
 }
 
 static enum err
@@ -169,14 +165,9 @@ acked_by_all(struct store *s, int64_t *ret)
 {
 	struct query q = db_query(
 	    s, "SELECT coalesce(min(seq), ?1) FROM consumer WHERE lapsed = 0");
-	enum err err;
 
 	db_bind_int(&q, INT64_MAX);
-	err = db_row(&q);
-	if (!err)
-		*ret = db_int(&q, 0);
-	db_end(&q);
-	return err;
+	return db_one_int(&q, ret);
 }
 
 enum err

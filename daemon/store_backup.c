@@ -150,10 +150,7 @@ store_record_set(
 	assert(store_has_key(s));
 	q = db_query(s, "SELECT k FROM contact WHERE id = ?1");
 	db_bind_blob(&q, id->b, sizeof(id->b));
-	err = db_row(&q);
-	if (!err)
-		k = db_int(&q, 0);
-	db_end(&q);
+	err = db_one_int(&q, &k);
 	if (!err && !store_keys_find(s, k))
 		err = ERR_NOT_FOUND;
 	if (err)

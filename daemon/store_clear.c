@@ -41,10 +41,7 @@ next_unsent(struct store *s, const struct contact_id *id, int64_t after,
 
 	db_bind_blob(&q, id->b, sizeof(id->b));
 	db_bind_int(&q, after);
-	err = db_row(&q);
-	if (!err)
-		*ret_row = db_int(&q, 0);
-	db_end(&q);
+	err = db_one_int(&q, ret_row);
 	if (err)
 		return err;
 	err = store_message_at(s, *ret_row, &s->get_buf, ret);
@@ -192,16 +189,13 @@ store_mark_find(struct store *s, const struct node_message *m)
 {
 	struct query q =
 	    db_query(s, "SELECT seq FROM mark WHERE contact = ?1 AND id = ?2");
-	uint64_t seq = 0;
+	int64_t seq = 0;
 	enum err err;
 
 	db_bind_blob(&q, m->contact.b, sizeof(m->contact.b));
 	db_bind_blob(&q, m->id.b, sizeof(m->id.b));
-	err = db_row(&q);
-	if (!err)
-		seq = (uint64_t)db_int(&q, 0);
-	db_end(&q);
+	err = db_one_int(&q, &seq);
 	if (err)
 		return err == ERR_NOT_FOUND ? ERR_OK : err;
-	return seq == m->seq ? ERR_EXISTS : ERR_CONFLICT;
+	return (uint64_t)seq == m->seq ? ERR_EXISTS : ERR_CONFLICT;
 }

@@ -142,10 +142,7 @@ key_in_row(struct store *s, const struct contact_id *id, int64_t *ret)
 	enum err err;
 
 	db_bind_blob(&q, id->b, sizeof(id->b));
-	err = db_row(&q);
-	if (!err)
-		*ret = db_int(&q, 0);
-	db_end(&q);
+	err = db_one_int(&q, ret);
 	return !err && !store_keys_find(s, *ret) ? ERR_AUTH : err;
 }
 
@@ -387,13 +384,13 @@ store_conv_unread(
 	    "SELECT (SELECT count(*) FROM message INDEXED BY message_in"
 	    "  WHERE contact = v.contact AND state = 5 AND row > v.read)"
 	    " FROM conv v WHERE v.contact = ?1");
+	int64_t n = 0;
 	enum err err;
 
 	db_bind_blob(&q, contact->b, sizeof(contact->b));
-	err = db_row(&q);
+	err = db_one_int(&q, &n);
 	if (!err)
-		*ret = (uint64_t)db_int(&q, 0);
-	db_end(&q);
+		*ret = (uint64_t)n;
 	return err;
 }
 

@@ -202,14 +202,14 @@ store_conv_number(struct store *s, const struct contact_id *contact,
 	    db_query(s, "SELECT seq FROM message INDEXED BY message_in"
 	                " WHERE contact = ?1 AND state = 5 AND row <= ?2"
 	                " ORDER BY row DESC LIMIT 1");
+	int64_t seq = 0;
 	enum err err;
 
 	db_bind_blob(&q, contact->b, sizeof(contact->b));
 	db_bind_int(&q, row);
-	err = db_row(&q);
+	err = db_one_int(&q, &seq);
 	if (!err)
-		*ret = (uint64_t)db_int(&q, 0);
-	db_end(&q);
+		*ret = (uint64_t)seq;
 	return err;
 }
 

@@ -175,6 +175,17 @@ db_int(const struct query *q, int column)
 	return sqlite3_column_int64(q->slot->st, column);
 }
 
+enum err
+db_one_int(struct query *q, int64_t *ret)
+{
+	enum err err = db_row(q);
+
+	if (!err)
+		*ret = db_int(q, 0);
+	db_end(q);
+	return err;
+}
+
 struct span
 db_blob(const struct query *q, int column)
 {
@@ -520,12 +531,9 @@ store_bytes(struct store *s)
 	struct query q =
 	    db_query(s, "SELECT page_count * page_size"
 	                " FROM pragma_page_count(), pragma_page_size()");
-	uint64_t n = 0;
+	int64_t n = 0;
 
-	if (db_row(&q) == ERR_OK)
-		n = (uint64_t)db_int(&q, 0);
-	db_end(&q);
-	return n;
+	return db_one_int(&q, &n) ? 0 : (uint64_t)n;
 }
 
 uint64_t

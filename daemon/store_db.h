@@ -112,6 +112,9 @@ int64_t db_changed(const struct store *s);
 /* The next row: ERR_OK; ERR_NOT_FOUND after the last one; ERR_IO. */
 MUST_USE enum err db_row(struct query *q);
 void db_end(struct query *q);
+/* One row of one integer: runs the query, and ends it. As db_row; *ret is
+ * untouched if there is none. */
+MUST_USE enum err db_one_int(struct query *q, int64_t *ret);
 /* Columns of the present row, from 0. Spans are borrowed until the next. */
 int64_t db_int(const struct query *q, int column);
 struct span db_blob(const struct query *q, int column);

@@ -71,10 +71,10 @@ drop_orphan(void *ctx, uint64_t number)
 {
 	struct orphans *o = ctx;
 	struct query q = db_query(o->s, "SELECT 1 FROM seal_key WHERE k = ?1");
+	int64_t one;
 
 	db_bind_int(&q, (int64_t)number);
-	o->err = db_row(&q);
-	db_end(&q);
+	o->err = db_one_int(&q, &one);
 	if (o->err == ERR_NOT_FOUND) {
 		keyfile_drop(o->s->ring->file, number);
 		o->n++;
@@ -338,10 +338,7 @@ remove_each(struct store *s, const char *sql, const struct contact_id *c,
 
 		db_bind_blob(&q, c->b, sizeof(c->b));
 		db_bind_int(&q, kind);
-		err = db_row(&q);
-		if (!err)
-			k = db_int(&q, 0);
-		db_end(&q);
+		err = db_one_int(&q, &k);
 		if (!err)
 			err = unname(s, k);
 	}

@@ -279,12 +279,8 @@ store_last_row(struct store *s, int64_t *ret)
 {
 	struct query q =
 	    db_query(s, "SELECT coalesce(max(row), 0) FROM message");
-	enum err err = db_row(&q);
 
-	if (!err)
-		*ret = db_int(&q, 0);
-	db_end(&q);
-	return err;
+	return db_one_int(&q, ret);
 }
 
 /* Every query that gives messages begins so, with an index between them. */
