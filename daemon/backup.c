@@ -172,16 +172,14 @@ write_file(struct vault *v, const char *path)
 	left = (uint64_t)st.st_size;
 	err = write_u64(v, left);
 	while (left > 0 && !err) {
-		ssize_t n = read(fd, buf, COPY_BYTES);
+		size_t n = 0;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0 || (uint64_t)n > left) {
+		err = file_read(fd, FILE_HERE, buf, COPY_BYTES, &n);
+		if (!err && (n == 0 || n > left))
 			err = ERR_IO;
-			break;
-		}
-		err = vault_write(v, span_of(buf, (size_t)n));
-		left -= (uint64_t)n;
+		if (!err)
+			err = vault_write(v, span_of(buf, n));
+		left -= n;
 	}
 out:
 	if (fd >= 0)

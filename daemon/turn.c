@@ -465,19 +465,6 @@ look_for_room(struct daemon *d)
 	node_set_room(d->node, !no_room, d->now);
 }
 
-static enum api_error
-commit(struct daemon *d)
-{
-	enum api_error code = API_OK;
-
-	d->turn->events_moved |= store_dirty(d->store);
-	if (d->turn_failed || store_commit(d->store)) {
-		code = store_error(d->store);
-		store_rollback(d->store);
-	}
-	return code;
-}
-
 bool
 daemon_commit(struct daemon *d)
 {
@@ -485,6 +472,18 @@ daemon_commit(struct daemon *d)
 	if (!d->turn_failed && store_commit(d->store))
 		d->turn_failed = true;
 	return !d->turn_failed;
+}
+
+static enum api_error
+commit(struct daemon *d)
+{
+	enum api_error code = API_OK;
+
+	if (!daemon_commit(d)) {
+		code = store_error(d->store);
+		store_rollback(d->store);
+	}
+	return code;
 }
 
 static void

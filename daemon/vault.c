@@ -3,7 +3,6 @@
 #include "daemon/file.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <sodium.h>
 #include <stdbool.h>
 #include <stdlib.h>

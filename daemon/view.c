@@ -104,8 +104,12 @@ view_reactions(
 void
 view_reason(struct json_out *o, enum message_reason r)
 {
-	static const char *const names[] = { NULL, "too_long", "not_understood",
-		"too_many", "no_room" };
+	static const char *const names[] = {
+		[REASON_TOO_LONG] = "too_long",
+		[REASON_UNKNOWN] = "not_understood",
+		[REASON_MANY] = "too_many",
+		[REASON_NO_ROOM] = "no_room",
+	};
 
 	if (names[r])
 		json_put_str(o, "reason", names[r]);

@@ -18,14 +18,14 @@ const char *view_message_kind(enum message_kind k);        /* "text"... */
 /* Beside it: what was thought of it. */
 void view_reactions(
     struct json_out *o, struct store *s, const struct store_message *m);
-/* id, address, name, state ("waiting"|"ready"), created_ms, ready_ms,
- * last_seen_ms (null: never). */
-/* Members: what people have decided about a contact. */
 /* Nothing for REASON_NONE. */
 void view_reason(struct json_out *o, enum message_reason r);
+/* Members: what people have decided about a contact. */
 void view_decision(struct json_out *o, const struct node_decision *d);
 const char *view_fallback(enum node_fallback f);
 void view_conv(struct json_out *o, const struct store_conv *c);
+/* id, address, name, profile, state ("waiting"|"ready"|"blocked"), created_ms,
+ * ready_ms, last_seen_ms (null: never). */
 void view_contact(struct json_out *o, const struct store_contact *c);
 /* id, state ("live"|"used"|"gone"), label, created_ms, expires_ms,
  * contact (if used). */
@@ -41,7 +41,7 @@ const char *view_contact_state(enum contact_state s);
 const char *view_nat(enum nat_class c);
 /* Of the family that routers translate, or the other one. */
 enum nat_class view_nat_of(const struct node_stats *n);
-/* "direct" or "introducer". */
+/* "none", "direct", "introducer" or "relay". */
 const char *view_way(enum node_way w);
 
 #endif /* DAEMON_VIEW_H */
