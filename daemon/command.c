@@ -249,20 +249,18 @@ command_digest(
 	(void)crypto_generichash_final(&h, ret, 32);
 }
 
-enum command_repeat
-command_look_for_repeat(struct daemon *d, struct span client_id,
-    const uint8_t digest[32], uint8_t ret[16])
+enum api_error
+command_was_done(struct daemon *d, struct span client_id,
+    const uint8_t digest[32], uint8_t ret[16], bool *ret_done)
 {
-	enum err err;
+	enum err err = ERR_NOT_FOUND;
 
-	if (client_id.n == 0)
-		return REPEAT_NO;
-	err = store_client_get(d->store, client_id, digest, ret);
-	if (err == ERR_OK)
-		return REPEAT_YES;
-	if (err == ERR_NOT_FOUND)
-		return REPEAT_NO;
-	return err == ERR_CONFLICT ? REPEAT_OTHER : REPEAT_FAILED;
+	if (client_id.n > 0)
+		err = store_client_get(d->store, client_id, digest, ret);
+	*ret_done = err == ERR_OK;
+	if (err == ERR_OK || err == ERR_NOT_FOUND)
+		return API_OK;
+	return err == ERR_CONFLICT ? API_CLIENT_ID_REUSED : API_STORAGE_ERROR;
 }
 
 enum api_error
@@ -339,18 +337,7 @@ begin_add(struct daemon *d, const char *method,
 	    in->client_id.n > API_CLIENT_ID_MAX)
 		return API_INVALID_PARAMS;
 	command_digest(method, in->address, in->name, digest);
-	switch (command_look_for_repeat(d, in->client_id, digest, ret->b)) {
-	case REPEAT_YES:
-		*ret_done = true;
-		return API_OK;
-	case REPEAT_OTHER:
-		return API_CLIENT_ID_REUSED;
-	case REPEAT_FAILED:
-		return API_STORAGE_ERROR;
-	case REPEAT_NO:
-		break;
-	}
-	return API_OK;
+	return command_was_done(d, in->client_id, digest, ret->b, ret_done);
 }
 
 enum api_error
@@ -603,22 +590,14 @@ command_message_send(struct daemon *d, const struct command_send *in,
 	*ret_duplicate = false;
 	if (code)
 		return code;
-	if (in->client_id.n > API_CLIENT_ID_MAX ||
-	    !is_line(in->client_id, API_CLIENT_ID_MAX))
+	if (!is_line(in->client_id, API_CLIENT_ID_MAX))
 		return API_INVALID_PARAMS;
 	if (in->client_id.n > 0)
 		send_digest(in, digest);
-	switch (command_look_for_repeat(d, in->client_id, digest, ret->b)) {
-	case REPEAT_YES:
-		*ret_duplicate = true;
-		return API_OK;
-	case REPEAT_OTHER:
-		return API_CLIENT_ID_REUSED;
-	case REPEAT_FAILED:
-		return API_STORAGE_ERROR;
-	case REPEAT_NO:
-		break;
-	}
+	code =
+	    command_was_done(d, in->client_id, digest, ret->b, ret_duplicate);
+	if (code || *ret_duplicate)
+		return code;
 	if (in->words.ref)
 		code = check_ref(d, &in->to, &in->words);
 	if (code)

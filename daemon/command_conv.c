@@ -86,22 +86,28 @@ command_conv_read(struct daemon *d, const struct contact_id *conv,
 
 /* ---- how it is kept ---- */
 
+static enum api_error
+check_conv(struct daemon *d, const struct contact_id *conv)
+{
+	struct store_contact c;
+	enum err err = store_contact_get(d->store, conv, &c);
+
+	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+		return API_CONVERSATION_NOT_FOUND;
+	return err ? API_STORAGE_ERROR : API_OK;
+}
+
 /* What can be said before anything is changed. */
 static enum api_error
 check_change(struct daemon *d, const struct contact_id *conv,
     const struct command_conv *what)
 {
-	struct store_contact c;
 	enum api_error code = command_begin(d);
-	enum err err;
 
+	if (!code)
+		code = check_conv(d, conv);
 	if (code)
 		return code;
-	err = store_contact_get(d->store, conv, &c);
-	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
-		return API_CONVERSATION_NOT_FOUND;
-	if (err)
-		return API_STORAGE_ERROR;
 	if (what->has_draft && what->draft.n > NODE_TEXT_MAX)
 		return API_MESSAGE_TOO_LONG;
 	if (what->has_draft && !utf8_valid(what->draft))
@@ -164,10 +170,8 @@ begin_clear(struct daemon *d, const struct command_clear *in,
     uint8_t digest[32], struct store_cleared *ret, bool *ret_done)
 {
 	uint8_t result[16], drop = in->drop;
-	struct store_contact c;
 	struct reader r;
 	enum api_error code = command_begin(d);
-	enum err err;
 
 	*ret_done = false;
 	if (code)
@@ -176,24 +180,13 @@ begin_clear(struct daemon *d, const struct command_clear *in,
 		return API_INVALID_PARAMS;
 	command_digest("conv.clear", span_of(in->conv.b, sizeof(in->conv.b)),
 	    span_of(&drop, 1), digest);
-	switch (command_look_for_repeat(d, in->client_id, digest, result)) {
-	case REPEAT_YES:
-		r = rd_init(span_of(result, sizeof(result)));
-		ret->messages = rd_u64le(&r);
-		ret->unsent = rd_u64le(&r);
-		*ret_done = true;
-		return API_OK;
-	case REPEAT_OTHER:
-		return API_CLIENT_ID_REUSED;
-	case REPEAT_FAILED:
-		return API_STORAGE_ERROR;
-	case REPEAT_NO:
-		break;
-	}
-	err = store_contact_get(d->store, &in->conv, &c);
-	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
-		return API_CONVERSATION_NOT_FOUND;
-	return err ? API_STORAGE_ERROR : API_OK;
+	code = command_was_done(d, in->client_id, digest, result, ret_done);
+	if (code || !*ret_done)
+		return code ? code : check_conv(d, &in->conv);
+	r = rd_init(span_of(result, sizeof(result)));
+	ret->messages = rd_u64le(&r);
+	ret->unsent = rd_u64le(&r);
+	return API_OK;
 }
 
 static enum api_error

@@ -21,11 +21,13 @@ MUST_USE enum api_error
 command_identity_event(struct daemon *d, enum event_type type);
 /* Requests that may come twice: what they ask for, whether they did, what came
  * of it. An empty client_id is none. */
-enum command_repeat { REPEAT_NO, REPEAT_YES, REPEAT_OTHER, REPEAT_FAILED };
 void command_digest(
     const char *method, struct span a, struct span b, uint8_t ret[32]);
-enum command_repeat command_look_for_repeat(struct daemon *d,
-    struct span client_id, const uint8_t digest[32], uint8_t ret[16]);
+/* *ret_done: it did, and ret is what came of it. CLIENT_ID_REUSED,
+ * STORAGE_ERROR. */
+MUST_USE enum api_error
+command_was_done(struct daemon *d, struct span client_id,
+    const uint8_t digest[32], uint8_t ret[16], bool *ret_done);
 MUST_USE enum api_error command_remember(struct daemon *d,
     struct span client_id, const uint8_t digest[32], const uint8_t result[16]);
 /* The key file was not made. */
