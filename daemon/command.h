@@ -48,6 +48,12 @@ command_identity_name(struct daemon *d, struct span name);
 MUST_USE enum api_error
 command_identity_profile(struct daemon *d, struct span profile);
 
+/* "[key@]host:port"; names are resolved in the background. INVALID_PARAMS. */
+MUST_USE enum api_error
+command_bootstrap(struct daemon *d, const char *host_port);
+
+/* ---- command_contact.c ---- */
+
 /* A name is UTF-8 without controls, at most STORE_NAME_MAX bytes; empty: the
  * one suggested by the address. client_id may be empty.
  * BAD_ADDRESS (*ret_why names it), ALREADY_EXISTS (*ret is that contact),
@@ -79,6 +85,8 @@ MUST_USE enum api_error
 command_invite_accept(struct daemon *d, const struct command_contact *in,
     struct contact_id *ret, const char **ret_why);
 
+/* ---- command_message.c ---- */
+
 struct command_send {
 	struct contact_id to;
 	struct node_words words;
@@ -96,6 +104,9 @@ MUST_USE enum api_error command_message_send(struct daemon *d,
 /* At this side alone. MESSAGE_NOT_FOUND. */
 MUST_USE enum api_error command_message_forget(struct daemon *d,
     const struct contact_id *conv, const struct message_id *id);
+
+/* ---- command_conv.c ---- */
+
 /* Marks up to and including `up_to` (NULL: all) as read, and tells the contact
  * if receipts are on. */
 MUST_USE enum api_error
@@ -125,10 +136,6 @@ command_conv_clear(struct daemon *d, const struct command_clear *in,
 /* Somebody is typing there, or no longer. CONVERSATION_NOT_FOUND. */
 MUST_USE enum api_error
 command_typing(struct daemon *d, const struct contact_id *conv, bool on);
-
-/* "[key@]host:port"; names are resolved in the background. INVALID_PARAMS. */
-MUST_USE enum api_error
-command_bootstrap(struct daemon *d, const char *host_port);
 
 /* ---- command_backup.c; fd is a regular file, borrowed ---- */
 

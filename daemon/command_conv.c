@@ -176,7 +176,7 @@ begin_clear(struct daemon *d, const struct command_clear *in,
 	*ret_done = false;
 	if (code)
 		return code;
-	if (in->client_id.n > API_CLIENT_ID_MAX || !utf8_is_line(in->client_id))
+	if (!command_is_line(in->client_id, API_CLIENT_ID_MAX))
 		return API_INVALID_PARAMS;
 	command_digest("conv.clear", span_of(in->conv.b, sizeof(in->conv.b)),
 	    span_of(&drop, 1), digest);

@@ -12,6 +12,8 @@ MUST_USE enum api_error
 command_apply(struct daemon *d, const struct command *c);
 /* A write of the store failed: the turn is lost. */
 enum api_error command_lost(struct daemon *d);
+/* UTF-8 of at most max bytes, without controls. */
+bool command_is_line(struct span s, size_t max);
 /* Closes the body of an event of a conversation (NULL: of none), logs it and
  * frees it. */
 MUST_USE enum api_error command_log(struct daemon *d, enum event_type type,

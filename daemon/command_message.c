@@ -1,0 +1,139 @@
+/* Messages: words to contacts, and what is forgotten here alone. */
+#include "daemon/command_int.h"
+
+/* As command_begin, but words that follow others leave them where they are: the
+ * node keeps them until somebody else comes or the turn ends, and all are
+ * applied at once. The datagrams that they leave in are fuller for it, too. */
+static enum api_error
+begin_words(struct daemon *d, const struct node_words *words)
+{
+	bool follows = d->words_wait && !words->ref;
+
+	return follows ? daemon_ready(d) : command_begin(d);
+}
+
+static enum api_error
+send_error(enum err err)
+{
+	switch (err) {
+	case ERR_NOT_FOUND:
+		return API_CONTACT_NOT_FOUND;
+	case ERR_TOO_LONG:
+		return API_MESSAGE_TOO_LONG;
+	case ERR_MALFORMED:
+		return API_INVALID_PARAMS;
+	case ERR_LIMIT:
+		return API_QUOTA;
+	case ERR_STATE:
+		return API_INVALID_STATE;
+	case ERR_OK:
+	case ERR_UNSUPPORTED:
+	case ERR_AUTH:
+	case ERR_REPLAY:
+	case ERR_NOMEM:
+	case ERR_EXISTS:
+	case ERR_EXPIRED:
+	case ERR_BAD_KEY:
+	case ERR_CONFLICT:
+	case ERR_IO:
+		break;
+	}
+	return API_INTERNAL;
+}
+
+/* What words are about must be there, and ours if they change it. */
+static enum api_error
+check_ref(
+    struct daemon *d, const struct contact_id *conv, const struct node_words *w)
+{
+	struct store_message m;
+	enum err err = store_message_get(d->store, conv, w->ref, &m);
+
+	if (err && err != ERR_NOT_FOUND && err != ERR_AUTH)
+		return API_STORAGE_ERROR;
+	if (err || m.m.kind != MESSAGE_TEXT || m.deleted)
+		return API_MESSAGE_NOT_FOUND;
+	if ((w->kind == MESSAGE_EDIT || w->kind == MESSAGE_DELETE) &&
+	    !store_message_is_ours(&m))
+		return API_INVALID_STATE;
+	return API_OK;
+}
+
+static void
+send_digest(const struct command_send *in, uint8_t ret[32])
+{
+	static const struct message_id none;
+	const struct message_id *ref = in->words.ref ? in->words.ref : &none;
+	uint8_t what[1 + sizeof(in->to.b) + sizeof(ref->b)];
+	struct writer w = wr_init(what, sizeof(what));
+
+	wr_u8(&w, (uint8_t)in->words.kind);
+	wr_bytes(&w, in->to.b, sizeof(in->to.b));
+	wr_bytes(&w, ref->b, sizeof(ref->b));
+	command_digest("message.send", wr_span_of(&w), in->words.text, ret);
+}
+
+enum api_error
+command_message_send(struct daemon *d, const struct command_send *in,
+    struct message_id *ret, bool *ret_duplicate)
+{
+	enum api_error code = begin_words(d, &in->words);
+	struct node_words words;
+	uint8_t digest[32] = { 0 };
+	enum err err;
+
+	*ret_duplicate = false;
+	if (code)
+		return code;
+	if (!command_is_line(in->client_id, API_CLIENT_ID_MAX))
+		return API_INVALID_PARAMS;
+	if (in->client_id.n > 0)
+		send_digest(in, digest);
+	code =
+	    command_was_done(d, in->client_id, digest, ret->b, ret_duplicate);
+	if (code || *ret_duplicate)
+		return code;
+	if (in->words.ref)
+		code = check_ref(d, &in->to, &in->words);
+	if (code)
+		return code;
+	words = in->words;
+	words.note = in->client_id;
+	/* One that cannot be read may say that the text is to disappear. */
+	if (words.kind == MESSAGE_TEXT && !in->has_ttl &&
+	    store_conv_ttl(d->store, &in->to, &words.ttl_s))
+		return API_STORAGE_ERROR;
+	err = node_message_send(d->node, &in->to, &words, ret, d->now);
+	if (err == ERR_STATE)
+		return API_BLOCKED;
+	if (err)
+		return send_error(err);
+	d->words_wait = true;
+	return command_remember(d, in->client_id, digest, ret->b);
+}
+
+enum api_error
+command_message_forget(struct daemon *d, const struct contact_id *conv,
+    const struct message_id *id)
+{
+	struct event_row e = { .type = EVENT_MESSAGE_DELETED,
+		.has_conv = true,
+		.conv = *conv,
+		.has_ref = true,
+		.ref = *id };
+	struct store_message m;
+	enum api_error code = command_begin(d);
+	enum err err;
+
+	if (code)
+		return code;
+	err = store_message_get(d->store, conv, id, &m);
+	if (!err)
+		err = store_message_delete(d->store, conv, id);
+	if (err)
+		return err == ERR_NOT_FOUND || err == ERR_AUTH
+		           ? API_MESSAGE_NOT_FOUND
+		           : command_lost(d);
+	e.ours = store_message_is_ours(&m);
+	return daemon_event(d, &e) ? API_OK : command_lost(d);
+}
