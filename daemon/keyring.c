@@ -253,24 +253,33 @@ stretch(const struct sealed *b, struct span pass,
 	return ERR_OK;
 }
 
-enum err
-keyring_unlock(struct keyring *k, struct span passphrase)
+/* What is in the box; ret is as it was on failure. */
+static enum err
+open_box(const struct sealed *b, struct span passphrase, uint8_t ret[SECRETS])
 {
 	uint8_t key[crypto_secretbox_KEYBYTES];
 	enum err err;
 
-	if (k->state != KEYRING_LOCKED)
-		return ERR_STATE;
 	/* An empty one seals nothing. */
 	if (passphrase.n == 0 || passphrase.n > KEYRING_PASS_MAX)
 		return ERR_AUTH;
-	err = stretch(&k->sealed, passphrase, key);
-	if (!err && crypto_secretbox_open_easy((uint8_t *)k->secrets,
-	                k->sealed.box, BOX, k->sealed.nonce, key))
+	err = stretch(b, passphrase, key);
+	if (!err && crypto_secretbox_open_easy(ret, b->box, BOX, b->nonce, key))
 		err = ERR_AUTH;
+	sodium_memzero(key, sizeof(key));
+	return err;
+}
+
+enum err
+keyring_unlock(struct keyring *k, struct span passphrase)
+{
+	enum err err;
+
+	if (k->state != KEYRING_LOCKED)
+		return ERR_STATE;
+	err = open_box(&k->sealed, passphrase, (uint8_t *)k->secrets);
 	if (!err)
 		k->state = KEYRING_OPEN;
-	sodium_memzero(key, sizeof(key));
 	return err;
 }
 
@@ -407,19 +416,12 @@ keyring_import(struct keyring *k, const struct id_seed *seed,
 enum err
 keyring_check_passphrase(const struct keyring *k, struct span passphrase)
 {
-	uint8_t key[crypto_secretbox_KEYBYTES], plain[SECRETS];
+	uint8_t plain[SECRETS];
 	enum err err;
 
 	if (!k->is_sealed)
 		return passphrase.n == 0 ? ERR_OK : ERR_AUTH;
-	/* An empty one seals nothing. */
-	if (passphrase.n == 0 || passphrase.n > KEYRING_PASS_MAX)
-		return ERR_AUTH;
-	err = stretch(&k->sealed, passphrase, key);
-	if (!err && crypto_secretbox_open_easy(
-	                plain, k->sealed.box, BOX, k->sealed.nonce, key))
-		err = ERR_AUTH;
-	sodium_memzero(key, sizeof(key));
+	err = open_box(&k->sealed, passphrase, plain);
 	sodium_memzero(plain, sizeof(plain));
 	return err;
 }
