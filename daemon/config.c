@@ -575,6 +575,24 @@ config_set(struct config *c, const char *name, const char *value,
 }
 
 void
+config_take_over(struct config *c, const struct config *fresh)
+{
+	char value[CONFIG_VALUE_MAX];
+	bool good;
+
+	for (unsigned i = 0; i < CONFIG_KEYS; i++) {
+		if (keys[i].restart_needed)
+			continue;
+		assert(!keys[i].is_list);
+		keys[i].get(fresh, value, sizeof(value));
+		good = keys[i].set(c, value);
+		assert(good); /* it was taken before */
+		(void)good;
+		c->source[i] = fresh->source[i];
+	}
+}
+
+void
 config_item(
     const struct config *c, enum config_key key, struct config_item *ret)
 {

@@ -108,9 +108,8 @@ struct config {
  * error, exit 2; ERR_EXISTS: --help or --version was served, exit 0.
  */
 MUST_USE enum err config_load(struct config *c, int argc, char **argv);
-/* Reads the file again, takes over what may change while running
- * (log-level, log-addresses, event-*, read-receipts). On error nothing changes
- * and c->error says why. */
+/* Reads the file again, takes over what may change while running. On error
+ * nothing changes and c->error says why. */
 MUST_USE enum err config_reload(struct config *c);
 
 /* For config.list and config.get. */
@@ -134,6 +133,8 @@ void config_directory(const struct config *c, char ret[CONFIG_VALUE_MAX]);
  * A list grows, unless it came from a weaker source. */
 MUST_USE enum err config_set(struct config *c, const char *name,
     const char *value, enum config_source source);
+/* All that needs no restart, as it is in fresh. */
+void config_take_over(struct config *c, const struct config *fresh);
 /* Defaults, and what the environment says. ERR_MALFORMED: c->error. */
 MUST_USE enum err config_defaults(struct config *c);
 

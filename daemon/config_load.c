@@ -384,23 +384,6 @@ config_load(struct config *c, int argc, char **argv)
 	return err;
 }
 
-/* What may change while running; the rest waits for the next start. */
-static void
-take_over(struct config *c, const struct config *fresh)
-{
-	static const enum config_key live[] = { CONFIG_KEY_EVENT_DAYS,
-		CONFIG_KEY_EVENT_ROWS, CONFIG_KEY_LOG_ADDRESSES,
-		CONFIG_KEY_LOG_LEVEL };
-
-	for (size_t i = 0; i < sizeof(live) / sizeof(live[0]); i++)
-		c->source[live[i]] = fresh->source[live[i]];
-	c->log_level = fresh->log_level;
-	c->log_addresses = fresh->log_addresses;
-	c->read_receipts = fresh->read_receipts;
-	c->event_days = fresh->event_days;
-	c->event_rows = fresh->event_rows;
-}
-
 enum err
 config_reload(struct config *c)
 {
@@ -410,6 +393,6 @@ config_reload(struct config *c)
 	if (err)
 		memcpy(c->error, fresh.error, sizeof(c->error));
 	else
-		take_over(c, &fresh);
+		config_take_over(c, &fresh);
 	return err;
 }

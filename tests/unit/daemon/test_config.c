@@ -246,6 +246,7 @@ static void
 a_reload_takes_what_may_change_and_keeps_the_rest(void **state)
 {
 	struct world *w = *state;
+	static struct config_item item;
 
 	assert_int_equal(
 	    load_text(w, "log-level = err\nstate = /one\n"), ERR_OK);
@@ -254,9 +255,15 @@ a_reload_takes_what_may_change_and_keeps_the_rest(void **state)
 		(char *)(uintptr_t) "--config", w->path, NULL };
 	w->c.argv = argv;
 	w->c.argc = 3;
-	file_put(w->path, "log-level = debug\nstate = /two\n", 31);
+	file_put(w->path,
+	    "log-level = debug\nread-receipts = yes\nstate = /two\n", 51);
 	assert_int_equal(config_reload(&w->c), ERR_OK);
 	assert_int_equal(w->c.log_level, LOG_DEBUG);
+	assert_true(w->c.read_receipts);
+	config_item(&w->c, CONFIG_KEY_READ_RECEIPTS, &item);
+	assert_string_equal(item.source, "file");
+	config_item(&w->c, CONFIG_KEY_STATE, &item);
+	assert_string_equal(item.value, "/one");
 	assert_string_equal(w->c.state, "/one");
 	file_put(w->path, "log-level = wrong\n", 18);
 	assert_int_equal(config_reload(&w->c), ERR_MALFORMED);
