@@ -2,6 +2,7 @@
  * place, and the first one ends it: never half a configuration. */
 #include "daemon/config.h"
 
+#include "daemon/file.h"
 #include "daemon/log.h"
 #include "proto/api.h"
 
@@ -50,27 +51,6 @@ check_file(struct config *c, int fd)
 	if (st.st_size == 0)
 		return refuse_at(c, c->file, 1,
 		    "is empty; a comment would show that it is meant so");
-	return ERR_OK;
-}
-
-/* At most cap bytes; more is found out by the caller. */
-static enum err
-read_file(struct config *c, int fd, char *buf, size_t cap, size_t *ret_n)
-{
-	size_t n = 0;
-
-	while (n < cap) {
-		ssize_t r = read(fd, buf + n, cap - n);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return refuse_at(c, c->file, 0, strerror(errno));
-		if (r == 0)
-			break;
-		n += (size_t)r;
-	}
-	*ret_n = n;
 	return ERR_OK;
 }
 
@@ -160,8 +140,10 @@ load_file(struct config *c)
 		err = refuse_at(c, c->file, 0, "no memory");
 		goto out;
 	}
-	err = read_file(c, fd, buf, CONFIG_FILE_MAX + 1, &n);
-	if (!err)
+	err = file_read(fd, FILE_HERE, buf, CONFIG_FILE_MAX + 1, &n);
+	if (err)
+		err = refuse_at(c, c->file, 0, strerror(errno));
+	else
 		err = take_lines(c, buf, n);
 	if (!err && n > CONFIG_FILE_MAX)
 		err = refuse_at(c, c->file, 0, "file too long");
