@@ -6,16 +6,30 @@
 #include "daemon/log.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 32 };
+enum {
+	NAME_MAX_BYTES = 32,
+	DISK_MAX_MIB = 1000000000,
+	EVENT_DAYS_MAX = 36500,
+	EVENT_ROWS_MAX = 1000000000,
+};
+
+/* The first three are fields of struct config as they stand. */
+enum kind { KEY_BOOL, KEY_INTEGER, KEY_PATH, KEY_ENUM, KEY_LIST };
 
 struct key {
-	const char *name, *type, *fallback;
-	bool is_list, restart_needed;
+	const char *name, *fallback;
+	enum kind kind;
+	bool restart_needed;
+	size_t at;    /* of the field */
+	uint64_t max; /* KEY_INTEGER */
+	/* The others have functions of their own. */
 	bool (*set)(struct config *c, const char *value);
 	void (*get)(const struct config *c, char *out, size_t cap);
 };
@@ -68,17 +82,17 @@ set_integer(struct config *c, const char *value, uint64_t max, uint64_t *ret)
 }
 
 static bool
-set_path(struct config *c, const char *value, char *to, size_t cap)
+set_path(struct config *c, const char *value, char to[CONFIG_VALUE_MAX])
 {
 	if (value[0] == '\0')
 		return refuse(c, "a path is missing");
-	if (strlen(value) >= cap)
+	if (strlen(value) >= CONFIG_VALUE_MAX)
 		return refuse(c, "the path is too long");
 	memcpy(to, value, strlen(value) + 1);
 	return true;
 }
 
-/* ---- one setter and getter a key ---- */
+/* ---- setters and getters of lists and enums ---- */
 
 static bool
 set_bootstrap(struct config *c, const char *value)
@@ -116,52 +130,6 @@ get_bootstrap(const struct config *c, char *out, size_t cap)
 		append(out, cap, c->bootstrap[i]);
 }
 
-static void
-yes_no(bool v, char *out, size_t cap)
-{
-	(void)snprintf(out, cap, "%s", v ? "yes" : "no");
-}
-
-static bool
-set_bootstrap_defaults(struct config *c, const char *value)
-{
-	return set_bool(c, value, &c->bootstrap_defaults);
-}
-
-static void
-get_bootstrap_defaults(const struct config *c, char *out, size_t cap)
-{
-	yes_no(c->bootstrap_defaults, out, cap);
-}
-
-static bool
-set_cells_min(struct config *c, const char *value)
-{
-	return set_integer(c, value, NODE_CELLS_MIN_MAX, &c->cells_min);
-}
-
-static void
-get_cells_min(const struct config *c, char *out, size_t cap)
-{
-	(void)snprintf(out, cap, "%llu", (unsigned long long)c->cells_min);
-}
-
-enum { DISK_RESERVE_MAX_MIB = 1000000000 };
-
-static bool
-set_disk_reserve(struct config *c, const char *value)
-{
-	return set_integer(
-	    c, value, DISK_RESERVE_MAX_MIB, &c->disk_reserve_mib);
-}
-
-static void
-get_disk_reserve(const struct config *c, char *out, size_t cap)
-{
-	(void)snprintf(
-	    out, cap, "%llu", (unsigned long long)c->disk_reserve_mib);
-}
-
 static const char *const policies[] = {
 	[NODE_MAINLINE] = "mainline",
 	[NODE_MIXED] = "mixed",
@@ -184,42 +152,6 @@ static void
 get_dht(const struct config *c, char *out, size_t cap)
 {
 	(void)snprintf(out, cap, "%s", policies[c->dht]);
-}
-
-static bool
-set_event_days(struct config *c, const char *value)
-{
-	return set_integer(c, value, 36500, &c->event_days);
-}
-
-static void
-get_event_days(const struct config *c, char *out, size_t cap)
-{
-	(void)snprintf(out, cap, "%llu", (unsigned long long)c->event_days);
-}
-
-static bool
-set_event_rows(struct config *c, const char *value)
-{
-	return set_integer(c, value, 1000000000, &c->event_rows);
-}
-
-static void
-get_event_rows(const struct config *c, char *out, size_t cap)
-{
-	(void)snprintf(out, cap, "%llu", (unsigned long long)c->event_rows);
-}
-
-static bool
-set_lan_discovery(struct config *c, const char *value)
-{
-	return set_bool(c, value, &c->lan_discovery);
-}
-
-static void
-get_lan_discovery(const struct config *c, char *out, size_t cap)
-{
-	yes_no(c->lan_discovery, out, cap);
 }
 
 static bool
@@ -252,18 +184,6 @@ get_listen(const struct config *c, char *out, size_t cap)
 }
 
 static bool
-set_log_addresses(struct config *c, const char *value)
-{
-	return set_bool(c, value, &c->log_addresses);
-}
-
-static void
-get_log_addresses(const struct config *c, char *out, size_t cap)
-{
-	yes_no(c->log_addresses, out, cap);
-}
-
-static bool
 set_log_level(struct config *c, const char *value)
 {
 	int level = log_level_parse(value);
@@ -279,18 +199,6 @@ static void
 get_log_level(const struct config *c, char *out, size_t cap)
 {
 	(void)snprintf(out, cap, "%s", log_level_name(c->log_level));
-}
-
-static bool
-set_overlay_announce(struct config *c, const char *value)
-{
-	return set_bool(c, value, &c->overlay_announce);
-}
-
-static void
-get_overlay_announce(const struct config *c, char *out, size_t cap)
-{
-	yes_no(c->overlay_announce, out, cap);
 }
 
 static bool
@@ -324,30 +232,6 @@ get_reachable(const struct config *c, char *out, size_t cap)
 }
 
 static bool
-set_read_receipts(struct config *c, const char *value)
-{
-	return set_bool(c, value, &c->read_receipts);
-}
-
-static void
-get_read_receipts(const struct config *c, char *out, size_t cap)
-{
-	yes_no(c->read_receipts, out, cap);
-}
-
-static bool
-set_relay_contacts(struct config *c, const char *value)
-{
-	return set_bool(c, value, &c->relay_contacts);
-}
-
-static void
-get_relay_contacts(const struct config *c, char *out, size_t cap)
-{
-	yes_no(c->relay_contacts, out, cap);
-}
-
-static bool
 set_sandbox(struct config *c, const char *value)
 {
 	for (int i = CONFINE_OFF; i <= CONFINE_STRICT; i++) {
@@ -367,100 +251,97 @@ get_sandbox(const struct config *c, char *out, size_t cap)
 	(void)snprintf(out, cap, "%s", confine_policy_name(c->sandbox));
 }
 
-static bool
-set_port_mapping(struct config *c, const char *value)
-{
-	return set_bool(c, value, &c->port_mapping);
-}
-
-static void
-get_port_mapping(const struct config *c, char *out, size_t cap)
-{
-	yes_no(c->port_mapping, out, cap);
-}
-
-static bool
-set_upnp(struct config *c, const char *value)
-{
-	return set_bool(c, value, &c->upnp);
-}
-
-static void
-get_upnp(const struct config *c, char *out, size_t cap)
-{
-	yes_no(c->upnp, out, cap);
-}
-
-static bool
-set_socket(struct config *c, const char *value)
-{
-	return set_path(c, value, c->socket, sizeof(c->socket));
-}
-
-static void
-get_socket(const struct config *c, char *out, size_t cap)
-{
-	(void)snprintf(out, cap, "%s", c->socket);
-}
-
-static bool
-set_state(struct config *c, const char *value)
-{
-	return set_path(c, value, c->state, sizeof(c->state));
-}
-
-static void
-get_state(const struct config *c, char *out, size_t cap)
-{
-	(void)snprintf(out, cap, "%s", c->state);
-}
-
 /* clang-format off */
+#define FIELD(field) .at = offsetof(struct config, field)
+#define OWN(name) .set = set_##name, .get = get_##name
+
 static const struct key keys[CONFIG_KEYS] = {
-	[CONFIG_KEY_BOOTSTRAP] = { "bootstrap", "list", "",
-	    true, true, set_bootstrap, get_bootstrap },
-	[CONFIG_KEY_BOOTSTRAP_DEFAULTS] = { "bootstrap-defaults", "bool", "yes",
-	    false, true, set_bootstrap_defaults, get_bootstrap_defaults },
-	[CONFIG_KEY_CELLS_MIN] = { "cells-min", "integer", "0",
-	    false, true, set_cells_min, get_cells_min },
-	[CONFIG_KEY_DHT] = { "dht", "enum", "mixed",
-	    false, true, set_dht, get_dht },
-	[CONFIG_KEY_DISK_RESERVE] = { "disk-reserve", "integer", "16",
-	    false, true, set_disk_reserve, get_disk_reserve },
-	[CONFIG_KEY_EVENT_DAYS] = { "event-days", "integer", "30",
-	    false, false, set_event_days, get_event_days },
-	[CONFIG_KEY_EVENT_ROWS] = { "event-rows", "integer", "200000",
-	    false, false, set_event_rows, get_event_rows },
-	[CONFIG_KEY_LAN_DISCOVERY] = { "lan-discovery", "bool", "yes",
-	    false, true, set_lan_discovery, get_lan_discovery },
-	[CONFIG_KEY_LISTEN] = { "listen", "list", "",
-	    true, true, set_listen, get_listen },
-	[CONFIG_KEY_LOG_ADDRESSES] = { "log-addresses", "bool", "no",
-	    false, false, set_log_addresses, get_log_addresses },
-	[CONFIG_KEY_LOG_LEVEL] = { "log-level", "enum", "notice",
-	    false, false, set_log_level, get_log_level },
-	[CONFIG_KEY_OVERLAY_ANNOUNCE] = { "overlay-announce", "bool", "yes",
-	    false, true, set_overlay_announce, get_overlay_announce },
-	[CONFIG_KEY_PORT_MAPPING] = { "port-mapping", "bool", "yes",
-	    false, true, set_port_mapping, get_port_mapping },
-	[CONFIG_KEY_RATCHET_FALLBACK] = { "ratchet-fallback", "enum", "allow",
-	    false, true, set_ratchet_fallback, get_ratchet_fallback },
-	[CONFIG_KEY_REACHABLE] = { "reachable", "enum", "auto",
-	    false, true, set_reachable, get_reachable },
-	[CONFIG_KEY_READ_RECEIPTS] = { "read-receipts", "bool", "no",
-	    false, false, set_read_receipts, get_read_receipts },
-	[CONFIG_KEY_RELAY_CONTACTS] = { "relay-contacts", "bool", "no",
-	    false, true, set_relay_contacts, get_relay_contacts },
-	[CONFIG_KEY_SANDBOX] = { "sandbox", "enum", "compat",
-	    false, true, set_sandbox, get_sandbox },
-	[CONFIG_KEY_SOCKET] = { "socket", "string", "",
-	    false, true, set_socket, get_socket },
-	[CONFIG_KEY_STATE] = { "state", "string", "",
-	    false, true, set_state, get_state },
-	[CONFIG_KEY_UPNP] = { "upnp", "bool", "yes",
-	    false, true, set_upnp, get_upnp },
+	[CONFIG_KEY_BOOTSTRAP] = { "bootstrap", "",
+	    KEY_LIST, true, OWN(bootstrap) },
+	[CONFIG_KEY_BOOTSTRAP_DEFAULTS] = { "bootstrap-defaults", "yes",
+	    KEY_BOOL, true, FIELD(bootstrap_defaults) },
+	[CONFIG_KEY_CELLS_MIN] = { "cells-min", "0",
+	    KEY_INTEGER, true, FIELD(cells_min), .max = NODE_CELLS_MIN_MAX },
+	[CONFIG_KEY_DHT] = { "dht", "mixed",
+	    KEY_ENUM, true, OWN(dht) },
+	[CONFIG_KEY_DISK_RESERVE] = { "disk-reserve", "16",
+	    KEY_INTEGER, true, FIELD(disk_reserve_mib), .max = DISK_MAX_MIB },
+	[CONFIG_KEY_EVENT_DAYS] = { "event-days", "30",
+	    KEY_INTEGER, false, FIELD(event_days), .max = EVENT_DAYS_MAX },
+	[CONFIG_KEY_EVENT_ROWS] = { "event-rows", "200000",
+	    KEY_INTEGER, false, FIELD(event_rows), .max = EVENT_ROWS_MAX },
+	[CONFIG_KEY_LAN_DISCOVERY] = { "lan-discovery", "yes",
+	    KEY_BOOL, true, FIELD(lan_discovery) },
+	[CONFIG_KEY_LISTEN] = { "listen", "",
+	    KEY_LIST, true, OWN(listen) },
+	[CONFIG_KEY_LOG_ADDRESSES] = { "log-addresses", "no",
+	    KEY_BOOL, false, FIELD(log_addresses) },
+	[CONFIG_KEY_LOG_LEVEL] = { "log-level", "notice",
+	    KEY_ENUM, false, OWN(log_level) },
+	[CONFIG_KEY_OVERLAY_ANNOUNCE] = { "overlay-announce", "yes",
+	    KEY_BOOL, true, FIELD(overlay_announce) },
+	[CONFIG_KEY_PORT_MAPPING] = { "port-mapping", "yes",
+	    KEY_BOOL, true, FIELD(port_mapping) },
+	[CONFIG_KEY_RATCHET_FALLBACK] = { "ratchet-fallback", "allow",
+	    KEY_ENUM, true, OWN(ratchet_fallback) },
+	[CONFIG_KEY_REACHABLE] = { "reachable", "auto",
+	    KEY_ENUM, true, OWN(reachable) },
+	[CONFIG_KEY_READ_RECEIPTS] = { "read-receipts", "no",
+	    KEY_BOOL, false, FIELD(read_receipts) },
+	[CONFIG_KEY_RELAY_CONTACTS] = { "relay-contacts", "no",
+	    KEY_BOOL, true, FIELD(relay_contacts) },
+	[CONFIG_KEY_SANDBOX] = { "sandbox", "compat",
+	    KEY_ENUM, true, OWN(sandbox) },
+	[CONFIG_KEY_SOCKET] = { "socket", "",
+	    KEY_PATH, true, FIELD(socket) },
+	[CONFIG_KEY_STATE] = { "state", "",
+	    KEY_PATH, true, FIELD(state) },
+	[CONFIG_KEY_UPNP] = { "upnp", "yes",
+	    KEY_BOOL, true, FIELD(upnp) },
 };
 /* clang-format on */
+
+static bool
+set_key(struct config *c, const struct key *k, const char *value)
+{
+	void *field = (char *)c + k->at;
+
+	switch (k->kind) {
+	case KEY_BOOL:
+		return set_bool(c, value, field);
+	case KEY_INTEGER:
+		return set_integer(c, value, k->max, field);
+	case KEY_PATH:
+		return set_path(c, value, field);
+	case KEY_ENUM:
+	case KEY_LIST:
+		break;
+	}
+	return k->set(c, value);
+}
+
+static void
+get_key(const struct config *c, const struct key *k, char *out, size_t cap)
+{
+	const void *field = (const char *)c + k->at;
+
+	switch (k->kind) {
+	case KEY_BOOL:
+		(void)snprintf(
+		    out, cap, "%s", *(const bool *)field ? "yes" : "no");
+		return;
+	case KEY_INTEGER:
+		(void)snprintf(out, cap, "%" PRIu64, *(const uint64_t *)field);
+		return;
+	case KEY_PATH:
+		(void)snprintf(out, cap, "%s", (const char *)field);
+		return;
+	case KEY_ENUM:
+	case KEY_LIST:
+		break;
+	}
+	k->get(c, out, cap);
+}
 
 unsigned
 config_find(const char *name)
@@ -566,9 +447,9 @@ config_set(struct config *c, const char *name, const char *value,
 		    (int)CONFIG_VALUE_MAX - 1);
 		return ERR_MALFORMED;
 	}
-	if (keys[i].is_list && c->source[i] != source)
+	if (keys[i].kind == KEY_LIST && c->source[i] != source)
 		clear_list(c, i);
-	if (!keys[i].set(c, value))
+	if (!set_key(c, &keys[i], value))
 		return ERR_MALFORMED;
 	c->source[i] = source;
 	return ERR_OK;
@@ -583,9 +464,9 @@ config_take_over(struct config *c, const struct config *fresh)
 	for (unsigned i = 0; i < CONFIG_KEYS; i++) {
 		if (keys[i].restart_needed)
 			continue;
-		assert(!keys[i].is_list);
-		keys[i].get(fresh, value, sizeof(value));
-		good = keys[i].set(c, value);
+		assert(keys[i].kind != KEY_LIST);
+		get_key(fresh, &keys[i], value, sizeof(value));
+		good = set_key(c, &keys[i], value);
 		assert(good); /* it was taken before */
 		(void)good;
 		c->source[i] = fresh->source[i];
@@ -602,16 +483,23 @@ config_item(
 		[CONFIG_COMMAND_LINE] = "command-line",
 		[CONFIG_SERVICE] = "service",
 	};
+	static const char *const types[] = {
+		[KEY_BOOL] = "bool",
+		[KEY_INTEGER] = "integer",
+		[KEY_PATH] = "string",
+		[KEY_ENUM] = "enum",
+		[KEY_LIST] = "list",
+	};
 	const struct key *k = &keys[key];
 
 	*ret = (struct config_item){
 		.name = k->name,
-		.type = k->type,
+		.type = types[k->kind],
 		.source = sources[c->source[key]],
 		.fallback = k->fallback,
 		.restart_needed = k->restart_needed,
 	};
-	k->get(c, ret->value, sizeof(ret->value));
+	get_key(c, k, ret->value, sizeof(ret->value));
 }
 
 /* ---- defaults ---- */
@@ -666,7 +554,7 @@ config_defaults(struct config *c)
 	for (unsigned i = 0; i < CONFIG_KEYS; i++) {
 		if (keys[i].fallback[0] == '\0')
 			continue;
-		if (!keys[i].set(c, keys[i].fallback))
+		if (!set_key(c, &keys[i], keys[i].fallback))
 			return ERR_MALFORMED;
 	}
 	default_paths(c);
