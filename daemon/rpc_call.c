@@ -16,8 +16,8 @@ enum { TEXT_SIZE = 200 }; /* of an error's message */
 
 /* ---- parameters ---- */
 
-static const cJSON *
-param(const struct rpc_call *c, const char *name)
+const cJSON *
+rpc_value(const struct rpc_call *c, const char *name)
 {
 	return c->params ? json_member(c->params, name) : NULL;
 }
@@ -25,13 +25,13 @@ param(const struct rpc_call *c, const char *name)
 bool
 rpc_has(const struct rpc_call *c, const char *name)
 {
-	return param(c, name) != NULL;
+	return rpc_value(c, name) != NULL;
 }
 
 struct span
 rpc_str(const struct rpc_call *c, const char *name)
 {
-	const cJSON *v = param(c, name);
+	const cJSON *v = rpc_value(c, name);
 
 	assert(!v || cJSON_IsString(v));
 	return v ? span_str(v->valuestring) : span_of(NULL, 0);
@@ -40,7 +40,7 @@ rpc_str(const struct rpc_call *c, const char *name)
 int64_t
 rpc_int(const struct rpc_call *c, const char *name, int64_t otherwise)
 {
-	const cJSON *v = param(c, name);
+	const cJSON *v = rpc_value(c, name);
 	int64_t n = otherwise;
 	bool good = !v || json_to_int(v, &n);
 
@@ -51,7 +51,7 @@ rpc_int(const struct rpc_call *c, const char *name, int64_t otherwise)
 void
 rpc_forget(struct rpc_call *c, const char *name)
 {
-	const cJSON *v = c->params ? json_member(c->params, name) : NULL;
+	const cJSON *v = rpc_value(c, name);
 
 	if (v)
 		sodium_memzero(v->valuestring, strlen(v->valuestring));
@@ -69,7 +69,7 @@ rpc_seconds(const struct rpc_call *c, const char *name)
 bool
 rpc_bool(const struct rpc_call *c, const char *name, bool otherwise)
 {
-	const cJSON *v = param(c, name);
+	const cJSON *v = rpc_value(c, name);
 
 	assert(!v || cJSON_IsBool(v));
 	return v ? cJSON_IsTrue(v) : otherwise;
@@ -81,6 +81,26 @@ rpc_id(const struct rpc_call *c, const char *name, uint8_t ret[16])
 	struct span s = rpc_str(c, name);
 
 	return s.n > 0 && !id_decode(s, ret);
+}
+
+bool
+rpc_ids(struct rpc_call *c, const char *name,
+    struct contact_id ret[RPC_STRS_MAX], size_t *ret_n)
+{
+	const cJSON *list = rpc_value(c, name);
+	const cJSON *v;
+
+	*ret_n = 0;
+	cJSON_ArrayForEach(v, list)
+	{
+		assert(*ret_n < RPC_STRS_MAX); /* the list has no more */
+		if (id_decode(span_str(v->valuestring), ret[*ret_n].b)) {
+			rpc_fail_param(c, name, "must be ids of 26 characters");
+			return false;
+		}
+		++*ret_n;
+	}
+	return true;
 }
 
 size_t

@@ -56,6 +56,8 @@ struct rpc_call {
 
 /* ---- parameters ---- */
 
+/* Checked by its type alone; NULL: left out. */
+const cJSON *rpc_value(const struct rpc_call *c, const char *name);
 bool rpc_has(const struct rpc_call *c, const char *name);
 /* Borrowed from params; empty if it was left out. */
 struct span rpc_str(const struct rpc_call *c, const char *name);
@@ -67,6 +69,9 @@ uint32_t rpc_seconds(const struct rpc_call *c, const char *name);
 bool rpc_bool(const struct rpc_call *c, const char *name, bool otherwise);
 /* False if it was left out. */
 bool rpc_id(const struct rpc_call *c, const char *name, uint8_t ret[16]);
+/* A list of ids, none if it was left out. False and an error reply. */
+MUST_USE bool rpc_ids(struct rpc_call *c, const char *name,
+    struct contact_id ret[RPC_STRS_MAX], size_t *ret_n);
 size_t rpc_limit(const struct rpc_call *c); /* "limit" or its default */
 
 /* ---- replies ---- */

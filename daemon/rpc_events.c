@@ -67,7 +67,7 @@ read_cursor(struct rpc_call *c, const cJSON *v, const struct events_log *log,
 static bool
 read_since(struct rpc_call *c, const struct events_log *log, int64_t *ret)
 {
-	const cJSON *v = c->params ? json_member(c->params, "since") : NULL;
+	const cJSON *v = rpc_value(c, "since");
 
 	*ret = log->head;
 	if (cJSON_IsObject(v))

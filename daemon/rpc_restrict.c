@@ -5,8 +5,6 @@
  */
 #include "daemon/rpc_conn.h"
 
-#include "proto/base/text.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,8 +177,7 @@ narrow_tier(struct rpc_call *c, struct rpc_restriction *r)
 static bool
 narrow_methods(struct rpc_call *c, struct rpc_restriction *r)
 {
-	const cJSON *list =
-	    c->params ? json_member(c->params, "methods") : NULL;
+	const cJSON *list = rpc_value(c, "methods");
 	bool named[METHODS_MAX] = { false };
 	const struct rpc_method *m;
 	const cJSON *v;
@@ -204,25 +201,18 @@ narrow_methods(struct rpc_call *c, struct rpc_restriction *r)
 static bool
 narrow_convs(struct rpc_call *c, struct rpc_restriction *r)
 {
-	const cJSON *list = c->params ? json_member(c->params, "convs") : NULL;
-	struct contact_id id;
-	const cJSON *v;
+	struct contact_id ids[RPC_STRS_MAX];
+	size_t n;
 
-	if (!list)
+	if (!rpc_has(c, "convs"))
 		return true;
+	if (!rpc_ids(c, "convs", ids, &n))
+		return false;
 	r->n_convs = 0;
 	r->confined = true;
-	cJSON_ArrayForEach(v, list)
-	{
-		if (id_decode(span_str(v->valuestring), id.b)) {
-			rpc_fail_param(
-			    c, "convs", "must be ids of 26 characters");
-			return false;
-		}
-		assert(r->n_convs < RPC_STRS_MAX); /* the list has no more */
-		if (rpc_may_see(c->conn, &id))
-			r->convs[r->n_convs++] = id;
-	}
+	for (size_t i = 0; i < n; i++)
+		if (rpc_may_see(c->conn, &ids[i]))
+			r->convs[r->n_convs++] = ids[i];
 	return true;
 }
 

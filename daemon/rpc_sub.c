@@ -5,8 +5,6 @@
  */
 #include "daemon/rpc_conn.h"
 
-#include "proto/base/text.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +34,7 @@ rpc_filter_takes(const struct rpc_filter *f, const struct event_row *e)
 static bool
 read_types(struct rpc_call *c, struct rpc_filter *ret)
 {
-	const cJSON *list = c->params ? json_member(c->params, "types") : NULL;
+	const cJSON *list = rpc_value(c, "types");
 	const cJSON *v;
 
 	_Static_assert(EVENT_TYPES <= 32, "a bit each");
@@ -57,36 +55,22 @@ read_types(struct rpc_call *c, struct rpc_filter *ret)
 bool
 rpc_filter_read(struct rpc_call *c, struct rpc_filter *ret)
 {
-	const cJSON *list = c->params ? json_member(c->params, "convs") : NULL;
-	const cJSON *v;
-	int n = list ? cJSON_GetArraySize(list) : 0;
+	struct contact_id ids[RPC_STRS_MAX];
+	size_t n;
 
 	*ret = (struct rpc_filter){ 0 };
-	if (!read_types(c, ret))
+	if (!read_types(c, ret) || !rpc_ids(c, "convs", ids, &n))
 		return false;
-	if (n == 0 && rpc_restrict_filter(c->conn, ret))
+	if (n > 0)
+		ret->convs = malloc(n * sizeof(*ids));
+	if (ret->convs) {
+		memcpy(ret->convs, ids, n * sizeof(*ids));
+		ret->n_convs = n;
+	}
+	if (ret->n_convs == n && rpc_restrict_filter(c->conn, ret))
 		return true;
-	if (n == 0) {
-		(void)rpc_fail(c, API_INTERNAL);
-		return false;
-	}
-	ret->convs = calloc((size_t)n, sizeof(*ret->convs));
-	if (!ret->convs) {
-		(void)rpc_fail(c, API_INTERNAL);
-		return false;
-	}
-	cJSON_ArrayForEach(v, list)
-	{
-		struct contact_id *id = &ret->convs[ret->n_convs++];
-
-		if (!id_decode(span_str(v->valuestring), id->b))
-			continue;
-		rpc_fail_param(c, "convs", "must be ids of 26 characters");
-		free(ret->convs);
-		*ret = (struct rpc_filter){ 0 };
-		return false;
-	}
-	return rpc_restrict_filter(c->conn, ret); /* it has its memory */
+	(void)rpc_fail(c, API_INTERNAL); /* no memory */
+	return false;
 }
 
 /* ---- durable events ---- */
