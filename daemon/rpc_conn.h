@@ -226,6 +226,12 @@ bool rpc_filter_takes(const struct rpc_filter *f, const struct event_row *e);
 /* Params types and convs; false and an error reply if they are bad. */
 MUST_USE bool rpc_filter_read(struct rpc_call *c, struct rpc_filter *ret);
 
+/* ---- rpc_events.c ---- */
+
+/* {epoch, seq}, as read from param `since`. */
+void rpc_put_cursor(struct json_out *o, const char *key,
+    const struct events_log *log, int64_t seq);
+
 /* ---- rpc_wait.c ---- */
 
 /* Makes this call wait; BUSY if it has too many. NULL: refused. */

@@ -124,8 +124,6 @@ rpc_conv_read(struct rpc_call *c)
 
 	(void)rpc_id(c, "conv", conv.b);
 	code = command_conv_read(c->d, &conv, some ? &up_to : NULL, &unread);
-	if (code == API_CONTACT_NOT_FOUND)
-		code = API_CONVERSATION_NOT_FOUND;
 	if (code) {
 		(void)rpc_fail(c, code);
 		return;
@@ -278,15 +276,6 @@ on_invite(void *ctx, const struct store_invite *i)
 
 /* The head of the first page is what the whole snapshot is valid at: later
  * pages may show newer things, whose events come again after that cursor. */
-static void
-put_cursor(struct rpc_call *c, const struct events_log *log)
-{
-	json_put_open(c->out, "cursor", '{');
-	json_put_str(c->out, "epoch", log->epoch);
-	json_put_int(c->out, "seq", log->head);
-	json_close(c->out, '}');
-}
-
 void
 rpc_sync_snapshot(struct rpc_call *c)
 {
@@ -297,11 +286,15 @@ rpc_sync_snapshot(struct rpc_call *c)
 	struct json_out *o;
 	enum err err = events_log(s, &log);
 
+	if (err) {
+		rpc_fail_store(c, err);
+		return;
+	}
 	if (!rpc_get_place(c, &from))
 		return;
 	o = rpc_result(c);
-	put_cursor(c, &log);
-	if (!err && !from.set) {
+	rpc_put_cursor(o, "cursor", &log, log.head);
+	if (!from.set) {
 		json_put_open(o, "invites", '[');
 		err = store_invites(s, on_invite, c);
 		json_close(o, ']');

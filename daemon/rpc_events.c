@@ -9,9 +9,9 @@ enum { READ_TIER_CONSUMERS = 4 }; /* places that the read tier may fill */
 
 /* ---- cursors ---- */
 
-static void
-put_cursor(struct json_out *o, const char *key, const struct events_log *log,
-    int64_t seq)
+void
+rpc_put_cursor(struct json_out *o, const char *key,
+    const struct events_log *log, int64_t seq)
 {
 	json_put_open(o, key, '{');
 	json_put_str(o, "epoch", log->epoch);
@@ -436,7 +436,7 @@ rpc_poll_reply(struct rpc_call *c, const struct rpc_filter *f, int64_t *since,
 		c->reply = RPC_REPLY_NONE;
 		return false;
 	}
-	put_cursor(o, "cursor", &log, *since);
+	rpc_put_cursor(o, "cursor", &log, *since);
 	json_put_bool(o, "more", *since < log.head);
 	return true;
 }
