@@ -262,6 +262,16 @@ rpc_fail_store(struct rpc_call *c, enum err err)
 		(void)rpc_fail(c, API_STORAGE_ERROR);
 }
 
+struct node_stats
+rpc_node_stats(const struct daemon *d)
+{
+	struct node_stats n = { 0 };
+
+	if (d->node)
+		node_get_stats(d->node, &n);
+	return n;
+}
+
 /* ---- pages ---- */
 
 bool

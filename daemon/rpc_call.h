@@ -92,6 +92,9 @@ rpc_fail_param(struct rpc_call *c, const char *param, const char *reason);
 /* For errors of the store in reading calls. */
 void rpc_fail_store(struct rpc_call *c, enum err err);
 
+/* The node's figures; zeros while there is no node. */
+struct node_stats rpc_node_stats(const struct daemon *d);
+
 /* True once a page is full: the handler ends it with a cursor. */
 bool rpc_page_full(const struct rpc_call *c);
 

@@ -19,15 +19,21 @@ put_key(struct json_out *o, const struct config *config, enum config_key key)
 	json_put_bool(o, "restart_needed", item.restart_needed);
 }
 
+static void
+put_file(struct json_out *o, const struct config *config)
+{
+	if (config->file[0])
+		json_put_str(o, "file", config->file);
+	else
+		json_put_null(o, "file");
+}
+
 void
 rpc_config_list(struct rpc_call *c)
 {
 	struct json_out *o = rpc_result(c);
 
-	if (c->d->config.file[0])
-		json_put_str(o, "file", c->d->config.file);
-	else
-		json_put_null(o, "file");
+	put_file(o, &c->d->config);
 	json_put_open(o, "items", '[');
 	for (unsigned key = 0; key < CONFIG_KEYS; key++) {
 		json_open(o, '{');
@@ -66,11 +72,7 @@ rpc_config_reload(struct rpc_call *c)
 		json_put_str(o, "reason", config->error);
 		return;
 	}
-	o = rpc_result(c);
-	if (config->file[0])
-		json_put_str(o, "file", config->file);
-	else
-		json_put_null(o, "file");
+	put_file(rpc_result(c), config);
 }
 
 void

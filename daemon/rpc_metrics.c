@@ -161,13 +161,11 @@ void
 rpc_daemon_metrics(struct rpc_call *c)
 {
 	static struct metrics m; /* large for a stack */
-	struct node_stats n = { 0 };
+	struct node_stats n = rpc_node_stats(c->d);
 	enum err err;
 
 	m.n = 0;
 	m.bad = false;
-	if (c->d->node)
-		node_get_stats(c->d->node, &n);
 	put_daemon(&m, c->d);
 	err = put_store(&m, c->d);
 	put_udp(&m, c->d, &n);

@@ -20,17 +20,6 @@ put_endpoint(struct json_out *o, const char *key, const struct endpoint *e)
 		json_str(o, text);
 }
 
-/* The node's figures; zeros while there is no node. */
-static struct node_stats
-stats_of(const struct daemon *d)
-{
-	struct node_stats n = { 0 };
-
-	if (d->node)
-		node_get_stats(d->node, &n);
-	return n;
-}
-
 static void
 put_local(struct json_out *o, const struct daemon *d)
 {
@@ -136,7 +125,7 @@ put_introducers(struct json_out *o, const struct node_stats *n)
 void
 rpc_net_status(struct rpc_call *c)
 {
-	struct node_stats n = stats_of(c->d);
+	struct node_stats n = rpc_node_stats(c->d);
 	struct json_out *o = rpc_result(c);
 	struct udp_stats u;
 
@@ -196,7 +185,7 @@ put_dht(struct json_out *o, int family, const struct node_dht_stats *s)
 void
 rpc_net_dht(struct rpc_call *c)
 {
-	struct node_stats n = stats_of(c->d);
+	struct node_stats n = rpc_node_stats(c->d);
 	struct json_out *o = rpc_result(c);
 
 	json_put_open(o, "families", '[');

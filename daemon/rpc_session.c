@@ -211,7 +211,7 @@ rpc_status(struct rpc_call *c)
 {
 	const struct rpc_status_cache *s = &c->rpc->status;
 	struct daemon *d = c->d;
-	struct node_stats n = { 0 };
+	struct node_stats n = rpc_node_stats(d);
 	struct json_out *o;
 	enum err err = count(c);
 
@@ -219,8 +219,6 @@ rpc_status(struct rpc_call *c)
 		rpc_fail_store(c, err);
 		return;
 	}
-	if (d->node)
-		node_get_stats(d->node, &n);
 	o = rpc_result(c);
 	json_put_str(o, "version", BTCHAT_VERSION);
 	put_identity(o, d);
