@@ -1,40 +1,9 @@
-/* backup.* and identity.export, import: files that were passed with the call.
- */
+/* backup.* and identity.export, import. */
 #include "daemon/rpc_conn.h"
 
 #include "daemon/backup.h"
-#include "proto/base/text.h"
 
-#include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-int
-rpc_take_file(struct rpc_call *c, const char *param, size_t i, bool to_write)
-{
-	int fd = c->batch ? -1 : rpc_conn_take_fd(c->conn, i);
-	struct stat st = { .st_size = 0 };
-	const char *why = NULL;
-	int flags = fd < 0 ? 0 : fcntl(fd, F_GETFL);
-	int mode = flags & O_ACCMODE;
-
-	if (fd < 0)
-		why = "pass an open file with the call";
-	else if (fstat(fd, &st) || !S_ISREG(st.st_mode))
-		why = "is not a regular file";
-	else if (mode == (to_write ? O_RDONLY : O_WRONLY) || flags & O_PATH)
-		why = to_write ? "is not open for writing"
-		               : "is not open for reading";
-	else if (to_write && st.st_size > 0)
-		why = "is not empty";
-	if (!why)
-		return fd;
-	if (fd >= 0)
-		(void)close(fd);
-	rpc_fail_param(c, param, why);
-	return -1;
-}
 
 static void
 put_about(struct json_out *o, const struct backup_about *a)

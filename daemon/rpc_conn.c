@@ -22,7 +22,6 @@ rpc_conn_is_full(const struct rpc_conn *c)
 /* ---- life ---- */
 
 static void on_io(void *owner, bool readable);
-static void close_passed(struct rpc_conn *c);
 
 void
 rpc_conn_new(struct rpc_socket *s, int fd)
@@ -63,7 +62,7 @@ rpc_conn_free(struct rpc_conn *c)
 	assert(c->socket->n_conns > 0);
 	c->socket->n_conns--;
 	rpc_io_free(c->io);
-	close_passed(c);
+	rpc_fds_close(c);
 	(void)close(c->fd);
 	json_out_clear(&c->out);
 	free(c->marks);
@@ -400,28 +399,6 @@ bound_line(struct rpc_conn *c, size_t *at)
 	*at = c->in_n;
 }
 
-/* Descriptors that nobody took. */
-static void
-close_passed(struct rpc_conn *c)
-{
-	for (size_t i = 0; i < c->n_fds; i++)
-		if (c->fds[i] >= 0)
-			(void)close(c->fds[i]);
-	c->n_fds = 0;
-}
-
-int
-rpc_conn_take_fd(struct rpc_conn *c, size_t i)
-{
-	int fd = -1;
-
-	if (c->fds_served && i < c->n_fds) {
-		fd = c->fds[i];
-		c->fds[i] = -1;
-	}
-	return fd;
-}
-
 /* With what came with it. */
 static void
 serve_with_fds(struct rpc_conn *c, struct span line)
@@ -432,7 +409,7 @@ serve_with_fds(struct rpc_conn *c, struct span line)
 	    c->n_fds > 0 && c->fds_at > from && c->fds_at <= from + line.n + 1;
 	serve_line(c, line);
 	if (c->fds_served)
-		close_passed(c);
+		rpc_fds_close(c);
 	c->fds_served = false;
 }
 
@@ -477,28 +454,6 @@ rpc_conn_serve(struct rpc_conn *c)
 		bound_line(c, &at);
 	if (at > 0)
 		drop_input(c, at);
-}
-
-/* What came with the bytes that were just read; older ones were for a line that
- * did not take them. */
-static void
-take_passed(struct rpc_conn *c, struct msghdr *msg)
-{
-	int fds[API_FDS_MAX];
-
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h;
-	     h = CMSG_NXTHDR(msg, h)) {
-		size_t n = h->cmsg_len - CMSG_LEN(0);
-
-		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = n < sizeof(fds) ? n : sizeof(fds);
-		memcpy(fds, CMSG_DATA(h), n);
-		close_passed(c);
-		c->n_fds = n / sizeof(*fds);
-		memcpy(c->fds, fds, c->n_fds * sizeof(*fds));
-		c->fds_at = c->in_n;
-	}
 }
 
 static bool
@@ -557,7 +512,7 @@ read_some(struct rpc_conn *c)
 	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		c->in_n += (size_t)n;
-		take_passed(c, &msg);
+		rpc_fds_take(c, &msg);
 	} else if (n == 0) {
 		c->eof = true;
 		c->dead = rpc_conn_is_gone(c) && c->in_n == 0;

@@ -165,14 +165,6 @@ void rpc_wake_at(struct rpc *r, uint64_t mono_ms);
 
 /* ---- rpc_conn.c ---- */
 
-/* Of the descriptors that came with the line being served, number i; the
- * caller's from now on. -1: none. */
-int rpc_conn_take_fd(struct rpc_conn *c, size_t i);
-/* A regular file that came so: others could keep the daemon waiting. -1 and an
- * error reply about `param` if it is none. */
-int
-rpc_take_file(struct rpc_call *c, const char *param, size_t i, bool to_write);
-
 /* Takes over fd. Closes it if there is no memory. */
 void rpc_conn_new(struct rpc_socket *s, int fd);
 void rpc_conn_free(struct rpc_conn *c);
@@ -194,6 +186,20 @@ void rpc_conn_settle(struct rpc_conn *c, enum api_error code);
 bool rpc_conn_is_full(const struct rpc_conn *c);
 /* Its output is no more: nothing that has left, nothing that has not. */
 void rpc_conn_forget(struct rpc_conn *c);
+
+/* ---- rpc_fds.c ---- */
+
+struct msghdr;
+/* Descriptors that came with the bytes that were just read; older ones were for
+ * a line that did not take them. */
+void rpc_fds_take(struct rpc_conn *c, struct msghdr *msg);
+/* Those that nobody took. */
+void rpc_fds_close(struct rpc_conn *c);
+/* Number i of those that came with the line being served, the caller's from now
+ * on. A regular file: others could keep the daemon waiting. -1 and an error
+ * reply about `param` if it is none. */
+int
+rpc_take_file(struct rpc_call *c, const char *param, size_t i, bool to_write);
 
 /* ---- rpc_restrict.c ---- */
 
