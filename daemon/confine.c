@@ -2,7 +2,7 @@
 
 #include "daemon/landlock.h"
 #include "daemon/log.h"
-#include "daemon/sandbox.h"
+#include "daemon/sandbox_calls.h"
 #include "daemon/sanitizer.h"
 
 #include <assert.h>
@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 /* Younger than the headers that we build with. [linux/prctl.h] */
 #ifndef PR_SET_MDWE
@@ -25,46 +24,6 @@
 #define PR_SET_VMA 0x53564d41
 #endif
 
-/* What is not on every machine, or not in every header. */
-#define MISSING (-1)
-#ifndef SYS_access
-#define SYS_access     MISSING
-#define SYS_chmod      MISSING
-#define SYS_dup2       MISSING
-#define SYS_link       MISSING
-#define SYS_lstat      MISSING
-#define SYS_mkdir      MISSING
-#define SYS_open       MISSING
-#define SYS_pipe       MISSING
-#define SYS_poll       MISSING
-#define SYS_readlink   MISSING
-#define SYS_rename     MISSING
-#define SYS_rmdir      MISSING
-#define SYS_select     MISSING
-#define SYS_stat       MISSING
-#define SYS_unlink     MISSING
-#define SYS_epoll_wait MISSING
-#endif
-#ifndef SYS_arch_prctl
-#define SYS_arch_prctl MISSING
-#endif
-#ifndef SYS_time
-#define SYS_time MISSING
-#endif
-#ifndef SYS_epoll_pwait2
-#define SYS_epoll_pwait2 MISSING
-#endif
-#ifndef SYS_kexec_file_load
-#define SYS_kexec_file_load MISSING
-#endif
-#ifndef SYS_newfstatat
-#define SYS_newfstatat MISSING
-#endif
-#ifndef SYS_renameat
-#define SYS_renameat MISSING
-#endif
-
-#define ALL UINT32_MAX /* bits of an argument */
 #define ANY(call) \
 	{ \
 		.nr = SYS_##call \
@@ -74,10 +33,7 @@
 		.nr = SYS_##call, .what = SANDBOX_KILL \
 	}
 
-enum {
-	TYPE_BITS = 0xf, /* of a socket's type; the rest are flags */
-	WX = PROT_WRITE | PROT_EXEC,
-};
+enum { WX = PROT_WRITE | PROT_EXEC };
 
 /*
  * What the daemon, SQLite, libevent and the resolver ask of the kernel; the

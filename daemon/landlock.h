@@ -13,7 +13,7 @@ enum landlock_may {
 	LANDLOCK_READ,   /* files and directories */
 	LANDLOCK_USE,    /* read and write what is there */
 	LANDLOCK_KEEP,   /* make and remove, too: all but devices */
-	LANDLOCK_REMOVE, /* nothing but remove files of this directory */
+	LANDLOCK_REMOVE, /* nothing but remove files */
 };
 
 struct landlock_path {

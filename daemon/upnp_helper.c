@@ -4,7 +4,7 @@
  */
 #include "daemon/upnp.h"
 
-#include "daemon/sandbox.h"
+#include "daemon/sandbox_calls.h"
 #include "daemon/sanitizer.h"
 
 #include <errno.h>
@@ -16,29 +16,14 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-/* What is not on every machine. */
-#ifndef SYS_poll
-#define SYS_poll (-1)
-#endif
-#ifndef SYS_select
-#define SYS_select (-1)
-#endif
-#ifndef SYS_time
-#define SYS_time (-1)
-#endif
-
-#define ALL UINT32_MAX /* bits of an argument */
 
 enum {
 	CPU_S = 2, /* of a worker */
 	MEMORY_BYTES = 256 * 1024 * 1024,
 	DESCRIPTORS = 16,
-	TYPE_BITS = 0xf, /* of a socket's type; the rest are flags */
 };
 
 /* ---- the worker's cage ---- */
