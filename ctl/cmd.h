@@ -66,9 +66,27 @@ int cmd_version(struct ctl *ctl);
 int cmd_wait_online(struct ctl *ctl);
 int cmd_why(struct ctl *ctl);
 
-/* What two commands share. Adds an option that is yes or no, if it is there;
- * false: it is neither. */
+/* ---- what several commands share ---- */
+
+/* Adds an option that is yes or no, if it is there; false: it is neither. */
 bool cmd_add_yes_no(const struct ctl *ctl, const char *option, cJSON *params);
+/* A call whose result, one object, is shown. params: owned by the call. */
+int cmd_show(struct ctl *ctl, const char *method, cJSON *params);
+/* A call that people are told in a word was done. */
+int
+cmd_do(struct ctl *ctl, const char *method, cJSON *params, const char *word);
+
+/* How a list is shown; all is borrowed. */
+struct table;
+struct cmd_list {
+	const char *method;       /* gives items, in pages or at once */
+	const char *const *heads; /* of the columns, for people */
+	size_t n_human, n_plain;  /* columns */
+	void (*add)(struct table *t, const cJSON *item); /* fills a row */
+	bool paged; /* for people: long, and goes through the pager */
+};
+int cmd_list(struct ctl *ctl, const struct cmd_list *list, cJSON *params);
+
 /* The words from the n-th on, joined by blanks, or
  * standard input for "-" or none; owned by the caller, checked. Returns an
  * exit status. */

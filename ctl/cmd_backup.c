@@ -105,13 +105,6 @@ call_with(struct ctl *ctl, const char *method, const struct secret *secret,
 	return status;
 }
 
-static void
-print_about(const struct ctl *ctl, const cJSON *about)
-{
-	if (!print_as_json(ctl, about))
-		print_flat(ctl, about);
-}
-
 /* ---- writing ---- */
 
 static int
@@ -200,7 +193,7 @@ make_file(struct ctl *ctl, const char *method)
 		status = publish(temp, path);
 	(void)unlink(temp);
 	if (status == CTL_DONE)
-		print_about(ctl, about);
+		print_object(ctl, about);
 	cJSON_Delete(about);
 out:
 	secret_wipe(&secret);
@@ -238,7 +231,7 @@ use_file(struct ctl *ctl, const char *method)
 	(void)close(fd);
 	secret_wipe(&secret);
 	if (status == CTL_DONE)
-		print_about(ctl, about);
+		print_object(ctl, about);
 	cJSON_Delete(about);
 	return status;
 }

@@ -27,37 +27,17 @@ int
 cmd_consumer_ls(struct ctl *ctl)
 {
 	static const char *const heads[] = { "NAME", "SEQ", "WHEN", "" };
-	cJSON *list = NULL;
-	const cJSON *c;
-	struct table t;
-	int status = ctl_call(ctl, "events.consumers", NULL, &list);
+	static const struct cmd_list list = { "events.consumers", heads, 4, 4,
+		add_row, false };
 
-	if (status != CTL_DONE)
-		return status;
-	if (print_items_as_json(ctl, value_get(list, "items")))
-		goto out;
-	table_init(&t, ctl, heads, sizeof(heads) / sizeof(heads[0]));
-	cJSON_ArrayForEach(c, value_get(list, "items"))
-	{
-		add_row(&t, c);
-	}
-	table_print(&t);
-out:
-	cJSON_Delete(list);
-	return CTL_DONE;
+	return cmd_list(ctl, &list, NULL);
 }
 
 int
 cmd_consumer_rm(struct ctl *ctl)
 {
-	cJSON *params = cJSON_CreateObject(), *result = NULL;
-	int status;
+	cJSON *params = cJSON_CreateObject();
 
 	value_add_str(params, "consumer", args_word(&ctl->args, 0));
-	status = ctl_call(ctl, "events.forget", params, &result);
-	if (status == CTL_DONE && !print_as_json(ctl, result) &&
-	    ctl->mode == MODE_HUMAN)
-		print_human("forgotten");
-	cJSON_Delete(result);
-	return status;
+	return cmd_do(ctl, "events.forget", params, "forgotten");
 }

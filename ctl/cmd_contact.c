@@ -1,23 +1,16 @@
 /* contact: who we talk to. */
 #include "ctl/cmd.h"
-#include "ctl/pager.h"
 #include "ctl/print.h"
 #include "ctl/report.h"
 #include "ctl/resolve.h"
 #include "ctl/secret.h"
 #include "ctl/value.h"
 #include "ctl/when.h"
+#include "proto/api.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* contact ls while it walks the pages. */
-struct listing {
-	struct ctl *ctl;
-	struct table table;
-	uint64_t now_ms;
-};
 
 static const char *
 state_word(const cJSON *contact)
@@ -28,82 +21,69 @@ state_word(const cJSON *contact)
 }
 
 static void
-add_human(struct listing *l, const cJSON *c)
+add_human(struct table *t, const cJSON *c)
 {
 	char seen[WHEN_SIZE] = "", id[PRINT_ID_SIZE] = "", name[128] = "";
 
 	if (value_true(c, "online"))
 		(void)snprintf(seen, sizeof(seen), "now");
 	else
-		when_ago(value_u64(c, "last_seen_ms"), l->now_ms, seen);
+		when_ago(value_u64(c, "last_seen_ms"), when_now_ms(), seen);
 	print_short(value_str(c, "address"), id);
-	table_add(&l->table, resolve_name(c, name));
-	table_add(&l->table, state_word(c));
-	table_add(&l->table, seen);
-	table_add(&l->table, id);
+	table_add(t, resolve_name(c, name));
+	table_add(t, state_word(c));
+	table_add(t, seen);
+	table_add(t, id);
 }
 
 static void
-add_plain(struct listing *l, const cJSON *c)
+add_row(struct table *t, const cJSON *c)
 {
 	char seen[WHEN_SIZE] = "-";
 	uint64_t seen_ms = value_u64(c, "last_seen_ms");
 
+	if (t->ctl->mode == MODE_HUMAN) {
+		add_human(t, c);
+		return;
+	}
 	if (seen_ms != 0)
 		when_utc(seen_ms, seen);
-	table_add(&l->table, value_str(c, "id"));
-	table_add(&l->table, value_str(c, "name"));
-	table_add(&l->table, value_str(c, "state"));
-	table_add(&l->table, value_true(c, "online") ? "online" : "offline");
-	table_add(&l->table, seen);
-	table_add(&l->table, value_str(c, "address"));
-}
-
-static bool
-list_one(void *ctx, const cJSON *contact)
-{
-	struct listing *l = ctx;
-
-	if (l->ctl->mode == MODE_JSON)
-		print_json(l->ctl, contact);
-	else if (l->ctl->mode == MODE_HUMAN)
-		add_human(l, contact);
-	else
-		add_plain(l, contact);
-	return true;
+	table_add(t, value_str(c, "id"));
+	table_add(t, value_str(c, "name"));
+	table_add(t, value_str(c, "state"));
+	table_add(t, value_true(c, "online") ? "online" : "offline");
+	table_add(t, seen);
+	table_add(t, value_str(c, "address"));
 }
 
 int
 cmd_contact_ls(struct ctl *ctl)
 {
 	static const char *const heads[] = { "NAME", "STATE", "LAST SEEN",
-		"ADDRESS", "", "" };
-	struct listing l = { .ctl = ctl, .now_ms = when_now_ms() };
+		"ADDRESS" };
+	static const struct cmd_list list = { "contact.list", heads, 4, 6,
+		add_row, true };
+	const char *query = args_word(&ctl->args, 0);
+	cJSON *params = cJSON_CreateObject();
 
-	table_init(&l.table, ctl, heads, ctl->mode == MODE_HUMAN ? 4 : 6);
-	int status = resolve_each(ctl, args_word(&ctl->args, 0), list_one, &l);
-	if (status == CTL_DONE)
-		pager_begin(ctl);
-	table_print(&l.table);
-	return status;
+	value_add_u64(params, "limit", API_LIMIT_MAX);
+	if (query != NULL)
+		value_add_str(params, "query", query);
+	return cmd_list(ctl, &list, params);
 }
 
 int
 cmd_contact_show(struct ctl *ctl)
 {
-	cJSON *contact = NULL, *whole = NULL, *params = NULL;
+	cJSON *contact = NULL, *params = NULL;
 	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
 
 	if (status != CTL_DONE)
 		return status;
 	params = cJSON_CreateObject();
 	value_add_str(params, "contact", value_str(contact, "id"));
-	status = ctl_call(ctl, "contact.get", params, &whole);
-	if (status == CTL_DONE && !print_as_json(ctl, whole))
-		print_flat(ctl, whole);
-	cJSON_Delete(whole);
 	cJSON_Delete(contact);
-	return status;
+	return cmd_show(ctl, "contact.get", params);
 }
 
 /* The contact in a result that has it as an object or as its id. */

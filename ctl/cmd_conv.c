@@ -1,6 +1,5 @@
 /* conv: conversations, and how they are kept; msg read. */
 #include "ctl/cmd.h"
-#include "ctl/pager.h"
 #include "ctl/print.h"
 #include "ctl/report.h"
 #include "ctl/resolve.h"
@@ -20,56 +19,22 @@ mark(const cJSON *conv, const char *key, const char *word)
 }
 
 static void
-add_row(struct ctl *ctl, struct table *t, const cJSON *c)
+add_row(struct table *t, const cJSON *c)
 {
+	bool human = t->ctl->mode == MODE_HUMAN;
 	char unread[24], name[128] = "";
 
 	(void)snprintf(unread, sizeof(unread), "%llu",
 	    (unsigned long long)value_u64(c, "unread"));
-	if (ctl->mode == MODE_HUMAN) {
-		table_add(t, resolve_name(c, name));
-		table_add(t, unread);
-	} else {
+	if (!human)
 		table_add(t, value_str(c, "conv"));
-		table_add(t, value_str(c, "name"));
-		table_add(t, unread);
-	}
+	table_add(t, human ? resolve_name(c, name) : value_str(c, "name"));
+	table_add(t, unread);
 	table_add(t, mark(c, "muted", "muted"));
 	table_add(t, mark(c, "pinned", "pinned"));
 	table_add(t, mark(c, "has_draft", "draft"));
-	if (ctl->mode == MODE_HUMAN)
+	if (human)
 		table_add(t, value_str(c, "last.text"));
-}
-
-/* One page; *after becomes where the next one begins, or NULL. */
-static int
-list_page(struct ctl *ctl, struct table *t, char **after)
-{
-	cJSON *params = cJSON_CreateObject(), *page = NULL;
-	const cJSON *items, *c;
-	int status;
-
-	if (*after != NULL)
-		value_add_str(params, "after", *after);
-	if (args_has(&ctl->args, "unread"))
-		(void)cJSON_AddTrueToObject(params, "unread_only");
-	status = ctl_call(ctl, "conv.list", params, &page);
-	free(*after);
-	*after = NULL;
-	if (status != CTL_DONE)
-		return status;
-	items = value_get(page, "items");
-	cJSON_ArrayForEach(c, items)
-	{
-		if (ctl->mode == MODE_JSON)
-			print_json(ctl, c);
-		else
-			add_row(ctl, t, c);
-	}
-	if (value_has_str(page, "next"))
-		*after = value_strdup(value_str(page, "next"));
-	cJSON_Delete(page);
-	return CTL_DONE;
 }
 
 int
@@ -77,35 +42,16 @@ cmd_conv_ls(struct ctl *ctl)
 {
 	static const char *const heads[] = { "NAME", "UNREAD", "", "", "",
 		"LAST" };
-	struct table table;
-	char *after = NULL;
-	int status;
+	static const struct cmd_list list = { "conv.list", heads, 6, 6, add_row,
+		true };
+	cJSON *params = cJSON_CreateObject();
 
-	table_init(&table, ctl, heads, 6);
-	do
-		status = list_page(ctl, &table, &after);
-	while (status == CTL_DONE && after != NULL);
-	if (status == CTL_DONE)
-		pager_begin(ctl);
-	table_print(&table);
-	return status;
+	if (args_has(&ctl->args, "unread"))
+		(void)cJSON_AddTrueToObject(params, "unread_only");
+	return cmd_list(ctl, &list, params);
 }
 
 /* ---- conv set ---- */
-
-/* False: the option is there, and neither yes nor no. */
-bool
-cmd_add_yes_no(const struct ctl *ctl, const char *option, cJSON *params)
-{
-	const char *value = args_value(&ctl->args, option);
-	bool yes;
-
-	if (value == NULL)
-		return true;
-	yes = strcmp(value, "yes") == 0;
-	(void)cJSON_AddBoolToObject(params, option, yes);
-	return yes || strcmp(value, "no") == 0;
-}
 
 /* False: it is no time. */
 static bool

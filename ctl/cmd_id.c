@@ -10,25 +10,6 @@
 #include <string.h>
 
 static void
-print_identity(const struct ctl *ctl, const cJSON *id)
-{
-	if (!print_as_json(ctl, id))
-		print_flat(ctl, id);
-}
-
-/* What was done, in a word for people. */
-static void
-print_done(const struct ctl *ctl, const char *word, const cJSON *result)
-{
-	if (print_as_json(ctl, result))
-		return;
-	if (ctl->mode == MODE_HUMAN)
-		print_human("%s", word);
-	else
-		print_flat(ctl, result);
-}
-
-static void
 note_plain(const struct ctl *ctl)
 {
 	report_note(ctl, "no passphrase: whoever can read the state "
@@ -38,14 +19,7 @@ note_plain(const struct ctl *ctl)
 int
 cmd_id_show(struct ctl *ctl)
 {
-	cJSON *id = NULL;
-	int status = ctl_call(ctl, "identity.show", NULL, &id);
-
-	if (status != CTL_DONE)
-		return status;
-	print_identity(ctl, id);
-	cJSON_Delete(id);
-	return CTL_DONE;
+	return cmd_show(ctl, "identity.show", NULL);
 }
 
 int
@@ -68,8 +42,7 @@ cmd_id_set(struct ctl *ctl)
 {
 	const char *name = args_value(&ctl->args, "name");
 	const char *profile = args_value(&ctl->args, "profile");
-	cJSON *params, *id = NULL;
-	int status;
+	cJSON *params;
 
 	if (name == NULL && profile == NULL)
 		return report_usage("what is to be set?");
@@ -78,11 +51,7 @@ cmd_id_set(struct ctl *ctl)
 		value_add_str(params, "name", name);
 	if (profile != NULL)
 		value_add_str(params, "profile", profile);
-	status = ctl_call(ctl, "identity.set", params, &id);
-	if (status == CTL_DONE)
-		print_identity(ctl, id);
-	cJSON_Delete(id);
-	return status;
+	return cmd_show(ctl, "identity.set", params);
 }
 
 /* The passphrase for a new identity; not given means: none, and that somebody
@@ -131,7 +100,7 @@ cmd_id_create(struct ctl *ctl)
 	if (status == CTL_DONE && !sealed)
 		note_plain(ctl);
 	if (status == CTL_DONE)
-		print_identity(ctl, id);
+		print_object(ctl, id);
 	cJSON_Delete(id);
 out:
 	secret_wipe(&secret);
@@ -141,7 +110,7 @@ out:
 int
 cmd_id_unlock(struct ctl *ctl)
 {
-	cJSON *params = NULL, *result = NULL;
+	cJSON *params;
 	struct secret secret;
 	int status = secret_get(ctl, "Passphrase", false, &secret);
 
@@ -153,10 +122,7 @@ cmd_id_unlock(struct ctl *ctl)
 		goto out;
 	params = cJSON_CreateObject();
 	value_add_str(params, "passphrase", secret.text);
-	status = ctl_call(ctl, "identity.unlock", params, &result);
-	if (status == CTL_DONE)
-		print_done(ctl, "unlocked", result);
-	cJSON_Delete(result);
+	status = cmd_do(ctl, "identity.unlock", params, "unlocked");
 out:
 	secret_wipe(&secret);
 	return status;
@@ -165,13 +131,7 @@ out:
 int
 cmd_id_lock(struct ctl *ctl)
 {
-	cJSON *result = NULL;
-	int status = ctl_call(ctl, "identity.lock", NULL, &result);
-
-	if (status == CTL_DONE)
-		print_done(ctl, "locked", result);
-	cJSON_Delete(result);
-	return status;
+	return cmd_do(ctl, "identity.lock", NULL, "locked");
 }
 
 /* ---- another passphrase ---- */
@@ -219,7 +179,7 @@ static int
 change_passphrase(
     struct ctl *ctl, const struct secret *old, const struct secret *fresh)
 {
-	cJSON *params = cJSON_CreateObject(), *result = NULL;
+	cJSON *params = cJSON_CreateObject();
 	int status;
 
 	if (old->given)
@@ -228,12 +188,10 @@ change_passphrase(
 		value_add_str(params, "passphrase", fresh->text);
 	else
 		(void)cJSON_AddTrueToObject(params, "remove");
-	status = ctl_call(ctl, "identity.passphrase", params, &result);
+	status = cmd_do(ctl, "identity.passphrase", params,
+	    fresh->given ? "sealed" : "removed");
 	if (status == CTL_DONE && !fresh->given)
 		note_plain(ctl);
-	if (status == CTL_DONE)
-		print_done(ctl, fresh->given ? "sealed" : "removed", result);
-	cJSON_Delete(result);
 	return status;
 }
 

@@ -81,26 +81,12 @@ add_invite(struct table *t, const cJSON *i)
 int
 cmd_invite_ls(struct ctl *ctl)
 {
-	static const char *const heads[] = { "ID", "STATE", "EXPIRES", "LABEL",
-		"" };
-	cJSON *list = NULL;
-	const cJSON *item = NULL;
-	struct table t;
-	int status = ctl_call(ctl, "invite.list", NULL, &list);
+	static const char *const heads[] = { "ID", "STATE", "EXPIRES",
+		"LABEL" };
+	static const struct cmd_list list = { "invite.list", heads, 4, 5,
+		add_invite, false };
 
-	if (status != CTL_DONE)
-		return status;
-	if (print_items_as_json(ctl, value_get(list, "items")))
-		goto out;
-	table_init(&t, ctl, heads, ctl->mode == MODE_HUMAN ? 4 : 5);
-	cJSON_ArrayForEach(item, value_get(list, "items"))
-	{
-		add_invite(&t, item);
-	}
-	table_print(&t);
-out:
-	cJSON_Delete(list);
-	return CTL_DONE;
+	return cmd_list(ctl, &list, NULL);
 }
 
 int

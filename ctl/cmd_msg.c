@@ -49,13 +49,7 @@ do_to_message(
 int
 cmd_msg_show(struct ctl *ctl)
 {
-	cJSON *message = NULL;
-	int status = ctl_call(ctl, "message.get", params_of(ctl), &message);
-
-	if (status == CTL_DONE && !print_as_json(ctl, message))
-		print_flat(ctl, message);
-	cJSON_Delete(message);
-	return status;
+	return cmd_show(ctl, "message.get", params_of(ctl));
 }
 
 /* id, state, contact, time: a line for each recipient. */

@@ -10,23 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A call without parameters whose result is one object. */
-static int
-show(struct ctl *ctl, const char *method)
-{
-	cJSON *result = NULL;
-	int status = ctl_call(ctl, method, NULL, &result);
-
-	if (status == CTL_DONE && !print_as_json(ctl, result))
-		print_flat(ctl, result);
-	cJSON_Delete(result);
-	return status;
-}
-
 int
 cmd_net_status(struct ctl *ctl)
 {
-	return show(ctl, "net.status");
+	return cmd_show(ctl, "net.status", NULL);
 }
 
 /* A member as text, whatever it is. */
@@ -110,50 +97,11 @@ int
 cmd_net_peers(struct ctl *ctl)
 {
 	static const char *const heads[] = { "CONTACT", "STATE", "PATH",
-		"RTT ms", "IN", "OUT", "WAITING", "" };
-	struct table t;
-	char *after = NULL;
-	bool more = true;
-	int status = CTL_DONE;
+		"RTT ms", "IN", "OUT", "WAITING" };
+	static const struct cmd_list list = { "net.peers", heads, 7, 8,
+		add_peer, false };
 
-	table_init(&t, ctl, heads, ctl->mode == MODE_HUMAN ? 7 : 8);
-	while (more && status == CTL_DONE) {
-		cJSON *params = cJSON_CreateObject(), *page = NULL;
-		const cJSON *item = NULL;
-
-		if (after != NULL)
-			value_add_str(params, "after", after);
-		status = ctl_call(ctl, "net.peers", params, &page);
-		cJSON_ArrayForEach(item, value_get(page, "items"))
-		{
-			if (!print_as_json(ctl, item))
-				add_peer(&t, item);
-		}
-		free(after);
-		more = value_has_str(page, "next");
-		after = more ? value_strdup(value_str(page, "next")) : NULL;
-		cJSON_Delete(page);
-	}
-	free(after);
-	table_print(&t);
-	return status;
-}
-
-/* A call whose success is the whole result; said in a word to people. */
-static int
-do_and_say(struct ctl *ctl, const char *method, cJSON *params, const char *word)
-{
-	cJSON *result = NULL;
-	int status = ctl_call(ctl, method, params, &result);
-
-	if (status == CTL_DONE && !print_as_json(ctl, result)) {
-		if (ctl->mode == MODE_HUMAN)
-			print_human("%s", word);
-		else
-			print_flat(ctl, result);
-	}
-	cJSON_Delete(result);
-	return status;
+	return cmd_list(ctl, &list, NULL);
 }
 
 int
@@ -162,29 +110,24 @@ cmd_net_bootstrap(struct ctl *ctl)
 	cJSON *params = cJSON_CreateObject();
 
 	value_add_str(params, "node", args_word(&ctl->args, 0));
-	return do_and_say(ctl, "net.bootstrap", params, "asking that node");
+	return cmd_do(ctl, "net.bootstrap", params, "asking that node");
 }
 
 int
 cmd_daemon_shutdown(struct ctl *ctl)
 {
-	return do_and_say(ctl, "daemon.shutdown", NULL, "stopping");
+	return cmd_do(ctl, "daemon.shutdown", NULL, "stopping");
 }
 
 int
 cmd_daemon_loglevel(struct ctl *ctl)
 {
 	const char *level = args_word(&ctl->args, 0);
-	cJSON *params = cJSON_CreateObject(), *result = NULL;
+	cJSON *params = cJSON_CreateObject();
 
 	if (level != NULL)
 		value_add_str(params, "level", level);
-	int status = ctl_call(ctl, "daemon.loglevel", params, &result);
-
-	if (status == CTL_DONE && !print_as_json(ctl, result))
-		print_flat(ctl, result);
-	cJSON_Delete(result);
-	return status;
+	return cmd_show(ctl, "daemon.loglevel", params);
 }
 
 /* A format of its own, however else we print. */
@@ -203,7 +146,7 @@ cmd_daemon_metrics(struct ctl *ctl)
 int
 cmd_config_reload(struct ctl *ctl)
 {
-	return do_and_say(
+	return cmd_do(
 	    ctl, "config.reload", NULL, "read the configuration again");
 }
 
@@ -234,33 +177,25 @@ setting_text(const cJSON *v)
 	return text;
 }
 
+static void
+add_setting(struct table *t, const cJSON *item)
+{
+	char *value = setting_text(value_get(item, "value"));
+
+	table_add(t, value_str(item, "key"));
+	table_add(t, value);
+	table_add(t, value_str(item, "source"));
+	free(value);
+}
+
 int
 cmd_config_ls(struct ctl *ctl)
 {
 	static const char *const heads[] = { "KEY", "VALUE", "SOURCE" };
-	cJSON *list = NULL;
-	const cJSON *item = NULL;
-	struct table t;
-	int status = ctl_call(ctl, "config.list", NULL, &list);
+	static const struct cmd_list list = { "config.list", heads, 3, 3,
+		add_setting, false };
 
-	if (status != CTL_DONE)
-		return status;
-	if (print_items_as_json(ctl, value_get(list, "items")))
-		goto out;
-	table_init(&t, ctl, heads, 3);
-	cJSON_ArrayForEach(item, value_get(list, "items"))
-	{
-		char *value = setting_text(value_get(item, "value"));
-
-		table_add(&t, value_str(item, "key"));
-		table_add(&t, value);
-		table_add(&t, value_str(item, "source"));
-		free(value);
-	}
-	table_print(&t);
-out:
-	cJSON_Delete(list);
-	return CTL_DONE;
+	return cmd_list(ctl, &list, NULL);
 }
 
 int

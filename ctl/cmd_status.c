@@ -102,8 +102,8 @@ cmd_status(struct ctl *ctl)
 		return status;
 	if (ctl->mode == MODE_HUMAN)
 		print_status_human(s);
-	else if (!print_as_json(ctl, s))
-		print_flat(ctl, s);
+	else
+		print_object(ctl, s);
 	cJSON_Delete(s);
 	return CTL_DONE;
 }
@@ -125,8 +125,7 @@ cmd_version(struct ctl *ctl)
 		value_add_str(both, "btchatd", value_str(info, "version"));
 		value_add_str(both, "btchatd_api", value_str(info, "api"));
 	}
-	if (!print_as_json(ctl, both))
-		print_flat(ctl, both);
+	print_object(ctl, both);
 	cJSON_Delete(out.result);
 	cJSON_Delete(out.error);
 	cJSON_Delete(both);

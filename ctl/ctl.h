@@ -81,6 +81,11 @@ struct ctl_outcome {
 MUST_USE int ctl_try(struct ctl *ctl, uint64_t timeout_ms, const char *method,
     cJSON *params, struct ctl_outcome *ret);
 
+/* Calls row for every item of a list, page after page, until it returns false.
+ * params: owned by the call; NULL for none. */
+MUST_USE int ctl_each(struct ctl *ctl, const char *method, cJSON *params,
+    bool (*row)(void *ctx, const cJSON *item), void *ctx);
+
 bool ctl_may_prompt(const struct ctl *ctl);
 
 #endif /* CTL_CTL_H */

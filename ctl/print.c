@@ -103,20 +103,6 @@ print_as_json(const struct ctl *ctl, const cJSON *result)
 	return true;
 }
 
-bool
-print_items_as_json(const struct ctl *ctl, const cJSON *items)
-{
-	const cJSON *item = NULL;
-
-	if (ctl->mode != MODE_JSON)
-		return false;
-	cJSON_ArrayForEach(item, items)
-	{
-		print_json(ctl, item);
-	}
-	return true;
-}
-
 void
 print_pair(const struct ctl *ctl, const char *key, const char *value)
 {
@@ -212,6 +198,13 @@ print_flat(const struct ctl *ctl, const cJSON *object)
 		open[depth].path_n = strlen(path);
 		open[depth++].list = cJSON_IsArray(v);
 	}
+}
+
+void
+print_object(const struct ctl *ctl, const cJSON *object)
+{
+	if (!print_as_json(ctl, object))
+		print_flat(ctl, object);
 }
 
 void

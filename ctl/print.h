@@ -15,8 +15,6 @@ MUST_USE int print_setup(struct ctl *ctl);
 void print_json(const struct ctl *ctl, const cJSON *object);
 /* Prints result as JSON and tells so, or does nothing and says false. */
 bool print_as_json(const struct ctl *ctl, const cJSON *result);
-/* The same for every element of an array. */
-bool print_items_as_json(const struct ctl *ctl, const cJSON *items);
 
 /* "key<TAB>value", or aligned for people. */
 void print_pair(const struct ctl *ctl, const char *key, const char *value);
@@ -27,6 +25,8 @@ void print_pair_ms(const struct ctl *ctl, const char *key, uint64_t ms);
 /* Every value of an object as a pair, its key the path to it ("dht.nodes");
  * an element of a list has the path of the list. */
 void print_flat(const struct ctl *ctl, const cJSON *object);
+/* A result that is one object: so, or as JSON. */
+void print_object(const struct ctl *ctl, const cJSON *object);
 
 /* TSV fields of one line: any number of strings, ended by NULL. */
 __attribute__((sentinel)) void print_fields(const struct ctl *ctl, ...);

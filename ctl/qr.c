@@ -86,7 +86,7 @@ print_ascii(const QRcode *q)
 
 /* The text, and rows of 1 (dark) and 0. */
 static void
-print_object(const struct ctl *ctl, const QRcode *q, const char *text)
+print_modules(const struct ctl *ctl, const QRcode *q, const char *text)
 {
 	cJSON *o = cJSON_CreateObject();
 	cJSON *rows;
@@ -129,7 +129,7 @@ qr_print(const struct ctl *ctl, const char *text)
 		return CTL_FAILED;
 	}
 	if (ctl->mode == MODE_JSON)
-		print_object(ctl, q, text);
+		print_modules(ctl, q, text);
 	else if (speaks_utf8())
 		print_blocks(q, ctl->color);
 	else

@@ -21,39 +21,6 @@ struct search {
 	cJSON *found; /* owned array: all contacts that fit as well as best */
 };
 
-int
-resolve_each(struct ctl *ctl, const char *query,
-    bool (*row)(void *ctx, const cJSON *contact), void *ctx)
-{
-	char *after = NULL;
-	int status = CTL_DONE;
-	bool more = true;
-
-	while (more && status == CTL_DONE) {
-		cJSON *params = cJSON_CreateObject(), *page = NULL;
-		const cJSON *item = NULL;
-
-		value_add_u64(params, "limit", API_LIMIT_MAX);
-		if (query != NULL)
-			value_add_str(params, "query", query);
-		if (after != NULL)
-			value_add_str(params, "after", after);
-		status = ctl_call(ctl, "contact.list", params, &page);
-		cJSON_ArrayForEach(item, value_get(page, "items"))
-		{
-			more = more && row(ctx, item);
-		}
-		free(after);
-		after = value_has_str(page, "next")
-		            ? value_strdup(value_str(page, "next"))
-		            : NULL;
-		more = more && after != NULL;
-		cJSON_Delete(page);
-	}
-	free(after);
-	return status;
-}
-
 /* An address without the URI around it; anything else as it is. Owned by the
  * caller. */
 static char *
@@ -138,13 +105,17 @@ resolve_contact(struct ctl *ctl, const char *who, cJSON **ret)
 	struct search s = { .who = wanted };
 	uint8_t id[16];
 	char text[256];
+	cJSON *params;
 
 	if (strlen(who) == ID_TEXT_SIZE - 1 &&
 	    id_decode(span_str(who), id) == ERR_OK) {
 		free(wanted);
 		return by_id(ctl, who, ret);
 	}
-	int status = resolve_each(ctl, s.who, look_at, &s);
+	params = cJSON_CreateObject();
+	value_add_u64(params, "limit", API_LIMIT_MAX);
+	value_add_str(params, "query", s.who);
+	int status = ctl_each(ctl, "contact.list", params, look_at, &s);
 	if (status != CTL_DONE)
 		goto out;
 	if (s.best == FIT_NONE) {

@@ -12,10 +12,6 @@
  * CTL_NOT_FOUND, or CTL_FAILED with the candidates if the name is not unique.
  */
 MUST_USE int resolve_contact(struct ctl *ctl, const char *who, cJSON **ret);
-/* Calls row for every contact, or those that have query in their name or
- * begin with it in address or id, until it returns false. */
-MUST_USE int resolve_each(struct ctl *ctl, const char *query,
-    bool (*row)(void *ctx, const cJSON *contact), void *ctx);
 /* Name to show for a contact: its name, or its short address or id. */
 const char *resolve_name(const cJSON *contact, char buf[128]);
 

@@ -217,6 +217,35 @@ ctl_call(struct ctl *ctl, const char *method, cJSON *params, cJSON **ret)
 	    params, ret);
 }
 
+int
+ctl_each(struct ctl *ctl, const char *method, cJSON *params,
+    bool (*row)(void *ctx, const cJSON *item), void *ctx)
+{
+	int status = CTL_DONE;
+	bool more = true;
+
+	if (params == NULL)
+		params = cJSON_CreateObject();
+	while (more && status == CTL_DONE) {
+		cJSON *page = NULL;
+		const cJSON *item = NULL;
+
+		status =
+		    ctl_call(ctl, method, cJSON_Duplicate(params, 1), &page);
+		cJSON_ArrayForEach(item, value_get(page, "items"))
+		{
+			more = more && row(ctx, item);
+		}
+		more = more && value_has_str(page, "next");
+		cJSON_DeleteItemFromObjectCaseSensitive(params, "after");
+		if (more)
+			value_add_str(params, "after", value_str(page, "next"));
+		cJSON_Delete(page);
+	}
+	cJSON_Delete(params);
+	return status;
+}
+
 bool
 ctl_may_prompt(const struct ctl *ctl)
 {

@@ -1,0 +1,78 @@
+/* What several commands do alike. */
+#include "ctl/cmd.h"
+
+#include "ctl/pager.h"
+#include "ctl/print.h"
+#include "ctl/value.h"
+
+#include <string.h>
+
+bool
+cmd_add_yes_no(const struct ctl *ctl, const char *option, cJSON *params)
+{
+	const char *value = args_value(&ctl->args, option);
+	bool yes;
+
+	if (value == NULL)
+		return true;
+	yes = strcmp(value, "yes") == 0;
+	(void)cJSON_AddBoolToObject(params, option, yes);
+	return yes || strcmp(value, "no") == 0;
+}
+
+int
+cmd_show(struct ctl *ctl, const char *method, cJSON *params)
+{
+	cJSON *result = NULL;
+	int status = ctl_call(ctl, method, params, &result);
+
+	if (status == CTL_DONE)
+		print_object(ctl, result);
+	cJSON_Delete(result);
+	return status;
+}
+
+int
+cmd_do(struct ctl *ctl, const char *method, cJSON *params, const char *word)
+{
+	cJSON *result = NULL;
+	int status = ctl_call(ctl, method, params, &result);
+
+	if (status == CTL_DONE && ctl->mode == MODE_HUMAN)
+		print_human("%s", word);
+	else if (status == CTL_DONE)
+		print_object(ctl, result);
+	cJSON_Delete(result);
+	return status;
+}
+
+/* A list while its pages are walked. */
+struct rows {
+	const struct cmd_list *list; /* borrowed */
+	struct table table;
+};
+
+static bool
+add_item(void *ctx, const cJSON *item)
+{
+	struct rows *r = ctx;
+
+	if (!print_as_json(r->table.ctl, item))
+		r->list->add(&r->table, item);
+	return true;
+}
+
+int
+cmd_list(struct ctl *ctl, const struct cmd_list *list, cJSON *params)
+{
+	struct rows r = { .list = list };
+	int status;
+
+	table_init(&r.table, ctl, list->heads,
+	    ctl->mode == MODE_HUMAN ? list->n_human : list->n_plain);
+	status = ctl_each(ctl, list->method, params, add_item, &r);
+	if (status == CTL_DONE && list->paged)
+		pager_begin(ctl);
+	table_print(&r.table);
+	return status;
+}
