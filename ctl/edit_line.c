@@ -191,21 +191,9 @@ pass_prompt(struct place *p, const char *prompt)
 	}
 }
 
-/* Rows from the first one of the prompt down to the cursor. */
+/* Rows from the first one of the prompt down to what follows the text. */
 static size_t
-cursor_row(const struct edit *e)
-{
-	const LineInfoW *li = el_wline(e->line->el);
-	struct place p = { .cols = columns() };
-
-	pass_prompt(&p, e->prompt);
-	for (const wchar_t *c = li->buffer; c < li->cursor; c++)
-		pass(&p, *c);
-	return p.row;
-}
-
-static size_t
-last_row(const struct edit *e, const wchar_t *text, size_t n)
+row_behind(const struct edit *e, const wchar_t *text, size_t n)
 {
 	struct place p = { .cols = columns() };
 
@@ -213,6 +201,14 @@ last_row(const struct edit *e, const wchar_t *text, size_t n)
 	for (size_t i = 0; i < n; i++)
 		pass(&p, text[i]);
 	return p.row;
+}
+
+static size_t
+cursor_row(const struct edit *e)
+{
+	const LineInfoW *li = el_wline(e->line->el);
+
+	return row_behind(e, li->buffer, (size_t)(li->cursor - li->buffer));
 }
 
 static void
@@ -402,12 +398,20 @@ take_pasted(const struct edit *e, wchar_t c)
 	return true;
 }
 
-static int
-get_key(EditLine *el, wchar_t *ret)
+static struct edit *
+edit_of(EditLine *el)
 {
 	struct edit *e = NULL;
 
 	(void)el_wget(el, EL_CLIENTDATA, &e);
+	return e;
+}
+
+static int
+get_key(EditLine *el, wchar_t *ret)
+{
+	struct edit *e = edit_of(el);
+
 	if (e->preset != NULL)
 		put_preset(e);
 	tell_typed(e);
@@ -422,10 +426,9 @@ get_key(EditLine *el, wchar_t *ret)
 static unsigned char
 page_up(EditLine *el, int key)
 {
-	struct edit *e = NULL;
+	const struct edit *e = edit_of(el);
 
 	(void)key;
-	(void)el_wget(el, EL_CLIENTDATA, &e);
 	e->hooks.page(e->hooks.ctx);
 	return CC_NORM;
 }
@@ -433,23 +436,19 @@ page_up(EditLine *el, int key)
 static unsigned char
 paste_begin(EditLine *el, int key)
 {
-	struct edit *e = NULL;
-
 	(void)key;
-	(void)el_wget(el, EL_CLIENTDATA, &e);
-	e->line->pasting = true;
+	edit_of(el)->line->pasting = true;
 	return CC_NORM;
 }
 
 static unsigned char
 paste_end(EditLine *el, int key)
 {
-	struct edit *e = NULL;
+	struct edit_line *l = edit_of(el)->line;
 
 	(void)key;
-	(void)el_wget(el, EL_CLIENTDATA, &e);
-	e->line->pasting = false;
-	e->line->dirty = false;
+	l->pasting = false;
+	l->dirty = false;
 	return CC_REFRESH;
 }
 
@@ -457,9 +456,8 @@ static wchar_t *
 give_prompt(EditLine *el)
 {
 	static wchar_t *kept;
-	struct edit *e = NULL;
+	const struct edit *e = edit_of(el);
 
-	(void)el_wget(el, EL_CLIENTDATA, &e);
 	free(kept);
 	kept = widen(e->prompt != NULL ? e->prompt : "> ");
 	return kept;
@@ -531,7 +529,7 @@ take_entered(struct edit *e, const wchar_t *text, size_t n, char **ret)
 	(void)el_wset(e->line->el, EL_PREP_TERM, 1);
 	if (n > 0 && text[n - 1] == L'\n')
 		n--;
-	clear_from(last_row(e, text, n) + 1);
+	clear_from(row_behind(e, text, n) + 1);
 	if (n * MB_CUR_MAX > (size_t)EDIT_LINE_MAX * 4)
 		return EDIT_TOO_LONG;
 	*ret = narrow(text, n);
