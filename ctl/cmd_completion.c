@@ -96,20 +96,6 @@ struct typed {
 	bool only_words;               /* behind -- */
 };
 
-static const struct command *
-find_command(const char *noun, const char *verb)
-{
-	for (size_t i = 0; i < command_count(); i++) {
-		const struct command *c = &command_table[i];
-
-		if (strcmp(c->noun, noun) == 0 &&
-		    (c->verb == NULL ||
-		        (verb != NULL && strcmp(c->verb, verb) == 0)))
-			return c;
-	}
-	return NULL;
-}
-
 static void
 take_word(struct typed *t, const char *word)
 {
@@ -121,7 +107,7 @@ take_word(struct typed *t, const char *word)
 		t->n_words++;
 	}
 	if (t->cmd == NULL)
-		t->cmd = find_command(t->noun, t->verb);
+		t->cmd = command_named(t->noun, t->verb);
 }
 
 /* The socket that was named is the one to ask. */

@@ -324,34 +324,48 @@ say_unknown(const char *noun, const char *word)
 }
 
 const struct command *
+command_named(const char *noun, const char *verb)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const struct command *c = &command_table[i];
+
+		if (strcmp(c->noun, noun) == 0 &&
+		    (c->verb == NULL ||
+		        (verb != NULL && strcmp(c->verb, verb) == 0)))
+			return c;
+	}
+	return NULL;
+}
+
+static bool
+is_noun(const char *word)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(command_table[i].noun, word) == 0)
+			return true;
+	return false;
+}
+
+const struct command *
 command_find(const struct args *a, size_t *ret_words)
 {
 	const char *noun = args_word(a, 0), *verb = args_word(a, 1);
-	bool known = false;
+	const struct command *c;
 
 	if (noun == NULL) {
 		report("no command; \"btchatctl help\" lists them");
 		return NULL;
 	}
-	for (size_t i = 0; i < N_COMMANDS; i++) {
-		const struct command *c = &command_table[i];
-
-		if (strcmp(c->noun, noun) != 0)
-			continue;
-		known = true;
-		if (c->verb == NULL ||
-		    (verb != NULL && strcmp(c->verb, verb) == 0)) {
-			*ret_words = c->verb == NULL ? 1 : 2;
-			return c;
-		}
-	}
-	if (!known)
+	c = command_named(noun, verb);
+	if (c != NULL)
+		*ret_words = c->verb == NULL ? 1 : 2;
+	else if (!is_noun(noun))
 		say_unknown(NULL, noun);
 	else if (verb == NULL)
 		list_verbs(noun);
 	else
 		say_unknown(noun, verb);
-	return NULL;
+	return c;
 }
 
 void

@@ -27,6 +27,8 @@ struct command {
 extern const struct command command_table[];
 size_t command_count(void);
 
+/* NULL: none. The verb is looked at only where the noun takes one. */
+const struct command *command_named(const char *noun, const char *verb);
 /*
  * Finds the command that the words name and says in *ret_words how many words
  * that took. NULL: none; with a reason and a suggestion reported.
