@@ -64,14 +64,26 @@ struct chat {
 	bool told_typing;
 };
 
-/* ---- cmd_chat.c: the connection ---- */
+/* ---- chat_link.c: the connection ---- */
 
 /* A call, if there is a connection; ERR_IO: there is none any more. */
 enum err chat_call(
     struct chat *c, const char *method, cJSON *params, struct ctl_outcome *ret);
+/* Told, and no matter if it is not heard; the answer is dropped. params is
+ * owned by the call. */
+void chat_tell(struct chat *c, const char *method, cJSON *params);
 /* A call that must not get lost: again after a reconnection, in order.
  * params is owned by the call. */
 void chat_hand_over(struct chat *c, const char *method, cJSON *params);
+/* Events, behind the last one that came, or from now on. */
+enum err chat_subscribe(struct chat *c, bool go_on, struct ctl_outcome *out);
+/* The last messages, or those after one. */
+enum err
+chat_get_page(struct chat *c, const char *after, struct ctl_outcome *out);
+/* Shows what came, without waiting, and not for ever. */
+void chat_take_events(struct chat *c);
+/* One try; if it fails, c->retry_at_ms is when to try again. */
+void chat_reconnect(struct chat *c);
 
 /* ---- chat_show.c: output ---- */
 
