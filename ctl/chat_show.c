@@ -117,20 +117,6 @@ chat_page_size(const struct chat *c)
 
 /* ---- the prompt ---- */
 
-static const char *
-state_sign(const char *state)
-{
-	if (strcmp(state, "read") == 0)
-		return " \xe2\x9c\x93\xe2\x9c\x93 read";
-	if (strcmp(state, "delivered") == 0)
-		return " \xe2\x9c\x93\xe2\x9c\x93";
-	if (strcmp(state, "sent") == 0)
-		return " \xe2\x9c\x93";
-	if (strcmp(state, "failed") == 0)
-		return " \xe2\x9c\x97";
-	return state[0] != '\0' ? " \xe2\x80\xa6" : "";
-}
-
 /* So many columns of a text that is escaped; the rest is cut off. */
 static void
 cut(char *text, size_t columns)
@@ -161,16 +147,20 @@ chat_show_prompt(struct chat *c)
 	char *name = escape_terminal(c->name, true);
 	const char *bold = print_style(c->ctl, PRINT_BOLD);
 	const char *off = print_style(c->ctl, PRINT_RESET);
-	char prompt[512];
+	char state[32] = "", prompt[512];
 
 	cut(name, PROMPT_NAME_COLUMNS);
+	if (c->state[0] != '\0')
+		(void)snprintf(state, sizeof(state), " %s%s",
+		    message_sign(c->state),
+		    strcmp(c->state, "read") == 0 ? " read" : "");
 	if (c->ctl->color)
 		(void)snprintf(prompt, sizeof(prompt),
 		    "\001%s\001%s\001%s\001%s%s> ", bold, name, off,
-		    contact_word(c), state_sign(c->state));
+		    contact_word(c), state);
 	else
 		(void)snprintf(prompt, sizeof(prompt), "%s%s%s> ", name,
-		    contact_word(c), state_sign(c->state));
+		    contact_word(c), state);
 	free(name);
 	edit_hide(c->edit);
 	edit_prompt(c->edit, prompt);
@@ -429,8 +419,8 @@ on_state(struct chat *c, const cJSON *event)
 		return;
 	if (strcmp(state, "failed") == 0 || value_has_str(data, "reason") ||
 	    !edit_is_fancy(c->edit))
-		chat_say(c, "%3zu  %s%s %s", number_of(c, s), state,
-		    state_sign(state), value_str(data, "reason"));
+		chat_say(c, "%3zu  %s %s %s", number_of(c, s), state,
+		    message_sign(state), value_str(data, "reason"));
 }
 
 static void

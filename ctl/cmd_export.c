@@ -1,6 +1,7 @@
 /* conv export: the whole of a conversation, oldest message first. */
 #include "ctl/cmd.h"
 #include "ctl/escape.h"
+#include "ctl/message.h"
 #include "ctl/report.h"
 #include "ctl/resolve.h"
 #include "ctl/value.h"
@@ -74,7 +75,7 @@ find_pages(struct exporting *e)
 static void
 write_text(const struct exporting *e, const cJSON *m)
 {
-	bool ours = strcmp(value_str(m, "direction"), "out") == 0;
+	bool ours = message_is_ours(m);
 	char when[WHEN_SIZE];
 	char *who = escape_terminal(ours ? "me" : e->name, true);
 	char *text = escape_terminal(

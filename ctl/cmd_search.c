@@ -1,6 +1,7 @@
 /* search: texts that hold words. */
 #include "ctl/cmd.h"
 #include "ctl/escape.h"
+#include "ctl/message.h"
 #include "ctl/pager.h"
 #include "ctl/print.h"
 #include "ctl/report.h"
@@ -18,9 +19,7 @@ enum { SEARCH_DEFAULT = 20, SEARCH_MAX = 1000000 };
 static const char *
 from_of(const cJSON *hit)
 {
-	return strcmp(value_str(hit, "direction"), "out") == 0
-	           ? "me"
-	           : value_str(hit, "conv");
+	return message_is_ours(hit) ? "me" : value_str(hit, "conv");
 }
 
 static void

@@ -1,5 +1,6 @@
 /* send: a message, and optionally the wait until it is there. */
 #include "ctl/cmd.h"
+#include "ctl/message.h"
 #include "ctl/print.h"
 #include "ctl/report.h"
 #include "ctl/resolve.h"
@@ -110,11 +111,9 @@ static void
 print_fate(const struct ctl *ctl, const struct fate *f)
 {
 	char when[WHEN_SIZE], id[PRINT_ID_SIZE];
+	/* Queued is all that was asked for. */
 	const char *mark =
-	    strcmp(f->state, "delivered") == 0 || strcmp(f->state, "read") == 0
-	        ? "\xe2\x9c\x93\xe2\x9c\x93"
-	    : strcmp(f->state, "failed") == 0 ? "\xe2\x9c\x97"
-	                                      : "\xe2\x9c\x93";
+	    message_sign(strcmp(f->state, "queued") == 0 ? "sent" : f->state);
 
 	if (ctl->mode == MODE_HUMAN) {
 		print_short(f->id, id);

@@ -4,6 +4,7 @@
  */
 #include "ctl/cmd.h"
 #include "ctl/hook.h"
+#include "ctl/message.h"
 #include "ctl/print.h"
 #include "ctl/report.h"
 #include "ctl/resolve.h"
@@ -250,7 +251,7 @@ print_event_human(struct tail *t, const cJSON *e)
 	char clock[WHEN_SIZE], what[1024], buf[PRINT_ID_SIZE];
 	const cJSON *data = value_get(e, "data");
 	const char *name = value_str(data, "name");
-	bool ours = strcmp(value_str(data, "direction"), "out") == 0;
+	bool ours = message_is_ours(data);
 
 	note_name(t, data);
 	when_clock(value_u64(e, "ts_ms"), clock);

@@ -17,18 +17,13 @@ message_is_ours(const cJSON *m)
 }
 
 const char *
-message_mark(const cJSON *m)
+message_sign(const char *state)
 {
-	const char *state = value_str(m, "state");
-
-	if (!message_is_ours(m))
-		return "";
 	if (strcmp(state, "delivered") == 0 || strcmp(state, "read") == 0)
-		return "  \xe2\x9c\x93\xe2\x9c\x93";
+		return "\xe2\x9c\x93\xe2\x9c\x93";
 	if (strcmp(state, "sent") == 0)
-		return "  \xe2\x9c\x93";
-	return strcmp(state, "failed") == 0 ? "  \xe2\x9c\x97 failed"
-	                                    : "  \xe2\x80\xa6";
+		return "\xe2\x9c\x93";
+	return strcmp(state, "failed") == 0 ? "\xe2\x9c\x97" : "\xe2\x80\xa6";
 }
 
 /* What is behind a text: that it was edited, reactions, how far it came. */
@@ -36,6 +31,7 @@ static char *
 tail_of(const cJSON *m, bool mark)
 {
 	const cJSON *r = value_get(m, "reactions");
+	const char *state = value_str(m, "state");
 	char *tail = NULL;
 	size_t n = 0;
 	FILE *f = open_memstream(&tail, &n);
@@ -51,8 +47,11 @@ tail_of(const cJSON *m, bool mark)
 		    f, "  [%s%s]", message_is_ours(r) ? "you: " : "", safe);
 		free(safe);
 	}
-	(void)fputs(mark ? message_mark(m) : "", f);
-	if (mark && message_is_ours(m) && value_has_str(m, "reason")) {
+	mark = mark && message_is_ours(m);
+	if (mark)
+		(void)fprintf(f, "  %s%s", message_sign(state),
+		    strcmp(state, "failed") == 0 ? " failed" : "");
+	if (mark && value_has_str(m, "reason")) {
 		char *safe = escape_terminal(value_str(m, "reason"), true);
 
 		(void)fprintf(f, " (%s)", safe);

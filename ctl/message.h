@@ -13,8 +13,8 @@ struct message_style {
 };
 
 bool message_is_ours(const cJSON *m);
-/* "" for one that came in, else the sign for how far it came. */
-const char *message_mark(const cJSON *m);
+/* How far one of ours came, as a sign. */
+const char *message_sign(const char *state);
 void message_print_human(
     const struct ctl *ctl, const cJSON *m, const struct message_style *style);
 /* id, time, conv, from, state, text. */
