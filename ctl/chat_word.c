@@ -9,28 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void
-show_help(struct chat *c, const char *rest)
-{
-	(void)rest;
-	chat_say(c, "/older            the messages before (Page Up)");
-	chat_say(c, "/reply N TEXT     answer message N");
-	chat_say(c, "/edit N TEXT      say something else instead");
-	chat_say(c, "/delete N         yours at both sides, theirs here");
-	chat_say(c, "/react N [SIGN]   react; without SIGN no more");
-	chat_say(c, "/read             all is read");
-	chat_say(c, "/who              whom you talk to");
-	chat_say(c, "/quit             leave (Ctrl-D)");
-	chat_say(c, "//TEXT            a message that begins with /");
-}
-
-static void
-quit(struct chat *c, const char *rest)
-{
-	(void)rest;
-	c->over = true;
-}
-
 /* What follows the first word. */
 static const char *
 after_word(const char *text)
@@ -39,16 +17,15 @@ after_word(const char *text)
 	return text + strspn(text, " ");
 }
 
-/* The message that rest begins with the number of; *text is what follows. */
+/* The message that text begins with the number of; NULL: none, reported. */
 static const struct chat_shown *
-pick(const struct chat *c, const char *rest, const char **text)
+pick(const struct chat *c, const char *text)
 {
 	const struct chat_shown *s;
 	char word[24];
 
 	(void)snprintf(
-	    word, sizeof(word), "%.*s", (int)strcspn(rest, " "), rest);
-	*text = after_word(rest);
+	    word, sizeof(word), "%.*s", (int)strcspn(text, " "), text);
 	s = chat_by_number(c, word);
 	if (s == NULL)
 		report("no message has the number \"%s\"", word);
@@ -77,13 +54,15 @@ say(struct chat *c, const char *text, const char *reply_to)
 }
 
 static void
-reply(struct chat *c, const char *rest)
+quit(struct chat *c)
 {
-	const char *text = NULL;
-	const struct chat_shown *s = pick(c, rest, &text);
+	c->over = true;
+}
 
-	if (s != NULL)
-		say(c, text, s->id);
+static void
+reply(struct chat *c, const struct chat_shown *s, const char *text)
+{
+	say(c, text, s->id);
 }
 
 static cJSON *
@@ -97,52 +76,43 @@ about(const struct chat *c, const struct chat_shown *s)
 }
 
 static void
-edit(struct chat *c, const char *rest)
+edit(struct chat *c, const struct chat_shown *s, const char *text)
 {
-	const char *text = NULL;
-	const struct chat_shown *s = pick(c, rest, &text);
 	cJSON *params;
 
-	if (s == NULL || !has_text(c, text))
+	if (!s->ours)
+		report("only what you sent can be edited");
+	if (!s->ours || !has_text(c, text))
 		return;
 	params = about(c, s);
 	value_add_str(params, "text", text);
 	chat_hand_over(c, "message.edit", params);
 }
 
-static void delete (struct chat *c, const char *rest)
+static void delete (
+    struct chat *c, const struct chat_shown *s, const char *text)
 {
-	const char *text = NULL;
-	const struct chat_shown *s = pick(c, rest, &text);
-	cJSON *params;
+	cJSON *params = about(c, s);
 
-	if (s == NULL)
-		return;
-	params = about(c, s);
+	(void)text;
 	value_add_str(params, "for", s->ours ? "all" : "me");
 	chat_hand_over(c, "message.delete", params);
 }
 
 static void
-react(struct chat *c, const char *rest)
+react(struct chat *c, const struct chat_shown *s, const char *text)
 {
-	const char *text = NULL;
-	const struct chat_shown *s = pick(c, rest, &text);
-	cJSON *params;
+	cJSON *params = about(c, s);
 
-	if (s == NULL)
-		return;
-	params = about(c, s);
 	value_add_str(params, "reaction", text);
 	chat_hand_over(c, "message.react", params);
 }
 
 static void
-mark_read(struct chat *c, const char *rest)
+mark_read(struct chat *c)
 {
 	cJSON *params = cJSON_CreateObject();
 
-	(void)rest;
 	value_add_str(params, "conv", c->conv);
 	chat_hand_over(c, "conv.read", params);
 }
@@ -164,12 +134,11 @@ ask(struct chat *c, const char *method, cJSON *params)
 }
 
 static void
-show_who(struct chat *c, const char *rest)
+show_who(struct chat *c)
 {
 	cJSON *params = cJSON_CreateObject(), *r;
 	char seen[WHEN_SIZE];
 
-	(void)rest;
 	value_add_str(params, "contact", c->conv);
 	r = ask(c, "contact.get", params);
 	if (r == NULL)
@@ -208,37 +177,63 @@ chat_older(struct chat *c)
 	cJSON_Delete(page);
 }
 
+static void show_help(struct chat *c);
+
+/* In the order of the help. */
+static const struct word {
+	const char *word, *args, *help;
+	void (*run)(struct chat *c);
+	/* The same for a word that takes a message's number: text follows. */
+	void (*run_on)(
+	    struct chat *c, const struct chat_shown *s, const char *text);
+} words[] = {
+	{ "older", "", "the messages before (Page Up)", chat_older, NULL },
+	{ "reply", "N TEXT", "answer message N", NULL, reply },
+	{ "edit", "N TEXT", "say something else instead", NULL, edit },
+	{ "delete", "N", "yours at both sides, theirs here", NULL, delete },
+	{ "react", "N [SIGN]", "react; without SIGN no more", NULL, react },
+	{ "read", "", "all is read", mark_read, NULL },
+	{ "who", "", "whom you talk to", show_who, NULL },
+	{ "quit", "", "leave (Ctrl-D)", quit, NULL },
+	{ "help", "", "this", show_help, NULL },
+};
+enum { N_WORDS = sizeof(words) / sizeof(words[0]) };
+
 static void
-older(struct chat *c, const char *rest)
+show_help(struct chat *c)
 {
-	(void)rest;
-	chat_older(c);
+	for (const struct word *w = words; w < words + N_WORDS; w++)
+		chat_say(c, "/%-6s %-9s  %s", w->word, w->args, w->help);
+	chat_say(c, "//TEXT            a message that begins with /");
+}
+
+static void
+run_word(struct chat *c, const struct word *w, const char *text)
+{
+	const struct chat_shown *s;
+
+	if (w->run != NULL) {
+		w->run(c);
+		return;
+	}
+	if (text[0] == '\0') {
+		report("that is: /%s %s", w->word, w->args);
+		return;
+	}
+	s = pick(c, text);
+	if (s != NULL)
+		w->run_on(c, s, after_word(text));
 }
 
 static void
 take_command(struct chat *c, const char *line)
 {
-	static const struct {
-		const char *word;
-		void (*run)(struct chat *c, const char *rest);
-	} words[] = {
-		{ "delete", delete },
-		{ "edit", edit },
-		{ "help", show_help },
-		{ "older", older },
-		{ "quit", quit },
-		{ "react", react },
-		{ "read", mark_read },
-		{ "reply", reply },
-		{ "who", show_who },
-	};
 	size_t n = strcspn(line, " ");
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strlen(words[i].word) != n ||
-		    memcmp(words[i].word, line, n) != 0)
+	for (const struct word *w = words; w < words + N_WORDS; w++) {
+		if (strlen(w->word) != n || memcmp(w->word, line, n) != 0)
 			continue;
-		words[i].run(c, after_word(line));
+		run_word(c, w, after_word(line));
 		return;
 	}
 	report("no command \"/%.*s\": /help lists them", n < 20 ? (int)n : 20,

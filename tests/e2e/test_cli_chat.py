@@ -148,7 +148,7 @@ OLD = [message(1, "hello"), message(2, EVIL), message(
     message(4, "", deleted=True)]
 LINES = ("how are you?\n/reply 2 which one?\n\n//etc is a directory\n"
          "/edit 3 better\n/delete 1\n/delete 3\n/react 1 !\n/react 1\n/read\n"
-         "/edit 99 x\n/nope\n/who\n/quit\nnever sent\n")
+         "/edit 99 x\n/edit 1 theirs\n/reply\n/nope\n/who\n/quit\nnever sent\n")
 
 
 def pipes(folder):

@@ -78,7 +78,7 @@ def main():
     for words, usage, options in table:
         check(" ".join(words), words, options, man, tests)
         check_usage(" ".join(words), usage, options)
-    for word in re.findall(r'^\t\t\{ "([a-z]+)", ', read(WORDS), re.M):
+    for word in re.findall(r'^\t\{ "([a-z]+)", ', read(WORDS), re.M):
         if not re.search(r"Ic (.* , )?/%s\b" % word, man):
             bad.append("chat /%s: not in %s" % (word, MAN))
         if not re.search(r'("|\\n)/%s\b' % word, tests):
