@@ -256,15 +256,16 @@ show_number(struct ctl *ctl, const cJSON *contact)
 	if (status == CTL_DONE && !print_as_json(ctl, whole)) {
 		bool verified = value_true(whole, "verified");
 
-		if (ctl->mode == MODE_HUMAN)
+		if (ctl->mode == MODE_HUMAN) {
 			print_human("%s is%s verified; their btchat shows the "
-			            "same number for you:\n%s",
-			    resolve_name(contact, buf), verified ? "" : " not",
-			    value_str(whole, "fingerprint"));
-		else
+			            "same number for you:",
+			    resolve_name(contact, buf), verified ? "" : " not");
+			print_human("%s", value_str(whole, "fingerprint"));
+		} else {
 			print_fields(ctl, value_str(whole, "id"),
 			    verified ? "verified" : "-",
 			    value_str(whole, "fingerprint"), NULL);
+		}
 	}
 	cJSON_Delete(whole);
 	return status;

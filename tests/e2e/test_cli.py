@@ -91,6 +91,9 @@ def decisions(alice, bob):
     row, = three_forms(alice, ["contact", "verify", "bob"], columns=3)
     check("both see one number", row[1] == "-" and row[2] == bob.ctl(
         "contact", "verify", "alice").rows()[0][2], row)
+    check("people see it on a line of its own", alice.ctl(
+        "--human", "contact", "verify", "bob").out.splitlines()[1:] ==
+        [row[2]])
     number = row[2].split()
     check("nobody is verified by another", alice.ctl(
         "contact", "verify", "bob", *number[1:], number[0],
