@@ -250,7 +250,8 @@ offer_kind(struct ctl *ctl, const char *kind)
 		offer_choices("err|warning|notice|info|debug");
 	else if (strcmp(kind, "COMMAND") == 0)
 		offer_nouns();
-	else if (strcmp(kind, "FILE") == 0)
+	else if (strcmp(kind, "FILE") == 0 || strcmp(kind, "F") == 0 ||
+	         strcmp(kind, "DIR") == 0)
 		(void)puts(":file");
 	else if (kind[0] >= 'a' && kind[0] <= 'z')
 		offer_choices(kind);
@@ -309,8 +310,7 @@ offer_value(const struct typed *t)
 	option_kind(t, kind);
 	if (strcmp(name, "color") == 0)
 		offer_choices("auto|always|never");
-	else if (strcmp(name, "socket") == 0 ||
-	         strcmp(name, "passphrase-file") == 0)
+	else if (strcmp(name, "socket") == 0)
 		(void)puts(":file");
 	else
 		offer_kind(t->ctl, kind);

@@ -179,6 +179,8 @@ CASES = (
     (["help", ""], {"contact"}, set()),
     (["backup", "create", ""], {":file"}, set()),
     (["id", "unlock", "--passphrase-file", ""], {":file"}, set()),
+    (["id", "passphrase", "--old-passphrase-file", ""], {":file"}, set()),
+    (["tail", "--exec", ""], {":file"}, set()),
     (["contact", "show", "--", "-"], {"Alice"}, {"--json"}),
     (["no-such-command", ""], set(), {"ls"}),
     ([], {"contact"}, set()),
