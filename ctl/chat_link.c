@@ -121,6 +121,8 @@ chat_hand_over(struct chat *c, const char *method, cJSON *params)
 	(void)cJSON_AddItemToObject(what, "params", params);
 	(void)cJSON_AddItemToArray(c->outbox, what);
 	flush_outbox(c);
+	if (c->outbox->child != NULL)
+		chat_say(c, "     waits until btchatd is back");
 }
 
 /* ---- the place in the log ---- */

@@ -433,7 +433,8 @@ def daemon_that_goes(folder):
         peer.stop()
         screen.wait("(reconnecting)", "the prompt says that it is gone")
         screen.keys(" and sent", "Enter")
-        screen.wait(lambda text: text.splitlines()[-1].endswith(">"))
+        screen.wait("waits until btchatd is back",
+                    "what is entered then does not vanish without a word")
         peer.says(5, "while away")
         peer.fake.start()
         text = screen.wait(lambda text: "  6  " in text)
