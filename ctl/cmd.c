@@ -3,8 +3,11 @@
 
 #include "ctl/pager.h"
 #include "ctl/print.h"
+#include "ctl/resolve.h"
+#include "ctl/secret.h"
 #include "ctl/value.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool
@@ -43,6 +46,23 @@ cmd_do(struct ctl *ctl, const char *method, cJSON *params, const char *word)
 	else if (status == CTL_DONE)
 		print_object(ctl, result);
 	cJSON_Delete(result);
+	return status;
+}
+
+int
+cmd_agree(struct ctl *ctl, const char *before, const char *after,
+    int (*act)(struct ctl *ctl, const cJSON *contact))
+{
+	cJSON *contact = NULL;
+	char buf[128], question[400];
+	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
+
+	if (status != CTL_DONE)
+		return status;
+	(void)snprintf(question, sizeof(question), "%s %.256s%s?", before,
+	    resolve_name(contact, buf), after);
+	status = secret_agree(ctl, question) ? act(ctl, contact) : CTL_FAILED;
+	cJSON_Delete(contact);
 	return status;
 }
 

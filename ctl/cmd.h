@@ -76,6 +76,11 @@ int cmd_show(struct ctl *ctl, const char *method, cJSON *params);
 int
 cmd_do(struct ctl *ctl, const char *method, cJSON *params, const char *word);
 
+/* Asks whether to do something with the contact of the first word, whose name
+ * stands between the two parts of the question, and calls act then. */
+int cmd_agree(struct ctl *ctl, const char *before, const char *after,
+    int (*act)(struct ctl *ctl, const cJSON *contact));
+
 /* How a list is shown; all is borrowed. */
 struct table;
 struct cmd_list {

@@ -3,7 +3,6 @@
 #include "ctl/print.h"
 #include "ctl/report.h"
 #include "ctl/resolve.h"
-#include "ctl/secret.h"
 #include "ctl/value.h"
 #include "ctl/when.h"
 #include "proto/api.h"
@@ -358,19 +357,8 @@ remove_contact(struct ctl *ctl, const cJSON *contact)
 int
 cmd_contact_rm(struct ctl *ctl)
 {
-	cJSON *contact = NULL;
-	char buf[128], question[400];
-	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
-
-	if (status != CTL_DONE)
-		return status;
-	(void)snprintf(question, sizeof(question),
-	    "Remove %.256s and all messages with them?",
-	    resolve_name(contact, buf));
-	status = secret_agree(ctl, question) ? remove_contact(ctl, contact)
-	                                     : CTL_FAILED;
-	cJSON_Delete(contact);
-	return status;
+	return cmd_agree(
+	    ctl, "Remove", " and all messages with them", remove_contact);
 }
 
 /* An invitation from the command line, or the first word of stdin. */

@@ -3,7 +3,6 @@
 #include "ctl/print.h"
 #include "ctl/report.h"
 #include "ctl/resolve.h"
-#include "ctl/secret.h"
 #include "ctl/value.h"
 
 #include <stdio.h>
@@ -174,17 +173,7 @@ clear(struct ctl *ctl, const cJSON *contact)
 int
 cmd_conv_clear(struct ctl *ctl)
 {
-	cJSON *contact = NULL;
-	char buf[128], question[400];
-	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
-
-	if (status != CTL_DONE)
-		return status;
-	(void)snprintf(question, sizeof(question),
-	    "Forget all messages with %.256s?", resolve_name(contact, buf));
-	status = secret_agree(ctl, question) ? clear(ctl, contact) : CTL_FAILED;
-	cJSON_Delete(contact);
-	return status;
+	return cmd_agree(ctl, "Forget all messages with", "", clear);
 }
 
 /* ---- msg read ---- */
