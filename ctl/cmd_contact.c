@@ -338,6 +338,7 @@ static int
 remove_contact(struct ctl *ctl, const cJSON *contact)
 {
 	cJSON *params = cJSON_CreateObject(), *result = NULL;
+	char buf[128];
 
 	value_add_str(params, "contact", value_str(contact, "id"));
 	(void)cJSON_AddTrueToObject(params, "history");
@@ -345,7 +346,7 @@ remove_contact(struct ctl *ctl, const cJSON *contact)
 
 	if (status == CTL_DONE && !print_as_json(ctl, result)) {
 		if (ctl->mode == MODE_HUMAN)
-			print_human("removed %s", value_str(contact, "name"));
+			print_human("removed %s", resolve_name(contact, buf));
 		else
 			print_fields(
 			    ctl, value_str(contact, "id"), "removed", NULL);

@@ -232,9 +232,14 @@ def names(net, alice):
     status, shown = on_tty(alice, ["contact", "rm", "Robert"], ["n\n"])
     check("contact rm asks, and n means no", status == 1 and "Robert" in
           alice.ctl("contact", "ls").out, shown)
+    address = alice.ctl("contact", "show", "Robert").pairs()["address"]
     status, shown = on_tty(alice, ["contact", "rm", "Robert"], ["y\n"])
     check("contact rm asks, and y means yes", status == 0 and "Robert" not in
           alice.ctl("contact", "ls").out, shown)
+    alice.ctl("contact", "add", address)
+    done = alice.ctl("--human", "contact", "rm", address, "--yes")
+    check("one without a name is removed by its address",
+          address[:12] in done.out, done.out)
     one.stop()
 
 
