@@ -1,4 +1,4 @@
-/* Gets, puts and our own lookups: asking and judging answers. */
+/* Gets, puts and our own lookups: how they begin, ask and end. */
 #include "proto/dht/dht_state.h"
 
 #include <assert.h>
@@ -18,12 +18,6 @@ enum {
 	WARY_OPS = 16,
 };
 
-static bool
-is_inner(enum op_kind kind)
-{
-	return kind == OP_OWN || kind == OP_FILL || kind == OP_PROBE;
-}
-
 /* Does it end with storing something? */
 static bool
 writes(enum op_kind kind)
@@ -31,18 +25,11 @@ writes(enum op_kind kind)
 	return kind == OP_PUT || kind == OP_ANNOUNCE;
 }
 
-/* Is it about peers, not items? */
-static bool
-seeks_peers(enum op_kind kind)
-{
-	return kind == OP_PEERS || kind == OP_ANNOUNCE;
-}
-
 struct op *
 op_new(struct dht *d, enum op_kind kind)
 {
-	unsigned first = is_inner(kind) ? DHT_OPS_MAX : 0;
-	unsigned end = is_inner(kind) ? OPS_ALL : DHT_OPS_MAX;
+	unsigned first = op_is_inner(kind) ? DHT_OPS_MAX : 0;
+	unsigned end = op_is_inner(kind) ? OPS_ALL : DHT_OPS_MAX;
 
 	assert(kind != OP_NONE);
 	for (unsigned i = first; i < end; i++) {
@@ -128,9 +115,8 @@ add_seeds(struct dht *d, struct op *op)
 	}
 }
 
-/* There is a value: it is worth a closer look than a glance. */
-static void
-look_closer(struct op *op)
+void
+op_look_closer(struct op *op)
 {
 	if (!op->look.glance)
 		return;
@@ -138,41 +124,17 @@ look_closer(struct op *op)
 	op->look.want = LOOKUP_K;
 }
 
-static void
-see(struct op *op, const struct dht_item *item)
+void
+op_see(struct op *op, const struct dht_item *item)
 {
 	assert(item->v_n <= DHT_VALUE_MAX && item->seq >= 0);
 	if (op->has_seen && item->seq <= op->seen.seq)
 		return;
 	op->has_seen = true;
 	op->seen = *item;
-	look_closer(op);
+	op_look_closer(op);
 	if (op->kind == OP_GET || item->seq > op->item.seq)
 		op->tell_seen = true;
-}
-
-/* Goes on keeping what we put before; the seq is ours if it names none. */
-static bool
-is_kept(const struct op *op, const struct krpc *m)
-{
-	return op->kind == OP_PUT && m->keep &&
-	       (!m->has_seq || m->seq == op->item.seq);
-}
-
-/* A node has something newer, and the query left no room for it: it is asked
- * once more. */
-static void
-ask_for_value(struct op *op, struct lookup_node *n, const struct krpc *m)
-{
-	int64_t known = op->kind == OP_PUT ? op->item.seq : -1;
-
-	if (op->has_seen)
-		known = op->seen.seq;
-	if (op->roomy || m->v.p || !m->has_seq || m->seq <= known)
-		return;
-	op->roomy = true;
-	n->state = LOOKUP_FRESH;
-	look_closer(op);
 }
 
 /* What we store for others may be what we look for. */
@@ -182,7 +144,7 @@ look_for_peers(struct dht *d, struct op *op, uint64_t now_ms)
 	size_t n = peers_get(&d->peers, &op->look.goal, false, now_ms,
 	    d->found.peer, KRPC_PEERS_MAX);
 
-	assert(seeks_peers(op->kind));
+	assert(op_seeks_peers(op->kind));
 	d->found.n = n;
 	d->found.serial = op->serial;
 	op->has_seen = n > 0;
@@ -201,7 +163,7 @@ look_for_item(struct dht *d, struct op *op, uint64_t now_ms)
 	item.seq = i->seq;
 	item.v_n = i->v_n;
 	memcpy(item.v, i->v, i->v_n);
-	see(op, &item);
+	op_see(op, &item);
 }
 
 /* The nearest, once more: we begin where earlier lookups ended. */
@@ -263,7 +225,8 @@ op_start(
     struct dht *d, struct op *op, const struct target *goal, uint64_t now_ms)
 {
 	struct krpc_node near[KRPC_NODES_MAX];
-	enum table_use use = is_inner(op->kind) ? TABLE_HAND_OUT : TABLE_TO_GET;
+	enum table_use use =
+	    op_is_inner(op->kind) ? TABLE_HAND_OUT : TABLE_TO_GET;
 	size_t n;
 
 	assert(op->kind != OP_NONE && op->state == OP_LOOKING);
@@ -283,19 +246,19 @@ op_start(
 	if (!writes(op->kind) && !op->calm &&
 	    table_count(&d->table) < WIDE_NODES)
 		op->look.want = LOOKUP_WIDE;
-	if (!is_inner(op->kind))
+	if (!op_is_inner(op->kind))
 		expect(d, op);
 	op->roomy = !op->calm;
 	if (op->calm)
 		op->look.alpha = LOOKUP_CALM;
 	if (op->repeat)
 		repeat(d, op);
-	if (!is_inner(op->kind) && !op->repeat && d->n_wary > 0 &&
+	if (!op_is_inner(op->kind) && !op->repeat && d->n_wary > 0 &&
 	    d->table.n_buckets >= LOOKUP_BAND_DEPTH)
 		spread_out(d, op, LOOKUP_BAND);
-	if (seeks_peers(op->kind))
+	if (op_seeks_peers(op->kind))
 		look_for_peers(d, op, now_ms);
-	else if (!is_inner(op->kind))
+	else if (!op_is_inner(op->kind))
 		look_for_item(d, op, now_ms);
 	op_step(d, op, now_ms);
 }
@@ -316,9 +279,9 @@ wait_ms(const struct dht *d, const struct op *op, const struct lookup_node *n)
 static enum krpc_method
 method_of(const struct op *op, const struct lookup_node *n)
 {
-	if (is_inner(op->kind) || n->blurred)
+	if (op_is_inner(op->kind) || n->blurred)
 		return KRPC_FIND_NODE;
-	return seeks_peers(op->kind) ? KRPC_GET_PEERS : KRPC_GET;
+	return op_seeks_peers(op->kind) ? KRPC_GET_PEERS : KRPC_GET;
 }
 
 /* Are there enough, so that nobody need be named? The nearest know who is new
@@ -383,7 +346,7 @@ static bool
 hopes(const struct dht *d, const struct op *op, size_t n_answered,
     uint64_t now_ms)
 {
-	return n_answered == 0 && d->n_seeds > 0 && !is_inner(op->kind) &&
+	return n_answered == 0 && d->n_seeds > 0 && !op_is_inner(op->kind) &&
 	       now_ms < op->look.started_ms + LOOKUP_END_MS;
 }
 
@@ -422,7 +385,7 @@ op_finish(struct dht *d, struct op *op, uint64_t now_ms)
 	op->state = OP_OVER;
 	op->report.took_ms = now_ms - op->began_ms;
 	op->deadline_ms = NEVER;
-	if (is_inner(op->kind))
+	if (op_is_inner(op->kind))
 		care_op_over(d, op, now_ms);
 	else
 		op->tell_over = true;
@@ -524,7 +487,7 @@ is_suspicious(const struct dht *d, const struct op *op)
 {
 	const struct lookup *l = &op->look;
 
-	if (is_inner(op->kind) || op->state == OP_READING || l->reach == 0 ||
+	if (op_is_inner(op->kind) || op->state == OP_READING || l->reach == 0 ||
 	    l->alarm)
 		return false;
 	return op->lied_to ||
@@ -541,7 +504,7 @@ look(struct dht *d, struct op *op, uint64_t now_ms)
 
 	for (unsigned round = 0; round < 2 && !early; round++) {
 		if (!ask_all(d, op, now_ms) ||
-		    (!is_inner(op->kind) && !sweep(d, op, now_ms)))
+		    (!op_is_inner(op->kind) && !sweep(d, op, now_ms)))
 			return false;
 		op->deadline_ms = lookup_deadline_ms(l, now_ms);
 		if (!lookup_over(l, now_ms))
@@ -577,248 +540,12 @@ op_step(struct dht *d, struct op *op, uint64_t now_ms)
 		return;
 	}
 	learn_size(d, op, now_ms);
-	if (!is_inner(op->kind) && !op->look.alarm && d->n_wary > 0)
+	if (!op_is_inner(op->kind) && !op->look.alarm && d->n_wary > 0)
 		d->n_wary--;
-	if (!is_inner(op->kind))
+	if (!op_is_inner(op->kind))
 		remember(d, op, now_ms);
 	if (writes(op->kind))
 		put_begin(d, op, now_ms);
 	else
 		op_finish(d, op, now_ms);
-}
-
-/* What stands in the way of what we put. */
-static void
-note_other(struct op *op, const struct dht_item *item)
-{
-	struct dht_report *r = &op->report;
-
-	if (op->kind != OP_PUT || item->seq < op->item.seq ||
-	    memcmp(item->sig, op->item.sig, sizeof(item->sig)) == 0)
-		return;
-	if (!r->has_other || item->seq > r->other_seq)
-		r->other_seq = item->seq;
-	r->has_other = true;
-}
-
-/* True if the answer is honest: no value, or one that belongs here. */
-static bool
-take_value(struct op *op, const struct krpc *m, struct lookup_node *n)
-{
-	struct dht_item item;
-
-	if (!m->v.p)
-		return true;
-	if (!m->has_k || !m->has_sig || !m->has_seq || m->seq < 0)
-		return false;
-	if (memcmp(m->k, op->item.pk, sizeof(m->k)) != 0)
-		return false;
-	if (m->v.n > DHT_VALUE_MAX)
-		return false;
-	memcpy(item.pk, op->item.pk, sizeof(item.pk));
-	memcpy(item.sig, m->sig, sizeof(item.sig));
-	item.seq = m->seq;
-	item.salt_n = op->item.salt_n;
-	memcpy(item.salt, op->item.salt, sizeof(item.salt));
-	item.v_n = (uint16_t)m->v.n;
-	memcpy(item.v, m->v.p, m->v.n);
-	if (dht_item_verify(&item) != ERR_OK)
-		return false;
-	n->seq = item.seq;
-	note_other(op, &item);
-	op->has_back |= op->state == OP_READING && item.seq >= op->item.seq;
-	see(op, &item);
-	return true;
-}
-
-/* What the last answer named and nobody fetched gives way, as if it got lost.
- */
-static void
-take_peers(struct dht *d, struct op *op, const struct endpoint *from,
-    const struct krpc *m)
-{
-	struct endpoint peer[KRPC_PEERS_MAX];
-	size_t n = krpc_peers_read(
-	    m->values, d->cfg.family, &d->scratch, peer, KRPC_PEERS_MAX);
-	struct found *f = &d->found;
-
-	if (n == 0)
-		return;
-	f->n = 0;
-	f->serial = op->serial;
-	for (size_t i = 0; i < n; i++) {
-		struct krpc_node node = { .at = peer[i] };
-
-		if (care_usable(d, &node, from))
-			f->peer[f->n++] = peer[i];
-	}
-	if (f->n > 0)
-		op->has_seen = true;
-}
-
-static void
-take_token(struct lookup_node *n, struct span token)
-{
-	if (token.n == 0 || token.n > sizeof(n->token))
-		return;
-	n->token_n = (uint8_t)token.n;
-	memcpy(n->token, token.p, token.n);
-}
-
-/* Has it never answered what we would ask it? */
-static bool
-is_mute(const struct dht *d, const struct op *op, const struct endpoint *at)
-{
-	const struct table_node *n = table_find(&d->table, at);
-
-	return n && n->silent >= TABLE_SILENT && !is_inner(op->kind) &&
-	       !seeks_peers(op->kind);
-}
-
-static void
-take_nodes(struct dht *d, struct op *op, const struct endpoint *from,
-    const struct krpc *m)
-{
-	const struct lookup_node *namer = lookup_find(&op->look, from);
-	uint8_t number = namer ? namer->number : 0;
-	struct krpc_node node[KRPC_NODES_MAX];
-	size_t n = krpc_nodes_read(
-	    m->nodes[d->cfg.family], form_of(d), node, KRPC_NODES_MAX);
-
-	for (size_t i = 0; i < n; i++)
-		if (care_usable(d, &node[i], from) &&
-		    !is_mute(d, op, &node[i].at))
-			(void)lookup_add(
-			    &op->look, &node[i], LOOKUP_ANSWER, number);
-}
-
-/* A node whose id is not its own may name others, and no more. */
-static bool
-answers_for_itself(
-    const struct dht *d, const struct rpc *rpc, const struct krpc *m)
-{
-	struct krpc_node node = { m->id, rpc->to, m->n };
-
-	return overlay_honest(d, &node);
-}
-
-static void
-lookup_reply(struct dht *d, struct op *op, const struct rpc *rpc,
-    const struct krpc *m, uint64_t now_ms)
-{
-	struct lookup_node *n;
-
-	assert(rpc->use == RPC_LOOKUP);
-	if (m->kind == KRPC_ERROR) {
-		lookup_failed(&op->look, &rpc->to);
-		return;
-	}
-	if (!answers_for_itself(d, rpc, m)) {
-		lookup_failed(&op->look, &rpc->to);
-		take_nodes(d, op, &rpc->to, m);
-		return;
-	}
-	n = lookup_answered(&op->look, &rpc->to, &m->id);
-	if (!n)
-		return;
-	if (rpc->method == KRPC_GET) {
-		if (!take_value(op, m, n)) {
-			op->lied_to = true;
-			lookup_failed(&op->look, &rpc->to);
-			table_failed(&d->table, &rpc->to, true, now_ms);
-			return;
-		}
-		table_spoke(&d->table, &rpc->to);
-		ask_for_value(op, n, m);
-		if (d->carrier && op->repeat && is_kept(op, m))
-			n->put = PUT_DONE;
-	}
-	if (rpc->method == KRPC_GET_PEERS)
-		take_peers(d, op, &rpc->to, m);
-	if (rpc->method != KRPC_FIND_NODE)
-		take_token(n, m->token);
-	take_nodes(d, op, &rpc->to, m); /* n is not valid any more */
-}
-
-/* Is it a query of the present lookup, not of the one before? */
-static bool
-is_asking(const struct op *op, const struct rpc *rpc)
-{
-	return (op->state == OP_LOOKING || op->state == OP_READING) &&
-	       rpc->sent_ms >= op->look.started_ms;
-}
-
-void
-op_answered(
-    struct dht *d, const struct rpc *rpc, const struct krpc *m, uint64_t now_ms)
-{
-	struct op *op = op_of(d, rpc);
-
-	if (!op || op->state == OP_OVER)
-		return;
-	if (rpc->use == RPC_PUT && op->state == OP_PUTTING)
-		put_reply(op, rpc, m);
-	if (rpc->use == RPC_LOOKUP && is_asking(op, rpc))
-		lookup_reply(d, op, rpc, m, now_ms);
-	if (rpc->use == RPC_SWEEP && is_asking(op, rpc)) {
-		sweep_came(&op->look);
-		take_nodes(d, op, &rpc->to, m);
-	}
-	op_step(d, op, now_ms);
-}
-
-void
-op_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms)
-{
-	struct op *op = op_of(d, rpc);
-
-	/* Many nodes do not know get: that alone does not make them bad. */
-	if (rpc->method == KRPC_GET)
-		table_silent(&d->table, &rpc->to);
-	else if (rpc->use == RPC_LOOKUP || rpc->use == RPC_SWEEP)
-		table_failed(&d->table, &rpc->to, false, now_ms);
-	care_hurry(d, now_ms);
-	if (!op)
-		return;
-	if (rpc->use == RPC_PUT && op->state == OP_PUTTING)
-		put_timeout(op, rpc);
-	if (rpc->use == RPC_LOOKUP && is_asking(op, rpc)) {
-		lookup_failed(&op->look, &rpc->to);
-		recall_drop(&d->recall, &rpc->to);
-	}
-	if (rpc->use == RPC_SWEEP && is_asking(op, rpc))
-		sweep_came(&op->look);
-	op_step(d, op, now_ms);
-}
-
-/* A node that is new, or a bootstrap node. What it was asked before sent_ms,
- * the time of a query that it did answer, got lost: it is asked again. */
-static void
-feed(struct op *op, const struct krpc_node *node, enum lookup_origin origin,
-    uint64_t sent_ms)
-{
-	struct lookup_node *n;
-
-	if (origin == LOOKUP_TABLE || node_key_is_set(&node->n))
-		(void)lookup_add(&op->look, node, origin, 0);
-	n = lookup_find(&op->look, &node->at);
-	if (!n || n->asked_ms >= sent_ms)
-		return;
-	if (n->state == LOOKUP_ASKED || n->state == LOOKUP_SLOW ||
-	    n->state == LOOKUP_FAILED)
-		n->state = LOOKUP_FRESH;
-}
-
-void
-op_feed(struct dht *d, const struct krpc_node *node, enum lookup_origin origin,
-    uint64_t sent_ms, uint64_t now_ms)
-{
-	for (unsigned i = 0; i < OPS_ALL && d->n_ops > 0; i++) {
-		struct op *op = op_at(d, i);
-
-		if (!op || op->state != OP_LOOKING || op->look.n >= LOOKUP_K)
-			continue;
-		feed(op, node, origin, sent_ms);
-		op_step(d, op, now_ms);
-	}
 }

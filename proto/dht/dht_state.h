@@ -2,9 +2,10 @@
  * The inside of struct dht, shared by the files dht*.c only: transactions,
  * operations, output. Each file has one job: dht.c the outside, dht_rpc.c
  * transactions and sending, dht_overlay.c what the encrypted carrier adds,
- * dht_serve.c other people's queries, dht_op.c gets and lookups, dht_put.c
- * storing, dht_care.c bootstrap and upkeep of the table, dht_introduce.c
- * passing on for others, dht_ways.c having others pass on.
+ * dht_serve.c other people's queries, dht_op.c gets and lookups, dht_answer.c
+ * what they hear, dht_put.c storing, dht_care.c bootstrap and upkeep of the
+ * table, dht_introduce.c passing on for others, dht_ways.c having others pass
+ * on.
  */
 #ifndef PROTO_DHT_DHT_STATE_H
 #define PROTO_DHT_DHT_STATE_H
@@ -376,6 +377,27 @@ void op_count(struct op *op);
 bool op_has_room(struct dht *d, struct op *op, uint64_t now_ms);
 /* It is over: tells the owner. */
 void op_finish(struct dht *d, struct op *op, uint64_t now_ms);
+struct op *op_of(struct dht *d, const struct rpc *rpc); /* or NULL */
+/* A value of its item. */
+void op_see(struct op *op, const struct dht_item *item);
+/* There is a value: it is worth a closer look than a glance. */
+void op_look_closer(struct op *op);
+
+static inline bool
+op_is_inner(enum op_kind kind)
+{
+	return kind == OP_OWN || kind == OP_FILL || kind == OP_PROBE;
+}
+
+/* Is it about peers, not items? */
+static inline bool
+op_seeks_peers(enum op_kind kind)
+{
+	return kind == OP_PEERS || kind == OP_ANNOUNCE;
+}
+
+/* ---- dht_answer.c ---- */
+
 void op_answered(struct dht *d, const struct rpc *rpc, const struct krpc *m,
     uint64_t now_ms);
 void op_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms);
@@ -383,7 +405,6 @@ void op_timeout(struct dht *d, const struct rpc *rpc, uint64_t now_ms);
  * (LOOKUP_SEED): lookups that know too few take it, or ask it again. */
 void op_feed(struct dht *d, const struct krpc_node *node,
     enum lookup_origin origin, uint64_t sent_ms, uint64_t now_ms);
-struct op *op_of(struct dht *d, const struct rpc *rpc); /* or NULL */
 
 /* ---- dht_put.c ---- */
 
