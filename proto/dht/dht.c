@@ -21,6 +21,19 @@ new_carrier(struct dht *d)
 	return d->carrier && !ways_init(d) && !introducer_init(d);
 }
 
+/* Nobody has left anything with us. */
+static void
+others_init(struct dht *d)
+{
+	peers_init(&d->peers, &d->id, d->cfg.rng);
+	token_init(&d->tokens, d->cfg.rng, d->now_ms);
+	guard_init(&d->guard, d->cfg.loopback,
+	    d->carrier ? GUARD_UPLOAD_OVERLAY : GUARD_UPLOAD, d->cfg.rng,
+	    d->now_ms);
+	memset(d->later, 0, sizeof(d->later));
+	d->later_due_ms = NEVER;
+}
+
 struct dht *
 dht_new(const struct dht_config *cfg, struct now now)
 {
@@ -47,16 +60,12 @@ dht_new(const struct dht_config *cfg, struct now now)
 	else
 		nodeid_random(cfg->rng, &d->id);
 	d->items.own = d->id;
-	peers_init(&d->peers, &d->id, cfg->rng);
 	table_init(
 	    &d->table, &d->id, d->carrier ? TABLE_TRUST_MS : 0, now.mono_ms);
-	token_init(&d->tokens, cfg->rng, now.mono_ms);
-	guard_init(&d->guard, cfg->loopback,
-	    d->carrier ? GUARD_UPLOAD_OVERLAY : GUARD_UPLOAD, cfg->rng,
-	    now.mono_ms);
+	others_init(d);
 	address_init(&d->address, cfg->loopback, now.mono_ms);
 	sent_init(&d->sent, cfg->loopback, cfg->rng, now.mono_ms);
-	d->rpc_due_ms = d->later_due_ms = NEVER;
+	d->rpc_due_ms = NEVER;
 	d->own_ms = NEVER; /* until there is somebody to ask */
 	d->fill = TABLE_BUCKETS_MAX;
 	d->check_ms = now.mono_ms + CARE_IDLE_MS;
@@ -89,13 +98,7 @@ forget_others(struct dht *d)
 {
 	items_clear(&d->items);
 	peers_clear(&d->peers);
-	peers_init(&d->peers, &d->id, d->cfg.rng);
-	token_init(&d->tokens, d->cfg.rng, d->now_ms);
-	guard_init(&d->guard, d->cfg.loopback,
-	    d->carrier ? GUARD_UPLOAD_OVERLAY : GUARD_UPLOAD, d->cfg.rng,
-	    d->now_ms);
-	memset(d->later, 0, sizeof(d->later));
-	d->later_due_ms = NEVER;
+	others_init(d);
 	return items_init(&d->items, d->cfg.rng);
 }
 
