@@ -155,11 +155,14 @@ chat_tell_state(struct node *n, const struct peer *p,
 	effect_change(n, &c);
 }
 
-static void
-state_change(struct node *n, const struct peer *p, const struct message_id *id,
-    enum message_state state)
+void
+chat_end(struct node *n, const struct peer *p, struct outbox_entry *e,
+    enum message_state state, enum message_reason reason)
 {
-	chat_tell_state(n, p, id, state, REASON_NONE);
+	assert(n->outbox_bytes >= e->record.text.n);
+	n->outbox_bytes -= e->record.text.n;
+	chat_tell_state(n, p, &e->record.id, state, reason);
+	outbox_entry_free(e);
 }
 
 /* Whether the text of that number is the one that they have. What left the
@@ -221,12 +224,8 @@ on_ack(struct node *n, struct peer *p, const struct record *r)
 	}
 	if (p->outbox.head != NULL && p->outbox.head->record.seq <= r->seq)
 		refuse_over(n, p);
-	while ((e = outbox_take_acked(&p->outbox, r->seq)) != NULL) {
-		assert(n->outbox_bytes >= e->record.text.n);
-		n->outbox_bytes -= e->record.text.n;
-		state_change(n, p, &e->record.id, MESSAGE_DELIVERED);
-		outbox_entry_free(e);
-	}
+	while ((e = outbox_take_acked(&p->outbox, r->seq)) != NULL)
+		chat_end(n, p, e, MESSAGE_DELIVERED, REASON_NONE);
 	presence_settle(n, p);
 	return true;
 }
@@ -236,12 +235,8 @@ chat_give_up(struct node *n, struct peer *p)
 {
 	struct outbox_entry *e;
 
-	while ((e = outbox_take_acked(&p->outbox, UINT64_MAX)) != NULL) {
-		assert(n->outbox_bytes >= e->record.text.n);
-		n->outbox_bytes -= e->record.text.n;
-		state_change(n, p, &e->record.id, MESSAGE_FAILED);
-		outbox_entry_free(e);
-	}
+	while ((e = outbox_take_acked(&p->outbox, UINT64_MAX)) != NULL)
+		chat_end(n, p, e, MESSAGE_FAILED, REASON_NONE);
 }
 
 enum err
@@ -330,7 +325,8 @@ write_peer(struct node *n, struct peer *p)
 		if (!chat_write(n, p, &e->record))
 			return;
 		if (!e->sent && !effect_sent(n, e->change, &e->record.id))
-			state_change(n, p, &e->record.id, MESSAGE_SENT);
+			chat_tell_state(
+			    n, p, &e->record.id, MESSAGE_SENT, REASON_NONE);
 		e->sent = true;
 		p->outbox.at = e->next;
 	}

@@ -588,7 +588,14 @@ void chat_up(
 void chat_on_data(struct node *n, struct peer *p, struct span data);
 void chat_work(struct node *n, struct peer *p);    /* put it on the list */
 void chat_give_up(struct node *n, struct peer *p); /* all of it has failed */
-void chat_run(struct node *n);                     /* writes what fits */
+/* Tells the owner. */
+void chat_tell_state(struct node *n, const struct peer *p,
+    const struct message_id *id, enum message_state state,
+    enum message_reason reason);
+/* The same of an entry that was taken out of the outbox, which it frees. */
+void chat_end(struct node *n, const struct peer *p, struct outbox_entry *e,
+    enum message_state state, enum message_reason reason);
+void chat_run(struct node *n); /* writes what fits */
 /* Encodes r and hands it to the link. False: no room now. */
 bool chat_write(struct node *n, const struct peer *p, const struct record *r);
 
@@ -605,10 +612,6 @@ void refuse_over(struct node *n, struct peer *p);
 bool refuse_write(struct node *n, struct peer *p);
 /* It is time to try again. */
 void refuse_run(struct node *n, struct peer *p);
-/* Tells the owner; for node_refuse.c. */
-void chat_tell_state(struct node *n, const struct peer *p,
-    const struct message_id *id, enum message_state state,
-    enum message_reason reason);
 
 /* node_presence.c */
 /* Blocked, or not to see us now. */

@@ -5,7 +5,6 @@
  */
 #include "proto/node_int.h"
 
-#include <assert.h>
 #include <string.h>
 
 /* ---- theirs ---- */
@@ -106,10 +105,7 @@ give_up(struct node *n, struct peer *p, struct outbox_entry *e,
 	p->resumed_seq = e->record.seq;
 	outbox_rewind_to(&p->outbox, e->next);
 	outbox_take(&p->outbox, e);
-	assert(n->outbox_bytes >= e->record.text.n);
-	n->outbox_bytes -= e->record.text.n;
-	chat_tell_state(n, p, &e->record.id, MESSAGE_FAILED, reason);
-	outbox_entry_free(e);
+	chat_end(n, p, e, MESSAGE_FAILED, reason);
 	chat_work(n, p);
 	presence_settle(n, p);
 }
