@@ -562,15 +562,19 @@ node_contact_delete(struct node *n, const struct contact_id *id, struct now now)
 {
 	struct change c = { .kind = CHANGE_CONTACT_GONE, .has_contact = true };
 	struct peer *p = peer_by_id(n, id);
+	bool was_shut;
 
 	node_time(n, now);
 	if (p == NULL)
 		return ERR_NOT_FOUND;
 	c.contact = *id;
 	effect_change(n, &c);
+	was_shut = peer_is_shut(p);
 	no_more_links(n, p);
 	peer_del(n, p);
-	hide(n);
+	if (!was_shut) /* else he has heard nothing since we hid */
+		hide(n);
+	n->unsettled = true;
 	return ERR_OK;
 }
 
@@ -579,7 +583,9 @@ peer_shut(struct node *n, struct peer *p)
 {
 	assert(peer_is_shut(p));
 	session_over(n, p);
-	memcpy(p->shut_keys, p->keys, sizeof(p->shut_keys));
+	for (int f = 0; f < FAMILY_COUNT; f++)
+		if (node_key_is_set(&p->keys[f]))
+			p->shut_keys[f] = p->keys[f];
 	relay_forget(n, p);
 	no_more_links(n, p);
 	p->pairing = false;
@@ -612,7 +618,8 @@ node_contact_block(
 		return ERR_OK;
 	p->c.blocked = blocked;
 	if (blocked) {
-		peer_shut(n, p);
+		if (!p->c.quiet)
+			peer_shut(n, p);
 		chat_give_up(n, p);
 	} else if (!p->c.quiet) {
 		peer_open(n, p);

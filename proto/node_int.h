@@ -161,7 +161,7 @@ struct peer {
 	/* What its last HELLO said, and what of it we pass for. */
 	uint32_t capabilities;
 	struct node_key keys[FAMILY_COUNT], trusted[FAMILY_COUNT];
-	struct node_key shut_keys[FAMILY_COUNT]; /* when it was shut out */
+	struct node_key shut_keys[FAMILY_COUNT]; /* last, when it was shut */
 	bool pairing; /* a pairing peer is set up in links */
 	/* Our invitation gave the root while we were taking theirs, whose root
 	 * goes before it if it comes yet: theirs is the lower ID. */
