@@ -118,9 +118,7 @@ def main():
     print(GOAL)
     n = setting("BENCH_TEXTS", 40000)
     with Net() as net:
-        net.dht(2)
-        alice, bob = net.person("alice"), net.person("bob")
-        to, _ = net.pair(alice, bob)
+        alice, bob, to, _ = net.couple()
         bench = Bench(build, alice)
         bench.rate("status, pipelined", "calls",
                    setting("BENCH_CALLS", 200000))

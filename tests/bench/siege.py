@@ -74,7 +74,7 @@ def main():
     print(GOAL)
     with Net() as net:
         import flood
-        alice, bob, to_bob, to_alice = flood.pair(net)
+        alice, bob, to_bob, to_alice = net.couple()
         call = flood.message_1(alice, bob, to_alice)
         row = Row(flood, alice, to_bob, setting("BENCH_FLOOD_S", 10))
         line("%-26s" % HEAD[0], *HEAD[1:])

@@ -14,13 +14,6 @@ from wire import Sniffer, may_sniff  # noqa: E402
 TOOL = os.path.join(BUILD, "tests/tools/flood")
 
 
-def pair(net):
-    """Alice and Bob, met; Alice's id for Bob and Bob's for Alice."""
-    net.dht(2)
-    alice, bob = net.person("alice"), net.person("bob")
-    return (alice, bob) + net.pair(alice, bob)
-
-
 def message_1(alice, bob, to_alice):
     """A call of Bob's that Alice has not heard. She hears it once before this
     ends, so from then on it is a replay with a right mac1."""

@@ -1,9 +1,8 @@
 """Real daemons on loopback, in a temporary directory, for tests and demo.
 
     with Net() as net:
-        net.dht(8)
-        alice, bob = net.person("alice"), net.person("bob")
-        alice.ctl("contact", "add", bob.address, "--name", "bob")
+        alice, bob, to_bob, to_alice = net.couple()
+        alice.ctl("send", "bob", "hello")
 
 Nothing here sleeps: a daemon is ready when it says so on its NOTIFY_SOCKET,
 and everything else is waited for by events of the API.
@@ -304,6 +303,13 @@ class Net:
         a.wait_event("contact.ready", conv=theirs)
         b.wait_event("contact.ready", conv=ours)
         return theirs, ours
+
+    def couple(self):
+        """Alice and Bob in a DHT of their own, who have met; Alice's id for
+        Bob and Bob's for Alice."""
+        self.dht(3)
+        alice, bob = self.person("alice"), self.person("bob")
+        return (alice, bob) + self.pair(alice, bob)
 
     def show_logs(self):
         for daemon in self.daemons:

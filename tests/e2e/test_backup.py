@@ -119,9 +119,7 @@ def export(net, alice, to_bob):
 def main():
     need_build()
     with Net() as net:
-        net.dht(3)
-        alice, bob = net.person("alice"), net.person("bob")
-        to_bob, to_alice = net.pair(alice, bob)
+        alice, bob, to_bob, to_alice = net.couple()
         before = talk("first", alice, bob, to_bob, to_alice, 3)
         path = os.path.join(net.folder, "backup")
         about = with_pass(alice, "backup", "create", path).pairs()

@@ -15,9 +15,7 @@ def online(daemon, conv):
 def main():
     need_build()
     with Net() as net:
-        net.dht(4)
-        alice, bob = net.person("alice"), net.person("bob")
-        to_bob, to_alice = net.pair(alice, bob)
+        alice, bob, to_bob, to_alice = net.couple()
         before, = alice.write(to_bob, ["hello"])
         check("a word arrives", alice.came(before))
         row = alice.ctl("contact", "block", "bob").rows()[0]

@@ -235,9 +235,7 @@ def goodbye(alice, bob, to_bob):
 def main():
     need_build()
     with Net() as net:
-        net.dht(4)
-        alice, bob = net.person("alice"), net.person("bob")
-        to_bob, to_alice = net.pair(alice, bob)
+        alice, bob, to_bob, to_alice = net.couple()
         check("two who added each other meet", True)
         conversation(alice, bob, to_bob, to_alice)
         same_client_id(alice, bob, to_bob, to_alice)

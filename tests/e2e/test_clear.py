@@ -85,9 +85,7 @@ def over_a_crash(alice, bob, to_bob, to_alice):
 def main():
     need_build()
     with Net() as net:
-        net.dht(4)
-        alice, bob = net.person("alice"), net.person("bob")
-        to_bob, to_alice = net.pair(alice, bob)
+        alice, bob, to_bob, to_alice = net.couple()
         for story in (all_is_gone, what_waits_is_sent, what_waits_is_dropped,
                       over_a_crash):
             story(alice, bob, to_bob, to_alice)

@@ -196,9 +196,7 @@ def main():
     print("# BTCHAT_SEED=%d" % SEED)
     chance = random.Random(SEED)
     with Net() as net:
-        net.dht(4)
-        alice, bob = net.person("alice"), net.person("bob")
-        to_bob, _ = net.pair(alice, bob)
+        alice, bob, to_bob, _ = net.couple()
         bot(alice, bob, to_bob, chance)
         bridge(net, alice, bob, to_bob, chance)
         notifier(net, alice, bob, to_bob)

@@ -16,7 +16,7 @@ REPLIES_S, REPLIES_BURST = 20, 5  # cookies to one source
 
 class Siege:
     def __init__(self, net):
-        self.alice, self.bob, self.to_bob, self.to_alice = flood.pair(net)
+        self.alice, self.bob, self.to_bob, self.to_alice = net.couple()
         self.told = 0
 
     def under(self, name, rate, *whole):

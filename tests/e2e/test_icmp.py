@@ -64,7 +64,7 @@ def main():
                        socket.IPPROTO_ICMP) as raw, Net() as net:
         if not is_heard(raw):
             skip("forged ICMP reaches no socket here")
-        alice, bob, to_bob, to_alice = flood.pair(net)
+        alice, bob, to_bob, to_alice = net.couple()
         sniffer = Sniffer()
         for i in range(20):
             for daemon, conv in ((alice, to_bob), (bob, to_alice)):

@@ -104,9 +104,7 @@ def main():
     print("seed %d: %s %d %d" % (seed, sys.argv[0], seed, moments), flush=True)
     rng = random.Random(seed)
     with Net() as net:
-        net.dht(3)
-        alice, bob = net.person("alice"), net.person("bob")
-        to_bob, to_alice = net.pair(alice, bob)
+        alice, bob, to_bob, to_alice = net.couple()
         writers = [Writer(alice, to_bob), Writer(bob, to_alice)]
         for writer in writers:
             writer.start()

@@ -23,9 +23,7 @@ def wait_offline(daemon, conv):
 def main():
     need_build()
     with Net() as net:
-        net.dht(4)
-        alice, bob = net.person("alice"), net.person("bob")
-        to_bob, to_alice = net.pair(alice, bob)
+        alice, bob, to_bob, to_alice = net.couple()
         check("a word arrives", alice.came(*alice.write(to_bob, ["hello"])))
         row = alice.ctl("contact", "set", "bob", "--presence=no").rows()[0]
         check("contact set says so", row[0] == to_bob and row[-1] == "-", row)

@@ -115,9 +115,7 @@ def by_command(alice, bob, to_bob, to_alice):
 def main():
     need_build()
     with Net() as net:
-        net.dht(4)
-        alice, bob = net.person("alice"), net.person("bob")
-        to_bob, to_alice = net.pair(alice, bob)
+        alice, bob, to_bob, to_alice = net.couple()
         off_by_default(alice, bob, to_bob, to_alice)
         told(alice, bob, to_bob, to_alice)
         over_a_restart(alice, bob, to_bob, to_alice)

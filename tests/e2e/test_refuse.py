@@ -11,9 +11,7 @@ from net import Net, need_build  # noqa: E402
 def main():
     need_build()
     with Net() as net:
-        net.dht(4)
-        alice, bob = net.person("alice"), net.person("bob")
-        to_bob, to_alice = net.pair(alice, bob)
+        alice, bob, to_bob, to_alice = net.couple()
         check("a word arrives", alice.came(*alice.write(to_bob, ["hello"])))
         bob.stop()
         bob.extra += ["--set", "disk-reserve=1000000000"]

@@ -61,9 +61,7 @@ def story(alice, bob, to_bob, to_alice, lost, again):
 def main():
     need_build()
     with Net() as net:
-        net.dht(3)
-        alice, bob = net.person("alice"), net.person("bob")
-        to_bob, to_alice = net.pair(alice, bob)
+        alice, bob, to_bob, to_alice = net.couple()
         sent = alice.write(to_bob, named("a before", 0, 3))
         check("16: texts arrive before", alice.came(*sent))
         for lost, again in ((3, 1), (3, 3), (3, 6), (1, 20)):

@@ -43,9 +43,7 @@ def some_of_all(alice, bob, to_bob, to_alice):
 def main():
     need_build()
     with Net() as net:
-        net.dht(4)
-        alice, bob = net.person("alice"), net.person("bob")
-        to_bob, to_alice = net.pair(alice, bob)
+        alice, bob, to_bob, to_alice = net.couple()
         idents = {}
         for text in ("Tea at five?", "Caf\u00e9 at six", "teatime",
                      "x" * 3000 + " needle " + "y" * 3000):

@@ -108,9 +108,7 @@ def profiles(net, alice, bob, to_bob, to_alice):
 def main():
     need_build()
     with Net() as net:
-        net.dht(4)
-        alice, bob = net.person("alice"), net.person("bob")
-        to_bob, to_alice = net.pair(alice, bob)
+        alice, bob, to_bob, to_alice = net.couple()
         send(alice, to_bob, "this stays")
         one_text(alice, bob, to_bob, to_alice)
         a_timer(alice, bob, to_bob, to_alice)

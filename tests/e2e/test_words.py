@@ -131,9 +131,7 @@ def command_line(alice, bob, to_bob, to_alice):
 def main():
     need_build()
     with Net() as net:
-        net.dht(4)
-        alice, bob = net.person("alice"), net.person("bob")
-        to_bob, to_alice = net.pair(alice, bob)
+        alice, bob, to_bob, to_alice = net.couple()
         first, answer = replies(alice, bob, to_bob, to_alice)
         edits(alice, bob, to_bob, to_alice, first)
         reactions(alice, bob, to_bob, to_alice, first)
