@@ -192,11 +192,11 @@ void sim_drift(struct sim *s, uint32_t who, int32_t ppm);
 /* Commands of users. True: done and durable; false: try again later. */
 bool sim_add(struct sim *s, uint32_t who, uint32_t whom);
 bool sim_delete(struct sim *s, uint32_t who, uint32_t whom);
-/* who blocks whom, or no longer. */
 /* Whether `whom` may see when `who` is there. */
 bool sim_presence(struct sim *s, uint32_t who, uint32_t whom, bool seen);
 /* Whether there is room to store what comes; until a restart. */
 bool sim_room(struct sim *s, uint32_t who, bool has_room);
+/* who blocks whom, or no longer. */
 bool sim_block(struct sim *s, uint32_t who, uint32_t whom, bool blocked);
 /* whom may relay for who. */
 bool sim_relay(struct sim *s, uint32_t who, uint32_t whom, bool may);

@@ -4,6 +4,7 @@
  */
 #include "tests/sim/again.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/want.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,23 +65,38 @@ friend_is_there(struct sim *s)
 	return sim_is_online(s, WE, FRIEND);
 }
 
-static void
-want(struct sim *s, bool is_so, const char *what)
+/* All have met, and he had a word of ours. */
+static struct sim *
+friends(uint64_t seed)
 {
-	if (s->check.failed)
-		fail_msg("seed %llu: %s", (unsigned long long)s->cfg.seed,
-		    s->check.why);
-	if (!is_so)
-		fail_msg(
-		    "seed %llu: %s", (unsigned long long)s->cfg.seed, what);
+	struct sim *s = world(seed);
+
+	want(s, sim_run(s, s->now_ms + PATIENCE_MS, we_are_both_there),
+	    "they do not meet");
+	assert_true(sim_write(s, WE, HE, 40));
+	want(s, sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered),
+	    "no word comes");
+	return s;
 }
 
+/* What was under way has come; how much he has heard of us. */
+static uint64_t
+shut_out(struct sim *s)
+{
+	sim_run(s, s->now_ms + OVER_MS, NULL);
+	want(s, !sim_is_online(s, HE, WE), "the session goes on");
+	return s->nodes[HE].n_sealed[WE];
+}
+
+/* For hours, beyond what he had heard. */
 static void
-he_knows_nothing(struct sim *s)
+he_knows_nothing(struct sim *s, uint64_t before)
 {
 	struct node_contact_info info = { 0 };
 	struct contact_id id;
 
+	sim_run(s, s->now_ms + OLD_MS, NULL);
+	want(s, s->nodes[HE].n_sealed[WE] == before, "he hears of us");
 	assert_true(
 	    node_contact_find(s->nodes[HE].node, &s->check.pk[WE], &id));
 	assert_true(node_contact_get(s->nodes[HE].node, &id, &info));
@@ -95,27 +111,17 @@ who_is_blocked_cannot_tell_whether_we_are_there(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		struct sim *s = world(seed);
-		const uint64_t *n = &s->nodes[HE].n_sealed[WE];
+		struct sim *s = friends(seed);
 		bool is_there = seed % 2 == 0;
 		uint64_t before;
 
-		want(s, sim_run(s, s->now_ms + PATIENCE_MS, we_are_both_there),
-		    "they do not meet");
-		assert_true(sim_write(s, WE, HE, 40));
-		want(s, sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered),
-		    "no word comes");
 		assert_true(sim_block(s, WE, HE, true));
-		sim_run(s, s->now_ms + OVER_MS, NULL);
-		want(s, !sim_is_online(s, HE, WE), "the session goes on");
-		before = *n;
+		before = shut_out(s);
 		if (is_there)
 			sim_move(s, WE, true);
 		else
 			sim_crash(s, WE);
-		sim_run(s, s->now_ms + OLD_MS, NULL);
-		want(s, *n == before, "he hears of us");
-		he_knows_nothing(s);
+		he_knows_nothing(s, before);
 		if (is_there) /* who has not been blocked hears all */
 			want(s,
 			    friend_is_there(s) &&
@@ -133,20 +139,12 @@ who_is_not_to_see_us_cannot_tell_either(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		struct sim *s = world(seed);
-		const uint64_t *n = &s->nodes[HE].n_sealed[WE];
+		struct sim *s = friends(seed);
 		bool is_there = seed % 2 == 0;
 		uint64_t before;
 
-		want(s, sim_run(s, s->now_ms + PATIENCE_MS, we_are_both_there),
-		    "they do not meet");
-		assert_true(sim_write(s, WE, HE, 40));
-		want(s, sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered),
-		    "no word comes");
 		assert_true(sim_presence(s, WE, HE, false));
-		sim_run(s, s->now_ms + OVER_MS, NULL);
-		want(s, !sim_is_online(s, HE, WE), "the session goes on");
-		before = *n;
+		before = shut_out(s);
 		if (!is_there)
 			sim_crash(s, WE);
 		else if (seed % 4 == 0)
@@ -154,9 +152,7 @@ who_is_not_to_see_us_cannot_tell_either(void **state)
 		else
 			sim_move(s, WE, true);
 		assert_true(sim_write(s, HE, WE, 40)); /* he tries */
-		sim_run(s, s->now_ms + OLD_MS, NULL);
-		want(s, *n == before, "he hears of us");
-		he_knows_nothing(s);
+		he_knows_nothing(s, before);
 		if (is_there)
 			want(s, friend_is_there(s), "a friend sees nothing");
 		sim_free(s);
@@ -174,14 +170,12 @@ he_sees_nothing(struct sim *s)
 static void
 who_is_not_to_see_us_hears_what_we_write(void **state)
 {
-	struct sim *s = world(10);
+	struct sim *s = friends(10);
 	uint64_t before;
 
 	(void)state;
-	want(s, sim_run(s, s->now_ms + PATIENCE_MS, we_are_both_there),
-	    "they do not meet");
 	assert_true(sim_presence(s, WE, HE, false));
-	sim_run(s, s->now_ms + OVER_MS, NULL);
+	(void)shut_out(s);
 	for (unsigned turn = 0; turn < 3; turn++) {
 		want(s, he_sees_nothing(s), "he sees us");
 		assert_true(sim_write(s, HE, WE, 40));
@@ -212,13 +206,10 @@ who_is_not_to_see_us_hears_what_we_write(void **state)
 static void
 who_is_let_in_again_goes_on_where_he_was(void **state)
 {
-	struct sim *s = world(9);
+	struct sim *s = friends(9);
 	uint64_t before;
 
 	(void)state;
-	want(s, sim_run(s, s->now_ms + PATIENCE_MS, we_are_both_there),
-	    "they do not meet");
-	assert_true(sim_write(s, WE, HE, 40));
 	assert_true(sim_write(s, HE, WE, 40));
 	want(s, sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered),
 	    "no word comes");

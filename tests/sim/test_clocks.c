@@ -5,6 +5,7 @@
  * inputs.
  */
 #include "tests/sim/sim.h"
+#include "tests/sim/want.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,17 +23,6 @@ enum {
 	FRIENDS = SIM_PEOPLE_MAX - 1,
 };
 #define YEAR_MS (365 * INT64_C(86400000))
-
-static void
-check_world(const struct sim *s, bool is_done, uint64_t seed)
-{
-	if (s->check.failed)
-		fail_msg(
-		    "seed %llu: %s", (unsigned long long)seed, s->check.why);
-	if (!is_done)
-		fail_msg(
-		    "seed %llu: not done in time", (unsigned long long)seed);
-}
 
 static void
 add_event(struct sim *s, const struct sim_event *e)
@@ -66,7 +56,7 @@ begin(uint64_t seed, uint32_t n_people)
 		sim_at(s, SETTLED_MS, add_event, 0, i, 0);
 		sim_at(s, SETTLED_MS, add_event, i, 0, 0);
 	}
-	check_world(s, sim_run(s, PATIENCE_MS, all_online), seed);
+	want_done(s, sim_run(s, PATIENCE_MS, all_online));
 	return s;
 }
 
@@ -87,7 +77,7 @@ renewals(const struct sim *s, uint32_t who, uint32_t whom)
 
 /* They talk for a quarter of an hour, over one link. */
 static void
-talk(struct sim *s, uint64_t seed)
+talk(struct sim *s)
 {
 	uint32_t at_first = renewals(s, 0, 1), last = at_first;
 
@@ -95,7 +85,7 @@ talk(struct sim *s, uint64_t seed)
 		assert_true(sim_write(s, 0, 1, 50));
 		assert_true(sim_write(s, 1, 0, 50));
 		sim_run(s, s->now_ms + STEP_MS, NULL);
-		check_world(s, sim_all_delivered(s), seed);
+		want_done(s, sim_all_delivered(s));
 		assert_true(renewals(s, 0, 1) >= last);
 		last = renewals(s, 0, 1);
 	}
@@ -118,12 +108,12 @@ hostile_56_no_session_ends_because_a_clock_is_set(void **state)
 		struct sim_node *n = &s->nodes[i / 2 % 2];
 		bool is_far = llabs(jumps[i]) > 86400 * 1000;
 
-		talk(s, seed);
+		talk(s);
 		n->wall_offset_ms += jumps[i];
-		talk(s, seed);
+		talk(s);
 		assert_int_equal(n->n_doubts, is_far);
 		n->wall_offset_ms -= jumps[i];
-		talk(s, seed);
+		talk(s);
 		assert_int_equal(n->n_doubts, is_far);
 		sim_free(s);
 	}
@@ -147,9 +137,9 @@ a_clock_is_believed_when_nobody_is_there(void **state)
 		sim_run(s, s->now_ms + 200000, NULL);
 		assert_false(sim_pair_online(s));
 		s->nodes[0].wall_offset_ms = 0;
-		check_world(s,
-		    sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online), seed);
-		talk(s, seed);
+		want_done(
+		    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online));
+		talk(s);
 		sim_free(s);
 	}
 }
@@ -163,22 +153,22 @@ hostile_58_a_contact_two_years_ahead_is_not_locked_out(void **state)
 		uint32_t who = seed % 2;
 
 		s->nodes[who].wall_offset_ms += 2 * YEAR_MS;
-		talk(s, seed);
+		talk(s);
 		/* Whoever starts so has nobody to tell him better. */
 		sim_crash(s, who);
 		sim_start(s, who);
 		sim_run(s, s->now_ms + 600000, NULL);
-		check_world(s, !sim_pair_online(s), seed);
+		want_done(s, !sim_pair_online(s));
 		assert_true(sim_write(s, who, 1 - who, 50));
 		if (seed > 2)
 			sim_crash(s, who);
 		s->nodes[who].wall_offset_ms -= 2 * YEAR_MS;
 		if (seed > 2)
 			sim_start(s, who);
-		check_world(s,
-		    sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online), seed);
+		want_done(
+		    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online));
 		sim_run(s, s->now_ms + 10000, NULL);
-		talk(s, seed);
+		talk(s);
 		sim_free(s);
 	}
 }
@@ -199,9 +189,9 @@ hostile_57_keys_are_renewed_after_a_short_sleep(void **state)
 		sim_sleep(s, who, 20000);
 		/* The other one may be calling, and for 2 s that counts. */
 		sim_run(s, s->nodes[who].asleep_until_ms + 3000, NULL);
-		check_world(s, sim_pair_online(s), seed);
+		want_done(s, sim_pair_online(s));
 		assert_int_equal(renewals(s, who, 1 - who), before + 1);
-		talk(s, seed);
+		talk(s);
 		sim_free(s);
 	}
 }
@@ -226,8 +216,7 @@ hostile_57_many_links_wake_without_a_burst(void **state)
 		    FRIENDS, (unsigned long long)sleep_ms / 1000,
 		    (unsigned long long)(s->nodes[0].n_out - out));
 		assert_true(s->nodes[0].n_out - out < 20 * FRIENDS);
-		check_world(
-		    s, sim_run(s, s->now_ms + PATIENCE_MS, all_online), seed);
+		want_done(s, sim_run(s, s->now_ms + PATIENCE_MS, all_online));
 		sim_free(s);
 	}
 }

@@ -3,6 +3,7 @@
  * certificates end, people are away.
  */
 #include "tests/sim/sim.h"
+#include "tests/sim/want.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,18 +29,6 @@ add_event(struct sim *s, const struct sim_event *e)
 	assert_true(sim_add(s, e->who, e->whom));
 }
 
-static void
-check_world(const struct sim *s, bool is_done, uint64_t seed)
-{
-	if (s->check.failed)
-		fail_msg("seed %llu, day %.2f: %s", (unsigned long long)seed,
-		    (double)s->now_ms / (double)DAY_MS, s->check.why);
-	if (!is_done)
-		fail_msg("seed %llu, day %.2f: not done in time",
-		    (unsigned long long)seed,
-		    (double)s->now_ms / (double)DAY_MS);
-}
-
 static struct sim *
 begin(uint64_t seed)
 {
@@ -53,18 +42,17 @@ begin(uint64_t seed)
 		sim_at(s, 100 * i, sim_start_event, i, 0, 0);
 	sim_at(s, SETTLED_MS, add_event, 0, 1, 0);
 	sim_at(s, SETTLED_MS, add_event, 1, 0, 0);
-	check_world(s, sim_run(s, PATIENCE_MS, sim_pair_online), seed);
+	want_done(s, sim_run(s, PATIENCE_MS, sim_pair_online));
 	return s;
 }
 
 /* Both write, and both texts arrive. */
 static void
-talk(struct sim *s, uint64_t seed)
+talk(struct sim *s)
 {
 	assert_true(sim_write(s, 0, 1, 50));
 	assert_true(sim_write(s, 1, 0, 50));
-	check_world(
-	    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered), seed);
+	want_done(s, sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered));
 }
 
 static void
@@ -79,11 +67,11 @@ a_pair_talks_every_few_hours(void **state)
 		    dice_range(&s->dice, 1, 12) * (uint64_t)HOUR_MS;
 
 		sim_run(s, s->now_ms + pause_ms, NULL);
-		check_world(s, true, 1);
-		talk(s, 1);
+		want_done(s, true);
+		talk(s);
 	}
 	check_history(&s->check);
-	check_world(s, true, 1);
+	want_done(s, true);
 	printf("%.0f days, %llu texts, %llu datagrams\n",
 	    (double)s->now_ms / (double)DAY_MS,
 	    (unsigned long long)s->check.n_received,
@@ -103,14 +91,13 @@ who_comes_back_after_days_gets_everything(void **state)
 			sim_run(s, s->now_ms + DAY_MS * 3 / TEXTS_AWAY, NULL);
 			assert_true(sim_write(s, 0, 1, 80));
 		}
-		check_world(s, true, seed);
+		want_done(s, true);
 		if (seed % 2)
 			sim_move(s, 1, true);
 		sim_start(s, 1);
-		check_world(s,
-		    sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered),
-		    seed);
-		talk(s, seed);
+		want_done(
+		    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered));
+		talk(s);
 		sim_free(s);
 	}
 }
@@ -131,7 +118,7 @@ two_who_come_back_meet(void **state)
 		sim_start(s, 0);
 		sim_run(s, s->now_ms + seed * 20 * 60000, NULL);
 		sim_start(s, 1);
-		talk(s, seed);
+		talk(s);
 		sim_free(s);
 	}
 }
@@ -152,13 +139,13 @@ eight_hours_of_sleep_end_without_a_burst(void **state)
 			assert_true(sim_write(s, 0, 1, 80));
 		}
 		sim_run(s, s->nodes[1].asleep_until_ms - 1, NULL);
-		check_world(s, true, seed);
+		want_done(s, true);
 		out = s->nodes[1].n_out;
 		woke_ms = s->now_ms;
 		sim_run(s, woke_ms + 10000, NULL);
 		out = s->nodes[1].n_out - out;
-		check_world(s,
-		    sim_run(s, woke_ms + PATIENCE_MS, sim_all_delivered), seed);
+		want_done(
+		    s, sim_run(s, woke_ms + PATIENCE_MS, sim_all_delivered));
 		printf("after 8 h of sleep: %llu datagrams in 10 s, all "
 		       "delivered within %.1f s\n",
 		    (unsigned long long)out,
@@ -177,10 +164,10 @@ a_season_apart_is_survived(void **state)
 	(void)state;
 	sim_crash(s, 1);
 	sim_run(s, s->now_ms + 65 * DAY_MS, NULL);
-	check_world(s, true, 9);
+	want_done(s, true);
 	assert_true(sim_write(s, 0, 1, 80));
 	sim_start(s, 1);
-	talk(s, 9);
+	talk(s);
 	sim_free(s);
 }
 

@@ -4,6 +4,7 @@
  * and within bounds of virtual time, is asserted.
  */
 #include "tests/sim/sim.h"
+#include "tests/sim/want.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,20 +65,9 @@ begin_world(struct meeting *m, uint64_t seed)
 }
 
 static void
-check_world(const struct meeting *m, bool is_done, uint64_t seed)
+end_world(struct meeting *m, bool is_done, struct figures *f)
 {
-	if (m->s->check.failed)
-		fail_msg(
-		    "seed %llu: %s", (unsigned long long)seed, m->s->check.why);
-	if (!is_done)
-		fail_msg(
-		    "seed %llu: not done in time", (unsigned long long)seed);
-}
-
-static void
-end_world(struct meeting *m, bool is_done, uint64_t seed, struct figures *f)
-{
-	check_world(m, is_done, seed);
+	want_done(m->s, is_done);
 	f->ms[f->n++] = m->s->now_ms - m->from_ms;
 	sim_free(m->s);
 }
@@ -127,7 +117,7 @@ meet_after(uint32_t delay_ms, uint64_t bound_ms, const char *what)
 		m.from_ms = SETTLED_MS + delay_ms;
 		sim_at(m.s, m.from_ms, add_event, 1, 0, 0);
 		is_done = sim_run(m.s, m.from_ms + PATIENCE_MS, sim_pair_ready);
-		end_world(&m, is_done, seed, &f);
+		end_world(&m, is_done, &f);
 	}
 	print(what, &f);
 	assert_true(f.ms[f.n - 1] <= bound_ms);
@@ -161,7 +151,7 @@ two_fresh_nodes_meet(void **state)
 			sim_at(m.s, m.from_ms, add_event, i, 1 - i, 0);
 		}
 		is_done = sim_run(m.s, m.from_ms + PATIENCE_MS, sim_pair_ready);
-		end_world(&m, is_done, seed, &f);
+		end_world(&m, is_done, &f);
 	}
 	print("two fresh nodes, from their start", &f);
 	assert_true(f.ms[f.n - 1] <= 60000);
@@ -211,7 +201,7 @@ an_invitation_makes_contacts(void **state)
 		m.from_ms = SETTLED_MS + 20000;
 		sim_at(m.s, m.from_ms, accept_event, 1, 0, 0);
 		is_done = sim_run(m.s, m.from_ms + PATIENCE_MS, sim_pair_ready);
-		end_world(&m, is_done, seed, &f);
+		end_world(&m, is_done, &f);
 	}
 	print("from accepting an invitation to a session", &f);
 	assert_true(f.ms[f.n - 1] <= 60000);
@@ -221,18 +211,15 @@ an_invitation_makes_contacts(void **state)
 static void
 begin_online(struct meeting *m, uint64_t seed)
 {
-	bool is_done;
-
 	begin_world(m, seed);
 	sim_at(m->s, 2000, sim_start_event, 0, 0, 0);
 	sim_at(m->s, 2500, sim_start_event, 1, 0, 0);
 	sim_at(m->s, SETTLED_MS, add_event, 0, 1, 0);
 	sim_at(m->s, SETTLED_MS, add_event, 1, 0, 0);
-	is_done = sim_run(m->s, PATIENCE_MS, sim_pair_ready);
-	check_world(m, is_done, seed);
+	want_done(m->s, sim_run(m->s, PATIENCE_MS, sim_pair_ready));
 	/* A minute of silence: nothing is under way. */
 	sim_run(m->s, m->s->now_ms + 60000, NULL);
-	check_world(m, true, seed);
+	want_done(m->s, true);
 }
 
 static void
@@ -259,7 +246,7 @@ a_crash_is_healed(void **state)
 		sim_run(m.s, m.s->now_ms + 5000, NULL);
 		write_both(&m);
 		is_done = sim_run(m.s, m.from_ms + PATIENCE_MS, are_delivered);
-		end_world(&m, is_done, seed, &f);
+		end_world(&m, is_done, &f);
 	}
 	print("from a restart to both texts delivered", &f);
 	assert_true(f.ms[f.n - 1] <= 60000);
@@ -279,7 +266,7 @@ one_who_moves_is_found_again(void **state)
 		sim_move(m.s, 0, true);
 		write_both(&m);
 		is_done = sim_run(m.s, m.from_ms + PATIENCE_MS, are_delivered);
-		end_world(&m, is_done, seed, &f);
+		end_world(&m, is_done, &f);
 	}
 	print("one has a new address, both texts delivered", &f);
 	assert_true(f.ms[f.n - 1] <= 60000);
@@ -300,7 +287,7 @@ two_who_both_move_find_each_other_again(void **state)
 		sim_move(m.s, 1, true);
 		write_both(&m);
 		is_done = sim_run(m.s, m.from_ms + PATIENCE_MS, are_delivered);
-		end_world(&m, is_done, seed, &f);
+		end_world(&m, is_done, &f);
 	}
 	print("both have new addresses, both texts delivered", &f);
 	assert_true(f.ms[f.n - 1] <= 10 * 60000);
@@ -319,7 +306,7 @@ a_text_takes_a_round_trip(void **state)
 		begin_online(&m, seed);
 		write_both(&m);
 		is_done = sim_run(m.s, m.from_ms + PATIENCE_MS, are_delivered);
-		end_world(&m, is_done, seed, &f);
+		end_world(&m, is_done, &f);
 	}
 	print("online, both texts delivered", &f);
 	assert_true(f.ms[f.n - 1] <= 1000);
@@ -347,7 +334,7 @@ meet_behind_routers(uint32_t routers, uint32_t delay_ms, const char *what)
 		sim_at(m.s, m.from_ms, add_event, 1, 0, 0);
 		is_done =
 		    sim_run(m.s, m.from_ms + 2 * PATIENCE_MS, sim_pair_ready);
-		end_world(&m, is_done, seed, &f);
+		end_world(&m, is_done, &f);
 	}
 	print(what, &f);
 }
@@ -373,7 +360,7 @@ idling_is_cheap(void **state)
 	out = m.s->nodes[0].n_out;
 	bytes = m.s->net.bytes_sent;
 	sim_run(m.s, m.s->now_ms + 3600000, NULL);
-	check_world(&m, true, 1);
+	want_done(m.s, true);
 	printf("an idle hour: %.2f datagrams/s of a person, %.0f B/s of a "
 	       "node on average\n",
 	    (double)(m.s->nodes[0].n_out - out) / 3600,
@@ -414,7 +401,7 @@ waiting_for_many_is_cheap(void **state)
 	sim_run(m.s, m.s->now_ms + 3600000, NULL);
 	out = n->n_out;
 	sim_run(m.s, m.s->now_ms + 3600000, NULL);
-	check_world(&m, true, 1);
+	want_done(m.s, true);
 	printf("an hour with %d absent contacts: %.1f datagrams/min\n",
 	    STRANGERS, (double)(n->n_out - out) / 60);
 	/* In the overlay two introducers are renewed every 25 s besides. */

@@ -6,6 +6,7 @@
 #include "proto/node_int.h"
 #include "tests/sim/believe.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/want.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -44,9 +45,7 @@ begin(uint64_t seed, const struct sim_config *how)
 static void
 end(struct sim *s)
 {
-	if (s->check.failed)
-		fail_msg("seed %llu: %s", (unsigned long long)s->cfg.seed,
-		    s->check.why);
+	want_done(s, true);
 	sim_free(s);
 }
 

@@ -3,6 +3,7 @@
  * test_world found, so that it stays found.
  */
 #include "tests/sim/scenario.h"
+#include "tests/sim/want.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,17 +13,6 @@
 #include <cmocka.h>
 
 enum { CROWD = 10, SEEDS = 5, SETTLED_MS = 20000, PATIENCE_MS = 60000 };
-
-static void
-check_world(const struct sim *s, bool is_done, uint64_t seed)
-{
-	if (s->check.failed)
-		fail_msg("seed %llu, at %.3f s: %s", (unsigned long long)seed,
-		    (double)s->now_ms / 1000, s->check.why);
-	if (!is_done)
-		fail_msg("seed %llu, at %.3f s: not done in time",
-		    (unsigned long long)seed, (double)s->now_ms / 1000);
-}
 
 /* Two people in a DHT that has found itself; not yet contacts. */
 static struct sim *
@@ -37,26 +27,24 @@ begin(uint64_t seed)
 	for (uint32_t i = 0; i < s->n_nodes; i++)
 		sim_at(s, 100 * i, sim_start_event, i, 0, 0);
 	sim_run(s, SETTLED_MS, NULL);
-	check_world(s, true, seed);
+	want_done(s, true);
 	return s;
 }
 
 static void
-meet(struct sim *s, uint64_t seed)
+meet(struct sim *s)
 {
 	assert_true(sim_add(s, 0, 1));
 	assert_true(sim_add(s, 1, 0));
-	check_world(
-	    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online), seed);
+	want_done(s, sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online));
 }
 
 static void
-talk(struct sim *s, uint64_t seed)
+talk(struct sim *s)
 {
 	assert_true(sim_write(s, 0, 1, 40));
 	assert_true(sim_write(s, 1, 0, 40));
-	check_world(
-	    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered), seed);
+	want_done(s, sim_run(s, s->now_ms + PATIENCE_MS, sim_all_delivered));
 }
 
 /* The one who stayed took the new numbers for old ones and acknowledged what
@@ -68,19 +56,19 @@ a_contact_that_is_added_again_is_heard(void **state)
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		struct sim *s = begin(seed);
 
-		meet(s, seed);
+		meet(s);
 		for (uint32_t i = 0; i < 5; i++)
-			talk(s, seed);
+			talk(s);
 		assert_true(sim_delete(s, 0, 1));
 		sim_run(s, s->now_ms + 3000, NULL);
 		assert_true(sim_add(s, 0, 1));
 		/* As many as before, so that an old ack would cover them. */
 		for (uint32_t i = 0; i < 5; i++)
 			assert_true(sim_write(s, 0, 1, 40));
-		talk(s, seed);
-		talk(s, seed);
+		talk(s);
+		talk(s);
 		check_history(&s->check);
-		check_world(s, true, seed);
+		want_done(s, true);
 		sim_free(s);
 	}
 }
@@ -97,9 +85,8 @@ an_invitation_leads_to_a_session_at_once(void **state)
 		assert_true(sim_invite(s, 0, 3600));
 		sim_run(s, s->now_ms + 100 * seed, NULL);
 		assert_true(sim_accept(s, 1, 0));
-		check_world(
-		    s, sim_run(s, s->now_ms + 5000, sim_pair_online), seed);
-		talk(s, seed);
+		want_done(s, sim_run(s, s->now_ms + 5000, sim_pair_online));
+		talk(s);
 		sim_free(s);
 	}
 }
@@ -122,20 +109,19 @@ hostile_6_a_call_is_answered_once_in_all_lives(void **state)
 		s->tape_on = true;
 		assert_true(sim_invite(s, 0, 3600));
 		assert_true(sim_accept(s, 1, 0));
-		check_world(
-		    s, sim_run(s, s->now_ms + PATIENCE_MS, has_called), seed);
+		want_done(s, sim_run(s, s->now_ms + PATIENCE_MS, has_called));
 		sim_crash(s, 1); /* so the invitation stays open */
 		for (int life = 0; life < 3; life++) {
 			sim_call_again(s, 0);
 			sim_run(s, s->now_ms + 15000, NULL);
-			check_world(s, true, seed);
+			want_done(s, true);
 			sim_crash(s, 0);
 			sim_start(s, 0);
 		}
 		sim_start(s, 1);
-		check_world(s,
-		    sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online), seed);
-		talk(s, seed);
+		want_done(
+		    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online));
+		talk(s);
 		sim_free(s);
 	}
 }
@@ -149,7 +135,7 @@ a_start_without_a_network_is_made_up_for(void **state)
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		struct sim *s = begin(seed);
 
-		meet(s, seed);
+		meet(s);
 		sim_crash(s, 0);
 		sim_crash(s, 1);
 		for (uint32_t who = 0; who < 2; who++)
@@ -160,9 +146,8 @@ a_start_without_a_network_is_made_up_for(void **state)
 		sim_start(s, 1);
 		sim_run(s, s->now_ms + 120000, NULL);
 		net_heal(&s->net);
-		check_world(
-		    s, sim_run(s, s->now_ms + 20000, sim_pair_online), seed);
-		talk(s, seed);
+		want_done(s, sim_run(s, s->now_ms + 20000, sim_pair_online));
+		talk(s);
 		sim_free(s);
 	}
 }
@@ -177,7 +162,7 @@ a_clock_set_right_is_no_reason_to_wait(void **state)
 		struct sim *s = begin(seed);
 		int64_t days_ms = 2 * 86400 * INT64_C(1000);
 
-		meet(s, seed);
+		meet(s);
 		s->nodes[0].wall_offset_ms += days_ms;
 		for (uint32_t i = 0; i < 2; i++) {
 			sim_crash(s, i);
@@ -187,9 +172,8 @@ a_clock_set_right_is_no_reason_to_wait(void **state)
 		assert_false(sim_pair_online(s));
 		s->nodes[0].wall_offset_ms -= days_ms;
 		sim_sleep(s, 0, 1); /* it looks at its clock afterwards */
-		check_world(
-		    s, sim_run(s, s->now_ms + 3000, sim_pair_online), seed);
-		talk(s, seed);
+		want_done(s, sim_run(s, s->now_ms + 3000, sim_pair_online));
+		talk(s);
 		sim_free(s);
 	}
 }
@@ -218,8 +202,7 @@ a_cell_of_a_time_that_was_used_is_passed(void **state)
 		}
 		sim_run(s, s->now_ms + 5000, NULL);
 		assert_true(sim_accept(s, 1, 0));
-		check_world(
-		    s, sim_run(s, s->now_ms + 5000, sim_pair_online), seed);
+		want_done(s, sim_run(s, s->now_ms + 5000, sim_pair_online));
 		sim_free(s);
 	}
 }
@@ -233,13 +216,12 @@ who_has_something_to_say_knocks_every_minute(void **state)
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		struct sim *s = begin(seed);
 
-		meet(s, seed);
+		meet(s);
 		net_cut(&s->net, 0, 1);
 		assert_true(sim_write(s, 0, 1, 40));
 		sim_run(s, s->now_ms + 300000 + seed * 10000, NULL);
 		net_heal(&s->net);
-		check_world(
-		    s, sim_run(s, s->now_ms + 62000, sim_all_delivered), seed);
+		want_done(s, sim_run(s, s->now_ms + 62000, sim_all_delivered));
 		sim_free(s);
 	}
 }
@@ -261,9 +243,8 @@ a_cell_tells_the_address_that_was_just_learnt(void **state)
 		sim_start(s, 1);
 		sim_run(s, s->now_ms + 18000, NULL); /* the dense looks end */
 		assert_true(sim_add(s, 0, 1));
-		check_world(
-		    s, sim_run(s, s->now_ms + 2000, sim_pair_online), seed);
-		talk(s, seed);
+		want_done(s, sim_run(s, s->now_ms + 2000, sim_pair_online));
+		talk(s);
 		sim_free(s);
 	}
 }
@@ -277,7 +258,7 @@ a_clock_set_back_hides_nobody(void **state)
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		struct sim *s = begin(seed);
 
-		meet(s, seed);
+		meet(s);
 		s->nodes[0].wall_offset_ms -= 40 * 60000;
 		if (seed % 2) {
 			sim_crash(s, 0);
@@ -287,9 +268,9 @@ a_clock_set_back_hides_nobody(void **state)
 		sim_move(s, 0, true);
 		sim_run(s, s->now_ms + 180000, NULL);
 		sim_start(s, 1);
-		check_world(s,
-		    sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online), seed);
-		talk(s, seed);
+		want_done(
+		    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online));
+		talk(s);
 		sim_free(s);
 	}
 }
@@ -312,9 +293,9 @@ a_clock_set_back_hides_no_inviter(void **state)
 		sim_move(s, 0, true);
 		sim_run(s, s->now_ms + 180000, NULL);
 		assert_true(sim_accept(s, 1, 0));
-		check_world(s,
-		    sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online), seed);
-		talk(s, seed);
+		want_done(
+		    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online));
+		talk(s);
 		sim_free(s);
 	}
 }

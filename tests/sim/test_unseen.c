@@ -12,6 +12,7 @@
 #include "tests/sim/again.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/spy.h"
+#include "tests/sim/want.h"
 
 #include "proto/node_int.h"
 
@@ -73,17 +74,6 @@ all_are_there(struct sim *s)
 		if (!sim_is_online(s, pairs[i][0], pairs[i][1]))
 			return false;
 	return true;
-}
-
-static void
-want(struct sim *s, bool is_so, const char *what)
-{
-	if (s->check.failed)
-		fail_msg("seed %llu: %s", (unsigned long long)s->cfg.seed,
-		    s->check.why);
-	if (!is_so)
-		fail_msg(
-		    "seed %llu: %s", (unsigned long long)s->cfg.seed, what);
 }
 
 /* Every other time the two are behind routers, and have introducers. */
