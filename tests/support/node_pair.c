@@ -144,3 +144,12 @@ node_pair_knock(struct node_pair *w)
 	peer_connect(n, p);
 	n->unsettled = true;
 }
+
+void
+node_pair_begin_online(struct node_pair *w)
+{
+	node_pair_begin(w);
+	node_pair_run(w, 5000);
+	assert_int_equal(w->events[0][NODE_ONLINE], 1);
+	assert_int_equal(w->events[1][NODE_ONLINE], 1);
+}

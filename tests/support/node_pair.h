@@ -23,6 +23,7 @@ struct node_pair {
 };
 
 void node_pair_begin(struct node_pair *w);
+void node_pair_begin_online(struct node_pair *w); /* with a session */
 void node_pair_end(struct node_pair *w);
 /* Time passes, in steps of 50 ms. */
 void node_pair_run(struct node_pair *w, uint64_t ms);

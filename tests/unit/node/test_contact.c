@@ -160,9 +160,7 @@ a_verified_contact_may_not_begin_again(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		struct node_pair w;
 
-		node_pair_begin(&w);
-		node_pair_run(&w, 5000);
-		assert_int_equal(w.events[0][NODE_ONLINE], 1);
+		node_pair_begin_online(&w);
 		decide(&w, i == 0, i ? NODE_FALLBACK_DENY : NODE_FALLBACK_AUTO);
 		node_pair_run(&w, 1000);
 		assert_int_equal(w.events[0][NODE_OFFLINE], 0);

@@ -34,8 +34,7 @@ what_was_decided_while_words_wait_is_stored(void **state)
 	struct contact c;
 
 	(void)state;
-	node_pair_begin(&w);
-	node_pair_run(&w, 5000);
+	node_pair_begin_online(&w);
 	id = w.n[0]->peers[0]->c.id;
 	assert_int_equal(
 	    node_message_send(w.n[0], &id, &words, &text, w.now), ERR_OK);

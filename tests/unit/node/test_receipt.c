@@ -43,21 +43,12 @@ type(struct node_pair *w, unsigned i, bool on)
 }
 
 static void
-begin_online(struct node_pair *w)
-{
-	node_pair_begin(w);
-	node_pair_run(w, 5000);
-	assert_int_equal(w->events[0][NODE_ONLINE], 1);
-	assert_int_equal(w->events[1][NODE_ONLINE], 1);
-}
-
-static void
 what_was_read_is_told_at_a_tick(void **state)
 {
 	struct node_pair w;
 
 	(void)state;
-	begin_online(&w);
+	node_pair_begin_online(&w);
 	say(&w, 0, 3);
 	node_pair_run(&w, 5000 - w.now.mono_ms % 5000);
 	read_up_to(&w, 1, 1);
@@ -78,7 +69,7 @@ nobody_has_read_what_was_never_written(void **state)
 	struct node_pair w;
 
 	(void)state;
-	begin_online(&w);
+	node_pair_begin_online(&w);
 	say(&w, 0, 2);
 	read_up_to(&w, 1, 9); /* nor do we say so */
 	node_pair_run(&w, 6000);
@@ -96,7 +87,7 @@ it_is_told_again_in_the_next_session_and_known_once(void **state)
 	struct node_pair w;
 
 	(void)state;
-	begin_online(&w);
+	node_pair_begin_online(&w);
 	say(&w, 0, 2);
 	read_up_to(&w, 1, 2);
 	node_pair_knock(&w); /* before the tick */
@@ -115,7 +106,7 @@ typing_is_seen_and_ends(void **state)
 	struct node_pair w;
 
 	(void)state;
-	begin_online(&w);
+	node_pair_begin_online(&w);
 	for (unsigned k = 0; k < 100; k++) { /* a key each tenth of a second */
 		type(&w, 0, true);
 		node_pair_run(&w, 100);
@@ -146,7 +137,7 @@ typing_is_nothing_for_who_is_away(void **state)
 	struct node_pair w;
 
 	(void)state;
-	begin_online(&w);
+	node_pair_begin_online(&w);
 	type(&w, 0, true);
 	node_pair_run(&w, 100);
 	node_stop(w.n[0], w.now);
@@ -167,7 +158,7 @@ a_flood_of_typing_is_one_event_a_second(void **state)
 	struct node_pair w;
 
 	(void)state;
-	begin_online(&w);
+	node_pair_begin_online(&w);
 	for (unsigned k = 0; k < 200; k++) {
 		w.n[0]->peers[0]->typed_ms = 0;
 		type(&w, 0, true);

@@ -49,15 +49,6 @@ say_too_much(struct node_pair *w, unsigned i)
 }
 
 static void
-begin_online(struct node_pair *w)
-{
-	node_pair_begin(w);
-	node_pair_run(w, 5000);
-	assert_int_equal(w->events[0][NODE_ONLINE], 1);
-	assert_int_equal(w->events[1][NODE_ONLINE], 1);
-}
-
-static void
 what_there_is_no_room_for_comes_later(void **state)
 {
 	struct message_id first;
@@ -65,7 +56,7 @@ what_there_is_no_room_for_comes_later(void **state)
 	uint64_t bytes;
 
 	(void)state;
-	begin_online(&w);
+	node_pair_begin_online(&w);
 	node_set_room(w.n[1], false, w.now);
 	first = say(&w, 0);
 	(void)say(&w, 0);
@@ -99,7 +90,7 @@ what_is_too_long_fails_and_the_rest_comes(void **state)
 	struct node_pair w;
 
 	(void)state;
-	begin_online(&w);
+	node_pair_begin_online(&w);
 	(void)say(&w, 0);
 	say_too_much(&w, 0);
 	say_too_much(&w, 0);
@@ -130,7 +121,7 @@ a_refusal_that_is_lost_is_said_again(void **state)
 	for (unsigned steps = 0; steps < 6; steps++) {
 		struct node_pair w;
 
-		begin_online(&w);
+		node_pair_begin_online(&w);
 		say_too_much(&w, 0);
 		(void)say(&w, 0);
 		for (unsigned i = 0; i < steps; i++)
@@ -156,7 +147,7 @@ a_refusal_names_what_was_sent(void **state)
 	struct peer *p;
 
 	(void)state;
-	begin_online(&w);
+	node_pair_begin_online(&w);
 	node_set_room(w.n[1], false, w.now);
 	(void)say(&w, 0);
 	node_pair_run(&w, 1000);
@@ -201,7 +192,7 @@ who_goes_on_before_he_is_refused_is_not_told(void **state)
 	struct node_pair w;
 
 	(void)state;
-	begin_online(&w);
+	node_pair_begin_online(&w);
 	hear(&w, 0, unknown, sizeof(unknown) - 1);
 	assert_int_equal(peer(&w, 0)->refused.seq, 1);
 	hear(&w, 0, resumed, sizeof(resumed) - 1);
@@ -226,7 +217,7 @@ a_text_of_theirs_is_not_taken_for_ours(void **state)
 	struct writer to = wr_init(bytes, sizeof(bytes));
 
 	(void)state;
-	begin_online(&w);
+	node_pair_begin_online(&w);
 	node_set_room(w.n[1], false, w.now);
 	r.id = say(&w, 0);
 	node_pair_run(&w, 5000);
@@ -255,7 +246,7 @@ what_was_refused_may_be_dropped(void **state)
 	struct node_pair w;
 
 	(void)state;
-	begin_online(&w);
+	node_pair_begin_online(&w);
 	node_set_room(w.n[1], false, w.now);
 	(void)say(&w, 0);
 	node_pair_run(&w, 5000);

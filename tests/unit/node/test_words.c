@@ -69,9 +69,7 @@ words_in_a_row_need_one_record_and_leave_together(void **state)
 	struct seen s;
 
 	(void)state;
-	node_pair_begin(&w);
-	node_pair_run(&w, 5000);
-	assert_int_equal(w.events[0][NODE_ONLINE], 1);
+	node_pair_begin_online(&w);
 	say_a_row(w.n[0], w.now);
 	s = pop_all(w.n[0]);
 	assert_int_equal(s.messages[MESSAGE_SENT], ROW);
