@@ -11,7 +11,7 @@ struct test_rng {
 
 /* Prints nothing: a test that uses a seed prints it on failure. */
 void test_rng_init(struct test_rng *t, uint64_t seed);
-/* The seed of BTCHAT_SEED, or this one; printed to stderr if set. */
+/* The seed of BTCHAT_SEED, or this one; printed to stderr. */
 uint64_t test_seed(uint64_t otherwise);
 /* How many rounds of a property test: n, or 20 n with BTCHAT_LONG. */
 unsigned test_rounds(unsigned n);

@@ -1,6 +1,7 @@
 #include "tests/torture/memory.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 
@@ -110,7 +111,8 @@ memory_begin(void)
 {
 	sqlite3_mem_methods ours;
 
-	if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &m.sqlite))
+	if (sodium_init() < 0 ||
+	    sqlite3_config(SQLITE_CONFIG_GETMALLOC, &m.sqlite))
 		abort();
 	ours = m.sqlite;
 	ours.xMalloc = sqlite_malloc;

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-void memory_begin(void); /* before SQLite is used */
+void memory_begin(void); /* before SQLite and libsodium are used */
 /* The n-th allocation from now on fails, and all after it if `for_ever`. 0:
  * none does. */
 void memory_fail_at(unsigned n, bool for_ever);

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <setjmp.h>
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,14 +235,9 @@ main(void)
 		cmocka_unit_test(a_daemon_without_memory_ends_in_order),
 		cmocka_unit_test(a_daemon_survives_a_disk_that_fails),
 	};
-	uint64_t seed;
 
 	log_init(LOG_CRIT, false);
 	memory_begin();
-	if (sodium_init() < 0)
-		return 1;
-	seed = test_seed((uint64_t)getpid());
-	print_message("seed %llu\n", (unsigned long long)seed);
-	test_rng_init(&dice, seed);
+	test_rng_init(&dice, test_seed((uint64_t)getpid()));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

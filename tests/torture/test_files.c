@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -357,17 +356,25 @@ backup_fails_at(struct backups *b, enum way way, unsigned at)
 	return hit;
 }
 
+/* Some `far` calls or `far_memory` allocations are between two places. */
+static void
+at_places(struct backups *b,
+    bool (*fails_at)(struct backups *, enum way, unsigned), unsigned far,
+    unsigned far_memory)
+{
+	for (unsigned way = 0; way < WAYS; way++) {
+		unsigned at = 1;
+
+		while (fails_at(b, (enum way)way, at))
+			at = next_place(at, way == MEMORY ? far_memory : far);
+		print_message("to place %u\n", at);
+	}
+}
+
 static void
 a_backup_is_whole_or_an_error(void **state)
 {
-	for (unsigned way = 0; way < WAYS; way++) {
-		unsigned far = way == MEMORY ? 200 : 20;
-		unsigned at = 1;
-
-		while (backup_fails_at(*state, (enum way)way, at))
-			at = next_place(at, far);
-		print_message("to place %u\n", at);
-	}
+	at_places(*state, backup_fails_at, 20, 200);
 }
 
 /* A daemon without an identity has a store in which nothing is. */
@@ -416,14 +423,7 @@ restore_fails_at(struct backups *b, enum way way, unsigned at)
 static void
 a_restored_store_is_whole_or_can_be_restored(void **state)
 {
-	for (unsigned way = 0; way < WAYS; way++) {
-		unsigned far = way == MEMORY ? 600 : 30;
-		unsigned at = 1;
-
-		while (restore_fails_at(*state, (enum way)way, at))
-			at = next_place(at, far);
-		print_message("to place %u\n", at);
-	}
+	at_places(*state, restore_fails_at, 30, 600);
 }
 
 int
@@ -436,14 +436,9 @@ main(void)
 		T(a_backup_is_whole_or_an_error),
 		T(a_restored_store_is_whole_or_can_be_restored),
 	};
-	uint64_t at;
 
 	log_init(LOG_CRIT, false);
 	memory_begin();
-	if (sodium_init() < 0)
-		return 1;
-	at = test_seed((uint64_t)getpid());
-	print_message("seed %llu\n", (unsigned long long)at);
-	test_rng_init(&dice, at);
+	test_rng_init(&dice, test_seed((uint64_t)getpid()));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

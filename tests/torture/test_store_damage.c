@@ -311,14 +311,9 @@ main(void)
 		cmocka_unit_test(an_index_that_hides_a_row_is_told),
 		cmocka_unit_test(a_damaged_file_of_keys_is_never_believed),
 	};
-	uint64_t seed;
 
 	log_init(LOG_CRIT, false);
 	memory_begin();
-	if (sodium_init() < 0)
-		return 1;
-	seed = test_seed((uint64_t)getpid());
-	print_message("seed %llu\n", (unsigned long long)seed);
-	test_rng_init(&dice, seed);
+	test_rng_init(&dice, test_seed((uint64_t)getpid()));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

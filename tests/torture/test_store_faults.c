@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <setjmp.h>
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,14 +139,9 @@ main(void)
 		T(no_memory_any_more_loses_nothing),
 		T(what_is_read_while_calls_fail_is_right_or_an_error),
 	};
-	uint64_t seed;
 
 	log_init(LOG_ERR, false);
 	memory_begin();
-	if (sodium_init() < 0)
-		return 1;
-	seed = test_seed((uint64_t)getpid());
-	print_message("seed %llu\n", (unsigned long long)seed);
-	test_rng_init(&dice, seed);
+	test_rng_init(&dice, test_seed((uint64_t)getpid()));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

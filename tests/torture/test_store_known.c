@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -275,7 +274,5 @@ main(void)
 
 	log_init(LOG_CRIT, false);
 	memory_begin();
-	if (sodium_init() < 0)
-		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
