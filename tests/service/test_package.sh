@@ -5,37 +5,14 @@
 # version, removing and purging leave alone. BTCHAT_LONG=1 compares whole
 # packages that two directories built, else some objects.
 set -u
-B=${B:-build/gcc-none}
-here=$(dirname "$0")
-export LAB_NAME="package-$$"
-lab() { "$here/lab.bash" "$@"; }
-
-case $B in
-*-none) ;;
-*) echo 'only for a plain build: packages are no others'
-	exit 77 ;;
-esac
+# shellcheck source=lab.sh
+. "$(dirname "$0")/lab.sh"
 for needed in dh_installsystemd dpkg-buildpackage lintian jq socat; do
 	command -v $needed >/dev/null || {
 		echo "$needed is not here"
 		exit 77
 	}
 done
-place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
-
-test_that()
-{
-	name=$1
-	shift
-	if "$@" >"$place/out" 2>&1; then
-		echo "ok - $name"
-	else
-		echo "not ok - $name"
-		tail -n 40 "$place/out"
-	fi
-}
-not() { ! "$@"; }
 
 # ---- the tarball ----
 
@@ -109,15 +86,9 @@ test_that 'all that make install lays down is in one of them' sh -c "
 	    grep -v LICENSE | LC_ALL=C sort >'$place/want'
 	{ dpkg -c '$deb'; dpkg -c '$ctl'; } | sed -n 's,^-.* [.]\(/.*\),\1,p' |
 	    sed 's,[.]gz\$,,; s,^/lib/,/usr/lib/,' | LC_ALL=C sort >'$place/got'
-	! LC_ALL=C comm -23 '$place/want' '$place/got' | grep ."
+	[ -s '$place/want' ] && ! LC_ALL=C comm -23 '$place/want' '$place/got' | grep ."
 
-lab up >"$place/why" 2>&1
-up=$?
-if [ $up -ne 0 ]; then
-	echo "ok - packages in a machine # SKIP $(tail -n 1 "$place/why")"
-	exit 0
-fi
-trap 'lab down; rm -rf "$place"' EXIT
+lab_begin
 
 # What a newer version of the package is to dpkg.
 newer=$place/newer

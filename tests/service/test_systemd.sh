@@ -3,39 +3,10 @@
 # The installed units under a real systemd: socket activation, readiness, the
 # sandbox, the three tiers, restart with state kept, a clean stop.
 set -u
-B=${B:-build/gcc-none}
-here=$(dirname "$0")
-export LAB_NAME="units-$$"
-lab() { "$here/lab.bash" "$@"; }
+# shellcheck source=lab.sh
+. "$(dirname "$0")/lab.sh"
+lab_begin
 
-case $B in
-*-none) ;;
-*) echo 'only for a plain build: sanitizers do not live in this sandbox'
-	exit 77 ;;
-esac
-place=$(mktemp -d)
-lab up >"$place/why" 2>&1
-up=$?
-if [ $up -ne 0 ]; then
-	tail -n 1 "$place/why"
-	rm -rf "$place"
-	exit $up
-fi
-trap 'lab down; rm -rf "$place"' EXIT
-
-test_that()
-{
-	name=$1
-	shift
-	if "$@" >"$place/out" 2>&1; then
-		echo "ok - $name"
-	else
-		echo "not ok - $name"
-		cat "$place/out"
-		lab log -q -n 20 -u btchatd.service
-	fi
-}
-not() { ! "$@"; }
 # holds WORD COMMAND...: its output holds the word.
 holds()
 {
@@ -50,8 +21,7 @@ ctl() { lab exec btchatctl -S /run/btchatd/admin.sock "$@"; }
 property() { lab exec systemctl show -P "$1" btchatd.service; }
 
 cp "$B/btchatd" "$B/btchatctl" "$place/" # what is tested does not change
-make -s install DESTDIR="$place/tree" PREFIX=/usr B="$B" >"$place/out" 2>&1 ||
-	{ cat "$place/out"; echo 'not ok - make install'; exit 1; }
+must make -s install DESTDIR="$place/tree" PREFIX=/usr B="$B"
 # No dependence on the network: no bootstrap nodes but those given.
 mkdir -p "$place/tree/etc/btchatd"
 printf 'bootstrap-defaults = no\nlisten = 127.0.0.1:41641\n' \
