@@ -19,7 +19,7 @@ enum {
 	UDP_RUN_MAX = 64,       /* datagrams in one, with UDP_GRO */
 	UDP_SEND_BATCH = 64,    /* datagrams a sendmmsg */
 	UDP_QUEUE_MAX = 8192,   /* datagrams of one turn; more are dropped */
-	UDP_EXTRA_MAX = 144,    /* extra sockets have the numbers 1.. */
+	UDP_EXTRA_MAX = 208,    /* extra sockets have the numbers 1.. */
 	UDP_WHY_SIZE = 160,
 };
 

@@ -34,7 +34,7 @@ enum {
 	NODE_LOCAL_MAX = 8,
 	/* Extra sockets at once: one try with many, and paths that began in
 	 * one. They have the numbers 1..NODE_SOCKETS_MAX. */
-	NODE_SOCKETS_MAX = 144,
+	NODE_SOCKETS_MAX = 208,
 	NODE_CELLS_MIN_MAX = 64, /* of node_config.cells_min */
 	NODE_INVITE_TTL_MAX_S = 90 * 86400,
 	NODE_INVITE_TEXT_SIZE = 320, /* invitation text with NUL */

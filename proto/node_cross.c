@@ -223,8 +223,11 @@ begin(struct node *n, struct peer *p, bool answers)
 	struct crossing *c = crossing_of(n, p);
 	struct link_info l = { 0 };
 
-	if (c != NULL)
+	if (c != NULL) {
+		if (c->heavy && c->plan.state != PLAN_HEAVY)
+			p->heavy_ms = 0; /* none of that has left */
 		finish(n, c);
+	}
 	for (size_t i = 0; c == NULL && i < CROSSINGS_MAX; i++)
 		if (!n->crossings[i].used)
 			c = &n->crossings[i];
@@ -260,7 +263,8 @@ again_later(struct node *n, struct peer *p)
 
 /* Many packets, or sockets, to one address: once at a time, only while others
  * carry the session, and only to an address at which somebody else sees the
- * contact; else he could aim us at whom he likes. */
+ * contact; else he could aim us at whom he likes. What is not so yet may be by
+ * the time that they are due: the session may still be coming up. */
 static void
 maybe_agree(struct node *n, struct peer *p, struct crossing *c)
 {
@@ -318,7 +322,7 @@ run(struct node *n, struct crossing *c)
 		finish(n, c);
 		return;
 	}
-	if (!c->asked && plan_is_heavy(&c->plan))
+	if (!c->heavy && plan_is_heavy(&c->plan))
 		maybe_agree(n, p, c);
 	for (int i = 0; i < SHOTS_MAX; i++) {
 		if (!plan_next(&c->plan, n->now.mono_ms, &shot))
@@ -409,6 +413,29 @@ cross_on_down(struct node *n, struct peer *p)
 		n->close_ms = n->now.mono_ms + CLOSE_MS;
 }
 
+/* An offer came twice, or tells of other introducers: the try under way would
+ * do the same again, or does what is done once in a long time. */
+static bool
+goes_on(const struct crossing *c, const struct plan_side *theirs)
+{
+	const struct plan_side *known = &c->plan.c.theirs;
+	struct endpoint outside;
+	bool still = false;
+
+	if (!plan_outside(&c->plan, &outside) ||
+	    known->nat.kind != theirs->nat.kind)
+		return false;
+	for (uint8_t i = 0; i < theirs->n; i++)
+		still |= endpoint_same_addr(&theirs->candidate[i], &outside);
+	if (c->plan.state == PLAN_HEAVY)
+		return still;
+	return c->plan.state == PLAN_PROBING &&
+	       known->nat.lo == theirs->nat.lo &&
+	       known->nat.hi == theirs->nat.hi && known->n == theirs->n &&
+	       memcmp(known->candidate, theirs->candidate,
+	           theirs->n * sizeof(theirs->candidate[0])) == 0;
+}
+
 void
 cross_on_offer(
     struct node *n, struct peer *p, const struct link_candidates *theirs)
@@ -430,11 +457,12 @@ cross_on_offer(
 		offer(n, p, false);
 	if (!is_poor(p) && !p->early)
 		return;
-	if (theirs->wants_answer) {
+	their_side(p, &side);
+	if (!theirs->wants_answer) {
+		if (c != NULL)
+			plan_answered(&c->plan, &side, n->now.mono_ms);
+	} else if (c == NULL || !goes_on(c, &side)) {
 		begin(n, p, true);
-	} else if (c != NULL) {
-		their_side(p, &side);
-		plan_answered(&c->plan, &side, n->now.mono_ms);
 	}
 }
 

@@ -221,18 +221,12 @@ block_of(const struct nat_view *nat, unsigned *first, unsigned *last)
 static unsigned
 sockets_of(const struct nat_view *own)
 {
-	unsigned first;
-	unsigned last;
-	unsigned n;
-
 	if (own->kind == NAT_RANDOM)
 		return PLAN_SPREAD_RANDOM;
 	if (own->kind == NAT_SEQUENTIAL)
 		return PLAN_SPREAD_SEQUENCE;
 	assert(own->kind == NAT_BLOCK);
-	block_of(own, &first, &last);
-	n = PLAN_SPREAD_BLOCK * ((last - first) / 1024 + 1);
-	return n < PLAN_SPREAD_BLOCK_MAX ? n : PLAN_SPREAD_BLOCK_MAX;
+	return PLAN_SPREAD_BLOCK;
 }
 
 /* Which of their ports are tried: every stride-th, round and round, so that

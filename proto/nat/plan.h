@@ -31,14 +31,14 @@ enum {
 	PLAN_SWEEP_LATER_MS = 300, /* than the many sockets of the other */
 	PLAN_SWEEP_GAP_MS = 10,    /* between two shots */
 	PLAN_SPREAD_GAP_MS = 2,
-	PLAN_SWEEP_BLOCK = 500, /* shots, where the ports lie close */
-	/* Else: 94 % with 128 sockets, 89 % if one of twenty packets is lost
-	 * on each side. */
-	PLAN_SWEEP_RANDOM = 1400,
+	PLAN_SWEEP_BLOCK = 500,    /* shots, where the ports lie close */
+	PLAN_SWEEP_RANDOM = 1400,  /* else */
 	PLAN_SPREAD_SEQUENCE = 16, /* sockets */
-	PLAN_SPREAD_BLOCK = 16,    /* for a block of 1024 */
-	PLAN_SPREAD_BLOCK_MAX = 64,
-	PLAN_SPREAD_RANDOM = 128,
+	/* Enough that one of them is found before their usual one: its probe
+	 * came to us unasked, and a router that lets strangers in answers it,
+	 * and all that follows, from another port than the openers went to. */
+	PLAN_SPREAD_BLOCK = 64,
+	PLAN_SPREAD_RANDOM = 192,
 	PLAN_SEQUENCE_REACH = 512, /* ports that a busy NAT may be ahead */
 	PLAN_GRACE_MS = 1000,      /* and a round trip, for the last answer */
 	/* Between two tries in vain: routers have forgotten by then what came

@@ -17,7 +17,7 @@ enum {
 	NET_TTL = 64,            /* of who does not say */
 	NET_HOPS_MIN = 6,        /* between the routers of two hosts */
 	NET_HOPS_MAX = 18,
-	NET_SOCKETS_MAX = 144, /* of a host, besides its usual one */
+	NET_SOCKETS_MAX = 208, /* of a host, besides its usual one */
 };
 #define NET_NOBODY UINT32_MAX
 

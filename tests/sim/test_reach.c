@@ -361,12 +361,47 @@ so_they_are_in_bad_weather(void **state)
 	every_pair(true);
 }
 
+/*
+ * Soon after they met, the router of him who called grants him another address,
+ * and he tells of it: an offer again, when the other has agreed to many sockets
+ * or a sweep, as he does once in ten minutes, and has not begun.
+ */
+static void
+what_changes_meanwhile_does_not_spoil_a_try(void **state)
+{
+	static const struct endpoint more = {
+		.addr = { 0x2a, 1, 2, 3, [15] = 1 }, .port = 7
+	};
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct sim *s = world(seed, seed % 2 ? APDF : BLOCK,
+		    seed % 2 ? BLOCK : APDF, false);
+
+		again_set("seed %llu", (unsigned long long)seed);
+		seen.found_ms = seen.direct_ms = NEVER;
+		sim_run(s, SETTLED_MS, NULL);
+		assert_true(sim_add(s, 1, 0) && sim_write(s, 1, 0, 40));
+		assert_true(sim_run(s, s->now_ms + MEET_MS, met));
+		sim_run(s, s->now_ms + 2 * TRIP_MS, NULL);
+		assert_false(is_direct(s));
+		node_set_mapped(sim_enter(s, 1), &more, 1, sim_now(s, 1));
+		sim_leave();
+		sim_settle(s, 1);
+		if (!sim_run(s, s->now_ms + DIRECT_LONG_MS, crossed))
+			fail_msg("not direct\n%s", again_command());
+		check_laws(s);
+		sim_free(s);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(routers_of_all_kinds_are_passed),
 		cmocka_unit_test(so_they_are_in_bad_weather),
+		cmocka_unit_test(what_changes_meanwhile_does_not_spoil_a_try),
 	};
 
 	(void)argc;

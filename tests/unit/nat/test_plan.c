@@ -193,7 +193,7 @@ check_cell(const struct weather *how, enum nat_sort a, enum nat_sort b)
 		assert_in_range(c->first, SEEDS - SEEDS / 20, SEEDS);
 		assert_in_range(median, 0, 5000);
 		break;
-	case LATER: /* 94 % are expected of one try, 89 % with loss */
+	case LATER: /* 98 % are expected of one try, 95 % with loss */
 		assert_in_range(c->first, SEEDS / 2, SEEDS);
 		assert_in_range(c->ever, SEEDS - SEEDS / 20, SEEDS);
 		break;
@@ -220,7 +220,7 @@ check_table(const struct weather *how)
 			all += SEEDS;
 		}
 	/* All random ones together: as computed, if nothing is lost. */
-	assert_in_range(met, all * (how->loss ? 80 : 90) / 100, all);
+	assert_in_range(met, all * (how->loss ? 88 : 92) / 100, all);
 	print_message(
 	    "easy with random: %u of %u at the first try\n", met, all);
 }
@@ -250,6 +250,34 @@ openers_go_first_by_a_slow_detour_too(void **state)
 	    &(struct weather){ .name = "Detour of 300 ms, no cell known",
 	        .detour_ms = 150,
 	        .no_cell = true });
+}
+
+/*
+ * The usual socket of who is behind a block has sent probes, before any opener
+ * of ours to its port could go: at a router that lets strangers in whatever
+ * follows the shot at that port leaves from another one. So the extra sockets
+ * must be many, that one of them is found first: of 16 one in 17 tries failed,
+ * in the network lab, too.
+ */
+static void
+a_block_is_found_before_the_port_that_is_lost(void **state)
+{
+	enum { MANY = 400 };
+	static const struct weather calm = { .name = "calm" };
+	unsigned met = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= MANY; seed++) {
+		uint64_t ms;
+
+		new_world(&calm, SORT_LINUX_ACCEPTS, SORT_BLOCK, seed);
+		nat_world_start(&w);
+		nat_world_sample(&w);
+		met += nat_world_try(&w, seed % 2, 0, &ms);
+		nat_world_clear(&w);
+	}
+	print_message("linux-acc x block: %u of %d\n", met, MANY);
+	assert_in_range(met, MANY * 97 / 100, MANY);
 }
 
 /* 20 flows a second of others move the ports on: there the many sockets help,
@@ -630,6 +658,7 @@ main(void)
 		cmocka_unit_test(every_pair_meets_as_promised),
 		cmocka_unit_test(every_pair_meets_under_loss_and_jitter),
 		cmocka_unit_test(openers_go_first_by_a_slow_detour_too),
+		cmocka_unit_test(a_block_is_found_before_the_port_that_is_lost),
 		cmocka_unit_test(a_busy_sequential_nat_is_passed_too),
 		cmocka_unit_test(own_flows_do_not_spoil_the_guess),
 		cmocka_unit_test(a_flow_that_is_there_already_is_found),
