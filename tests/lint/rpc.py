@@ -2,7 +2,8 @@
 """The three places that list the RPC methods agree: the table in
 daemon/rpc_table.c, proto/openrpc.json and man/btchat-rpc.7 have the same
 methods in the same order, with the same tiers and parameters; every
-parameter and result is described, every example is of the right form."""
+parameter and result is described, every example is of the right form.
+tests/e2e/test_openrpc.py runs the examples."""
 import os
 import re
 import sys
@@ -90,6 +91,8 @@ def check_method(doc, m, row):
     for e in m["x-errors"]:
         if e not in errors:
             complain(name, "error", e, "is not in components.errors")
+    if not any("result" in e for e in m["examples"]):
+        complain(name, "has no example with a result")
     for e in m["examples"]:
         given = {p["name"]: p["value"] for p in e["params"]}
         for p in m["params"]:
@@ -98,7 +101,11 @@ def check_method(doc, m, row):
             if p["name"] in given:
                 schema.fits(p["schema"], given[p["name"]],
                             name + " example " + p["name"])
-        if name != "rpc.discover":
+        if "x-error" in e:
+            if e["x-error"] not in m["x-errors"]:
+                complain(name, "example shows an error that is not listed:",
+                         e["x-error"])
+        elif name != "rpc.discover":
             schema.fits(m["result"]["schema"], e["result"]["value"],
                         name + " example")
 
