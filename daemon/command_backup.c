@@ -3,6 +3,7 @@
 #include "daemon/command_int.h"
 #include "daemon/log.h"
 #include "daemon/sd.h"
+#include "daemon/turn.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -134,19 +135,14 @@ may_replace(struct daemon *d, const struct store_key *key)
 static void
 replace_store(struct daemon *d)
 {
-	char why[STORE_WHY_SIZE] = "not in its place";
-	enum err err;
-
 	daemon_close_store(d);
-	err = backup_install(d->config.state);
-	if (!err)
-		err = store_open(d->config.state, &d->store, why);
-	if (err) {
-		log_event(LOG_ERR, "store-broken", "%s; stopping", why);
+	if (backup_install(d->config.state)) {
+		log_event(
+		    LOG_ERR, "store-broken", "not in its place; stopping");
 		sd_failed(EIO);
 		exit(DAEMON_EX_TEMPFAIL);
 	}
-	d->tampered = 0;
+	turn_open_store(d);
 }
 
 static enum api_error

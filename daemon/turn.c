@@ -318,26 +318,31 @@ daemon_close_store(struct daemon *d)
 	d->store = NULL;
 }
 
-/* The store is opened anew, unless only room was missing. */
-static enum err
-reopen_store(struct daemon *d)
+void
+turn_open_store(struct daemon *d)
 {
 	char why[STORE_WHY_SIZE];
-	struct store *fresh = NULL;
 
-	if (store_error(d->store) == API_STORAGE_FULL)
-		goto out;
-	daemon_close_store(d);
-	if (store_open(d->config.state, &fresh, why)) {
+	assert(!d->store);
+	if (store_open(d->config.state, &d->store, why)) {
 		/* Nothing works without it. A crash is what all of this is
 		 * made for; whoever started us starts us again. */
 		log_event(LOG_ERR, "store-broken", "%s; stopping", why);
 		sd_failed(EIO);
 		exit(DAEMON_EX_TEMPFAIL);
 	}
-	d->store = fresh;
 	d->tampered = 0;
-out: /* the turn that was lost may have been the one that told it its key */
+}
+
+/* The store is opened anew, unless only room was missing. */
+static enum err
+reopen_store(struct daemon *d)
+{
+	if (store_error(d->store) != API_STORAGE_FULL) {
+		daemon_close_store(d);
+		turn_open_store(d);
+	}
+	/* The turn that was lost may have been the one that told it its key. */
 	if (keyring_state(d->keyring) != KEYRING_OPEN)
 		return ERR_OK;
 	return store_set_key(d->store, keyring_store_key(d->keyring));

@@ -19,6 +19,9 @@ MUST_USE enum err turn_begin(struct daemon *d);
  * was read from the store, the keys themselves. Another node begins, as in a
  * daemon that starts locked. The keys are sealed by a passphrase. */
 void turn_lock(struct daemon *d);
+/* Opens what stands in the place of a store that was closed, or ends the
+ * process, to be started again. */
+void turn_open_store(struct daemon *d);
 /* After a lost turn: tries to write and to start the node again. */
 void turn_recover(struct daemon *d);
 /* Is less free than that, or than a little more if it was low? A file system of
