@@ -26,6 +26,7 @@ static const struct arg_spec specs[] = {
 	{ 0,   "addresses",       ARG_FLAG,  false },
 	{ 0,   "before",          ARG_VALUE, false },
 	{ 0,   "client-id",       ARG_VALUE, false },
+	{ 0,   "confirm",         ARG_VALUE, false },
 	{ 0,   "consumer",        ARG_VALUE, false },
 	{ 0,   "exec",            ARG_VALUE, false },
 	{ 0,   "fallback",        ARG_VALUE, false },

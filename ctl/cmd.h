@@ -38,6 +38,7 @@ int cmd_id_import(struct ctl *ctl);
 int cmd_id_lock(struct ctl *ctl);
 int cmd_id_passphrase(struct ctl *ctl);
 int cmd_id_qr(struct ctl *ctl);
+int cmd_id_rm(struct ctl *ctl);
 int cmd_id_set(struct ctl *ctl);
 int cmd_id_show(struct ctl *ctl);
 int cmd_id_unlock(struct ctl *ctl);

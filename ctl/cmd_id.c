@@ -214,3 +214,39 @@ cmd_id_passphrase(struct ctl *ctl)
 	secret_wipe(&fresh);
 	return status;
 }
+
+/* ---- the end ---- */
+
+/* Whoever says its address means this one. */
+static int
+typed_address(const struct ctl *ctl, char ret[SECRET_MAX + 1])
+{
+	if (ctl->yes || !ctl_may_prompt(ctl))
+		return report_usage(
+		    "which identity? Say --yes and --confirm ADDRESS");
+	report_note(ctl, "keys, contacts and messages will be gone for good");
+	if (secret_type(
+	        ctl, "Type the address of this identity to erase it", ret))
+		return CTL_DONE;
+	report("nothing was erased");
+	return CTL_FAILED;
+}
+
+int
+cmd_id_rm(struct ctl *ctl)
+{
+	const char *confirm = args_value(&ctl->args, "confirm");
+	char typed[SECRET_MAX + 1] = "";
+	cJSON *params;
+	int status = CTL_DONE;
+
+	if (confirm == NULL)
+		status = typed_address(ctl, typed);
+	else if (!secret_agree(ctl, "Erase this identity for good?"))
+		status = CTL_FAILED;
+	if (status != CTL_DONE)
+		return status;
+	params = cJSON_CreateObject();
+	value_add_str(params, "confirm", confirm != NULL ? confirm : typed);
+	return cmd_do(ctl, "identity.delete", params, "erased");
+}

@@ -209,3 +209,14 @@ secret_agree(const struct ctl *ctl, const char *question)
 		return false;
 	return strcmp(answer, "y") == 0 || strcmp(answer, "yes") == 0;
 }
+
+bool
+secret_type(
+    const struct ctl *ctl, const char *question, char ret[SECRET_MAX + 1])
+{
+	if (!ctl_may_prompt(ctl))
+		return false;
+	(void)fprintf(stderr, "%s: ", question);
+	(void)fflush(stderr);
+	return read_line(STDIN_FILENO, ret) == ERR_OK && ret[0] != '\0';
+}

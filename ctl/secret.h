@@ -28,6 +28,11 @@ void secret_wipe(struct secret *s);
 /* Asks a yes-or-no question; --yes answers it. False: no, or nobody to ask. */
 bool secret_agree(const struct ctl *ctl, const char *question);
 
+/* Asks for a line that is seen while it is typed. False: there was none, or
+ * nobody to ask. */
+bool secret_type(
+    const struct ctl *ctl, const char *question, char ret[SECRET_MAX + 1]);
+
 /* Puts the terminal back as it was; safe in a signal handler. */
 void secret_restore_terminal(void);
 

@@ -39,6 +39,15 @@ MUST_USE enum api_error command_identity_lock(struct daemon *d);
 MUST_USE enum api_error command_identity_passphrase(
     struct daemon *d, struct span old, struct span fresh);
 
+/* ---- command_delete.c ---- */
+
+/* Keys, store and all, for good; the daemon goes on without an identity. The
+ * log of events is another one then. INVALID_PARAMS: that is not our address;
+ * IDENTITY_NOT_FOUND, LOCKED; STORAGE_*: nothing changed. As with
+ * command_identity_lock, calls so far have been answered. */
+MUST_USE enum api_error
+command_identity_delete(struct daemon *d, struct span address);
+
 /* ---- command.c ---- */
 
 /* What we call this identity; the log tells of it. INVALID_PARAMS. */

@@ -62,6 +62,8 @@ struct daemon_hooks {
 	/* The keys are about to go: tell what can be told at once, and keep
 	 * nothing of what they opened. */
 	void (*locking)(struct daemon *d);
+	/* There is another log of events, and nothing in it. */
+	void (*log_ended)(struct daemon *d);
 	/* Shutting down: tell clients, write what can be written. */
 	void (*stopping)(struct daemon *d);
 };

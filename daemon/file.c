@@ -123,22 +123,25 @@ write_zeros(int fd, size_t n)
 	(void)fsync(fd);
 }
 
-/* What cannot be overwritten is removed all the same. A file that has another
- * name, too, keeps its bytes: under that one it may be what counts. */
-static void
-erase(int dir_fd, const char *name)
+void
+file_overwrite(int dir_fd, const char *name)
 {
 	struct stat st;
 	int fd = openat(
 	    dir_fd, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	if (fd < 0 && errno == ENOENT)
-		return;
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 	    st.st_nlink == 1 && st.st_size > 0)
 		write_zeros(fd, (size_t)st.st_size);
 	if (fd >= 0)
 		(void)close(fd);
+}
+
+/* What cannot be overwritten is removed all the same. */
+void
+file_erase(int dir_fd, const char *name)
+{
+	file_overwrite(dir_fd, name);
 	(void)unlinkat(dir_fd, name, 0);
 }
 
@@ -152,10 +155,10 @@ file_tidy(int dir_fd, const char *name)
 	if (name_with(name, FILE_ASIDE, aside) ||
 	    name_with(name, FILE_OLD, old) || fsync(dir_fd))
 		return;
-	erase(dir_fd, aside);
+	file_erase(dir_fd, aside);
 	/* Were it the only one, it would not be ours to judge. */
 	if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		erase(dir_fd, old);
+		file_erase(dir_fd, old);
 }
 
 /* The old bytes keep a name until the new ones have theirs for good. */

@@ -34,6 +34,11 @@ MUST_USE enum err file_create(int dir_fd, const char *name, struct span bytes);
  * ERR_IO.
  */
 MUST_USE enum err file_replace(int dir_fd, const char *name, struct span bytes);
+/* Zeros where its bytes were, as far as that can be done. A file that has
+ * another name, too, keeps them: under that one it may be what counts. */
+void file_overwrite(int dir_fd, const char *name);
+/* The same, and its name is gone. */
+void file_erase(int dir_fd, const char *name);
 /* What a crash left of either is overwritten and removed; dir/name.old only
  * beside a dir/name. */
 void file_tidy(int dir_fd, const char *name);

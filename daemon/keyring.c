@@ -291,6 +291,15 @@ keyring_lock(struct keyring *k)
 	k->state = KEYRING_LOCKED;
 }
 
+void
+keyring_forget(struct keyring *k)
+{
+	sodium_memzero(k->secrets, SECRETS);
+	sodium_memzero(&k->sealed, sizeof(k->sealed));
+	k->is_sealed = false;
+	k->state = KEYRING_NONE;
+}
+
 /* ---- making ---- */
 
 /* The secrets under a passphrase. */

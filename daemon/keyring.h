@@ -65,6 +65,8 @@ keyring_set_passphrase(struct keyring *k, struct span passphrase);
 
 /* Forgets the secrets of a sealed file again. */
 void keyring_lock(struct keyring *k);
+/* The file is no more: as if there had never been one. */
+void keyring_forget(struct keyring *k);
 
 /* Borrowed until keyring_close; state must be KEYRING_OPEN. */
 const struct id_seed *keyring_seed(const struct keyring *k);

@@ -168,6 +168,20 @@ locking(struct daemon *d)
 	r->recheck = true; /* who waits for a message waits in vain */
 }
 
+/* A cursor of the old log is none of the new one: who had one begins again. */
+static void
+log_ended(struct daemon *d)
+{
+	struct rpc *r = d->rpc;
+
+	for (struct rpc_conn *c = r->conns; c; c = c->next)
+		c->closing = c->closing || c->subs != NULL;
+	for (struct rpc_wait *w = r->waits; w; w = w->next)
+		w->conn->closing =
+		    w->conn->closing || w->kind == RPC_WAIT_EVENTS;
+	rpc_work_soon(r);
+}
+
 /* The last words: what the last turn answered, and that there will be no
  * more. What does not go out at once is lost with us. */
 static void
@@ -380,7 +394,8 @@ rpc_start(struct daemon *d, char why[RPC_WHY_SIZE])
 		.events_ready = events_ready,
 		.ephemeral = ephemeral,
 		.message_moved = message_moved,
-		.locking = locking };
+		.locking = locking,
+		.log_ended = log_ended };
 	return ERR_OK;
 }
 

@@ -49,6 +49,28 @@ rpc_identity_show(struct rpc_call *c)
 	show(c);
 }
 
+/* Some day there may be more than one. */
+void
+rpc_identity_list(struct rpc_call *c)
+{
+	enum api_error code = daemon_ready(c->d);
+	struct json_out *o;
+	struct id_pk id;
+
+	if (code && code != API_IDENTITY_NOT_FOUND) {
+		(void)rpc_fail(c, code);
+		return;
+	}
+	o = rpc_result(c);
+	json_put_open(o, "items", '[');
+	if (!code && node_id(c->d->node, &id)) {
+		json_open(o, '{');
+		put_identity(o, c->d, &id);
+		json_close(o, '}');
+	}
+	json_close(o, ']');
+}
+
 void
 rpc_identity_set(struct rpc_call *c)
 {
@@ -216,21 +238,35 @@ out:
 	sodium_memzero(&fresh, sizeof(fresh));
 }
 
-/* ---- locking ---- */
+/* ---- locking, and the end ---- */
+
+/* False, and an error reply: the other replies of a batch could not stay. */
+static bool
+is_alone(struct rpc_call *c)
+{
+	if (c->batch)
+		(void)rpc_error(c, API_INVALID_REQUEST,
+		    "%s does not go into a batch", c->method->name);
+	return !c->batch;
+}
+
+/* What stood in the output has left. */
+static void
+begin_output(struct rpc_call *c)
+{
+	c->start = c->out->n;
+	c->limit = c->start + API_OUTPUT_MAX - RPC_ERROR_MAX;
+}
 
 void
 rpc_identity_lock(struct rpc_call *c)
 {
 	enum api_error code;
 
-	if (c->batch) { /* its other replies could not stay */
-		(void)rpc_error(c, API_INVALID_REQUEST,
-		    "identity.lock does not go into a batch");
+	if (!is_alone(c))
 		return;
-	}
 	code = command_identity_lock(c->d);
-	c->start = c->out->n; /* what stood there has left */
-	c->limit = c->start + API_OUTPUT_MAX - RPC_ERROR_MAX;
+	begin_output(c);
 	if (code == API_INVALID_STATE)
 		(void)rpc_error(c, API_INVALID_STATE,
 		    "the key file has no passphrase: nothing would lock it");
@@ -238,4 +274,22 @@ rpc_identity_lock(struct rpc_call *c)
 		(void)rpc_fail(c, code);
 	else
 		json_put_bool(rpc_result(c), "locked", true);
+}
+
+void
+rpc_identity_delete(struct rpc_call *c)
+{
+	enum api_error code;
+
+	if (!is_alone(c))
+		return;
+	code = command_identity_delete(c->d, rpc_str(c, "confirm"));
+	begin_output(c);
+	if (code == API_INVALID_PARAMS)
+		rpc_fail_param(
+		    c, "confirm", "is not the address of this identity");
+	else if (code)
+		(void)rpc_fail(c, code);
+	else
+		json_put_bool(rpc_result(c), "deleted", true);
 }

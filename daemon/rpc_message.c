@@ -83,8 +83,11 @@ rpc_message_reply(struct rpc_call *c, const struct message_id *id,
 	struct store_message m;
 	struct json_out *o;
 
-	if (!store_has_key(c->d->store)) { /* locked while it was waited for */
-		(void)rpc_fail(c, API_LOCKED);
+	/* Locked or deleted while it was waited for. */
+	if (!store_has_key(c->d->store)) {
+		(void)rpc_fail(c, keyring_state(c->d->keyring) == KEYRING_NONE
+		                      ? API_IDENTITY_NOT_FOUND
+		                      : API_LOCKED);
 		return true;
 	}
 	if (!get_message(c, NULL, id, &m))

@@ -5,6 +5,8 @@
 #include "daemon/bootstrap.h"
 #include "daemon/clock.h"
 #include "daemon/confine.h"
+#include "daemon/erase.h"
+#include "daemon/keyfile.h"
 #include "daemon/lan.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
@@ -99,11 +101,33 @@ unlock_by_credential(struct daemon *d)
 		    "err=%s: staying locked", err_name(err));
 }
 
+/* An identity that was deleted in a life that was cut off. */
+static int
+finish_erasing(struct daemon *d)
+{
+	bool done;
+
+	if (erase_finish(d->state_dir_fd, &done)) {
+		log_event(LOG_ERR, "erase-failed",
+		    "%s: what was deleted cannot be removed; repair: remove"
+		    " %s, %s, %s and, last, %s",
+		    d->config.state, STORE_FILE, STORE_FILE "-wal",
+		    KEYFILE_NAME, ERASE_FILE);
+		return DAEMON_EX_FAILED;
+	}
+	if (done)
+		log_event(LOG_NOTICE, "identity-deleted",
+		    "%s: what an earlier life began is done", d->config.state);
+	return DAEMON_EX_OK;
+}
+
 static int
 open_keys(struct daemon *d)
 {
 	char why[KEYRING_WHY_SIZE];
 
+	if (finish_erasing(d))
+		return DAEMON_EX_FAILED;
 	if (keyring_open(d->state_dir_fd, &d->keyring, why)) {
 		log_event(
 		    LOG_ERR, "key-refused", "%s/%s", d->config.state, why);

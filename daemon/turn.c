@@ -585,20 +585,22 @@ daemon_drain(struct daemon *d)
 /* ---- locking ---- */
 
 static void
-forget_keys(struct daemon *d)
+forget_keys(struct daemon *d, void (*forget)(struct keyring *k))
 {
 	drop_node(d);
 	drop_waiting(d->turn);
 	search_free(d->search);
 	d->search = NULL;
 	store_forget_key(d->store);
-	keyring_lock(d->keyring);
+	forget(d->keyring);
 	wipe_stack();
 	d->wipe_stack = true; /* the frames that are in use now, too */
+	assert(!d->node && !store_has_key(d->store));
 }
 
-void
-turn_lock(struct daemon *d)
+/* True if a node ran. */
+static bool
+end_identity(struct daemon *d, void (*forget)(struct keyring *k))
 {
 	bool runs;
 
@@ -606,8 +608,36 @@ turn_lock(struct daemon *d)
 	runs = d->node != NULL;
 	if (d->hooks.locking)
 		d->hooks.locking(d);
-	forget_keys(d);
-	assert(!d->node && !store_has_key(d->store));
+	forget_keys(d, forget);
+	return runs;
+}
+
+void
+turn_lock(struct daemon *d)
+{
+	bool runs = end_identity(d, keyring_lock);
+
 	if (runs && turn_start_node(d))
+		loop_recover_in(d, 0);
+}
+
+/* ---- another store ---- */
+
+void
+turn_forget(struct daemon *d)
+{
+	(void)end_identity(d, keyring_forget);
+	daemon_close_store(d);
+}
+
+void
+turn_anew(struct daemon *d)
+{
+	assert(!d->node && keyring_state(d->keyring) == KEYRING_NONE);
+	turn_open_store(d);
+	d->event_head = 0;
+	if (d->hooks.log_ended)
+		d->hooks.log_ended(d);
+	if (turn_begin(d))
 		loop_recover_in(d, 0);
 }

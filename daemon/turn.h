@@ -19,9 +19,15 @@ MUST_USE enum err turn_begin(struct daemon *d);
  * was read from the store, the keys themselves. Another node begins, as in a
  * daemon that starts locked. The keys are sealed by a passphrase. */
 void turn_lock(struct daemon *d);
+/* The same for good: the keys are none, the store is closed, d->store is NULL,
+ * and no node runs. */
+void turn_forget(struct daemon *d);
 /* Opens what stands in the place of a store that was closed, or ends the
  * process, to be started again. */
 void turn_open_store(struct daemon *d);
+/* After turn_forget: an empty store and a node, as in a daemon that starts
+ * without an identity. */
+void turn_anew(struct daemon *d);
 /* After a lost turn: tries to write and to start the node again. */
 void turn_recover(struct daemon *d);
 /* Is less free than that, or than a little more if it was low? A file system of

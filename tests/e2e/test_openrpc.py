@@ -27,8 +27,8 @@ ENDS = ["message.edit", "message.react", "message.delete", "conv.clear",
 # On a daemon of its own, for there is nothing after them.
 APART = ["identity.create", "identity.export", "backup.create",
          "backup.verify", "identity.lock", "identity.unlock",
-         "identity.passphrase"]
-AGAIN = ["identity.import", "backup.restore", "daemon.shutdown"]
+         "identity.passphrase", "identity.delete", "identity.import"]
+AGAIN = ["backup.restore", "daemon.shutdown"]
 WRITES = {"identity.export", "backup.create"}  # to a file that is passed
 READS = {"backup.verify": "backup.create", "backup.restore": "backup.create",
          "identity.import": "identity.export"}

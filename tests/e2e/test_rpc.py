@@ -155,6 +155,7 @@ def identity(call):
           me["address"].startswith("btchat1") and me["name"] == "Alice \u00c4",
           me)
     check("identity.show gives the same", call("identity.show") == me)
+    check("so does identity.list", call("identity.list") == {"items": [me]})
     e = error(call.rpc, "identity.create")
     check("a second identity is 300", e and e.name == "ALREADY_EXISTS", e)
     check("identity.set answers what it is called",
@@ -567,6 +568,7 @@ def main():
             check("every method was called but those of other tests",
                   left == {"backup.create", "backup.restore", "backup.verify",
                            "config.reload", "events.forget",
+                           "identity.delete",
                            "identity.export", "identity.import",
                            "identity.lock", "identity.passphrase",
                            "daemon.shutdown", "events.ack", "message.wait",

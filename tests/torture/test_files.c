@@ -1,6 +1,7 @@
 /* The key of the identity, backups and what is made of them, while calls to the
  * disk and allocations fail. All places with BTCHAT_LONG=1, else some. */
 #include "daemon/backup.h"
+#include "daemon/erase.h"
 #include "daemon/keyring.h"
 #include "daemon/log.h"
 #include "tests/support/rng.h"
@@ -212,9 +213,9 @@ a_key_is_sealed_anew_or_as_it_was(void **state)
 struct backups {
 	struct play *p;
 	const char *dir;
-	struct tempdir out, to;
-	char made[512]; /* a good one */
-	char *restored; /* the picture of it */
+	struct tempdir out, to, whole; /* whole: dir, by another name */
+	char made[512];                /* a good one */
+	char *restored;                /* the picture of it */
 };
 static char picture[PICTURE_MAX];
 
@@ -288,6 +289,7 @@ begin_backups(void **state)
 	b->out = tempdir_new();
 	b->to = tempdir_new();
 	b->dir = play_put_end(b->p, false);
+	(void)snprintf(b->whole.path, sizeof(b->whole.path), "%s", b->dir);
 	(void)snprintf(b->made, sizeof(b->made), "%s/made", b->out.path);
 	assert_int_equal(play_open(b->dir, &s), ERR_OK);
 	assert_int_equal(write_backup(s, b->dir, b->made), ERR_OK);
@@ -426,6 +428,91 @@ a_restored_store_is_whole_or_can_be_restored(void **state)
 	at_places(*state, restore_fails_at, 30, 600);
 }
 
+/* ---- an identity that is deleted ---- */
+
+static const char *const of_identity[] = { KEYRING_FILE, KEYRING_FILE ".new",
+	KEYRING_FILE ".old", ERASE_FILE, "store.keys", "store.keys.new",
+	STORE_FILE, STORE_FILE "-wal", STORE_FILE "-journal" };
+
+/* As command_identity_delete does it. */
+static enum err
+delete_identity(const char *path)
+{
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool done;
+	enum err err = dir < 0 ? ERR_IO : erase_begin(dir);
+
+	if (!err)
+		err = erase_finish(dir, &done);
+	if (dir >= 0)
+		(void)close(dir);
+	return err;
+}
+
+/* As at a start. True: it had been begun. */
+static bool
+finish_deleting(const char *path)
+{
+	int dir = open_dir(path);
+	bool done;
+
+	assert_int_equal(erase_finish(dir, &done), ERR_OK);
+	(void)close(dir);
+	return done;
+}
+
+/* All of it as it was, or nothing. */
+static bool
+look_for_identity(struct backups *b, const struct id_seed *made)
+{
+	size_t step = 0;
+
+	if (access(tempdir_file(&b->whole, KEYRING_FILE), F_OK) == 0) {
+		(void)look_at_key(b->whole.path, "", made);
+		take_picture(b->whole.path, picture);
+		assert_true(play_was(b->p, picture, &step));
+		assert_int_equal(step, story_steps(&story_life));
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(of_identity) / sizeof(*of_identity); i++)
+		if (!access(tempdir_file(&b->whole, of_identity[i]), F_OK))
+			fail_msg("%s is left", of_identity[i]);
+	return false;
+}
+
+static bool
+delete_fails_at(struct backups *b, enum way way, unsigned at)
+{
+	struct id_seed made;
+	enum err err;
+	bool hit;
+
+	disk_watch(NULL);
+	for (size_t i = 0; i < sizeof(of_identity) / sizeof(*of_identity); i++)
+		(void)remove(tempdir_file(&b->whole, of_identity[i]));
+	assert_true(make_key(b->dir, "", &made));
+	(void)play_put_end(b->p, rng_below(&dice.rng, 2));
+	disk_watch(b->dir);
+	fail_at(way, at);
+	err = delete_identity(b->dir);
+	hit = recover(way);
+	assert_true(!err || hit);
+	(void)finish_deleting(b->dir);
+	if (rng_below(&dice.rng, 2)) {
+		disk_cut(DISK_KEEPS_NOTHING, NULL);
+		(void)finish_deleting(b->dir);
+	}
+	assert_true(!look_for_identity(b, &made) || err);
+	disk_watch(NULL);
+	return hit;
+}
+
+static void
+an_identity_is_deleted_wholly_or_not_at_all(void **state)
+{
+	at_places(*state, delete_fails_at, 4, 4);
+}
+
 int
 main(void)
 {
@@ -435,6 +522,7 @@ main(void)
 		cmocka_unit_test(a_key_is_sealed_anew_or_as_it_was),
 		T(a_backup_is_whole_or_an_error),
 		T(a_restored_store_is_whole_or_can_be_restored),
+		T(an_identity_is_deleted_wholly_or_not_at_all),
 	};
 
 	log_init(LOG_CRIT, false);
