@@ -422,6 +422,26 @@ def pager(alice):
     check("short ones do not", "P:" not in shown, shown)
 
 
+def erased(net):
+    """Whoever types the address means it."""
+    d = net.person("erwin")
+    status, shown = on_tty(d, ["id", "rm"], ["yes\n"])
+    check("id rm asks for the address, and yes is none", status != 0 and
+          "for good" in shown and "not the address" in shown, shown)
+    status, shown = on_tty(d, ["id", "rm"], ["\n"])
+    check("nor is nothing", status == 1 and "nothing was erased" in shown,
+          shown)
+    status, shown = on_tty(d, ["id", "rm", "--confirm", d.address], ["n\n"])
+    check("a named one is asked for, and n means no", status == 1 and
+          d.call("status")["identity"] == d.address, shown)
+    status, shown = on_tty(d, ["id", "rm"], [d.address + "\n"])
+    check("id rm erases what was typed", status == 0 and "erased" in shown and
+          d.call("status")["state"] == "no-identity", shown)
+    check("then there is none: exit 5",
+          d.ctl("id", "show", ok=False).status == 5)
+    d.stop()
+
+
 def interrupt(alice):
     child = subprocess.Popen([CTL, "-S", alice.socket, "tail", "--since",
                               "oldest"], stdout=subprocess.PIPE, text=True)
@@ -444,6 +464,7 @@ def main():
         prompts(net)
         consumers(alice, bob)
         pager(alice)
+        erased(net)
         interrupt(alice)
         done = alice.ctl("daemon", "shutdown")
         check("daemon shutdown", done.status == 0 and
