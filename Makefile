@@ -302,7 +302,7 @@ dht-scale: $(B)/tests/tools/dhtscale
 
 CFILES := $(sort $(foreach d,proto daemon ctl tests,$(shell \
   find $(d) -name '*.[ch]' 2>/dev/null)))
-LINTS := layers pure banned cites labels style man shell places rpc hostile commands catalog
+LINTS := layers pure banned cites labels style man shell places rpc hostile commands catalog deps
 .PHONY: cppcheck $(LINTS:%=lint-%)
 lint: cppcheck $(LINTS:%=lint-%)
 lint-pure: $(B)/libproto.a

@@ -13,7 +13,11 @@ good()
 	rm -rf "$place/t"
 	mkdir -p "$place/t"
 	cd "$place/t" || exit 1
-	mkdir -p proto/base proto/new daemon ctl tests/unit man
+	mkdir -p proto/base proto/new daemon ctl tests/unit man \
+	    packaging/debian
+	echo 'build pc:x libx-dev' >packaging/install-deps.sh
+	printf 'Build-Depends: a,\n libx-dev\n\nPackage: x\n' \
+	    >packaging/debian/control
 	cp "$lints/../../.clang-format" .
 	printf '.Sh 6 SESSION\n.Ss 6.2 Message 1\n' >man/btchat-protocol.7
 	printf '%b' '/* A sum. [SPEC §6.2] */\n#ifndef PROTO_BASE_A_H\n' \
@@ -52,6 +56,8 @@ finds layers 'an include that goes up' proto/base/a.c \
 finds layers 'a system header in proto' proto/base/a.c '#include <time.h>'
 finds layers 'a room of the protocol in ctl' ctl/c.c '#include "proto/node.h"'
 finds layers 'a room that it does not know' proto/new/x.c ''
+finds deps 'a library that the package does without' \
+    packaging/install-deps.sh 'chat pc:y liby-dev'
 finds banned 'strcpy' daemon/b.c '\tstrcpy(a, b);'
 finds banned 'a sleep in a unit test' tests/unit/test_a.c '\tsleep(1);'
 finds banned 'memcmp on a secret' proto/base/a.c '\tx = memcmp(a, psk, 32);'
