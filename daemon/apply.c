@@ -277,6 +277,16 @@ state_event(struct daemon *d, const struct store_message *m)
 	return daemon_event(d, &e) ? ERR_OK : ERR_IO;
 }
 
+/* Who shows it knows it: it is queued again. */
+static enum err
+again_event(struct daemon *d, const struct store_message *m)
+{
+	struct store_message queued = *m;
+
+	queued.m.state = MESSAGE_QUEUED;
+	return state_event(d, &queued);
+}
+
 static enum err
 apply_message(struct daemon *d, const struct change *c)
 {
@@ -291,7 +301,8 @@ apply_message(struct daemon *d, const struct change *c)
 	 * numbers begin anew, all that followed comes again, too. */
 	if (m.m.kind != MESSAGE_TEXT && m.m.state == MESSAGE_RECEIVED)
 		return carry_out(d, &m);
-	err = store_message_add(d->store, &m);
+	err = c->again ? store_message_again(d->store, &m)
+	               : store_message_add(d->store, &m);
 	if (err == ERR_EXISTS)
 		return ERR_OK;
 	if (err == ERR_CONFLICT)
@@ -300,6 +311,8 @@ apply_message(struct daemon *d, const struct change *c)
 		return err;
 	if (m.m.kind != MESSAGE_TEXT)
 		err = carry_out(d, &m);
+	else if (c->again)
+		err = again_event(d, &m);
 	else
 		err = message_event(d, EVENT_MESSAGE_NEW, &m.m.contact, &m.m.id,
 		    store_message_is_ours(&m));
@@ -323,6 +336,16 @@ apply_message_state(struct daemon *d, const struct change *c)
 		err = store_message_reason(d->store, stored.row, m->reason);
 	stored.m.reason = m->reason;
 	return err ? err : state_event(d, &stored);
+}
+
+static enum err
+apply_message_number(struct daemon *d, const struct change *c)
+{
+	const struct node_message *m = &c->message;
+	enum err err = store_message_number(
+	    d->store, &c->contact, &m->id, m->seq, m->prev);
+
+	return err == ERR_NOT_FOUND ? ERR_OK : err;
 }
 
 /* One event for all that they have read by now. */
@@ -374,6 +397,8 @@ apply_change(struct daemon *d, const struct change *c)
 		return apply_message(d, c);
 	case CHANGE_MESSAGE_STATE:
 		return apply_message_state(d, c);
+	case CHANGE_MESSAGE_NUMBER:
+		return apply_message_number(d, c);
 	case CHANGE_READ:
 		return apply_read(d, c);
 	case CHANGE_DHT:

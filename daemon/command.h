@@ -110,6 +110,19 @@ struct command_send {
  */
 MUST_USE enum api_error command_message_send(struct daemon *d,
     const struct command_send *in, struct message_id *ret, bool *ret_duplicate);
+/*
+ * A text of ours that never left is not sent, and has failed; it was taken back
+ * before: OK. MESSAGE_NOT_FOUND; INVALID_STATE: it left, or is none of that.
+ */
+MUST_USE enum api_error command_message_cancel(struct daemon *d,
+    const struct contact_id *conv, const struct message_id *id);
+/*
+ * A text of ours that has failed is sent once more, as the newest of its
+ * conversation; it is on its way already: OK. MESSAGE_NOT_FOUND, also: the text
+ * is gone; INVALID_STATE; CONTACT_NOT_FOUND, BLOCKED, QUOTA.
+ */
+MUST_USE enum api_error command_message_retry(struct daemon *d,
+    const struct contact_id *conv, const struct message_id *id);
 /* At this side alone. MESSAGE_NOT_FOUND. */
 MUST_USE enum api_error command_message_forget(struct daemon *d,
     const struct contact_id *conv, const struct message_id *id);

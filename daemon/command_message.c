@@ -112,6 +112,77 @@ command_message_send(struct daemon *d, const struct command_send *in,
 	return command_remember(d, in->client_id, digest, ret->b);
 }
 
+/* ---- taken back, and sent once more ---- */
+
+/* A text of ours. */
+static enum api_error
+get_ours(struct daemon *d, const struct contact_id *conv,
+    const struct message_id *id, struct store_message *ret)
+{
+	enum api_error code = command_begin(d);
+	enum err err;
+
+	if (code)
+		return code;
+	err = store_message_get(d->store, conv, id, ret);
+	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+		return API_MESSAGE_NOT_FOUND;
+	if (err)
+		return API_STORAGE_ERROR;
+	if (!store_message_is_ours(ret) || ret->m.kind != MESSAGE_TEXT)
+		return API_INVALID_STATE;
+	return API_OK;
+}
+
+enum api_error
+command_message_cancel(struct daemon *d, const struct contact_id *conv,
+    const struct message_id *id)
+{
+	const struct command none = { .history = false };
+	struct store_message m;
+	enum api_error code = get_ours(d, conv, id, &m);
+
+	if (code)
+		return code;
+	if (m.m.state == MESSAGE_FAILED && m.m.reason == REASON_CANCELLED)
+		return API_OK;
+	if (m.m.state != MESSAGE_QUEUED ||
+	    node_message_cancel(d->node, conv, id, d->now))
+		return API_INVALID_STATE;
+	return command_apply(d, &none);
+}
+
+enum api_error
+command_message_retry(struct daemon *d, const struct contact_id *conv,
+    const struct message_id *id)
+{
+	const struct command none = { .history = false };
+	struct store_message m;
+	struct node_words words = { .kind = MESSAGE_TEXT, .again = id };
+	struct message_id same;
+	enum api_error code = get_ours(d, conv, id, &m);
+	enum err err;
+
+	if (code)
+		return code;
+	if (m.m.state == MESSAGE_QUEUED || m.m.state == MESSAGE_SENT)
+		return API_OK;
+	if (m.m.state != MESSAGE_FAILED)
+		return API_INVALID_STATE;
+	if (m.deleted)
+		return API_MESSAGE_NOT_FOUND;
+	words.ref = m.m.has_ref ? &m.m.ref : NULL;
+	words.ttl_s = m.m.ttl_s;
+	words.text = m.m.text;
+	words.note = span_str(m.client_id);
+	err = node_message_send(d->node, conv, &words, &same, d->now);
+	if (err == ERR_STATE)
+		return API_BLOCKED;
+	return err ? send_error(err) : command_apply(d, &none);
+}
+
+/* ---- forgotten ---- */
+
 enum api_error
 command_message_forget(struct daemon *d, const struct contact_id *conv,
     const struct message_id *id)

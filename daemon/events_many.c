@@ -164,7 +164,7 @@ read_entry(struct reader *r, struct event_row *ret)
 	ret->ours = flags & OURS;
 	if (r->bad || type == EVENT_NONE || type > EVENT_DURABLE_MAX ||
 	    (flags >> STATE_AT & MASK) > MESSAGE_READ ||
-	    flags >> REASON_AT > REASON_NO_ROOM)
+	    flags >> REASON_AT > REASON_CANCELLED)
 		return false;
 	ret->type = (enum event_type)type;
 	ret->state = (enum message_state)(flags >> STATE_AT & MASK);

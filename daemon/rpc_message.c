@@ -270,6 +270,62 @@ rpc_message_delete(struct rpc_call *c)
 	json_put_id(o, "conv", m.m.contact.b);
 }
 
+/* ---- message.cancel, retry ---- */
+
+/* What has become of it, however that went. */
+static void
+put_outcome(struct rpc_call *c, const struct contact_id *conv,
+    const struct message_id *id, enum api_error code)
+{
+	const char *state;
+	struct store_message m;
+	struct json_out *o;
+
+	if (code && code != API_INVALID_STATE) {
+		(void)rpc_fail(c, code);
+		return;
+	}
+	if (!get_message(c, conv, id, &m))
+		return;
+	state = view_message_state(m.m.state);
+	if (code) {
+		o = rpc_error(c, code, "the message is %s", state);
+	} else {
+		o = rpc_result(c);
+		json_put_id(o, "id", id->b);
+		json_put_id(o, "conv", conv->b);
+	}
+	json_put_str(o, "state", state);
+	view_reason(o, m.m.reason);
+}
+
+static void
+change_way(struct rpc_call *c,
+    enum api_error (*change)(struct daemon *d, const struct contact_id *conv,
+        const struct message_id *id))
+{
+	struct message_id id;
+	struct store_message m;
+	struct contact_id conv;
+
+	if (!get_subject(c, &id, &m))
+		return;
+	conv = m.m.contact;
+	put_outcome(c, &conv, &id, change(c->d, &conv, &id));
+}
+
+void
+rpc_message_cancel(struct rpc_call *c)
+{
+	change_way(c, command_message_cancel);
+}
+
+void
+rpc_message_retry(struct rpc_call *c)
+{
+	change_way(c, command_message_retry);
+}
+
 /* ---- message.history ---- */
 
 enum { PAGE_MAX = API_LIMIT_MAX + 1 };

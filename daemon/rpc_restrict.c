@@ -27,9 +27,9 @@ struct rpc_restriction {
 static const char *const of_any[] = { "config.get", "config.list",
 	"daemon.loglevel", "daemon.metrics", "daemon.shutdown", "events.ack",
 	"events.poll", "events.subscribe", "events.unsubscribe",
-	"identity.show", "message.delete", "message.edit", "message.get",
-	"message.react", "message.status", "message.wait", "net.dht",
-	"net.status", "rpc.discover", "status" };
+	"identity.show", "message.cancel", "message.delete", "message.edit",
+	"message.get", "message.react", "message.retry", "message.status",
+	"message.wait", "net.dht", "net.status", "rpc.discover", "status" };
 
 static bool
 is_of_any(const char *method)

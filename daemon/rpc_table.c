@@ -117,6 +117,8 @@ const struct rpc_method rpc_methods[] = {
 	  rpc_invite_list },
 	{ "invite.revoke", RPC_CHAT,  RPC_OPEN, "id:id",
 	  rpc_invite_revoke },
+	{ "message.cancel", RPC_CHAT, RPC_OPEN, "id:id conv:id?",
+	  rpc_message_cancel },
 	{ "message.delete", RPC_CHAT, RPC_OPEN,
 	  "id:id conv:id? for:enum(all|me)? client_id:str(1,64)?",
 	  rpc_message_delete },
@@ -131,6 +133,8 @@ const struct rpc_method rpc_methods[] = {
 	{ "message.react", RPC_CHAT,  RPC_OPEN,
 	  "id:id conv:id? reaction:str(256) client_id:str(1,64)?",
 	  rpc_message_react },
+	{ "message.retry", RPC_CHAT,  RPC_OPEN, "id:id conv:id?",
+	  rpc_message_retry },
 	{ "message.search", RPC_READ, RPC_OPEN,
 	  "query:str(256) conv:id? direction:enum(in|out)? "
 	  "since_ms:int(0,9007199254740991)? "

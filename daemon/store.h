@@ -220,10 +220,18 @@ store_message_is_ours(const struct store_message *m)
 
 /*
  * Inserts a text, or what we do to one; sets m->row. ERR_EXISTS: (contact, id)
- * is stored, with the same text and seq; ERR_CONFLICT: with others. Nothing
- * changes then, and the transaction stays good.
+ * is stored, with the same text; ERR_CONFLICT: with another. Nothing changes
+ * then, and the transaction stays good.
  */
 MUST_USE enum err store_message_add(struct store *s, struct store_message *m);
+/* One of ours that was never sent has another number and predecessor.
+ * ERR_NOT_FOUND. */
+MUST_USE enum err
+store_message_number(struct store *s, const struct contact_id *contact,
+    const struct message_id *id, uint64_t seq, const uint8_t prev[32]);
+/* One of ours that has failed is inserted anew, behind all others, with what
+ * was thought of it. ERR_NOT_FOUND; ERR_EXISTS: it has not failed. */
+MUST_USE enum err store_message_again(struct store *s, struct store_message *m);
 /* Does what an edit, a deletion or a reaction says, of ours or theirs.
  * ERR_NOT_FOUND: there is no such text, it is deleted, or (edit, delete) not
  * by who said it. */

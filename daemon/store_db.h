@@ -175,8 +175,7 @@ store_messages_forget_words(struct store *s, const struct contact_id *contact);
  * will be: it goes. */
 MUST_USE enum err
 store_cleared_sent(struct store *s, const struct store_message *m);
-/* One of theirs that was there before: ERR_EXISTS, with another number
- * ERR_CONFLICT. */
+/* ERR_EXISTS: one of theirs that was there before. */
 MUST_USE enum err
 store_mark_find(struct store *s, const struct node_message *m);
 /* store_reaction.c: all to a message; one to it (empty: none any more); all of

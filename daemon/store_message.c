@@ -3,6 +3,7 @@
 #include "daemon/store_keys.h"
 
 #include <assert.h>
+#include <string.h>
 
 static enum err
 insert(struct store *s, const struct store_message *m)
@@ -84,6 +85,28 @@ store_message_rewrite(struct store *s, const struct store_message *m)
 	return db_write(&q);
 }
 
+enum err
+store_message_number(struct store *s, const struct contact_id *contact,
+    const struct message_id *id, uint64_t seq, const uint8_t prev[32])
+{
+	struct store_message m;
+	struct query q;
+	enum err err = store_batch_flush(s);
+
+	if (!err)
+		err = store_message_get(s, contact, id, &m);
+	if (err)
+		return err == ERR_AUTH ? ERR_NOT_FOUND : err;
+	assert(store_message_is_ours(&m));
+	m.m.seq = seq;
+	memcpy(m.m.prev, prev, sizeof(m.m.prev));
+	q = db_query(s, "UPDATE message SET seq = ?1 WHERE row = ?2");
+	db_bind_int(&q, (int64_t)seq);
+	db_bind_int(&q, m.row);
+	err = db_write(&q);
+	return err ? err : store_message_rewrite(s, &m);
+}
+
 /* What it said before is to be no more. */
 static enum err
 rewrite(struct store *s, const struct store_message *m)
@@ -104,8 +127,8 @@ compare_stored(struct store *s, const struct store_message *m)
 		return ERR_EXISTS;
 	if (err)
 		return err;
-	if (have.m.seq == m->m.seq &&
-	    (have.deleted || have.edited_ms > 0 ||
+	/* Under another number: it was sent once more. */
+	if ((have.deleted || have.edited_ms > 0 ||
 	        span_eq(have.m.text, m->m.text)) &&
 	    store_message_is_ours(&have) == store_message_is_ours(m))
 		return ERR_EXISTS;
@@ -139,6 +162,40 @@ store_message_add(struct store *s, struct store_message *m)
 		fresh_put(s, m);
 	recent_put(s, m);
 	return batch_last(s, &m->m.contact, m->row);
+}
+
+/* Its place in the history. */
+static enum err
+leave_row(struct store *s, const struct store_message *m)
+{
+	struct query q = db_query(s, "DELETE FROM message WHERE row = ?1");
+	enum err err;
+
+	db_bind_int(&q, m->row);
+	err = db_write(&q);
+	if (!err)
+		err = timer_drop(s, m->row);
+	recent_drop(s, m);
+	tell_changed(s, m->row);
+	return err ? err : store_keys_renew(s, m->block);
+}
+
+enum err
+store_message_again(struct store *s, struct store_message *m)
+{
+	struct store_message old;
+	enum err err = store_batch_flush(s);
+
+	if (!err)
+		err = store_message_get(s, &m->m.contact, &m->m.id, &old);
+	if (err)
+		return err;
+	if (old.m.state != MESSAGE_FAILED || !store_message_is_ours(m))
+		return ERR_EXISTS;
+	err = leave_row(s, &old);
+	if (!err)
+		err = store_message_add(s, m);
+	return err ? err : store_reactions_reseal(s, m);
 }
 
 /* ---- what happens to them ---- */
@@ -313,7 +370,7 @@ read_message(
 	m.block = db_int(q, 11);
 	m.m.ttl_s = (uint32_t)db_int(q, 12);
 	m.gone_ms = (uint64_t)db_int(q, 13);
-	if (db_int(q, 14) > 0 && db_int(q, 14) <= REASON_NO_ROOM)
+	if (db_int(q, 14) > 0 && db_int(q, 14) <= REASON_CANCELLED)
 		m.m.reason = (enum message_reason)db_int(q, 14);
 	err = body_open(q, 10, buf, &m);
 	if (!err)

@@ -109,6 +109,7 @@ view_reason(struct json_out *o, enum message_reason r)
 		[REASON_UNKNOWN] = "not_understood",
 		[REASON_MANY] = "too_many",
 		[REASON_NO_ROOM] = "no_room",
+		[REASON_CANCELLED] = "cancelled",
 	};
 
 	if (names[r])

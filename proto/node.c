@@ -166,7 +166,9 @@ node_load_outbox(struct node *n, const struct node_message *m, struct now now)
 	    (p->outbox.tail != NULL && p->outbox.tail->record.seq >= m->seq))
 		return ERR_MALFORMED;
 	memcpy(r.prev, m->prev, sizeof(r.prev));
-	err = outbox_add(&p->outbox, &r, m->state == MESSAGE_SENT);
+	/* What they do not take for now is queued, and left all the same. */
+	err = outbox_add(&p->outbox, &r,
+	    m->state == MESSAGE_SENT || m->reason != REASON_NONE);
 	if (err)
 		return err;
 	n->outbox_bytes += m->text.n;

@@ -216,6 +216,9 @@ struct node_words {
 	uint32_t ttl_s;   /* TEXT: it disappears so long after it was read, 0:
 	                     never; TIMER: so do texts to come */
 	struct span text; /* borrowed */
+	/* A text of ours that has failed is sent once more, under its id:
+	 * who has it all the same does not show it twice. NULL: a new one. */
+	const struct message_id *again;
 	/* The owner's own: comes back with the change, and goes nowhere. */
 	struct span note; /* borrowed */
 };
@@ -227,6 +230,14 @@ MUST_USE enum err node_message_send(struct node *n, const struct contact_id *to,
 /* Is there room to store what comes? As long as there is none, contacts are
  * told to send it later. At first there is. */
 void node_set_room(struct node *n, bool has_room, struct now now);
+/*
+ * A text that was never handed to a session is not sent: it has failed, and so
+ * has what was said about it since. What follows closes up, so that nobody
+ * hears of a gap. ERR_NOT_FOUND: it is not in the outbox; ERR_STATE: it left.
+ */
+MUST_USE enum err
+node_message_cancel(struct node *n, const struct contact_id *contact,
+    const struct message_id *id, struct now now);
 /* What they do not have durably is not sent again: it has failed. Some of it
  * may be there, or on its way. ERR_NOT_FOUND. */
 MUST_USE enum err node_messages_drop(
@@ -254,7 +265,7 @@ enum message_state {
 	MESSAGE_QUEUED = 1,    /* in the outbox, durable */
 	MESSAGE_SENT = 2,      /* handed to a live session */
 	MESSAGE_DELIVERED = 3, /* durable at the other side */
-	MESSAGE_FAILED = 4,    /* the other side refused it */
+	MESSAGE_FAILED = 4,    /* refused, given up or taken back */
 	MESSAGE_RECEIVED = 5,  /* theirs */
 	MESSAGE_READ = 6,      /* by them; the owner knows by CHANGE_READ */
 };
@@ -266,13 +277,14 @@ enum {
 	/* their time was clamped */
 };
 
-/* Why a contact does not take it. */
+/* Why a contact does not take it, or never will. Stored: never renumber. */
 enum message_reason {
 	REASON_NONE = 0,
-	REASON_TOO_LONG, /* for good */
-	REASON_UNKNOWN,  /* its software does not know that: for good */
-	REASON_MANY,     /* for now: it is sent again, ever more rarely */
-	REASON_NO_ROOM,  /* the same */
+	REASON_TOO_LONG,  /* for good */
+	REASON_UNKNOWN,   /* its software does not know that: for good */
+	REASON_MANY,      /* for now: it is sent again, ever more rarely */
+	REASON_NO_ROOM,   /* the same */
+	REASON_CANCELLED, /* we took it back before it left */
 };
 struct node_message {
 	struct contact_id contact;
@@ -302,17 +314,20 @@ enum change_kind {
 	CHANGE_MESSAGE, /* message: a new one, either direction (see below);
 	                   note, of ours */
 	CHANGE_MESSAGE_STATE, /* contact, message.id, message.state */
+	/* contact, message.id, seq and prev, which one in the outbox has now */
+	CHANGE_MESSAGE_NUMBER,
 	CHANGE_READ, /* contact, message.seq: they have read ours up to it */
 	CHANGE_DHT,  /* nodes, n_nodes: replace the saved table */
 };
 
 /*
  * CHANGE_MESSAGE of state RECEIVED is inserted with its event, or not at all
- * if (contact, id) is stored already: then, if text or seq differ, the first
- * one is kept and a `message.conflict` event is logged. Never shown twice.
+ * if (contact, id) is stored already: then, if the text differs, the first one
+ * is kept and a `message.conflict` event is logged. Never shown twice.
  *
  * Of ours it has state QUEUED, or SENT if a session took it before the change
  * was popped: that was queued before, and no CHANGE_MESSAGE_STATE tells so.
+ * With again it takes the place of the one of that id, which has failed.
  */
 /* A DHT node to begin with at the next start. */
 struct node_saved {
@@ -330,7 +345,8 @@ struct change {
 	uint64_t expires_s;
 	struct span record; /* opaque, secret: seal it */
 	struct node_message message;
-	struct span note; /* see struct node_words */
+	bool again;       /* MESSAGE, of ours: see struct node_words */
+	struct span note; /* the same */
 	const struct node_saved *nodes;
 	size_t n_nodes;
 };

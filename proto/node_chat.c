@@ -235,6 +235,7 @@ chat_give_up(struct node *n, struct peer *p)
 {
 	struct outbox_entry *e;
 
+	chat_unnumber(n, p);
 	while ((e = outbox_take_acked(&p->outbox, UINT64_MAX)) != NULL)
 		chat_end(n, p, e, MESSAGE_FAILED, REASON_NONE);
 }
@@ -350,9 +351,12 @@ chat_run(struct node *n)
 /* The owner stores what went into the outbox. */
 static void
 queued(struct node *n, const struct peer *p, const struct record *r,
-    struct span note)
+    const struct node_words *words)
 {
-	struct change c = { .kind = CHANGE_MESSAGE, .has_contact = true };
+	struct change c = { .kind = CHANGE_MESSAGE,
+		.has_contact = true,
+		.again = words->again != NULL,
+		.note = words->note };
 	struct node_message *m = &c.message;
 
 	c.contact = m->contact = p->c.id;
@@ -367,7 +371,6 @@ queued(struct node *n, const struct peer *p, const struct record *r,
 	m->ref = r->ref;
 	m->ttl_s = r->ttl_s;
 	m->text = r->text;
-	c.note = note;
 	effect_change(n, &c);
 	p->outbox.tail->change = effect_last(n);
 }
@@ -385,6 +388,7 @@ node_message_send(struct node *n, const struct contact_id *to,
 
 	node_time(n, now);
 	assert(chat_is_kind(words->kind));
+	assert(!words->again || words->kind == MESSAGE_TEXT);
 	if (p == NULL)
 		return ERR_NOT_FOUND;
 	if (p->c.blocked)
@@ -397,7 +401,10 @@ node_message_send(struct node *n, const struct contact_id *to,
 	if (p->outbox.n >= NODE_OUTBOX_MAX ||
 	    n->outbox_bytes + r.text.n > NODE_OUTBOX_BYTES_MAX)
 		return ERR_LIMIT;
-	rng_fill(&n->rng, r.id.b, sizeof(r.id.b));
+	if (words->again)
+		r.id = *words->again;
+	else
+		rng_fill(&n->rng, r.id.b, sizeof(r.id.b));
 	r.seq = p->c.sent_seq + 1;
 	r.sent_ms = (int64_t)n->now.wall_ms;
 	memcpy(r.prev, p->c.sent_hash, sizeof(r.prev));
@@ -406,7 +413,7 @@ node_message_send(struct node *n, const struct contact_id *to,
 	n->outbox_bytes += r.text.n;
 	p->c.sent_seq = r.seq;
 	record_hash(&r, p->c.sent_hash);
-	queued(n, p, &r, words->note);
+	queued(n, p, &r, words);
 	peer_dirty(n, p);
 	chat_work(n, p);
 	presence_settle(n, p);

@@ -596,6 +596,8 @@ void chat_tell_state(struct node *n, const struct peer *p,
 void chat_end(struct node *n, const struct peer *p, struct outbox_entry *e,
     enum message_state state, enum message_reason reason);
 void chat_run(struct node *n); /* writes what fits */
+/* node_cancel.c: numbers of what never left are given again. */
+void chat_unnumber(struct node *n, struct peer *p);
 /* Encodes r and hands it to the link. False: no room now. */
 bool chat_write(struct node *n, const struct peer *p, const struct record *r);
 

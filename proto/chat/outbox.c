@@ -84,13 +84,12 @@ outbox_rewind_to(struct outbox *o, struct outbox_entry *e)
 	o->at = e;
 }
 
-void
-outbox_take(struct outbox *o, struct outbox_entry *e)
+struct outbox_entry *
+outbox_take_behind(struct outbox *o, struct outbox_entry *before)
 {
-	struct outbox_entry *before = NULL;
+	struct outbox_entry *e = before != NULL ? before->next : o->head;
 
-	for (struct outbox_entry *i = o->head; i != e; i = i->next)
-		before = i;
+	assert(e != NULL);
 	if (before != NULL)
 		before->next = e->next;
 	else
@@ -102,6 +101,17 @@ outbox_take(struct outbox *o, struct outbox_entry *e)
 	assert(o->n > 0 && o->bytes >= e->record.text.n);
 	o->n--;
 	o->bytes -= e->record.text.n;
+	return e;
+}
+
+void
+outbox_take(struct outbox *o, struct outbox_entry *e)
+{
+	struct outbox_entry *before = NULL;
+
+	for (struct outbox_entry *i = o->head; i != e; i = i->next)
+		before = i;
+	(void)outbox_take_behind(o, before);
 }
 
 struct outbox_entry *

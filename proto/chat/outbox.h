@@ -37,6 +37,9 @@ struct outbox_entry *outbox_written(const struct outbox *o, uint64_t seq);
 void outbox_rewind_to(struct outbox *o, struct outbox_entry *e);
 /* Takes it out, wherever it stands; the caller frees it. */
 void outbox_take(struct outbox *o, struct outbox_entry *e);
+/* The same of what stands behind `before`; NULL: of the first one. */
+struct outbox_entry *
+outbox_take_behind(struct outbox *o, struct outbox_entry *before);
 void outbox_entry_free(struct outbox_entry *e);
 
 #endif /* PROTO_CHAT_OUTBOX_H */

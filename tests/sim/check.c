@@ -179,11 +179,51 @@ written_applied(struct check *c, uint32_t who, const struct node_message *in)
 	}
 	for (size_t i = 0; i < c->n_messages; i++)
 		if (c->messages[i].seq >= in->seq &&
-		    !c->messages[i].forgotten &&
+		    !c->messages[i].forgotten && !c->messages[i].cancelled &&
 		    memcmp(&c->messages[i].lane, &m->lane, 16) == 0)
 			check_fail(c, "p%u gives no rising seq", who);
+	c->n_again += m->cancelled;
 	m->durable = true;
+	m->cancelled = m->unwanted = false;
 	m->seq = in->seq;
+}
+
+/* What somebody said about a text goes with it. */
+static bool
+is_unwanted(const struct check *c, const struct check_message *m)
+{
+	const struct check_message *about = NULL;
+
+	if (m->has_ref && m->kind != MESSAGE_TEXT)
+		about = check_find(c, &m->ref);
+	return m->unwanted || (about && about->unwanted);
+}
+
+static void
+cancelled_applied(struct check *c, uint32_t who, struct check_message *m)
+{
+	if (!is_unwanted(c, m))
+		check_fail(c, "p%u takes back what it wants to say", who);
+	if (m->received && !c->restored[who])
+		check_fail(c, "p%u takes back what p%u has", who, m->to);
+	m->cancelled = true;
+	c->n_cancelled++;
+}
+
+static void
+number_applied(struct check *c, uint32_t who, const struct change *change)
+{
+	struct check_message *m = check_find(c, &change->message.id);
+
+	if (!m || m->from != who || !m->durable || m->cancelled) {
+		check_fail(c, "p%u numbers what it does not send", who);
+		return;
+	}
+	if (m->received && !c->restored[who])
+		check_fail(c, "p%u numbers anew what p%u has", who, m->to);
+	if (change->message.seq >= m->seq)
+		check_fail(c, "p%u leaves a gap where nothing was", who);
+	m->seq = change->message.seq;
 }
 
 static struct check_lane *
@@ -240,6 +280,8 @@ received_applied(struct check *c, uint32_t who, const struct node_message *in)
 	}
 	if (m->received && !c->parted[who][m->from])
 		check_fail(c, "p%u shows a message of p%u twice", who, m->from);
+	if (m->cancelled)
+		check_fail(c, "p%u hears what p%u took back", who, m->from);
 	order_applied(c, who, m, in);
 	m->received = true;
 	m->received_ms = c->now_ms;
@@ -253,6 +295,11 @@ state_applied(struct check *c, uint32_t who, const struct change *change)
 
 	if (!m || m->from != who) {
 		check_fail(c, "p%u changes a message that is not its own", who);
+		return;
+	}
+	if (change->message.state == MESSAGE_FAILED &&
+	    change->message.reason == REASON_CANCELLED) {
+		cancelled_applied(c, who, m);
 		return;
 	}
 	if (c->lies[m->to])
@@ -320,6 +367,8 @@ check_applied(struct check *c, uint32_t who, const struct change *change,
 		invite_applied(c, who, change);
 	else if (change->kind == CHANGE_MESSAGE_STATE)
 		state_applied(c, who, change);
+	else if (change->kind == CHANGE_MESSAGE_NUMBER)
+		number_applied(c, who, change);
 	else if (change->kind == CHANGE_READ)
 		read_applied(c, who, change);
 	else if (change->kind == CHANGE_MESSAGE &&
@@ -340,19 +389,20 @@ check_are_contacts(const struct check *c, uint32_t a, uint32_t b)
 bool
 check_is_missing(const struct check *c, const struct check_message *m)
 {
-	return m->durable && !m->delivered && !m->forgotten &&
+	return m->durable && !m->delivered && !m->forgotten && !m->cancelled &&
 	       !check_is_spoiled(c, m->from, m->to) &&
 	       check_are_contacts(c, m->from, m->to) &&
 	       !disk_contact(c->disk[m->from], &m->lane)->gone;
 }
 
-static bool
-has_row(const struct disk *d, const struct check_message *m)
+/* NULL: it has none. */
+static const struct node_message *
+row_of(const struct disk *d, const struct check_message *m)
 {
 	for (size_t i = 0; i < d->n_messages; i++)
 		if (memcmp(&d->messages[i].m.id, &m->id, 16) == 0)
-			return true;
-	return false;
+			return &d->messages[i].m;
+	return NULL;
 }
 
 /* Of the newest that it has from a contact. */
@@ -390,8 +440,13 @@ check_restored(struct check *c, uint32_t who)
 	c->restored[who] = true;
 	for (size_t i = 0; i < c->n_messages; i++) {
 		struct check_message *m = &c->messages[i];
+		const struct node_message *row = row_of(d, m);
 
-		if ((m->from != who && m->to != who) || has_row(d, m))
+		if (row && m->from == who) {
+			m->cancelled = row->state == MESSAGE_FAILED;
+			m->seq = row->seq;
+		}
+		if ((m->from != who && m->to != who) || row)
 			continue;
 		m->forgotten |= m->from == who || m->delivered;
 		if (m->to == who)
@@ -432,5 +487,8 @@ check_history(struct check *c)
 			check_fail(c, "p%u lost an acked message", m->to);
 		if (rows > 0 && !m->durable)
 			check_fail(c, "p%u has what p%u lost", m->to, m->from);
+		if (rows > 0 && m->cancelled && !c->restored[m->from])
+			check_fail(
+			    c, "p%u has what p%u took back", m->to, m->from);
 	}
 }

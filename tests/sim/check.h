@@ -5,8 +5,9 @@
  *   nothing acknowledged is lost, nothing is shown twice or out of order,
  *   nothing is shown that was not written by that contact, and so: words that
  *   change earlier ones, too, are shown once, in order, about those and with
- *   the time that was given to them; nobody becomes a
- *   contact who is not wanted, an invitation brings one contact at most.
+ *   the time that was given to them; nothing is heard of what its sender took
+ *   back, and no gap where it was; nobody becomes a contact who is not wanted,
+ *   an invitation brings one contact at most.
  */
 #ifndef TESTS_SIM_CHECK_H
 #define TESTS_SIM_CHECK_H
@@ -33,6 +34,8 @@ struct check_message {
 	bool received;  /* durable at the receiver */
 	bool delivered; /* durable at the sender, that it is */
 	bool forgotten; /* by who has an older disk now */
+	bool unwanted;  /* the sender takes it back, or what it is about */
+	bool cancelled; /* so it is, durably */
 };
 
 /* The last that was received of one sender's row of messages. */
@@ -65,7 +68,7 @@ struct check {
 	size_t n_messages, cap_messages;
 	struct check_lane *lanes; /* owned */
 	size_t n_lanes;
-	uint64_t n_received, n_repeated, n_reads;
+	uint64_t n_received, n_repeated, n_reads, n_cancelled, n_again;
 };
 
 void check_clear(struct check *c);

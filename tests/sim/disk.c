@@ -234,12 +234,30 @@ insert_message(struct disk *d, struct disk_change *c)
 	return DISK_DONE;
 }
 
+/* What has failed is sent again: the row goes to the end. */
+static enum disk_result
+move_message(struct disk *d, struct disk_message *known, struct disk_change *c)
+{
+	size_t at = (size_t)(known - d->messages);
+	uint8_t *text;
+
+	if (!c->c.again || known->m.state != MESSAGE_FAILED)
+		return bad(d, "a message of ours is stored twice");
+	if (!span_eq(known->m.text, c->c.message.text))
+		return bad(d, "a message says something else when sent again");
+	memcpy(&text, &known->m.text.p, sizeof(text));
+	free(text);
+	memmove(known, known + 1, (d->n_messages - at - 1) * sizeof(*known));
+	d->n_messages--;
+	return insert_message(d, c);
+}
+
 static enum disk_result
 apply_message(struct disk *d, struct disk_change *c)
 {
 	const struct node_message *m = &c->c.message;
 	const struct disk_contact *k = disk_contact(d, &m->contact);
-	const struct disk_message *known;
+	struct disk_message *known;
 
 	if (!k || k->gone)
 		return bad(d, "a message of an unknown contact is stored");
@@ -252,10 +270,10 @@ apply_message(struct disk *d, struct disk_change *c)
 		return bad(d, "a new message is not received, queued or sent");
 	known = disk_message(d, &m->contact, &m->id);
 	if (known && m->state != MESSAGE_RECEIVED)
-		return bad(d, "a message of ours is stored twice");
+		return move_message(d, known, c);
 	if (!known)
 		return insert_message(d, c);
-	if (known->m.seq == m->seq && span_eq(known->m.text, m->text))
+	if (span_eq(known->m.text, m->text))
 		return DISK_KNOWN;
 	return DISK_CONFLICT;
 }
@@ -316,6 +334,20 @@ apply_message_state(struct disk *d, const struct change *c)
 	if (!may_follow(m->m.state, c->message.state))
 		return bad(d, "the state of a message goes back");
 	m->m.state = c->message.state;
+	m->m.reason = c->message.reason;
+	return DISK_DONE;
+}
+
+static enum disk_result
+apply_message_number(struct disk *d, const struct change *c)
+{
+	struct disk_message *m = disk_message(d, &c->contact, &c->message.id);
+
+	if (!m || m->m.state != MESSAGE_QUEUED || m->m.reason != REASON_NONE)
+		return bad(d, "what is not in the outbox, or left, is "
+		              "numbered anew");
+	m->m.seq = c->message.seq;
+	memcpy(m->m.prev, c->message.prev, sizeof(m->m.prev));
 	return DISK_DONE;
 }
 
@@ -360,6 +392,8 @@ apply(struct disk *d, struct disk_change *c)
 		return apply_message(d, c);
 	case CHANGE_MESSAGE_STATE:
 		return apply_message_state(d, &c->c);
+	case CHANGE_MESSAGE_NUMBER:
+		return apply_message_number(d, &c->c);
 	case CHANGE_READ:
 		return apply_read(d, &c->c);
 	case CHANGE_DHT:

@@ -47,7 +47,7 @@ struct disk_change {
 enum disk_result {
 	DISK_DONE = 0,
 	DISK_KNOWN,    /* a received message that is there already */
-	DISK_CONFLICT, /* the same, with another text or seq */
+	DISK_CONFLICT, /* the same, with another text */
 	DISK_BAD,      /* no owner may be asked for this; disk.why says more */
 };
 

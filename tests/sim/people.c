@@ -225,6 +225,88 @@ sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes)
 	return m->durable;
 }
 
+/* One of the texts to `whom` that are or are not taken back; NULL: none is. */
+static struct check_message *
+any_undelivered(
+    struct sim *s, uint32_t who, const struct contact_id *to, bool cancelled)
+{
+	const struct check *c = &s->check;
+	size_t n = c->n_messages;
+	size_t from = n ? dice_below(&s->dice, (uint32_t)n) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct check_message *m = &c->messages[(from + i) % n];
+		const struct disk_message *row;
+
+		if (m->from != who || m->kind != MESSAGE_TEXT || !m->durable ||
+		    m->forgotten || memcmp(&m->lane, to, sizeof(*to)) != 0)
+			continue;
+		row = disk_message(&s->nodes[who].disk, to, &m->id);
+		if (row && row->m.state ==
+		               (cancelled ? MESSAGE_FAILED : MESSAGE_QUEUED))
+			return m;
+	}
+	return NULL;
+}
+
+bool
+sim_cancel(struct sim *s, uint32_t who, uint32_t whom)
+{
+	const struct disk_contact *k = contact_of(s, who, whom);
+	struct check_message *m;
+	enum err err;
+
+	if (!sim_is_awake(s, who))
+		return false;
+	m = k ? any_undelivered(s, who, &k->id, false) : NULL;
+	if (!m)
+		return true;
+	m->unwanted = true;
+	err = node_message_cancel(
+	    sim_enter(s, who), &k->id, &m->id, sim_now(s, who));
+	sim_leave();
+	if (err == ERR_STATE)
+		m->unwanted = false;
+	else if (err != ERR_OK)
+		refused(s, who, "to take a text back", err);
+	sim_trace(s, "p%u takes back seq %llu to p%u: %s", who,
+	    (unsigned long long)m->seq, whom, err_name(err));
+	sim_settle(s, who);
+	return err == ERR_STATE || m->cancelled;
+}
+
+bool
+sim_retry(struct sim *s, uint32_t who, uint32_t whom)
+{
+	const struct disk_contact *k = contact_of(s, who, whom);
+	const struct check_message *m;
+	const struct node_message *row;
+	struct node_words words = { .kind = MESSAGE_TEXT };
+	struct contact_id to;
+	struct message_id id;
+	enum err err;
+
+	if (!sim_is_awake(s, who))
+		return false;
+	m = k ? any_undelivered(s, who, &k->id, true) : NULL;
+	if (!m)
+		return true;
+	to = k->id;
+	row = &disk_message(&s->nodes[who].disk, &to, &m->id)->m;
+	words.ref = row->has_ref ? &row->ref : NULL;
+	words.ttl_s = row->ttl_s;
+	words.text = row->text;
+	words.again = &m->id;
+	err = node_message_send(
+	    sim_enter(s, who), &to, &words, &id, sim_now(s, who));
+	sim_leave();
+	if (err != ERR_OK)
+		refused(s, who, "to send a text again", err);
+	sim_trace(s, "p%u sends again to p%u", who, whom);
+	sim_settle(s, who);
+	return err != ERR_OK ? err != ERR_NOMEM : !m->cancelled;
+}
+
 bool
 sim_invite(struct sim *s, uint32_t who, uint64_t ttl_s)
 {

@@ -5,8 +5,9 @@
 
 enum {
 	DICE_STORY = 1 << 22,
-	AGAIN_MS = 500,         /* a user tries again */
-	SETTLE_LOOK_MS = 30000, /* a trace shows the contacts then */
+	DICE_SECOND = (1 << 22) + 1, /* thoughts */
+	AGAIN_MS = 500,              /* a user tries again */
+	SETTLE_LOOK_MS = 30000,      /* a trace shows the contacts then */
 };
 
 static struct scenario *
@@ -67,6 +68,18 @@ do_write(struct sim *s, const struct sim_event *e)
 	        (!s->check.known[e->who][e->whom] || s->check.lies[e->who]));
 
 	finish(s, e, is_hopeless || sim_write(s, e->who, e->whom, e->arg));
+}
+
+static void
+do_cancel(struct sim *s, const struct sim_event *e)
+{
+	finish(s, e, sim_cancel(s, e->who, e->whom));
+}
+
+static void
+do_retry(struct sim *s, const struct sim_event *e)
+{
+	finish(s, e, sim_retry(s, e->who, e->whom));
 }
 
 /* Who is away has room when it comes back. */
@@ -263,6 +276,24 @@ plan_pair(struct scenario *sc, uint32_t a, uint32_t b)
 	}
 }
 
+/* What was written is taken back, if it is still here; some of it is sent all
+ * the same. */
+static void
+plan_second_thoughts(struct scenario *sc, uint32_t who, uint32_t whom)
+{
+	struct dice *d = &sc->second;
+	uint32_t n = dice_chance(d, 500) ? dice_below(d, 12) : 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t at_ms = 3000 + dice_below(d, (uint32_t)sc->quiet_ms);
+
+		want(sc, at_ms, do_cancel, who, whom, 0);
+		if (dice_chance(d, 300))
+			want(sc, at_ms + dice_below(d, 20000), do_retry, who,
+			    whom, 0);
+	}
+}
+
 static void
 plan_no_room(struct scenario *sc, uint32_t who)
 {
@@ -323,6 +354,10 @@ scenario_plan_people(struct scenario *sc)
 	for (uint32_t i = 0; i < s->cfg.n_people; i++)
 		if (dice_chance(&sc->dice, 150))
 			plan_no_room(sc, i);
+	for (uint32_t a = 0; a < s->cfg.n_people; a++)
+		for (uint32_t b = 0; b < s->cfg.n_people; b++)
+			if (a != b)
+				plan_second_thoughts(sc, a, b);
 }
 
 /* ---- the end ---- */
@@ -516,6 +551,8 @@ report(const struct scenario *sc, struct scenario_result *ret)
 	    s->now_ms > sc->quiet_ms ? s->now_ms - sc->quiet_ms : 0;
 	ret->n_messages = s->check.n_received;
 	ret->n_datagrams = s->net.n_sent;
+	ret->n_cancelled = s->check.n_cancelled;
+	ret->n_again = s->check.n_again;
 	ret->n_crashes = s->n_crashes;
 	ret->n_failed_commits = s->n_failed_commits;
 	ret->n_people = s->cfg.n_people;
@@ -532,6 +569,7 @@ scenario_run(uint64_t seed, bool trace, struct scenario_result *ret)
 	struct sim_config cfg = { .seed = seed, .trace = trace };
 
 	dice_init(&sc.dice, seed, DICE_STORY, 0);
+	dice_init(&sc.second, seed, DICE_SECOND, 0);
 	cfg.n_people = dice_range(&sc.dice, 2, 6);
 	cfg.n_crowd = dice_range(&sc.dice, 8, 14);
 	cfg.v6 = dice_chance(&sc.dice, 200);

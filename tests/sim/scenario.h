@@ -70,7 +70,8 @@ struct chance {
 struct scenario {
 	struct sim *s;
 	struct dice dice;
-	uint64_t quiet_ms; /* when the last fault is over */
+	struct dice second; /* of what is taken back */
+	uint64_t quiet_ms;  /* when the last fault is over */
 	struct fault faults[SCENARIO_FAULTS_MAX];
 	uint32_t n_faults;
 	uint32_t kinds;                /* bits of those that are planned */
@@ -93,6 +94,7 @@ struct scenario_result {
 	uint8_t digest[16];
 	uint64_t virtual_ms, settle_ms; /* whole; after the last fault */
 	uint64_t n_messages, n_datagrams, n_crashes, n_failed_commits;
+	uint64_t n_cancelled, n_again;
 	uint32_t n_people, n_at_once; /* kinds of faults */
 	uint32_t kinds;               /* bits, of those planned */
 	uint64_t strikes[FAULT_KINDS], acts[VILLAINS];

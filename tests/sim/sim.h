@@ -202,6 +202,10 @@ bool sim_block(struct sim *s, uint32_t who, uint32_t whom, bool blocked);
 bool sim_relay(struct sim *s, uint32_t who, uint32_t whom, bool may);
 /* Writes the next text of that length; at least 16 bytes. */
 bool sim_write(struct sim *s, uint32_t who, uint32_t whom, uint32_t bytes);
+/* Takes back a text that may still be here; true also if none is, or it has
+ * left. Sends one again that was taken back; true also if there is none. */
+bool sim_cancel(struct sim *s, uint32_t who, uint32_t whom);
+bool sim_retry(struct sim *s, uint32_t who, uint32_t whom);
 /* Its number is s->n_invites - 1 then. */
 bool sim_invite(struct sim *s, uint32_t who, uint64_t ttl_s);
 bool sim_accept(struct sim *s, uint32_t who, uint32_t invite);

@@ -168,6 +168,134 @@ a_delivered_message_breaks_no_law(void **state)
 	teardown(&p);
 }
 
+/* Person 0 takes it back, and says so. */
+static void
+take_back(struct pair *p, uint8_t id)
+{
+	struct change c = { .kind = CHANGE_MESSAGE_STATE,
+		.contact = p->contact[0] };
+
+	c.message.id.b[0] = id;
+	c.message.state = MESSAGE_FAILED;
+	c.message.reason = REASON_CANCELLED;
+	p->check.messages[id - 1].unwanted = true;
+	do_change(p, 0, &c);
+}
+
+static void
+number_anew(struct pair *p, uint8_t id, uint64_t seq)
+{
+	struct change c = { .kind = CHANGE_MESSAGE_NUMBER,
+		.contact = p->contact[0] };
+
+	c.message.id.b[0] = id;
+	c.message.seq = seq;
+	do_change(p, 0, &c);
+}
+
+static void
+send_again(struct pair *p, uint8_t id, uint64_t seq, const char *text)
+{
+	struct change c = { .kind = CHANGE_MESSAGE,
+		.message = message(p, 0, id, seq),
+		.again = true };
+
+	c.message.text = span_str(text);
+	do_change(p, 0, &c);
+}
+
+static void
+what_is_taken_back_and_sent_again_breaks_no_law(void **state)
+{
+	static struct pair p; /* large */
+
+	(void)state;
+	setup(&p);
+	write_one(&p, 1, 1);
+	write_one(&p, 2, 2);
+	take_back(&p, 1);
+	assert_int_equal(check_missing(&p.check), 1);
+	number_anew(&p, 2, 1);
+	receive_one(&p, 2, 1);
+	set_state(&p, 2, MESSAGE_DELIVERED);
+	assert_int_equal(check_missing(&p.check), 0);
+	check_history(&p.check);
+	send_again(&p, 1, 2, "the text of a message");
+	assert_int_equal(check_missing(&p.check), 1);
+	receive_one(&p, 1, 2);
+	set_state(&p, 1, MESSAGE_DELIVERED);
+	check_history(&p.check);
+	if (p.check.failed)
+		fail_msg("%s", p.check.why);
+	assert_int_equal(check_missing(&p.check), 0);
+	teardown(&p);
+}
+
+static void
+hearing_what_was_taken_back_is_caught(void **state)
+{
+	static struct pair p; /* large */
+
+	(void)state;
+	setup(&p);
+	write_one(&p, 1, 1);
+	take_back(&p, 1);
+	receive_one(&p, 1, 1);
+	expect(&p, "hears what p0 took back");
+
+	setup(&p);
+	write_one(&p, 1, 1);
+	receive_one(&p, 1, 1);
+	take_back(&p, 1);
+	expect(&p, "takes back what p1 has");
+}
+
+static void
+taking_back_what_is_wanted_is_caught(void **state)
+{
+	static struct pair p; /* large */
+	struct change c = { .kind = CHANGE_MESSAGE_STATE };
+
+	(void)state;
+	setup(&p);
+	write_one(&p, 1, 1);
+	c.contact = p.contact[0];
+	c.message.id.b[0] = 1;
+	c.message.state = MESSAGE_FAILED;
+	c.message.reason = REASON_CANCELLED;
+	do_change(&p, 0, &c);
+	expect(&p, "what it wants to say");
+}
+
+static void
+numbers_that_are_wrong_are_caught(void **state)
+{
+	static struct pair p; /* large */
+
+	(void)state;
+	setup(&p);
+	write_one(&p, 1, 1);
+	set_state(&p, 1, MESSAGE_SENT);
+	number_anew(&p, 1, 1);
+	expect(&p, "numbered anew");
+
+	setup(&p);
+	write_one(&p, 1, 1);
+	number_anew(&p, 1, 2);
+	expect(&p, "leaves a gap");
+
+	setup(&p);
+	write_one(&p, 1, 1);
+	take_back(&p, 1);
+	send_again(&p, 1, 1, "another text");
+	expect(&p, "something else when sent again");
+
+	setup(&p);
+	write_one(&p, 1, 1);
+	send_again(&p, 1, 2, "the text of a message");
+	expect(&p, "stored twice");
+}
+
 static void
 acked_but_not_stored_is_caught(void **state)
 {
@@ -408,6 +536,11 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_delivered_message_breaks_no_law),
+		cmocka_unit_test(
+		    what_is_taken_back_and_sent_again_breaks_no_law),
+		cmocka_unit_test(hearing_what_was_taken_back_is_caught),
+		cmocka_unit_test(taking_back_what_is_wanted_is_caught),
+		cmocka_unit_test(numbers_that_are_wrong_are_caught),
 		cmocka_unit_test(acked_but_not_stored_is_caught),
 		cmocka_unit_test(a_text_that_nobody_wrote_is_caught),
 		cmocka_unit_test(another_text_is_caught),

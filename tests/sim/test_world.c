@@ -32,6 +32,7 @@ cpu_ms(void)
 struct tally {
 	uint64_t seeds, failed, slow; /* slower than the goal */
 	uint64_t virtual_ms, node_ms, settle_max_ms, messages, datagrams;
+	uint64_t cancelled, again;
 	uint64_t crashes, commits, many_faults;
 	uint64_t kind[FAULT_KINDS], strikes[FAULT_KINDS];
 	uint64_t villain[VILLAINS], acts[VILLAINS];
@@ -49,6 +50,8 @@ add(struct tally *t, const struct scenario_result *r)
 		t->settle_max_ms = r->settle_ms;
 	t->messages += r->n_messages;
 	t->datagrams += r->n_datagrams;
+	t->cancelled += r->n_cancelled;
+	t->again += r->n_again;
 	t->crashes += r->n_crashes;
 	t->commits += r->n_failed_commits;
 	t->many_faults += r->n_at_once >= 3;
@@ -98,6 +101,8 @@ print_tally(struct tally *t, uint64_t used_ms)
 	       "commits\n",
 	    (unsigned long long)t->messages, (unsigned long long)t->datagrams,
 	    (unsigned long long)t->crashes, (unsigned long long)t->commits);
+	printf("%llu messages taken back, %llu of them sent all the same\n",
+	    (unsigned long long)t->cancelled, (unsigned long long)t->again);
 	print_faults(t);
 	printf("all delivered after the last fault: slowest %.1f s, %llu of "
 	       "%llu over %d s\n",
@@ -114,6 +119,7 @@ assert_all_struck(const struct tally *t)
 	for (uint32_t i = 0; i < VILLAINS; i++)
 		assert_true(t->acts[i] > 0);
 	assert_true(t->many_faults * 10 >= t->seeds * 3);
+	assert_true(t->cancelled > 0 && t->again > 0);
 }
 
 static void

@@ -66,7 +66,8 @@ the_first_message_of_an_id_is_kept(void **state)
 	assert_int_equal(store_message_add(w->s, &m), ERR_OK);
 	assert_int_equal(store_message_add(w->s, &again), ERR_EXISTS);
 	assert_int_equal(store_message_add(w->s, &other), ERR_CONFLICT);
-	assert_int_equal(store_message_add(w->s, &seq), ERR_CONFLICT);
+	/* Sent once more under another number. */
+	assert_int_equal(store_message_add(w->s, &seq), ERR_EXISTS);
 	assert_int_equal(store_message_add(w->s, &elsewhere), ERR_OK);
 	assert_int_equal(store_commit(w->s), ERR_OK);
 	assert_int_equal(
@@ -274,6 +275,93 @@ what_waits_is_sent_as_it_was_first_said(void **state)
 	get(s, 1, &m);
 	assert_int_equal(m.unsent.n, 0);
 	assert_int_equal(m.m.state, MESSAGE_DELIVERED);
+}
+
+/* What stood before it was taken back: it says the same, and opens. */
+static void
+what_never_left_is_numbered_anew(void **state)
+{
+	struct store_world *w = *state;
+	static const uint8_t prev[32] = { 7 };
+	struct contact_id c = store_world_contact(1);
+	struct store_message ours = store_world_message(1, 2, "fisrt");
+	struct store_message m;
+	struct message_id none;
+
+	store_world_add(w->s, 1, "record");
+	store_world_id(none.b, 99);
+	ours.m.state = MESSAGE_QUEUED;
+	assert_int_equal(store_message_add(w->s, &ours), ERR_OK);
+	assert_int_equal(change(w->s, MESSAGE_EDIT, true, 2, "first"), ERR_OK);
+	assert_int_equal(
+	    store_message_number(w->s, &c, &ours.m.id, 1, prev), ERR_OK);
+	assert_int_equal(
+	    store_message_number(w->s, &c, &none, 1, prev), ERR_NOT_FOUND);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	store_world_reopen(w);
+	get(w->s, 2, &m);
+	assert_int_equal(m.m.seq, 1);
+	assert_memory_equal(m.m.prev, prev, sizeof(prev));
+	assert_int_equal(m.m.state, MESSAGE_QUEUED);
+	assert_true(span_eq(m.m.text, span_str("first")));
+	assert_true(span_eq(m.unsent, span_str("fisrt")));
+	assert_int_equal(store_tampered(w->s), 0);
+}
+
+/* Message 1 of ours, which disappears and was reacted to, has failed. */
+static void
+add_failed(struct store *s, struct store_message *ours)
+{
+	struct store_message other = store_world_message(1, 2, "other"), m;
+
+	store_world_add(s, 1, "record");
+	ours->m.state = MESSAGE_QUEUED;
+	ours->m.ttl_s = 60;
+	assert_int_equal(store_message_add(s, ours), ERR_OK);
+	assert_int_equal(store_message_add(s, &other), ERR_OK);
+	assert_int_equal(change(s, MESSAGE_REACTION, true, 1, "+"), ERR_OK);
+	assert_int_equal(store_message_again(s, ours), ERR_EXISTS);
+	assert_int_equal(store_message_move(s, &ours->m.contact, &ours->m.id,
+	                     MESSAGE_FAILED, t0, &m),
+	    ERR_OK);
+	assert_true(store_timer_next(s) == t0 + 60000);
+	assert_int_equal(store_commit(s), ERR_OK);
+}
+
+/* It is the newest then, with what was thought of it and its whole time. */
+static void
+what_has_failed_is_sent_again(void **state)
+{
+	struct store_world *w = *state;
+	struct store_message ours = store_world_message(1, 1, "word");
+	struct store_history q = { .contact = ours.m.contact, .limit = 10 };
+	struct store_rows rows = { 0 };
+	struct store_reaction r[2];
+	struct store_message m;
+	size_t n = 0;
+
+	add_failed(w->s, &ours);
+	ours.m.seq = 3;
+	assert_int_equal(store_message_again(w->s, &ours), ERR_OK);
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	store_world_reopen(w);
+	get(w->s, 1, &m);
+	assert_int_equal(m.m.state, MESSAGE_QUEUED);
+	assert_int_equal(m.m.seq, 3);
+	assert_int_equal(m.m.ttl_s, 60);
+	assert_true(span_eq(m.m.text, span_str("word")));
+	assert_true(store_timer_next(w->s) == NEVER);
+	assert_int_equal(
+	    store_history(w->s, &q, store_rows_take, &rows), ERR_OK);
+	assert_int_equal(rows.count, 2);
+	assert_int_equal(rows.n[0], 3); /* newest first */
+	assert_int_equal(
+	    store_reactions(w->s, &q.contact, &ours.m.id, r, &n), ERR_OK);
+	assert_int_equal(n, 1);
+	assert_string_equal(r[0].text, "+");
+	assert_int_equal(store_tampered(w->s), 0);
+	store_world_id(ours.m.id.b, 99);
+	assert_int_equal(store_message_again(w->s, &ours), ERR_NOT_FOUND);
 }
 
 /* In the outbox of contact 1: message 1, and 2, which edits it. */
@@ -688,6 +776,8 @@ main(void)
 		T(final_states_stay),
 		T(only_its_author_changes_a_text),
 		T(what_waits_is_sent_as_it_was_first_said),
+		T(what_never_left_is_numbered_anew),
+		T(what_has_failed_is_sent_again),
 		T(what_never_left_is_erased_with_the_contact),
 		T(what_we_change_is_sent_and_forgotten),
 		T(the_outbox_holds_what_is_not_delivered_in_order_of_seq),

@@ -207,7 +207,7 @@ what_comes_again_after_clearing_is_known(void **state)
 		}
 		m = store_world_message(1, 1, "text 1");
 		m.m.seq = 99;
-		assert_int_equal(store_message_add(w->s, &m), ERR_CONFLICT);
+		assert_int_equal(store_message_add(w->s, &m), ERR_EXISTS);
 		assert_int_equal(rows_of_history(w->s, 1), 0);
 	}
 	m = store_world_message(1, TEXTS + 1, "a new one");
