@@ -95,6 +95,10 @@ void rpc_fail_store(struct rpc_call *c, enum err err);
 /* The node's figures; zeros while there is no node. */
 struct node_stats rpc_node_stats(const struct daemon *d);
 
+/* What all lists say of a contact: as stored, and whether it is online. */
+void rpc_contact_put(
+    struct json_out *o, const struct daemon *d, const struct store_contact *k);
+
 /* True once a page is full: the handler ends it with a cursor. */
 bool rpc_page_full(const struct rpc_call *c);
 
@@ -134,6 +138,7 @@ void rpc_contact_block(struct rpc_call *c);
 void rpc_contact_delete(struct rpc_call *c);
 void rpc_contact_get(struct rpc_call *c);
 void rpc_contact_list(struct rpc_call *c);
+void rpc_contact_resolve(struct rpc_call *c);
 void rpc_contact_set(struct rpc_call *c);
 void rpc_contact_unblock(struct rpc_call *c);
 void rpc_contact_verify(struct rpc_call *c);

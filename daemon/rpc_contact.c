@@ -19,6 +19,14 @@ put_live(
 	json_put_uint(o, "waiting", known ? info.outbox : 0);
 }
 
+void
+rpc_contact_put(
+    struct json_out *o, const struct daemon *d, const struct store_contact *k)
+{
+	view_contact(o, k);
+	put_live(o, d, &k->id);
+}
+
 struct listing {
 	struct rpc_call *c;
 	struct span query; /* folded to lower case by the caller of the row */
@@ -60,8 +68,7 @@ on_contact(void *ctx, const struct store_contact *k)
 	if (!matches(k, l->query))
 		return true;
 	json_open(o, '{');
-	view_contact(o, k);
-	put_live(o, l->c->d, &k->id);
+	rpc_contact_put(o, l->c->d, k);
 	json_close(o, '}');
 	return !rpc_page_full(l->c);
 }
@@ -151,8 +158,7 @@ show(struct rpc_call *c, const struct contact_id *id)
 	if (!get_contact(c, id, &k))
 		return;
 	o = rpc_result(c);
-	view_contact(o, &k);
-	put_live(o, c->d, id);
+	rpc_contact_put(o, c->d, &k);
 	put_path(o, c->d, id);
 	json_put_uint(o, "unread", k.unread);
 	put_safety(o, c->d, &k.id_pk);

@@ -34,6 +34,8 @@ const struct rpc_method rpc_methods[] = {
 	{ "contact.list",  RPC_READ,  RPC_OPEN,
 	  "query:str(256)? limit:int(1,500)? after:str(64)?",
 	  rpc_contact_list },
+	{ "contact.resolve", RPC_READ, RPC_OPEN, "text:str(1,512)",
+	  rpc_contact_resolve },
 	{ "contact.set",   RPC_CHAT,  RPC_OPEN,
 	  "contact:id name:str(256)? fallback:enum(auto|allow|deny)? "
 	  "relay:bool? presence:bool?",

@@ -213,7 +213,7 @@ def statuses(alice):
 
 
 def names(net, alice):
-    """Exact, any case, unique prefix; ids and addresses always."""
+    """Exact, any case or accent, unique prefix; ids and addresses always."""
     one = net.person("one")
     alice.ctl("contact", "add", one.address, "--name", "Bobby")
     for who in ("bob", "Bob", "BOB", "bobb", "BOBBY", one.address,
@@ -229,6 +229,11 @@ def names(net, alice):
     check("contact rename", done.rows()[0][1] == "Robert", done.out)
     check("a renamed contact is found",
           alice.ctl("contact", "show", "rob").pairs()["name"] == "Robert")
+    alice.ctl("contact", "rename", "robert", "Ren\u00e9e \u00c5s")
+    for who in ("ren\u00e9e \u00e5s", "RENEE AS", "ren\u00c9"):
+        check("and without case and accents", alice.ctl(
+            "contact", "show", who).pairs()["name"] == "Ren\u00e9e \u00c5s")
+    alice.ctl("contact", "rename", "renee", "Robert")
     status, shown = on_tty(alice, ["contact", "rm", "Robert"], ["n\n"])
     check("contact rm asks, and n means no", status == 1 and "Robert" in
           alice.ctl("contact", "ls").out, shown)

@@ -72,11 +72,11 @@ class Peer:
             answer = self.first(self, connection, request)
             if answer is not None:
                 return answer
-        if method in ("contact.list", "contact.get"):
+        if method in ("contact.resolve", "contact.get"):
             contact = {"id": BOB, "name": self.name, "state": "ready",
                        "address": "btchat1qqqq", "online": True}
             return result(request, contact if method == "contact.get" else
-                          {"items": [contact], "next": None})
+                          {"items": [contact], "more": False})
         if method == "events.subscribe":
             return self.subscribe(connection, request, params)
         if method == "message.history":

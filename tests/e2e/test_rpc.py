@@ -192,6 +192,16 @@ def contacts(call, address):
                      ("carol", 0)):
         check("contact.list query=%s finds %d" % (query[:5], n),
               len(call("contact.list", query=query)["items"]) == n)
+    uri = "btchat:%s?name=x" % address.upper()
+    for text, by in ((bob, "id"), (address, "address"), (uri, "address"),
+                     ("Bob", "name"), ("BOB", "folded"), ("b", "prefix"),
+                     ("B\u00f6b", "folded"), ("ob", None), ("bobby", None),
+                     ("btchat:", None), (".", None), ("a" * 26, None),
+                     (address[:-1], None)):
+        found = call("contact.resolve", text=text)
+        check("contact.resolve of %s" % text[:12],
+              [(c["id"], c["match"]) for c in found["items"]] ==
+              ([(bob, by)] if by else []) and not found["more"], found)
     check("contact.set renames", call(
         "contact.set", contact=bob, name="Bob \u2603")["name"] ==
         "Bob \u2603")
