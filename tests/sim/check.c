@@ -264,6 +264,21 @@ order_applied(struct check *c, uint32_t who, const struct check_message *m,
 	lane->is_renewed = false;
 }
 
+/* It is there already, and its number is used up all the same. */
+static void
+repeated_applied(struct check *c, const struct node_message *in)
+{
+	const struct check_message *m = check_find(c, &in->id);
+	struct check_lane *lane;
+
+	c->n_repeated++;
+	if (!m || in->state != MESSAGE_RECEIVED)
+		return;
+	lane = lane_of(c, m, &in->contact);
+	lane->seq = in->seq;
+	lane->is_renewed = false;
+}
+
 static void
 received_applied(struct check *c, uint32_t who, const struct node_message *in)
 {
@@ -356,7 +371,7 @@ check_applied(struct check *c, uint32_t who, const struct change *change,
 	if (result == DISK_CONFLICT && !is_of_liar(c, who, change))
 		check_fail(c, "p%u got two messages of one id", who);
 	if (result == DISK_KNOWN)
-		c->n_repeated++;
+		repeated_applied(c, &change->message);
 	if (result != DISK_DONE)
 		return;
 	if (change->kind == CHANGE_CONTACT)

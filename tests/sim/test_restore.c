@@ -115,6 +115,52 @@ an_older_disk_loses_and_doubles_nothing_that_follows(void **state)
 			play(i, seed);
 }
 
+static bool
+the_other_is_gone(struct sim *s)
+{
+	return !s->nodes[0].online[1];
+}
+
+/* What followed it was numbered anew and has come; on the older disk it has
+ * its first number, and what was taken back waits. All of it comes, once. */
+static void
+play_taken_back(uint64_t seed, uint32_t n_cancelled)
+{
+	struct sim *s = new_world(seed);
+	struct disk image;
+
+	expect(s, n_cancelled, seed, sim_pair_ready, "ready at first");
+	write_both(s, 1);
+	expect(s, n_cancelled, seed, sim_all_delivered, "delivered before");
+	sim_crash(s, 1);
+	expect(s, n_cancelled, seed, the_other_is_gone, "alone");
+	for (uint32_t k = 0; k < 4; k++)
+		assert_true(sim_write(s, 0, 1, 40));
+	disk_copy(&s->nodes[0].disk, &image);
+	for (uint32_t k = 0; k < n_cancelled; k++)
+		assert_true(sim_cancel(s, 0, 1));
+	assert_true(s->check.n_cancelled >= n_cancelled);
+	sim_start(s, 1);
+	expect(s, n_cancelled, seed, sim_all_delivered, "delivered after");
+	sim_restore(s, 0, &image);
+	disk_clear(&image);
+	expect(s, n_cancelled, seed, sim_all_delivered, "delivered again");
+	write_both(s, 1);
+	expect(s, n_cancelled, seed, sim_all_delivered, "delivered at last");
+	check_history(&s->check);
+	assert_false(s->check.failed);
+	sim_free(s);
+}
+
+static void
+an_older_disk_sends_what_was_taken_back_since(void **state)
+{
+	(void)state;
+	for (uint32_t n = 1; n <= 4; n++)
+		for (uint64_t seed = 1; seed <= 2 * SEEDS; seed++)
+			play_taken_back(seed, n);
+}
+
 /* ---- backups ---- */
 
 /* What a backup has of a disk: no keys of ratchets, no own record. */
@@ -192,6 +238,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    an_older_disk_loses_and_doubles_nothing_that_follows),
+		cmocka_unit_test(an_older_disk_sends_what_was_taken_back_since),
 		cmocka_unit_test(
 		    both_sides_talk_after_a_backup_with_one_event_each),
 	};
