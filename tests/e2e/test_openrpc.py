@@ -15,7 +15,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import openrpc  # noqa: E402
 from check import check, finish  # noqa: E402
-from net import Net, need_build  # noqa: E402
+from net import Net, add_contact, need_build  # noqa: E402
 
 # The order of the story; what is not named is run between, as it stands there.
 BEGINS = ["identity.show", "session.info", "contact.list", "message.send",
@@ -29,6 +29,7 @@ APART = ["identity.create", "identity.export", "backup.create",
          "backup.verify", "identity.lock", "identity.unlock",
          "identity.passphrase", "identity.delete", "identity.import"]
 AGAIN = ["backup.restore", "daemon.shutdown"]
+WAITING = ["message.cancel", "message.retry"]  # of what nobody takes
 WRITES = {"identity.export", "backup.create"}  # to a file that is passed
 READS = {"backup.verify": "backup.create", "backup.restore": "backup.create",
          "identity.import": "identity.export"}
@@ -171,7 +172,7 @@ def says(doc, d, error, errors):
 def of_a_couple(net, story):
     alice, bob, _, _ = net.couple()
     carol = net.person("carol")
-    ends = set(ENDS + APART + AGAIN)
+    ends = set(ENDS + APART + AGAIN + WAITING)
     story.stands_for["127.0.0.1:40223"] = "127.0.0.1:%d" % net.entry[0]
     between = [m for m in story.examples if m not in ends | set(BEGINS)]
     with alice.rpc(timeout=60) as rpc:
@@ -183,6 +184,17 @@ def of_a_couple(net, story):
         uri = params_of(story.examples["invite.accept"][0])["uri"]
         story.stands_for[uri] = carol.call("invite.create")["uri"]
         for method in between + ENDS:
+            story.play(rpc, method)
+
+
+def of_one_who_waits(net, story):
+    d, nobody = net.person("walt"), net.person("nobody")
+    conv = add_contact(d, nobody)
+    message = d.call("message.send", conv=conv, text="hello")["id"]
+    story.stands_for[params_of(
+        story.examples["message.cancel"][0])["id"]] = message
+    with d.rpc() as rpc:
+        for method in WAITING:
             story.play(rpc, method)
 
 
@@ -211,6 +223,8 @@ def main():
     with Net() as net:
         of_one_alone(net, story, doc)
         story.stands_for.clear()  # she was somebody else
+        of_one_who_waits(net, story)
+        story.stands_for.clear()
         of_a_couple(net, story)
     check("every method has an example that was run",
           story.run == set(story.examples), set(story.examples) - story.run)
