@@ -39,7 +39,7 @@ test_that 'it said that it is ready' holds '^active$' property ActiveState
 test_that 'it is its main process that says so' not holds '^0$' \
     property MainPID
 test_that 'it may open extra sockets' \
-    holds '"extra_sockets_max": *144' ctl --json net status
+    holds '"extra_sockets_max": *208' ctl --json net status
 test_that 'its own sandbox holds within that of the unit' holds \
     '"sandbox":{"policy":"compat","files":true,"calls":true,"memory":true}' \
     ctl --json status

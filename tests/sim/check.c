@@ -11,6 +11,7 @@ void
 check_clear(struct check *c)
 {
 	free(c->messages);
+	ids_free(&c->ids);
 	free(c->lanes);
 	*c = (struct check){ 0 };
 }
@@ -57,9 +58,11 @@ check_is_spoiled(const struct check *c, uint32_t a, uint32_t b)
 struct check_message *
 check_find(const struct check *c, const struct message_id *id)
 {
-	for (size_t i = c->n_messages; i-- > 0;)
-		if (memcmp(&c->messages[i].id, id, sizeof(*id)) == 0)
-			return &c->messages[i];
+	ptrdiff_t at = (ptrdiff_t)c->n_messages;
+
+	while ((at = ids_find(&c->ids, (size_t)at, id->b)) != IDS_NONE)
+		if (memcmp(&c->messages[at].id, id, sizeof(*id)) == 0)
+			return &c->messages[at];
 	return NULL;
 }
 
@@ -84,6 +87,7 @@ check_written(struct check *c, uint32_t from, uint32_t to,
 		    c->messages, c->cap_messages * sizeof(*c->messages));
 		assert(c->messages);
 	}
+	ids_set(&c->ids, c->n_messages, id->b);
 	m = &c->messages[c->n_messages++];
 	*m = (struct check_message){ .id = *id,
 		.lane = *lane,
@@ -414,9 +418,11 @@ check_is_missing(const struct check *c, const struct check_message *m)
 static const struct node_message *
 row_of(const struct disk *d, const struct check_message *m)
 {
-	for (size_t i = 0; i < d->n_messages; i++)
-		if (memcmp(&d->messages[i].m.id, &m->id, 16) == 0)
-			return &d->messages[i].m;
+	ptrdiff_t at = (ptrdiff_t)d->n_messages;
+
+	while ((at = ids_find(&d->ids, (size_t)at, m->id.b)) != IDS_NONE)
+		if (memcmp(&d->messages[at].m.id, &m->id, 16) == 0)
+			return &d->messages[at].m;
 	return NULL;
 }
 
@@ -488,14 +494,17 @@ check_history(struct check *c)
 	for (size_t i = 0; i < c->n_messages; i++) {
 		const struct check_message *m = &c->messages[i];
 		const struct disk *to = c->disk[m->to];
+		ptrdiff_t at;
 		size_t rows = 0;
 
 		if (check_is_spoiled(c, m->from, m->to))
 			continue;
-		for (size_t j = 0; j < to->n_messages; j++)
+		at = (ptrdiff_t)to->n_messages;
+		while (
+		    (at = ids_find(&to->ids, (size_t)at, m->id.b)) != IDS_NONE)
 			rows +=
-			    memcmp(&to->messages[j].m.id, &m->id, 16) == 0 &&
-			    to->messages[j].m.state == MESSAGE_RECEIVED;
+			    memcmp(&to->messages[at].m.id, &m->id, 16) == 0 &&
+			    to->messages[at].m.state == MESSAGE_RECEIVED;
 		if (rows > 1 && !c->parted[m->to][m->from])
 			check_fail(c, "p%u has a message twice", m->to);
 		if (rows == 0 && m->delivered && !m->forgotten)

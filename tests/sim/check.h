@@ -66,6 +66,7 @@ struct check {
 	uint64_t ready_ms[CHECK_PEOPLE_MAX][CHECK_PEOPLE_MAX];
 	struct check_message *messages; /* owned */
 	size_t n_messages, cap_messages;
+	struct ids ids;           /* of the messages */
 	struct check_lane *lanes; /* owned */
 	size_t n_lanes;
 	uint64_t n_received, n_repeated, n_reads, n_cancelled, n_again;

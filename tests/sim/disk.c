@@ -52,6 +52,7 @@ disk_clear(struct disk *d)
 	free(d->contacts);
 	free(d->invites);
 	free(d->messages);
+	ids_free(&d->ids);
 	free(d->pending);
 	*d = (struct disk){ 0 };
 }
@@ -123,10 +124,12 @@ struct disk_message *
 disk_message(const struct disk *d, const struct contact_id *contact,
     const struct message_id *id)
 {
-	for (size_t i = d->n_messages; i-- > 0;)
-		if (is_same(&d->messages[i].m.id, id) &&
-		    is_same(&d->messages[i].m.contact, contact))
-			return &d->messages[i];
+	ptrdiff_t at = (ptrdiff_t)d->n_messages;
+
+	while ((at = ids_find(&d->ids, (size_t)at, id->b)) != IDS_NONE)
+		if (is_same(&d->messages[at].m.id, id) &&
+		    is_same(&d->messages[at].m.contact, contact))
+			return &d->messages[at];
 	return NULL;
 }
 
@@ -229,6 +232,7 @@ insert_message(struct disk *d, struct disk_change *c)
 		    d->messages, d->cap_messages * sizeof(*d->messages));
 		assert(d->messages);
 	}
+	ids_set(&d->ids, d->n_messages, c->c.message.id.b);
 	d->messages[d->n_messages++].m = c->c.message;
 	c->bytes = NULL; /* the row owns the text now */
 	return DISK_DONE;
@@ -248,6 +252,7 @@ move_message(struct disk *d, struct disk_message *known, struct disk_change *c)
 	memcpy(&text, &known->m.text.p, sizeof(text));
 	free(text);
 	memmove(known, known + 1, (d->n_messages - at - 1) * sizeof(*known));
+	ids_remove(&d->ids, d->n_messages, at);
 	d->n_messages--;
 	return insert_message(d, c);
 }
@@ -304,6 +309,7 @@ disk_copy(const struct disk *d, struct disk *ret)
 	ret->messages = (struct disk_message *)copy_of(
 	    d->messages, d->n_messages * sizeof(*d->messages));
 	ret->cap_messages = d->n_messages;
+	ids_copy(&d->ids, d->n_messages, &ret->ids);
 	for (size_t i = 0; i < d->n_messages; i++) {
 		struct span text = d->messages[i].m.text;
 

@@ -6,6 +6,7 @@
 #define TESTS_SIM_DISK_H
 
 #include "proto/node.h"
+#include "tests/sim/ids.h"
 
 enum { DISK_DHT_MAX = NODE_SAVED_NODES_MAX };
 
@@ -59,6 +60,7 @@ struct disk {
 	size_t n_invites;
 	struct disk_message *messages; /* owned, in the order of insertion */
 	size_t n_messages, cap_messages;
+	struct ids ids; /* of the messages */
 	struct node_saved dht[DISK_DHT_MAX];
 	size_t n_dht;
 	struct disk_change *pending; /* owned, in order */
