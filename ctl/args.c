@@ -60,6 +60,7 @@ static const struct arg_spec specs[] = {
 	{ 0,   "undo",            ARG_FLAG,  false },
 	{ 0,   "unread",          ARG_FLAG,  false },
 	{ 0,   "unsent",          ARG_VALUE, false },
+	{ 0,   "unset",           ARG_FLAG,  false },
 	{ 0,   "wait",            ARG_MAYBE, false },
 };
 /* clang-format on */

@@ -13,6 +13,7 @@ int cmd_completion(struct ctl *ctl);
 int cmd_config_get(struct ctl *ctl);
 int cmd_config_ls(struct ctl *ctl);
 int cmd_config_reload(struct ctl *ctl);
+int cmd_config_set(struct ctl *ctl);
 int cmd_consumer_ls(struct ctl *ctl);
 int cmd_consumer_rm(struct ctl *ctl);
 int cmd_contact_add(struct ctl *ctl);

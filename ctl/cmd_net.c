@@ -150,6 +150,23 @@ cmd_config_reload(struct ctl *ctl)
 	    ctl, "config.reload", NULL, "read the configuration again");
 }
 
+/* The words behind the key, a line each. */
+static char *
+values_of(const struct ctl *ctl)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	if (f == NULL)
+		return value_strdup("");
+	for (size_t i = 1; i < args_count(&ctl->args); i++)
+		(void)fprintf(
+		    f, "%s%s", i > 1 ? "\n" : "", args_word(&ctl->args, i));
+	(void)fclose(f);
+	return text;
+}
+
 /* A list's values are lines, or elements; one field for both. */
 static char *
 setting_text(const cJSON *v)
@@ -215,6 +232,45 @@ cmd_config_get(struct ctl *ctl)
 			print_fields(ctl, value, NULL);
 		free(value);
 	}
+	cJSON_Delete(result);
+	return status;
+}
+
+/* What it will be, if that is not what it is. */
+static void
+print_set(const struct ctl *ctl, const cJSON *item)
+{
+	bool later = value_has_str(item, "next");
+	char *value = setting_text(value_get(item, later ? "next" : "value"));
+
+	if (ctl->mode == MODE_HUMAN)
+		print_human("%s: %s%s", value_str(item, "key"), value,
+		    later ? ", after a restart of btchatd" : "");
+	else
+		print_fields(ctl, value_str(item, "key"), value,
+		    later ? "restart" : "now", NULL);
+	free(value);
+}
+
+int
+cmd_config_set(struct ctl *ctl)
+{
+	bool unset = args_has(&ctl->args, "unset");
+	cJSON *params = NULL, *result = NULL;
+	char *values = NULL;
+	int status;
+
+	if (unset == (args_count(&ctl->args) > 1))
+		return report_usage("either VALUE or --unset");
+	params = cJSON_CreateObject();
+	value_add_str(params, "key", args_word(&ctl->args, 0));
+	values = values_of(ctl);
+	if (!unset)
+		value_add_str(params, "value", values);
+	free(values);
+	status = ctl_call(ctl, "config.set", params, &result);
+	if (status == CTL_DONE && !print_as_json(ctl, result))
+		print_set(ctl, result);
 	cJSON_Delete(result);
 	return status;
 }

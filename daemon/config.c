@@ -352,6 +352,13 @@ config_find(const char *name)
 	return CONFIG_KEYS;
 }
 
+bool
+config_is_fixed(enum config_key key)
+{
+	return key == CONFIG_KEY_SANDBOX || key == CONFIG_KEY_SOCKET ||
+	       key == CONFIG_KEY_STATE;
+}
+
 /* ---- did you mean ---- */
 
 static unsigned
@@ -455,22 +462,29 @@ config_set(struct config *c, const char *name, const char *value,
 	return ERR_OK;
 }
 
-void
-config_take_over(struct config *c, const struct config *fresh)
+bool
+config_take_key(
+    struct config *c, const struct config *fresh, enum config_key key)
 {
+	const struct key *k = &keys[key];
 	char value[CONFIG_VALUE_MAX];
 	bool good;
 
-	for (unsigned i = 0; i < CONFIG_KEYS; i++) {
-		if (keys[i].restart_needed)
-			continue;
-		assert(keys[i].kind != KEY_LIST);
-		get_key(fresh, &keys[i], value, sizeof(value));
-		good = set_key(c, &keys[i], value);
-		assert(good); /* it was taken before */
-		(void)good;
-		c->source[i] = fresh->source[i];
-	}
+	if (k->restart_needed)
+		return false;
+	assert(k->kind != KEY_LIST);
+	get_key(fresh, k, value, sizeof(value));
+	good = set_key(c, k, value);
+	assert(good); /* it was taken before */
+	c->source[key] = fresh->source[key];
+	return good;
+}
+
+void
+config_take_over(struct config *c, const struct config *fresh)
+{
+	for (unsigned i = 0; i < CONFIG_KEYS; i++)
+		(void)config_take_key(c, fresh, (enum config_key)i);
 }
 
 void
@@ -482,6 +496,7 @@ config_item(
 		[CONFIG_FILE] = "file",
 		[CONFIG_COMMAND_LINE] = "command-line",
 		[CONFIG_SERVICE] = "service",
+		[CONFIG_SETTING] = "setting",
 	};
 	static const char *const types[] = {
 		[KEY_BOOL] = "bool",
@@ -500,6 +515,36 @@ config_item(
 		.restart_needed = k->restart_needed,
 	};
 	get_key(c, k, ret->value, sizeof(ret->value));
+}
+
+static bool
+same_lists(const struct config *a, const struct config *b, enum config_key key)
+{
+	bool listen = key == CONFIG_KEY_LISTEN;
+	size_t n = listen ? a->n_listen : a->n_bootstrap;
+
+	assert(listen || key == CONFIG_KEY_BOOTSTRAP);
+	if (n != (listen ? b->n_listen : b->n_bootstrap))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (listen ? !endpoint_eq(&a->listen[i], &b->listen[i])
+		           : strcmp(a->bootstrap[i], b->bootstrap[i]) != 0)
+			return false;
+	return true;
+}
+
+bool
+config_agree(
+    const struct config *a, const struct config *b, enum config_key key)
+{
+	char of_a[CONFIG_VALUE_MAX] = "";
+	char of_b[CONFIG_VALUE_MAX] = "";
+
+	if (keys[key].kind == KEY_LIST)
+		return same_lists(a, b, key);
+	get_key(a, &keys[key], of_a, sizeof(of_a));
+	get_key(b, &keys[key], of_b, sizeof(of_b));
+	return strcmp(of_a, of_b) == 0;
 }
 
 /* ---- defaults ---- */

@@ -1,11 +1,12 @@
 /*
- * Configuration: `key = value` lines, then the command line. One table says
- * key, type, default and setter; it also serves config.list and config.get.
- * [btchatd.conf(5)]
+ * Configuration: `key = value` lines of a file, then settings that were made
+ * while running, then the command line. One table says key, type, default and
+ * setter; it also serves config.list and config.get. [btchatd.conf(5)]
  */
 #ifndef DAEMON_CONFIG_H
 #define DAEMON_CONFIG_H
 
+#include "proto/base/bytes.h"
 #include "proto/base/endpoint.h"
 #include "proto/base/err.h"
 #include "proto/node.h"
@@ -34,8 +35,12 @@ enum config_source {
 	CONFIG_FILE,
 	CONFIG_COMMAND_LINE,
 	CONFIG_SERVICE, /* systemd's directories */
+	CONFIG_SETTING, /* see settings.h */
 };
-#define CONFIG_SOURCES 4
+#define CONFIG_SOURCES 5
+
+/* In the state directory: lines as those of the file. */
+#define CONFIG_SETTINGS_FILE "settings.conf"
 
 /* In the order of the table in config.c: sorted by name. */
 enum config_key {
@@ -98,19 +103,24 @@ struct config {
 	unsigned line[CONFIG_KEYS];    /* of the file, where it was set */
 	bool check_only;               /* --check-config */
 	char error[CONFIG_ERROR_SIZE]; /* file:line: what is wrong */
-	int argc;                      /* for config_reload */
+	int argc;                      /* for config_again */
 	char **argv;                   /* borrowed for life */
 };
 
 /*
  * Reads the command line and the file it names (or the default one, if there
  * is one). ERR_MALFORMED: c->error is set, exit CONFIG_EXIT; ERR_STATE: usage
- * error, exit 2; ERR_EXISTS: --help or --version was served, exit 0.
+ * error, exit 2; ERR_EXISTS: --help or --version was served, exit 0; ERR_IO:
+ * the settings cannot be read, c->error is set, exit 1.
  */
 MUST_USE enum err config_load(struct config *c, int argc, char **argv);
-/* Reads the file again, takes over what may change while running. On error
- * nothing changes and c->error says why. */
-MUST_USE enum err config_reload(struct config *c);
+/* All of it once more, as a start would find it now; with these settings for
+ * those of the state directory, unless NULL. On error ret->error says why. */
+MUST_USE enum err config_again(
+    const struct config *c, const struct span *settings, struct config *ret);
+/* Reads all again, takes over what may change while running; ret_next is what a
+ * start would take. On error nothing changes and c->error says why. */
+MUST_USE enum err config_reload(struct config *c, struct config *ret_next);
 
 /* For config.list and config.get. */
 struct config_item {
@@ -123,8 +133,14 @@ struct config_item {
 };
 void config_item(
     const struct config *c, enum config_key key, struct config_item *ret);
+/* Have both the same value of it, wherever it came from? */
+bool config_agree(
+    const struct config *a, const struct config *b, enum config_key key);
 /* CONFIG_KEYS if there is none of that name. */
 unsigned config_find(const char *name);
+/* Is it left to the file and the command line? Who could set these while we run
+ * could open the sandbox for the next start, or lock people out. */
+bool config_is_fixed(enum config_key key);
 /* The key that was meant, as far as one can tell; NULL: none is near. */
 const char *config_nearest(const char *name);
 /* Where the file is, or would be; "": nowhere. */
@@ -135,6 +151,9 @@ MUST_USE enum err config_set(struct config *c, const char *name,
     const char *value, enum config_source source);
 /* All that needs no restart, as it is in fresh. */
 void config_take_over(struct config *c, const struct config *fresh);
+/* The same of one key; false: it does need one. */
+bool config_take_key(
+    struct config *c, const struct config *fresh, enum config_key key);
 /* Defaults, and what the environment says. ERR_MALFORMED: c->error. */
 MUST_USE enum err config_defaults(struct config *c);
 

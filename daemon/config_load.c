@@ -1,5 +1,5 @@
-/* Reading the file and the command line. Every mistake is named with its
- * place, and the first one ends it: never half a configuration. */
+/* Reading the file, the settings and the command line. Every mistake is named
+ * with its place, and the first one ends it: never half a configuration. */
 #include "daemon/config.h"
 
 #include "daemon/file.h"
@@ -32,24 +32,48 @@ refuse_at(struct config *c, const char *where, unsigned line, const char *what)
 	return ERR_MALFORMED;
 }
 
-/* ---- the file ---- */
+/* ---- files ---- */
+
+/* Lines on their way into the configuration. */
+struct lines {
+	struct config *c;
+	const char *path; /* borrowed */
+	enum config_source source;
+	unsigned number;             /* of the line */
+	unsigned where[CONFIG_KEYS]; /* it was set; 0: nowhere */
+};
 
 static enum err
-check_file(struct config *c, int fd)
+refuse_line(const struct lines *l, const char *what)
+{
+	return refuse_at(l->c, l->path, l->number, what);
+}
+
+/* It cannot be read. Settings are on the disk of the store, and as with that
+ * another try may go well. */
+static enum err
+refuse_unread(const struct lines *l)
+{
+	enum err err = refuse_line(l, strerror(errno));
+
+	return l->source == CONFIG_SETTING ? ERR_IO : err;
+}
+
+static enum err
+check_file(const struct lines *l, int fd)
 {
 	struct stat st;
 
 	if (fstat(fd, &st))
-		return refuse_at(c, c->file, 0, strerror(errno));
+		return refuse_unread(l);
 	if (!S_ISREG(st.st_mode))
-		return refuse_at(c, c->file, 0, "is not a regular file");
+		return refuse_line(l, "is not a regular file");
 	if (st.st_uid != 0 && st.st_uid != geteuid())
-		return refuse_at(c, c->file, 0, "belongs to another user");
+		return refuse_line(l, "belongs to another user");
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return refuse_at(
-		    c, c->file, 0, "others may write it; chmod go-w it");
+		return refuse_line(l, "others may write it; chmod go-w it");
 	if (st.st_size == 0)
-		return refuse_at(c, c->file, 1,
+		return refuse_at(l->c, l->path, 1,
 		    "is empty; a comment would show that it is meant so");
 	return ERR_OK;
 }
@@ -68,8 +92,26 @@ trim(char *s)
 	return s;
 }
 
+/* A setting gives way to the command line, which was read before. */
 static enum err
-take_line(struct config *c, char *line, unsigned number)
+take_pair(const struct lines *l, const char *name, const char *value)
+{
+	struct config *c = l->c;
+	unsigned key = config_find(name);
+
+	if (l->source == CONFIG_SETTING && key < CONFIG_KEYS) {
+		if (config_is_fixed((enum config_key)key))
+			return refuse_line(l, "this key is no setting");
+		if (c->source[key] == CONFIG_COMMAND_LINE)
+			return ERR_OK;
+	}
+	if (config_set(c, name, value, l->source))
+		return refuse_line(l, c->error);
+	return ERR_OK;
+}
+
+static enum err
+take_line(struct lines *l, char *line)
 {
 	char *text = trim(line);
 	char *equals = strchr(text, '=');
@@ -79,42 +121,40 @@ take_line(struct config *c, char *line, unsigned number)
 		return ERR_OK;
 	for (const char *s = text; *s; s++)
 		if ((unsigned char)*s < ' ' && *s != '\t')
-			return refuse_at(
-			    c, c->file, number, "a control character");
+			return refuse_line(l, "a control character");
 	if (!equals)
-		return refuse_at(c, c->file, number, "not \"key = value\"");
+		return refuse_line(l, "not \"key = value\"");
 	*equals = '\0';
 	text = trim(text);
-	if (config_set(c, text, trim(equals + 1), CONFIG_FILE))
-		return refuse_at(c, c->file, number, c->error);
+	if (take_pair(l, text, trim(equals + 1)))
+		return ERR_MALFORMED;
 	key = config_find(text);
 	assert(key < CONFIG_KEYS);
-	if (c->line[key] && key != CONFIG_KEY_BOOTSTRAP &&
+	if (l->where[key] && key != CONFIG_KEY_BOOTSTRAP &&
 	    key != CONFIG_KEY_LISTEN)
-		return refuse_at(c, c->file, number, "the key is there twice");
-	c->line[key] = number;
+		return refuse_line(l, "the key is there twice");
+	l->where[key] = l->number;
 	return ERR_OK;
 }
 
 static enum err
-take_lines(struct config *c, char *buf, size_t n)
+take_lines(struct lines *l, const char *buf, size_t n)
 {
 	char line[CONFIG_LINE_MAX + 1];
-	unsigned number = 0;
 	enum err err = ERR_OK;
 
 	while (n > 0 && !err) {
 		const char *end = memchr(buf, '\n', n);
 		size_t len = end ? (size_t)(end - buf) : n;
 
-		number++;
+		l->number++;
 		if (len > CONFIG_LINE_MAX)
-			return refuse_at(c, c->file, number, "line too long");
+			return refuse_line(l, "line too long");
 		if (memchr(buf, '\0', len))
-			return refuse_at(c, c->file, number, "a NUL byte");
+			return refuse_line(l, "a NUL byte");
 		memcpy(line, buf, len);
 		line[len] = '\0';
-		err = take_line(c, line, number);
+		err = take_line(l, line);
 		len += end ? 1 : 0;
 		buf += len;
 		n -= len;
@@ -123,34 +163,67 @@ take_lines(struct config *c, char *buf, size_t n)
 }
 
 static enum err
-load_file(struct config *c)
+take_fd(struct lines *l, int fd)
 {
-	char *buf = NULL;
+	char *buf = malloc(CONFIG_FILE_MAX + 1);
 	size_t n = 0;
 	enum err err;
-	int fd = open(c->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-	if (fd < 0)
-		return refuse_at(c, c->file, 0, strerror(errno));
-	err = check_file(c, fd);
-	if (err)
-		goto out;
-	buf = malloc(CONFIG_FILE_MAX + 1);
-	if (!buf) {
-		err = refuse_at(c, c->file, 0, "no memory");
-		goto out;
-	}
-	err = file_read(fd, FILE_HERE, buf, CONFIG_FILE_MAX + 1, &n);
-	if (err)
-		err = refuse_at(c, c->file, 0, strerror(errno));
+	if (!buf)
+		return refuse_unread(l);
+	if (file_read(fd, FILE_HERE, buf, CONFIG_FILE_MAX + 1, &n))
+		err = refuse_unread(l);
 	else
-		err = take_lines(c, buf, n);
+		err = take_lines(l, buf, n);
+	l->number = 0;
 	if (!err && n > CONFIG_FILE_MAX)
-		err = refuse_at(c, c->file, 0, "file too long");
-out:
+		err = refuse_line(l, "file too long");
 	free(buf);
+	return err;
+}
+
+static enum err
+take_file(struct lines *l)
+{
+	enum err err;
+	int fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 && l->source == CONFIG_SETTING &&
+	    (errno == ENOENT || errno == ENOTDIR))
+		return ERR_OK; /* nothing was ever set */
+	if (fd < 0)
+		return refuse_unread(l);
+	err = check_file(l, fd);
+	if (!err)
+		err = take_fd(l, fd);
 	(void)close(fd);
 	return err;
+}
+
+static enum err
+load_file(struct config *c)
+{
+	struct lines l = { .c = c, .path = c->file, .source = CONFIG_FILE };
+	enum err err = take_file(&l);
+
+	memcpy(c->line, l.where, sizeof(c->line));
+	return err;
+}
+
+/* Those of that state directory, or these. */
+static enum err
+load_settings(struct config *c, const char *state, const struct span *settings)
+{
+	char path[CONFIG_VALUE_MAX + sizeof("/" CONFIG_SETTINGS_FILE)];
+	struct lines l = { .c = c, .path = path, .source = CONFIG_SETTING };
+
+	(void)snprintf(
+	    path, sizeof(path), "%s/%s", state, CONFIG_SETTINGS_FILE);
+	if (!settings)
+		return take_file(&l);
+	if (settings->n > CONFIG_FILE_MAX)
+		return refuse_line(&l, "file too long");
+	return take_lines(&l, (const char *)settings->p, settings->n);
 }
 
 /* The file that is read if none is named; it may be missing. */
@@ -340,16 +413,13 @@ take_command_line(struct config *c)
 	return err;
 }
 
-enum err
-config_load(struct config *c, int argc, char **argv)
+/* state: where the settings are, NULL: where the rest says. */
+static enum err
+load_all(struct config *c, const char *state, const struct span *settings)
 {
 	bool read_file_too;
-	enum err err;
+	enum err err = config_defaults(c);
 
-	memset(c, 0, sizeof(*c));
-	c->argc = argc;
-	c->argv = argv;
-	err = config_defaults(c);
 	if (!err)
 		err = find_file(c);
 	read_file_too = c->file[0] != '\0';
@@ -363,18 +433,40 @@ config_load(struct config *c, int argc, char **argv)
 	if (!err && c->socket[0] == '\0')
 		err = refuse_at(c, "command line", 0,
 		    "no place for the control socket: give --socket PATH");
+	if (!err)
+		err = load_settings(c, state ? state : c->state, settings);
 	return err;
 }
 
 enum err
-config_reload(struct config *c)
+config_load(struct config *c, int argc, char **argv)
 {
-	struct config fresh;
-	enum err err = config_load(&fresh, c->argc, c->argv);
+	memset(c, 0, sizeof(*c));
+	c->argc = argc;
+	c->argv = argv;
+	return load_all(c, NULL, NULL);
+}
+
+/* The state directory is that of this life, whatever the file says of it now.
+ */
+enum err
+config_again(
+    const struct config *c, const struct span *settings, struct config *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->argc = c->argc;
+	ret->argv = c->argv;
+	return load_all(ret, c->state, settings);
+}
+
+enum err
+config_reload(struct config *c, struct config *ret_next)
+{
+	enum err err = config_again(c, NULL, ret_next);
 
 	if (err)
-		memcpy(c->error, fresh.error, sizeof(c->error));
+		memcpy(c->error, ret_next->error, sizeof(c->error));
 	else
-		config_take_over(c, &fresh);
+		config_take_over(c, ret_next);
 	return err;
 }

@@ -75,6 +75,7 @@ struct confined {
 
 struct daemon {
 	struct config config;
+	struct config *next; /* owned; NULL: config; see settings_next */
 	struct confined confined;
 	struct event_base *base; /* owned */
 	struct rng rng;

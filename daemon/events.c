@@ -35,6 +35,7 @@ static const char *const names[EVENT_TYPES] = {
 	[EVENT_CONTACT_BLOCKED] = "contact.blocked",
 	[EVENT_IDENTITY_LOCKED] = "identity.locked",
 	[EVENT_CONV_CLEARED] = "conv.cleared",
+	[EVENT_CONFIG_CHANGED] = "config.changed",
 	[EVENT_PRESENCE] = "presence",
 	[EVENT_NET_CHANGED] = "net.changed",
 	[EVENT_DHT_CHANGED] = "dht.changed",

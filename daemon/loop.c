@@ -7,6 +7,7 @@
 #include "daemon/log.h"
 #include "daemon/portmap.h"
 #include "daemon/search.h"
+#include "daemon/settings.h"
 #include "daemon/turn.h"
 #include "daemon/wipe.h"
 
@@ -247,7 +248,10 @@ on_stop(evutil_socket_t number, short what, void *ctx)
 bool
 daemon_reload(struct daemon *d)
 {
-	bool good = !config_reload(&d->config);
+	bool good;
+
+	daemon_wake(d);
+	good = !settings_reload(d);
 
 	if (!good) {
 		log_event(LOG_ERR, "reload-failed",

@@ -77,7 +77,7 @@ main(int argc, char **argv)
 	if (err) {
 		log_init(LOG_NOTICE, false);
 		log_event(LOG_ERR, "config-refused", "%s", d->config.error);
-		return CONFIG_EXIT;
+		return err == ERR_IO ? DAEMON_EX_FAILED : CONFIG_EXIT;
 	}
 	log_init(d->config.log_level, d->config.log_addresses);
 	if (d->config.check_only)

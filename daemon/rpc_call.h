@@ -133,6 +133,7 @@ void rpc_backup_verify(struct rpc_call *c);
 void rpc_config_get(struct rpc_call *c);
 void rpc_config_list(struct rpc_call *c);
 void rpc_config_reload(struct rpc_call *c);
+void rpc_config_set(struct rpc_call *c);
 void rpc_contact_add(struct rpc_call *c);
 void rpc_contact_block(struct rpc_call *c);
 void rpc_contact_delete(struct rpc_call *c);

@@ -2,21 +2,29 @@
 #include "daemon/rpc_call.h"
 
 #include "daemon/log.h"
+#include "daemon/settings.h"
 
 #include <string.h>
 
 static void
-put_key(struct json_out *o, const struct config *config, enum config_key key)
+put_key(struct json_out *o, const struct daemon *d, enum config_key key)
 {
+	const struct config *next = settings_next(d);
 	struct config_item item;
 
-	config_item(config, key, &item);
+	config_item(&d->config, key, &item);
 	json_put_str(o, "key", item.name);
 	json_put_str(o, "type", item.type);
 	json_put_str(o, "value", item.value);
 	json_put_str(o, "default", item.fallback);
 	json_put_str(o, "source", item.source);
 	json_put_bool(o, "restart_needed", item.restart_needed);
+	if (config_agree(&d->config, next, key)) {
+		json_put_null(o, "next");
+		return;
+	}
+	config_item(next, key, &item);
+	json_put_str(o, "next", item.value);
 }
 
 static void
@@ -37,14 +45,15 @@ rpc_config_list(struct rpc_call *c)
 	json_put_open(o, "items", '[');
 	for (unsigned key = 0; key < CONFIG_KEYS; key++) {
 		json_open(o, '{');
-		put_key(o, &c->d->config, (enum config_key)key);
+		put_key(o, c->d, (enum config_key)key);
 		json_close(o, '}');
 	}
 	json_close(o, ']');
 }
 
-void
-rpc_config_get(struct rpc_call *c)
+/* Param "key"; false and an error reply if there is none of that name. */
+static bool
+find_key(struct rpc_call *c, enum config_key *ret)
 {
 	const char *name = (const char *)rpc_str(c, "key").p;
 	unsigned key = config_find(name);
@@ -52,12 +61,47 @@ rpc_config_get(struct rpc_call *c)
 	struct json_out *o;
 
 	if (key < CONFIG_KEYS) {
-		put_key(rpc_result(c), &c->d->config, (enum config_key)key);
-		return;
+		*ret = (enum config_key)key;
+		return true;
 	}
 	o = rpc_fail_param(c, "key", "no such key");
 	if (near)
 		json_put_str(o, "did_you_mean", near);
+	return false;
+}
+
+void
+rpc_config_get(struct rpc_call *c)
+{
+	enum config_key key;
+
+	if (find_key(c, &key))
+		put_key(rpc_result(c), c->d, key);
+}
+
+void
+rpc_config_set(struct rpc_call *c)
+{
+	const char *value = NULL;
+	char why[CONFIG_ERROR_SIZE];
+	enum config_key key;
+	enum api_error code;
+
+	_Static_assert(CONFIG_ITEM_MAX == 8704, "as the table says");
+	if (!find_key(c, &key))
+		return;
+	if (rpc_has(c, "value"))
+		value = (const char *)rpc_str(c, "value").p;
+	code = settings_set(c->d, key, value, why);
+	if (code == API_OK)
+		put_key(rpc_result(c), c->d, key);
+	else if (code == API_INVALID_PARAMS)
+		rpc_fail_param(c, config_is_fixed(key) ? "key" : "value", why);
+	else if (code == API_INVALID_STATE)
+		json_put_str(
+		    rpc_error(c, code, "not set: %s", why), "reason", why);
+	else
+		(void)rpc_fail(c, code);
 }
 
 void

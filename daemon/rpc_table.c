@@ -22,6 +22,8 @@ const struct rpc_method rpc_methods[] = {
 	  rpc_config_list },
 	{ "config.reload", RPC_ADMIN, RPC_ANY,  "",
 	  rpc_config_reload },
+	{ "config.set",    RPC_ADMIN, RPC_ANY,  "key:str(64) value:str(8703)?",
+	  rpc_config_set },
 	{ "contact.add",   RPC_CHAT,  RPC_OPEN,
 	  "address:str(512) name:str(256)? client_id:str(1,64)?",
 	  rpc_contact_add },

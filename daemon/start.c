@@ -12,6 +12,7 @@
 #include "daemon/loop.h"
 #include "daemon/portmap.h"
 #include "daemon/sanitizer.h"
+#include "daemon/settings.h"
 #include "daemon/sockets.h"
 #include "daemon/statedir.h"
 #include "daemon/turn.h"
@@ -424,4 +425,5 @@ start_undo(struct daemon *d)
 	d->keyring = NULL;
 	statedir_close(d->state_dir_fd);
 	d->state_dir_fd = -1;
+	settings_free(d);
 }

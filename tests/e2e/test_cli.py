@@ -153,6 +153,13 @@ def commands(alice, bob_id):
     why(alice)
     three_forms(alice, ["config", "ls"], columns=3, lines=5)
     three_forms(alice, ["config", "get", "state"], columns=1)
+    row, = three_forms(alice, ["config", "set", "event-days", "31"], columns=3)
+    check("config set says that it is so", row == ["event-days", "31", "now"])
+    row, = three_forms(alice, ["config", "set", "cells-min", "3"], columns=3)
+    check("or will be", row == ["cells-min", "3", "restart"], row)
+    alice.ctl("config", "set", "cells-min", "--unset")
+    done = alice.ctl("config", "set", "event-days", "--unset")
+    check("config set --unset", done.rows() == [["event-days", "30", "now"]])
     three_forms(alice, ["daemon", "loglevel"], pairs={"level"})
     metrics = alice.ctl("daemon", "metrics").out
     check("metrics are the text as it is",
@@ -188,6 +195,12 @@ def statuses(alice):
         (["contact", "add", alice.address], 1),
         (["invite", "accept", "btinvite1nonsense"], 1),
         (["config", "get", "no-such-key"], 2),
+        (["config", "set", "no-such-key", "x"], 2),
+        (["config", "set", "upnp", "perhaps"], 2),
+        (["config", "set", "upnp", "yes", "no"], 2),
+        (["config", "set", "upnp"], 2), (["config", "set"], 2),
+        (["config", "set", "upnp", "no", "--unset"], 2),
+        (["config", "set", "sandbox", "off"], 2),
         (["net", "bootstrap", "nonsense"], 2),
         (["daemon", "loglevel", "loud"], 2),
         (["rpc", "no.such.method"], 1), (["rpc", "status", "a=1"], 2),

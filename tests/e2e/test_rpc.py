@@ -498,6 +498,29 @@ def the_rest(call, bob):
     e = error(call.rpc, "config.get", key="log-levle")
     check("a mistyped key is suggested", e and
           e.data.get("did_you_mean") == "log-level", e)
+    done = call("config.set", key="event-days", value="31")
+    check("config.set takes effect at once", (
+        done["value"], done["source"], done["next"]) ==
+        ("31", "setting", None), done)
+    done = call("config.set", key="upnp", value="no")
+    check("or says what is to come", (
+        done["value"], done["restart_needed"], done["next"]) ==
+        ("yes", True, "no"), done)
+    for key in ("event-days", "upnp"):
+        done = call("config.set", key=key)
+        check("and is taken back", (done["source"], done["next"]) ==
+              ("default", None), done)
+    for key, value, param, why in (
+            ("log-levle", "err", "key", "no such key"),
+            ("sandbox", "off", "key", "only the file"),
+            ("upnp", "perhaps\"\u20ac", "value", "perhaps\"\u20ac"),
+            ("upnp", "\u20ac" * 300, "value", "neither yes nor no"),
+            ("upnp", "y\u0007", "value", "control character"),
+            ("event-days", "-1", "value", "not a whole number")):
+        e = error(call.rpc, "config.set", key=key, value=value)
+        check("config.set refuses %s = %.12r and says why" % (key, value),
+              e and e.code == -32602 and e.data["param"] == param and
+              why in e.data["reason"], e and e.data)
     metrics(call("daemon.metrics")["text"])
     old = call("daemon.loglevel")["level"]
     check("daemon.loglevel sets it",

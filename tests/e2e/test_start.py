@@ -304,6 +304,48 @@ def reload(net):
     daemon.stop()
 
 
+def settings(net):
+    """Set while it runs, sandbox and all: durable, and the file stays."""
+    path = os.path.join(net.folder, "settings.conf")
+    said = "# mine\nlog-level = warning\nread-receipts = yes\n"
+    with open(path, "w") as f:
+        f.write(said)
+    os.chmod(path, 0o600)
+    daemon = net.add("settings", extra=["--config", path]).start()
+    done = daemon.ctl("config", "set", "log-level", "debug")
+    check("without an identity a setting is taken",
+          done.rows() == [["log-level", "debug", "now"]], done.out)
+    daemon.create_identity()
+    done = daemon.ctl("config", "set", "reachable", "yes")
+    check("one that needs a restart says so",
+          done.rows() == [["reachable", "yes", "restart"]], done.out)
+    told = daemon.wait_event("config.changed", key="reachable")["data"]
+    check("and an event tells of it", told == {
+        "key": "reachable", "value": "yes", "source": "setting",
+        "restart_needed": True}, told)
+    daemon.ctl("config", "set", "read-receipts", "no")
+    daemon.kill()
+    daemon.start()
+    shown = {row[0]: row[1:] for row in daemon.ctl("config", "ls").rows()}
+    check("all of them outlive a kill", [
+        shown[key] for key in ("log-level", "reachable", "read-receipts")] ==
+        [["debug", "setting"], ["yes", "setting"], ["no", "setting"]], shown)
+    for key in ("log-level", "reachable", "read-receipts"):
+        daemon.ctl("config", "set", key, "--unset")
+    shown = {i["key"]: i for i in daemon.call("config.list")["items"]}
+    check("taken back, the file counts again",
+          [shown["log-level"]["value"], shown["read-receipts"]["value"],
+           shown["reachable"]["next"]] == ["warning", "yes", "auto"], shown)
+    with open(path) as f:
+        check("which nobody has touched", f.read() == said)
+    with open(path, "w") as f:
+        f.write("no-such-key = 1\n")
+    done = daemon.ctl("config", "set", "event-days", "3", ok=False)
+    check("nothing is set beside a file that is wrong", done.status == 1 and
+          "no-such-key" in done.err, done.err)
+    daemon.stop()
+
+
 def port_is_kept(net):
     """Port 0 chooses once."""
     daemon = net.add("port0", bootstrap=net.entry)
@@ -349,6 +391,7 @@ def main():
         inherited(net)
         signals(net)
         reload(net)
+        settings(net)
         port_is_kept(net)
     finish()
 

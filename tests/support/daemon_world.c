@@ -20,6 +20,7 @@ daemon_world_start(struct daemon_world *w)
 {
 	static char name[] = "btchatd";
 	static char log[] = "--set=log-level=err";
+	enum err err;
 
 	(void)snprintf(
 	    w->state, sizeof(w->state), "--state=%s/state", w->dir.path);
@@ -29,7 +30,11 @@ daemon_world_start(struct daemon_world *w)
 	w->argv[2] = w->state;
 	w->argv[3] = w->listen;
 	memset(&w->d, 0, sizeof(w->d));
-	if (config_load(&w->d.config, 4, w->argv))
+	w->d.state_dir_fd = -1;
+	err = config_load(&w->d.config, 4, w->argv);
+	if (err == ERR_IO)
+		return false;
+	if (err)
 		die(w->d.config.error);
 	log_init(w->d.config.log_level, false);
 	return start_all(&w->d) == DAEMON_EX_OK;

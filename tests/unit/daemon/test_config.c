@@ -247,6 +247,7 @@ a_reload_takes_what_may_change_and_keeps_the_rest(void **state)
 {
 	struct world *w = *state;
 	static struct config_item item;
+	static struct config next;
 
 	assert_int_equal(
 	    load_text(w, "log-level = err\nstate = /one\n"), ERR_OK);
@@ -257,7 +258,8 @@ a_reload_takes_what_may_change_and_keeps_the_rest(void **state)
 	w->c.argc = 3;
 	file_put(w->path,
 	    "log-level = debug\nread-receipts = yes\nstate = /two\n", 51);
-	assert_int_equal(config_reload(&w->c), ERR_OK);
+	assert_int_equal(config_reload(&w->c, &next), ERR_OK);
+	assert_string_equal(next.state, "/two");
 	assert_int_equal(w->c.log_level, LOG_DEBUG);
 	assert_true(w->c.read_receipts);
 	config_item(&w->c, CONFIG_KEY_READ_RECEIPTS, &item);
@@ -266,9 +268,81 @@ a_reload_takes_what_may_change_and_keeps_the_rest(void **state)
 	assert_string_equal(item.value, "/one");
 	assert_string_equal(w->c.state, "/one");
 	file_put(w->path, "log-level = wrong\n", 18);
-	assert_int_equal(config_reload(&w->c), ERR_MALFORMED);
+	assert_int_equal(config_reload(&w->c, &next), ERR_MALFORMED);
 	assert_int_equal(w->c.log_level, LOG_DEBUG);
 	assert_non_null(strstr(w->c.error, ":1: "));
+}
+
+/* A state directory whose settings are these. */
+static const char *
+state_with(struct world *w, const char *settings)
+{
+	static char option[300];
+	char path[300];
+
+	(void)snprintf(path, sizeof(path), "%s/settings.conf", w->dir.path);
+	file_put(path, settings, strlen(settings));
+	assert_int_equal(chmod(path, 0600), 0);
+	(void)snprintf(option, sizeof(option), "--state=%s", w->dir.path);
+	return option;
+}
+
+static void
+settings_stand_between_the_file_and_the_command_line(void **state)
+{
+	struct world *w = *state;
+	static struct config_item item;
+	static const char file[] = "log-level = err\n"
+	                           "event-days = 5\n"
+	                           "bootstrap = a.example:1\n"
+	                           "bootstrap = b.example:1\n"
+	                           "upnp = no\n";
+
+	file_put(w->path, file, sizeof(file) - 1);
+	assert_int_equal(chmod(w->path, 0600), 0);
+	assert_int_equal(
+	    load(w,
+	        state_with(w, "# x\nbootstrap = c.example:1\n"
+	                      "log-level = debug\nevent-days = 6\n"),
+	        "--set=log-level=info"),
+	    ERR_OK);
+	assert_int_equal(w->c.log_level, LOG_INFO);
+	assert_int_equal(w->c.event_days, 6);
+	assert_false(w->c.upnp);
+	config_item(&w->c, CONFIG_KEY_BOOTSTRAP, &item);
+	assert_string_equal(item.value, "c.example:1");
+	assert_string_equal(item.source, "setting");
+	config_item(&w->c, CONFIG_KEY_LOG_LEVEL, &item);
+	assert_string_equal(item.source, "command-line");
+	config_item(&w->c, CONFIG_KEY_UPNP, &item);
+	assert_string_equal(item.source, "file");
+}
+
+static void
+a_wrong_setting_names_its_line(void **state)
+{
+	static const struct {
+		const char *text, *why;
+	} cases[] = {
+		{ "#\nsandbox = off\n", "settings.conf:2: this key is no" },
+		{ "#\nsocket = /x\n", "settings.conf:2: this key is no" },
+		{ "#\nstate = /x\n", "settings.conf:2: this key is no" },
+		{ "upnp = x\n", "settings.conf:1: \"x\" is neither" },
+		{ "upnp = no\nupnp = no\n", "settings.conf:2: the key is" },
+		{ "event-dayz = 1\n", "did you mean event-days?" },
+		{ "", "is empty" },
+	};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		file_put(w->path, "#\n", 2);
+		assert_int_equal(chmod(w->path, 0600), 0);
+		assert_int_equal(
+		    load(w, state_with(w, cases[i].text), NULL), ERR_MALFORMED);
+		if (!strstr(w->c.error, cases[i].why))
+			fail_msg("\"%s\" does not say \"%s\"", w->c.error,
+			    cases[i].why);
+	}
 }
 
 static void
@@ -298,6 +372,8 @@ main(void)
 		T(the_command_line_wins),
 		T(the_environment_gives_the_defaults),
 		T(a_reload_takes_what_may_change_and_keeps_the_rest),
+		T(settings_stand_between_the_file_and_the_command_line),
+		T(a_wrong_setting_names_its_line),
 		T(the_table_is_sorted_and_complete),
 	};
 
