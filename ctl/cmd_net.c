@@ -2,6 +2,7 @@
 #include "ctl/cmd.h"
 #include "ctl/print.h"
 #include "ctl/report.h"
+#include "ctl/resolve.h"
 #include "ctl/value.h"
 #include "ctl/when.h"
 
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { PROBE_MS = 10 * 1000, PROBE_MAX_MS = 3600 * 1000 };
 
 int
 cmd_net_status(struct ctl *ctl)
@@ -102,6 +105,46 @@ cmd_net_peers(struct ctl *ctl)
 		add_peer, false };
 
 	return cmd_list(ctl, &list, NULL);
+}
+
+static void
+print_probe(const struct ctl *ctl, const cJSON *contact, const cJSON *r)
+{
+	char name[128], rtt[24], usual[24];
+
+	if (ctl->mode == MODE_HUMAN) {
+		print_human("%s: %" PRIu64 " ms, %s, %s",
+		    resolve_name(contact, name), value_u64(r, "rtt_ms"),
+		    value_str(r, "way"), value_str(r, "path"));
+		return;
+	}
+	(void)snprintf(rtt, sizeof(rtt), "%" PRIu64, value_u64(r, "rtt_ms"));
+	(void)snprintf(
+	    usual, sizeof(usual), "%" PRIu64, value_u64(r, "usual_ms"));
+	print_fields(ctl, value_str(r, "contact"), rtt, usual,
+	    value_str(r, "way"), value_str(r, "path"), NULL);
+}
+
+int
+cmd_net_probe(struct ctl *ctl)
+{
+	uint64_t ms = ctl->has_timeout ? ctl->timeout_ms : PROBE_MS;
+	cJSON *contact = NULL, *result = NULL, *params = NULL;
+	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
+
+	if (status != CTL_DONE)
+		return status;
+	params = cJSON_CreateObject();
+	value_add_str(params, "contact", value_str(contact, "id"));
+	value_add_u64(
+	    params, "timeout_ms", ms < PROBE_MAX_MS ? ms : PROBE_MAX_MS);
+	status = ctl_call_for(
+	    ctl, ms + CTL_REPLY_TIMEOUT_MS, "net.probe", params, &result);
+	if (status == CTL_DONE && !print_as_json(ctl, result))
+		print_probe(ctl, contact, result);
+	cJSON_Delete(result);
+	cJSON_Delete(contact);
+	return status;
 }
 
 int

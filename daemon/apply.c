@@ -568,6 +568,9 @@ apply_event(struct daemon *d, const struct effect *e)
 	case NODE_TYPING_OVER:
 		typing(d, e);
 		return ERR_OK;
+	case NODE_PONG:
+		turn_pong(d, &e->contact, e->rtt_ms);
+		return ERR_OK;
 	}
 	return ERR_OK;
 }

@@ -277,3 +277,23 @@ command_bootstrap(struct daemon *d, const char *host_port)
 		return API_INVALID_PARAMS;
 	return err ? API_QUOTA : API_OK;
 }
+
+enum api_error
+command_probe(struct daemon *d, const struct contact_id *id)
+{
+	enum api_error code = command_begin(d);
+	struct node_contact_info info;
+	struct node_why why;
+
+	if (code)
+		return code;
+	if (!node_contact_get(d->node, id, &info) ||
+	    !node_contact_why(d->node, id, &why))
+		return API_CONTACT_NOT_FOUND;
+	if (info.state == CONTACT_BLOCKED)
+		return API_BLOCKED;
+	if (node_ping(d->node, id, d->now))
+		return why.verdict == WHY_NO_NETWORK ? API_OFFLINE
+		                                     : API_PEER_UNREACHABLE;
+	return API_OK;
+}

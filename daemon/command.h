@@ -61,6 +61,12 @@ command_identity_profile(struct daemon *d, struct span profile);
 MUST_USE enum api_error
 command_bootstrap(struct daemon *d, const char *host_port);
 
+/* Asks a contact for an answer: hooks.pong tells of it. CONTACT_NOT_FOUND,
+ * BLOCKED; OFFLINE: no node of the DHT answers; PEER_UNREACHABLE: no session.
+ */
+MUST_USE enum api_error
+command_probe(struct daemon *d, const struct contact_id *id);
+
 /* ---- command_contact.c ---- */
 
 /* A name is UTF-8 without controls, at most STORE_NAME_MAX bytes; empty: the

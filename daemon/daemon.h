@@ -59,6 +59,9 @@ struct daemon_hooks {
 	 * commit. */
 	void (*message_moved)(struct daemon *d, const struct message_id *id,
 	    enum message_state state);
+	/* A contact has answered what command_probe asked; after the commit. */
+	void (*pong)(struct daemon *d, const struct contact_id *contact,
+	    uint64_t rtt_ms);
 	/* The keys are about to go: tell what can be told at once, and keep
 	 * nothing of what they opened. */
 	void (*locking)(struct daemon *d);

@@ -107,6 +107,8 @@ after_commit(struct daemon *d, enum api_error code)
 		d->rpc->status.good = false;
 	if (d->rpc->recheck)
 		rpc_wait_message(d->rpc, NULL);
+	if (d->rpc->recheck || code != API_OK) /* that ends all sessions */
+		rpc_wait_probe(d->rpc, NULL, NULL);
 	d->rpc->recheck = false;
 	if (d->rpc->conns)
 		rpc_work_soon(d->rpc);
@@ -123,6 +125,15 @@ static void
 ephemeral(struct daemon *d, const struct event_row *e)
 {
 	rpc_state_put(d->rpc, e);
+	if (e->type == EVENT_PRESENCE)
+		rpc_wait_probe(d->rpc, &e->conv, NULL);
+	rpc_work_soon(d->rpc);
+}
+
+static void
+pong(struct daemon *d, const struct contact_id *contact, uint64_t rtt_ms)
+{
+	rpc_wait_probe(d->rpc, contact, &rtt_ms);
 	rpc_work_soon(d->rpc);
 }
 
@@ -394,6 +405,7 @@ rpc_start(struct daemon *d, char why[RPC_WHY_SIZE])
 		.events_ready = events_ready,
 		.ephemeral = ephemeral,
 		.message_moved = message_moved,
+		.pong = pong,
 		.locking = locking,
 		.log_ended = log_ended };
 	return ERR_OK;

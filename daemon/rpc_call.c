@@ -211,6 +211,7 @@ static const struct {
 	{ API_MESSAGE_TOO_LONG, "the text is too long" },
 	{ API_QUOTA, "a limit is reached" },
 	{ API_OFFLINE, "no network" },
+	{ API_PEER_UNREACHABLE, "the contact is not online" },
 	{ API_TIMEOUT, "the time ran out" },
 	{ API_BAD_ADDRESS, "not a valid address" },
 	{ API_BAD_PASSPHRASE, "wrong passphrase" },

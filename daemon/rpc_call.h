@@ -185,6 +185,7 @@ void rpc_message_wait(struct rpc_call *c);
 void rpc_net_bootstrap(struct rpc_call *c);
 void rpc_net_dht(struct rpc_call *c);
 void rpc_net_peers(struct rpc_call *c);
+void rpc_net_probe(struct rpc_call *c);
 void rpc_net_status(struct rpc_call *c);
 void rpc_discover(struct rpc_call *c);
 void rpc_session_hello(struct rpc_call *c);

@@ -50,7 +50,7 @@ struct rpc_sub {
 	struct rpc_filter filter;
 };
 
-enum rpc_wait_kind { RPC_WAIT_MESSAGE = 1, RPC_WAIT_EVENTS };
+enum rpc_wait_kind { RPC_WAIT_MESSAGE = 1, RPC_WAIT_EVENTS, RPC_WAIT_PROBE };
 
 /* A call that is answered later. */
 struct rpc_wait {
@@ -62,6 +62,9 @@ struct rpc_wait {
 	size_t id_n;
 	struct message_id message;
 	enum message_state state;
+	struct contact_id contact;
+	bool answered; /* PROBE: in that time */
+	uint64_t rtt_ms;
 	int64_t since; /* seq */
 	size_t limit;
 	struct rpc_filter filter;
@@ -248,10 +251,17 @@ void rpc_wait_message(struct rpc *r, const struct message_id *id);
 /* That, when this turn is durable. */
 void rpc_wait_recheck(struct rpc *r);
 void rpc_wait_events(struct rpc *r); /* there are new ones */
-void rpc_wait_tick(struct rpc *r);   /* answers what is due */
+/* A contact (NULL: any) may have gone, or has answered in that time. */
+void rpc_wait_probe(
+    struct rpc *r, const struct contact_id *contact, const uint64_t *rtt_ms);
+void rpc_wait_tick(struct rpc *r); /* answers what is due */
 /* Writes the reply to a message.wait if its time has come. */
 bool rpc_message_reply(struct rpc_call *c, const struct message_id *id,
     enum message_state want, bool last_time);
+/* Writes the reply to a net.probe if there is one; rtt_ms NULL: no answer yet.
+ */
+bool rpc_probe_reply(struct rpc_call *c, const struct contact_id *id,
+    const uint64_t *rtt_ms, bool last_time);
 /* Writes the reply to an events.poll unless there is nothing yet. */
 bool rpc_poll_reply(struct rpc_call *c, const struct rpc_filter *f,
     int64_t *since, size_t limit, bool last_time);

@@ -3,6 +3,7 @@
 
 #include "daemon/addr.h"
 #include "daemon/portmap.h"
+#include "daemon/rpc_conn.h"
 
 #include "proto/base/text.h"
 
@@ -316,4 +317,72 @@ rpc_net_bootstrap(struct rpc_call *c)
 		(void)rpc_fail(c, code);
 	else
 		json_put_text(rpc_result(c), "node", node);
+}
+
+/* ---- net.probe ---- */
+
+/* With what is known of why. */
+static void
+fail_probe(struct rpc_call *c, const struct contact_id *id, enum api_error code)
+{
+	struct json_out *o = rpc_fail(c, code);
+	struct node_why why;
+
+	if ((code == API_PEER_UNREACHABLE || code == API_TIMEOUT) &&
+	    node_contact_why(c->d->node, id, &why))
+		json_put_str(o, "verdict", view_verdict(why.verdict));
+}
+
+static void
+put_probe(struct json_out *o, const struct contact_id *id,
+    const struct node_contact_info *i, uint64_t rtt_ms)
+{
+	json_put_id(o, "contact", id->b);
+	put_endpoint(o, "path", &i->path);
+	json_put_str(o, "way", view_way(i->way));
+	json_put_uint(o, "rtt_ms", rtt_ms);
+	json_put_uint(o, "usual_ms", i->rtt_ms);
+}
+
+bool
+rpc_probe_reply(struct rpc_call *c, const struct contact_id *id,
+    const uint64_t *rtt_ms, bool last_time)
+{
+	enum api_error code = daemon_ready(c->d);
+	struct node_contact_info info;
+
+	if (!code && !node_contact_get(c->d->node, id, &info))
+		code = API_CONTACT_NOT_FOUND;
+	if (!code && !info.online)
+		code = API_PEER_UNREACHABLE;
+	if (!code && rtt_ms)
+		put_probe(rpc_result(c), id, &info, *rtt_ms);
+	else if (code || last_time)
+		fail_probe(c, id, code ? code : API_TIMEOUT);
+	else
+		return false;
+	return true;
+}
+
+void
+rpc_net_probe(struct rpc_call *c)
+{
+	struct contact_id id = { { 0 } };
+	enum api_error code;
+	struct rpc_wait *w;
+
+	(void)rpc_id(c, "contact", id.b);
+	if (c->batch) {
+		(void)rpc_error(c, API_INVALID_REQUEST,
+		    "net.probe does not go into a batch");
+		return;
+	}
+	code = command_probe(c->d, &id);
+	if (code) {
+		fail_probe(c, &id, code);
+		return;
+	}
+	w = rpc_wait_new(c, RPC_WAIT_PROBE);
+	if (w)
+		w->contact = id;
 }

@@ -83,6 +83,10 @@ answer(struct rpc_wait *w, bool last_time)
 		done = rpc_poll_reply(
 		    &call, &w->filter, &w->since, w->limit, last_time);
 		break;
+	case RPC_WAIT_PROBE:
+		done = rpc_probe_reply(&call, &w->contact,
+		    w->answered ? &w->rtt_ms : NULL, last_time);
+		break;
 	}
 	assert(done || !last_time);
 	if (done)
@@ -128,6 +132,13 @@ is_for_events(const struct rpc_wait *w, const void *key)
 }
 
 static bool
+is_for_probe(const struct rpc_wait *w, const void *key)
+{
+	return w->kind == RPC_WAIT_PROBE &&
+	       (!key || memcmp(&w->contact, key, sizeof(w->contact)) == 0);
+}
+
+static bool
 is_for_nothing(const struct rpc_wait *w, const void *key)
 {
 	(void)w;
@@ -151,6 +162,19 @@ void
 rpc_wait_events(struct rpc *r)
 {
 	look(r, is_for_events, NULL);
+}
+
+void
+rpc_wait_probe(
+    struct rpc *r, const struct contact_id *contact, const uint64_t *rtt_ms)
+{
+	for (struct rpc_wait *w = r->waits; w && rtt_ms; w = w->next) {
+		if (!is_for_probe(w, contact))
+			continue;
+		w->answered = true;
+		w->rtt_ms = *rtt_ms;
+	}
+	look(r, is_for_probe, contact);
 }
 
 void

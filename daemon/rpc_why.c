@@ -6,25 +6,6 @@
 #include <assert.h>
 
 static const char *
-verdict_name(enum why_verdict v)
-{
-	static const char *const names[] = {
-		[WHY_ONLINE] = "online",
-		[WHY_CONNECTING] = "connecting",
-		[WHY_REFUSED] = "refused",
-		[WHY_NO_TRY] = "no_try",
-		[WHY_NO_NETWORK] = "no_network",
-		[WHY_NOT_ADDED] = "not_added",
-		[WHY_AWAY] = "away",
-		[WHY_NO_ANSWER] = "no_answer",
-		[WHY_DENIED] = "denied",
-	};
-
-	assert(v >= WHY_ONLINE && v <= WHY_DENIED);
-	return names[v];
-}
-
-static const char *
 kind_name(enum why_kind kind)
 {
 	static const char *const names[WHY_KINDS] = {
@@ -146,7 +127,7 @@ rpc_contact_why(struct rpc_call *c)
 	}
 	o = rpc_result(c);
 	json_put_id(o, "contact", id.b);
-	json_put_str(o, "verdict", verdict_name(why.verdict));
+	json_put_str(o, "verdict", view_verdict(why.verdict));
 	json_put_str(o, "own_nat", view_nat(why.own));
 	json_put_str(o, "their_nat", view_nat(why.theirs));
 	put_left(o, "look_up_in_ms", info.next_lookup_ms, now_ms);

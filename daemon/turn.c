@@ -28,10 +28,12 @@ enum {
 /* Told after the commit, in order. */
 struct waiting {
 	struct waiting *next;
-	bool is_move; /* a message's state; else an ephemeral event */
-	bool any;     /* of many messages */
+	enum { EPHEMERAL = 0, MOVE, PONG } kind;
+	bool any; /* MOVE: of many messages */
 	struct message_id id;
 	enum message_state state;
+	struct contact_id contact; /* PONG */
+	uint64_t rtt_ms;
 	struct event_row event;
 	uint8_t body[]; /* of the event */
 };
@@ -107,11 +109,23 @@ turn_message_moved(
 
 	if (!w) /* who waits finds it in the store when his time is out */
 		return;
-	w->is_move = true;
+	w->kind = MOVE;
 	w->any = id == NULL;
 	if (id)
 		w->id = *id;
 	w->state = state;
+}
+
+void
+turn_pong(struct daemon *d, const struct contact_id *contact, uint64_t rtt_ms)
+{
+	struct waiting *w = add_waiting(d->turn, 0);
+
+	if (!w) /* who waits may ask again */
+		return;
+	w->kind = PONG;
+	w->contact = *contact;
+	w->rtt_ms = rtt_ms;
 }
 
 void
@@ -492,6 +506,27 @@ commit(struct daemon *d)
 }
 
 static void
+tell(struct daemon *d, const struct waiting *w)
+{
+	const struct daemon_hooks *h = &d->hooks;
+
+	switch (w->kind) {
+	case EPHEMERAL:
+		if (h->ephemeral)
+			h->ephemeral(d, &w->event);
+		return;
+	case MOVE:
+		if (h->message_moved)
+			h->message_moved(d, w->any ? NULL : &w->id, w->state);
+		return;
+	case PONG:
+		if (h->pong)
+			h->pong(d, &w->contact, w->rtt_ms);
+		return;
+	}
+}
+
+static void
 tell_waiting(struct daemon *d)
 {
 	struct turn *t = d->turn;
@@ -504,11 +539,7 @@ tell_waiting(struct daemon *d)
 		struct waiting *w = list;
 
 		list = w->next;
-		if (w->is_move && d->hooks.message_moved)
-			d->hooks.message_moved(
-			    d, w->any ? NULL : &w->id, w->state);
-		else if (!w->is_move && d->hooks.ephemeral)
-			d->hooks.ephemeral(d, &w->event);
+		tell(d, w);
 		free(w);
 	}
 }

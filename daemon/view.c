@@ -323,3 +323,22 @@ view_way(enum node_way w)
 	assert((unsigned)w < NODE_WAYS);
 	return names[w];
 }
+
+const char *
+view_verdict(enum why_verdict v)
+{
+	static const char *const names[] = {
+		[WHY_ONLINE] = "online",
+		[WHY_CONNECTING] = "connecting",
+		[WHY_REFUSED] = "refused",
+		[WHY_NO_TRY] = "no_try",
+		[WHY_NO_NETWORK] = "no_network",
+		[WHY_NOT_ADDED] = "not_added",
+		[WHY_AWAY] = "away",
+		[WHY_NO_ANSWER] = "no_answer",
+		[WHY_DENIED] = "denied",
+	};
+
+	assert(v >= WHY_ONLINE && v <= WHY_DENIED);
+	return names[v];
+}

@@ -43,5 +43,7 @@ const char *view_nat(enum nat_class c);
 enum nat_class view_nat_of(const struct node_stats *n);
 /* "none", "direct", "introducer" or "relay". */
 const char *view_way(enum node_way w);
+/* "online", "no_answer"...: why there is a session, or none. */
+const char *view_verdict(enum why_verdict v);
 
 #endif /* DAEMON_VIEW_H */

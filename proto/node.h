@@ -253,6 +253,10 @@ MUST_USE enum err node_read(struct node *n, const struct contact_id *contact,
     uint64_t seq, struct now now);
 MUST_USE enum err node_typing(
     struct node *n, const struct contact_id *contact, bool on, struct now now);
+/* Asks them for an answer in the session that is up: NODE_PONG says that it has
+ * come. One at a time. ERR_NOT_FOUND, ERR_STATE: no session. */
+MUST_USE enum err
+node_ping(struct node *n, const struct contact_id *contact, struct now now);
 
 /* ---- effects ---- */
 
@@ -369,6 +373,7 @@ enum node_event_kind {
 	NODE_ADDRESS, /* ephemeral: endpoint is our own address seen outside */
 	NODE_TYPING,  /* ephemeral: somebody writes to us */
 	NODE_TYPING_OVER, /* ephemeral: no longer */
+	NODE_PONG,        /* ephemeral: what node_ping asked for; rtt_ms */
 };
 
 enum effect_kind {
@@ -393,6 +398,7 @@ struct effect {
 	struct message_id invite;   /* EVENT, NODE_CONTACT_PAIRED */
 	struct endpoint endpoint;   /* EVENT */
 	enum err err;               /* EVENT, NODE_REFUSED */
+	uint64_t rtt_ms;            /* EVENT, NODE_PONG */
 };
 
 /* Pops the next effect; its spans are borrowed until the next node_* call. */

@@ -480,6 +480,9 @@ contact_on_link(struct node *n, const struct link_out *out)
 	case LINK_OUT_PATH:
 		on_path(n, p, &out->endpoint);
 		break;
+	case LINK_OUT_PONG:
+		effect_pong(n, p, out->rtt_ms);
+		break;
 	case LINK_OUT_FALLBACK:
 		on_fallback(n, p);
 		break;
@@ -530,6 +533,22 @@ node_contact_add(struct node *n, const struct id_pk *id, struct contact_id *ret,
 	*ret = cid;
 	n->unsettled = true;
 	return ERR_OK;
+}
+
+enum err
+node_ping(struct node *n, const struct contact_id *contact, struct now now)
+{
+	struct peer *p = peer_by_id(n, contact);
+	enum err err;
+
+	node_time(n, now);
+	if (p == NULL)
+		return ERR_NOT_FOUND;
+	if (!p->online)
+		return ERR_STATE;
+	err = links_ping(n->links, p->slot, n->now);
+	n->unsettled = true;
+	return err;
 }
 
 /* Who is gone knew R, N and our handles: from now on he finds us no more. */

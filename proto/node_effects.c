@@ -146,6 +146,15 @@ effect_event(struct node *n, enum node_event_kind kind, const struct peer *p,
 }
 
 void
+effect_pong(struct node *n, const struct peer *p, uint64_t rtt_ms)
+{
+	struct queued_event q = { .kind = NODE_PONG, .rtt_ms = rtt_ms };
+
+	q.contact = p->c.id;
+	queue_event(n, &q);
+}
+
+void
 effect_paired(
     struct node *n, const struct peer *p, const struct message_id *invite)
 {
@@ -373,6 +382,7 @@ pop_event(struct node *n, struct effect *ret)
 	ret->invite = q->invite;
 	ret->endpoint = q->endpoint;
 	ret->err = q->err;
+	ret->rtt_ms = q->rtt_ms;
 	return true;
 }
 

@@ -58,6 +58,7 @@ struct queued_event {
 	struct message_id invite;
 	struct endpoint endpoint;
 	enum err err;
+	uint64_t rtt_ms;
 };
 
 struct queued_send {
@@ -429,6 +430,7 @@ size_t effect_last(const struct node *n);
 bool effect_sent(struct node *n, size_t at, const struct message_id *id);
 void effect_event(struct node *n, enum node_event_kind kind,
     const struct peer *p, const struct endpoint *e, enum err err);
+void effect_pong(struct node *n, const struct peer *p, uint64_t rtt_ms);
 void effect_paired(
     struct node *n, const struct peer *p, const struct message_id *invite);
 void effect_send(struct node *n, const struct endpoint *to, struct span data);

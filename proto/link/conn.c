@@ -163,6 +163,7 @@ conn_new(struct links *l, const struct endpoint *path, struct now now)
 	c->renew_by_ms = NEVER;
 	c->rest_ms = NEVER;
 	c->ping_after_ms = LINK_PING_MIN_MS;
+	c->asked_ms = NEVER;
 	return c;
 }
 

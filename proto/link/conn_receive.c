@@ -118,10 +118,25 @@ take_hello(struct intake *k, const struct frame *f)
 
 /* ---- the others ---- */
 
+/* Something later than all before was acknowledged: is it what was asked? */
+static void
+tell_answer(struct intake *k)
+{
+	struct conn *c = k->p->conn;
+	uint64_t sent_ms = c->recovery.acked_sent_ms;
+
+	if (sent_ms < c->asked_ms)
+		return;
+	assert(sent_ms <= k->now.mono_ms);
+	if (out_pong(k->l, k->p->number, k->now.mono_ms - sent_ms))
+		c->asked_ms = NEVER;
+}
+
 static void
 take_ack(struct intake *k, const struct frame *f)
 {
-	uint64_t delay_us = RECOVERY_ACK_DELAY_US;
+	struct conn *c = k->p->conn;
+	uint64_t delay_us = RECOVERY_ACK_DELAY_US, before_ms;
 
 	if (!session_ack_honest(k->s, &f->ack)) {
 		refuse(k, CLOSE_OPTIMISTIC_ACK, ERR_CONFLICT);
@@ -129,9 +144,12 @@ take_ack(struct intake *k, const struct frame *f)
 	}
 	if (f->delay < RECOVERY_ACK_DELAY_US / 8)
 		delay_us = f->delay * 8;
-	recovery_on_ack(&k->p->conn->recovery, k->s->key, &f->ack, delay_us,
-	    k->now.mono_ms);
+	before_ms = c->recovery.acked_sent_ms;
+	recovery_on_ack(
+	    &c->recovery, k->s->key, &f->ack, delay_us, k->now.mono_ms);
 	conn_settle(k->l, k->p);
+	if (c->recovery.acked_sent_ms != before_ms)
+		tell_answer(k);
 }
 
 /* Each side has one stream for chat and one for bulk, and may only send on its

@@ -621,6 +621,22 @@ links_bulk_yield(struct links *l, uint32_t peer, bool yields)
 }
 
 enum err
+links_ping(struct links *l, uint32_t peer, struct now now)
+{
+	struct peer *p = peer_get(l, peer);
+
+	enter(l, &now);
+	if (!p || !p->conn || !p->conn->up)
+		return ERR_STATE;
+	if (p->conn->asked_ms != NEVER)
+		return ERR_OK; /* that one is repeated until it is answered */
+	p->conn->asked_ms = now.mono_ms;
+	p->conn->ping_due = true;
+	peer_touch(l, p);
+	return ERR_OK;
+}
+
+enum err
 links_offer(struct links *l, uint32_t peer, const struct link_candidates *offer)
 {
 	struct peer *p = peer_get(l, peer);

@@ -143,6 +143,11 @@ void links_set_routes(struct links *l, uint32_t peer,
 void links_probe(struct links *l, uint32_t peer, const struct endpoint *to,
     uint8_t hops, struct now now);
 
+/* Asks the peer for an answer, again and again as any packet that is missed,
+ * and says by LINK_OUT_PONG when there is one; while it waits for one another
+ * call asks no more. ERR_STATE: no link. */
+MUST_USE enum err links_ping(struct links *l, uint32_t peer, struct now now);
+
 /* An authenticated packet of this peer came from there, in a session under
  * another number: that of its invitation. */
 void links_answered(struct links *l, uint32_t peer, const struct endpoint *from,
@@ -218,6 +223,8 @@ enum link_out_kind {
 	LINK_OUT_BULK_WRITABLE, /* links_bulk_room did */
 	LINK_OUT_OBSERVED,      /* endpoint: ours, as the peer sees it */
 	LINK_OUT_PATH,          /* endpoint: where the peer is now */
+	LINK_OUT_PONG, /* rtt_ms: what was sent since a links_ping is answered
+	                */
 	/* candidates: what a links_offer of the peer said, of it the addresses
 	 * that may be contacted. Once a second at most, and then the newest;
 	 * the same may come twice. */
@@ -252,6 +259,7 @@ struct link_out {
 	uint64_t last_ts_ms;     /* STATE, CALLER */
 	struct static_pk s;      /* CALLER */
 	uint64_t ts_ms;          /* TS */
+	uint64_t rtt_ms;         /* PONG */
 	struct pair_root root;   /* PAIRED */
 	struct link_hello hello; /* PAIRED, UP, HELLO */
 	bool early;              /* UP: what was written since EARLY counts */

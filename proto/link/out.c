@@ -62,6 +62,18 @@ out_denied(struct links *l, uint32_t peer, bool proven)
 }
 
 bool
+out_pong(struct links *l, uint32_t peer, uint64_t rtt_ms)
+{
+	struct out *o = out_new(LINK_OUT_PONG, peer);
+
+	if (!o)
+		return false;
+	o->o.rtt_ms = rtt_ms;
+	out_push(l, o);
+	return true;
+}
+
+bool
 out_err(struct links *l, enum link_out_kind kind, uint32_t peer, enum err err)
 {
 	struct out *o = out_new(kind, peer);

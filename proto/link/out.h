@@ -12,6 +12,7 @@ void out_push(struct links *l, struct out *o);
 bool out_simple(struct links *l, enum link_out_kind kind, uint32_t peer);
 bool
 out_err(struct links *l, enum link_out_kind kind, uint32_t peer, enum err err);
+bool out_pong(struct links *l, uint32_t peer, uint64_t rtt_ms);
 bool out_denied(struct links *l, uint32_t peer, bool proven);
 bool out_at(struct links *l, enum link_out_kind kind, uint32_t peer,
     const struct endpoint *e);

@@ -194,6 +194,7 @@ struct conn {
 	uint64_t up_ms, heard_ms, sent_ms;
 	uint64_t waiting_ms; /* since when an answer is due, or NEVER */
 	uint64_t ping_after_ms;
+	uint64_t asked_ms;    /* links_ping: since when, or NEVER */
 	uint64_t renew_ms;    /* not before */
 	uint64_t renew_by_ms; /* at once: moved, slept; or NEVER */
 	uint64_t bytes_in, bytes_out;

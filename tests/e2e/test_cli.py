@@ -151,6 +151,9 @@ def commands(alice, bob_id):
             "-", alice.call("net.dht")["overlay"][0]["key"]], rows)
     three_forms(alice, ["net", "peers"], columns=8)
     why(alice)
+    row, = three_forms(alice, ["net", "probe", "bob"], columns=5)
+    check("net probe measures", row[0] == bob_id and row[1].isdigit() and
+          row[3:] == ["direct", alice.ctl("net", "peers").rows()[0][2]], row)
     three_forms(alice, ["config", "ls"], columns=3, lines=5)
     three_forms(alice, ["config", "get", "state"], columns=1)
     row, = three_forms(alice, ["config", "set", "event-days", "31"], columns=3)

@@ -485,6 +485,12 @@ def the_rest(call, bob):
           "addresses" not in why, why)
     check("and his addresses, if asked", call(
         "contact.why", contact=bob, addresses=True)["addresses"] == [], why)
+    e = error(call.rpc, "net.probe", contact=bob)
+    check("nobody answers a probe where there is no net", e and (
+        e.name == "OFFLINE" or (e.name, e.data["verdict"]) ==
+        ("PEER_UNREACHABLE", "no_try")), e and e.data)
+    e = error(call.rpc, "net.probe", contact="a" * 26)
+    check("nor does who is no contact", e and e.code == 200, e)
     call("net.bootstrap", node="127.0.0.1:9")
     e = error(call.rpc, "net.bootstrap", node="nonsense")
     check("a node without a port is -32602", e and e.code == -32602, e)
@@ -621,7 +627,8 @@ def main():
                            "daemon.shutdown", "events.ack", "message.wait",
                            "events.consumers", "events.poll",
                            "events.subscribe", "events.unsubscribe",
-                           "identity.unlock", "invite.accept"}, left)
+                           "identity.unlock", "invite.accept",
+                           "net.probe"}, left)
         check("every result is as the document says", schema.bad == [],
               schema.bad[:20])
         sealed(net.add("carol").start())

@@ -145,6 +145,7 @@ do_event(struct sim *s, uint32_t who, const struct sim_out *o)
 	case NODE_CLOCK:
 	case NODE_TYPING:
 	case NODE_TYPING_OVER:
+	case NODE_PONG:
 		contact_event(s, who, o, disk_contact(d, &o->contact));
 		break;
 	case NODE_DHT_READY:

@@ -412,6 +412,13 @@ on_early(struct wire *w, struct wire_node *n, unsigned b)
 }
 
 static void
+on_pong(struct wire_node *n, unsigned b, const struct link_out *o)
+{
+	n->pongs[b]++;
+	n->rtt_ms = o->rtt_ms;
+}
+
+static void
 on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 {
 	unsigned b = o->peer;
@@ -466,6 +473,9 @@ on_out(struct wire *w, struct wire_node *n, const struct link_out *o)
 		return;
 	case LINK_OUT_PATH:
 		n->paths[b]++;
+		return;
+	case LINK_OUT_PONG:
+		on_pong(n, b, o);
 		return;
 	case LINK_OUT_CANDIDATES:
 		n->offers[b]++;

@@ -44,6 +44,8 @@ struct wire_node {
 	unsigned paired[WIRE_NODES_MAX], fallbacks[WIRE_NODES_MAX];
 	unsigned denied[WIRE_NODES_MAX], proven[WIRE_NODES_MAX];
 	unsigned refused[WIRE_NODES_MAX], paths[WIRE_NODES_MAX];
+	unsigned pongs[WIRE_NODES_MAX];
+	uint64_t rtt_ms; /* of the last PONG */
 	unsigned offers[WIRE_NODES_MAX];
 	struct link_candidates offer; /* the last one */
 	unsigned writables[WIRE_NODES_MAX], bulk_writables[WIRE_NODES_MAX];

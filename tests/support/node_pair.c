@@ -98,6 +98,8 @@ settle(struct node_pair *w, unsigned i)
 		any = true;
 		if (e.kind == EFFECT_EVENT)
 			w->events[i][e.event]++;
+		if (e.event == NODE_PONG)
+			w->rtt_ms[i] = e.rtt_ms;
 		if (e.kind == EFFECT_STORE && e.change.kind == CHANGE_READ) {
 			w->read_seq[i] = e.change.message.seq;
 			w->n_reads[i]++;

@@ -11,9 +11,10 @@ struct node_pair {
 	struct node *n[2]; /* owned */
 	struct endpoint at[2];
 	struct now now;
-	unsigned events[2][NODE_TYPING_OVER + 1]; /* by kind */
-	uint64_t read_seq[2];                     /* of the last CHANGE_READ */
-	unsigned n_reads[2];                      /* of those */
+	unsigned events[2][NODE_PONG + 1]; /* by kind */
+	uint64_t rtt_ms[2];                /* of the last NODE_PONG */
+	uint64_t read_seq[2];              /* of the last CHANGE_READ */
+	unsigned n_reads[2];               /* of those */
 	/* Texts of ours that changed their state, as it was told last, and how
 	 * often it was; texts of theirs. */
 	struct node_message moved[2];

@@ -615,10 +615,107 @@ random_troubles_end_well(void **state)
 	}
 }
 
+static enum err
+ask(struct wire *w, unsigned a)
+{
+	enum err err = links_ping(w->node[a].links, 1 - a, wire_now(w, a));
+
+	links_flush(w->node[a].links, wire_now(w, a));
+	wire_drain(w, a);
+	return err;
+}
+
+static bool
+first_heard(const struct wire *w)
+{
+	return w->node[0].pongs[1] > 0;
+}
+
+static void
+who_is_asked_answers_at_once(void **state)
+{
+	struct wire w;
+	uint64_t sent;
+
+	(void)state;
+	start(&w, seed_of(1));
+	assert_int_equal(ask(&w, 0), ERR_STATE);
+	assert_true(meet(&w, 1));
+	wire_run(&w, 5000);
+	sent = w.node[0].sent;
+	assert_int_equal(ask(&w, 0), ERR_OK);
+	assert_int_equal(w.node[0].sent, sent + 1);
+	for (unsigned i = 0; i < 100; i++) /* nobody is asked twice */
+		assert_int_equal(ask(&w, 0), ERR_OK);
+	assert_int_equal(w.node[0].sent, sent + 1);
+	assert_true(wire_until(&w, first_heard, 100));
+	assert_int_equal(w.node[0].rtt_ms, 2 * w.delay_ms);
+	wire_run(&w, 5000);
+	assert_int_equal(w.node[0].pongs[1], 1);
+	assert_int_equal(w.node[1].pongs[0], 0);
+	wire_clear(&w);
+}
+
+/* What is lost is asked again; who goes on talking has asked as well. */
+static void
+a_lost_question_is_repeated(void **state)
+{
+	unsigned rounds = test_rounds(50);
+
+	(void)state;
+	for (unsigned i = 0; i < rounds; i++) {
+		struct wire w;
+
+		start(&w, seed_of(1) + i);
+		w.jitter_ms = i % 5 * 10;
+		while (!meet(&w, 1))
+			wire_run(&w, 60000);
+		wire_run(&w, 1000);
+		w.cut = true;
+		assert_int_equal(ask(&w, 0), ERR_OK);
+		wire_run(&w, 50 + i);
+		assert_int_equal(w.node[0].pongs[1], 0);
+		w.cut = false;
+		w.loss = i % 30;
+		if (i % 2)
+			wire_write(&w, 0, 1, 3000);
+		assert_true(wire_until(&w, first_heard, 20000));
+		assert_true(w.node[0].rtt_ms >= 2 * w.delay_ms);
+		wire_clear(&w);
+	}
+}
+
+static void
+no_answer_comes_of_a_link_that_ended(void **state)
+{
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	assert_true(meet(&w, 1));
+	w.cut = true;
+	assert_int_equal(ask(&w, 0), ERR_OK);
+	wire_run(&w, 120000);
+	assert_false(w.node[0].up[1]);
+	assert_int_equal(w.node[0].pongs[1], 0);
+	w.cut = false;
+	while (!meet(&w, 1))
+		wire_run(&w, 60000);
+	wire_write(&w, 0, 1, 1000);
+	wire_run(&w, 1000);
+	assert_int_equal(w.node[0].pongs[1], 0);
+	assert_int_equal(ask(&w, 0), ERR_OK);
+	assert_true(wire_until(&w, first_heard, 1000));
+	wire_clear(&w);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_is_asked_answers_at_once),
+		cmocka_unit_test(a_lost_question_is_repeated),
+		cmocka_unit_test(no_answer_comes_of_a_link_that_ended),
 		cmocka_unit_test(two_contacts_meet_and_talk),
 		cmocka_unit_test(higher_id_may_start_too),
 		cmocka_unit_test(a_bad_wire_delivers_everything),

@@ -172,6 +172,27 @@ a_flood_of_typing_is_one_event_a_second(void **state)
 	node_pair_end(&w);
 }
 
+static void
+who_is_here_is_asked_for_an_answer(void **state)
+{
+	static const struct contact_id nobody = { { 9 } };
+	struct node_pair w;
+
+	(void)state;
+	node_pair_begin(&w);
+	assert_int_equal(node_ping(w.n[0], &nobody, w.now), ERR_NOT_FOUND);
+	assert_int_equal(
+	    node_ping(w.n[0], contact_of(&w, 0), w.now), ERR_STATE);
+	node_pair_end(&w);
+	node_pair_begin_online(&w);
+	assert_int_equal(node_ping(w.n[0], contact_of(&w, 0), w.now), ERR_OK);
+	node_pair_run(&w, 1000);
+	assert_int_equal(w.events[0][NODE_PONG], 1);
+	assert_true(w.rtt_ms[0] < 1000);
+	assert_int_equal(w.events[1][NODE_PONG], 0);
+	node_pair_end(&w);
+}
+
 int
 main(void)
 {
@@ -183,6 +204,7 @@ main(void)
 		cmocka_unit_test(typing_is_seen_and_ends),
 		cmocka_unit_test(typing_is_nothing_for_who_is_away),
 		cmocka_unit_test(a_flood_of_typing_is_one_event_a_second),
+		cmocka_unit_test(who_is_here_is_asked_for_an_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
