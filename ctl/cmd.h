@@ -58,6 +58,7 @@ int cmd_msg_show(struct ctl *ctl);
 int cmd_msg_status(struct ctl *ctl);
 int cmd_net_bootstrap(struct ctl *ctl);
 int cmd_net_dht(struct ctl *ctl);
+int cmd_net_nat(struct ctl *ctl);
 int cmd_net_peers(struct ctl *ctl);
 int cmd_net_probe(struct ctl *ctl);
 int cmd_net_status(struct ctl *ctl);

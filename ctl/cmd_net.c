@@ -19,6 +19,12 @@ cmd_net_status(struct ctl *ctl)
 	return cmd_show(ctl, "net.status", NULL);
 }
 
+int
+cmd_net_nat(struct ctl *ctl)
+{
+	return cmd_show(ctl, "net.nat", NULL);
+}
+
 /* A member as text, whatever it is. */
 static void
 add_member(struct table *t, const cJSON *o, const char *key)

@@ -184,6 +184,7 @@ void rpc_message_status(struct rpc_call *c);
 void rpc_message_wait(struct rpc_call *c);
 void rpc_net_bootstrap(struct rpc_call *c);
 void rpc_net_dht(struct rpc_call *c);
+void rpc_net_nat(struct rpc_call *c);
 void rpc_net_peers(struct rpc_call *c);
 void rpc_net_probe(struct rpc_call *c);
 void rpc_net_status(struct rpc_call *c);

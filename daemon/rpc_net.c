@@ -206,6 +206,83 @@ rpc_net_dht(struct rpc_call *c)
 	json_close(o, ']');
 }
 
+/* ---- net.nat ---- */
+
+static void
+put_ports(struct json_out *o, const struct node_nat *n)
+{
+	bool known = n->kind == NAT_SEQUENTIAL || n->kind == NAT_BLOCK;
+
+	if (!known) {
+		json_put_null(o, "ports");
+		return;
+	}
+	json_put_open(o, "ports", '{');
+	json_put_uint(o, "lo", n->lo);
+	json_put_uint(o, "hi", n->hi);
+	json_put_int(o, "step", n->step);
+	json_close(o, '}');
+}
+
+static void
+put_router(struct json_out *o, const struct daemon *d, enum family f)
+{
+	struct node_nat n = { .on = false };
+
+	if (d->node)
+		node_get_nat(d->node, f, &n);
+	json_put_str(o, "family", f == FAMILY_V4 ? "v4" : "v6");
+	json_put_bool(o, "on", n.on);
+	json_put_str(o, "nat", view_nat(n.kind));
+	json_put_uint(o, "votes", n.votes);
+	json_put_uint(o, "votes_min", n.votes_min);
+	json_put_open(o, "seen", '[');
+	for (size_t i = 0; i < n.n_seen; i++) {
+		json_open(o, '{');
+		put_endpoint(o, "endpoint", &n.seen[i].at);
+		json_put_uint(o, "votes", n.seen[i].votes);
+		json_close(o, '}');
+	}
+	json_close(o, ']');
+	put_ports(o, &n);
+	if (n.has_unasked)
+		json_put_uint(
+		    o, "unasked_ago_ms", d->now.mono_ms - n.unasked_ms);
+	else
+		json_put_null(o, "unasked_ago_ms");
+}
+
+static void
+put_candidates(struct json_out *o, const struct daemon *d)
+{
+	struct endpoint at[NODE_CANDIDATES_MAX];
+	size_t n = d->node ? node_candidates(d->node, at) : 0;
+
+	json_put_open(o, "candidates", '[');
+	for (size_t i = 0; i < n; i++)
+		put_endpoint(o, NULL, &at[i]);
+	json_close(o, ']');
+}
+
+void
+rpc_net_nat(struct rpc_call *c)
+{
+	struct node_stats n = rpc_node_stats(c->d);
+	struct json_out *o = rpc_result(c);
+
+	json_put_str(o, "nat", view_nat(view_nat_of(&n)));
+	json_put_bool(o, "reachable", c->d->config.reachable);
+	json_put_open(o, "families", '[');
+	for (int f = 0; f < FAMILY_COUNT; f++) {
+		json_open(o, '{');
+		put_router(o, c->d, (enum family)f);
+		json_close(o, '}');
+	}
+	json_close(o, ']');
+	put_mapped(o, c->d);
+	put_candidates(o, c->d);
+}
+
 /* ---- net.peers ---- */
 
 struct listing {

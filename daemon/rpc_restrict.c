@@ -29,7 +29,8 @@ static const char *const of_any[] = { "config.get", "config.list",
 	"events.poll", "events.subscribe", "events.unsubscribe",
 	"identity.show", "message.cancel", "message.delete", "message.edit",
 	"message.get", "message.react", "message.retry", "message.status",
-	"message.wait", "net.dht", "net.status", "rpc.discover", "status" };
+	"message.wait", "net.dht", "net.nat", "net.status", "rpc.discover",
+	"status" };
 
 static bool
 is_of_any(const char *method)

@@ -158,6 +158,8 @@ const struct rpc_method rpc_methods[] = {
 	  rpc_net_bootstrap },
 	{ "net.dht",       RPC_READ,  RPC_ANY,  "",
 	  rpc_net_dht },
+	{ "net.nat",       RPC_READ,  RPC_ANY,  "",
+	  rpc_net_nat },
 	{ "net.peers",     RPC_READ,  RPC_OPEN,
 	  "online_only:bool? limit:int(1,500)? after:str(64)?",
 	  rpc_net_peers },

@@ -480,4 +480,26 @@ struct node_stats {
 void node_get_stats(const struct node *n, struct node_stats *ret);
 bool node_id(const struct node *n, struct id_pk *ret); /* false: none yet */
 
+/* What is known of the router of a family, and from what. */
+enum { NODE_NAT_SEEN_MAX = 16, NODE_CANDIDATES_MAX = 8 };
+struct node_nat {
+	bool on; /* there is a socket */
+	enum nat_class kind;
+	size_t votes, votes_min; /* nodes that say where they see us; fewer than
+	                            that say nothing */
+	size_t n_seen;
+	struct {
+		struct endpoint at; /* ours */
+		size_t votes;
+	} seen[NODE_NAT_SEEN_MAX]; /* the most first */
+	uint16_t lo, hi;  /* SEQUENTIAL: the last port; BLOCK: of those seen */
+	int16_t step;     /* SEQUENTIAL */
+	bool has_unasked; /* somebody came in whom we had sent nothing */
+	uint64_t unasked_ms; /* mono */
+};
+void node_get_nat(const struct node *n, enum family f, struct node_nat *ret);
+/* Our addresses as contacts are told them. Returns how many. */
+size_t
+node_candidates(const struct node *n, struct endpoint ret[NODE_CANDIDATES_MAX]);
+
 #endif /* PROTO_NODE_H */

@@ -603,3 +603,40 @@ intro_list(const struct node *n, struct cell_introducer *ret)
 	}
 	return count;
 }
+
+/* ---- looking at our router ---- */
+
+void
+node_get_nat(const struct node *n, enum family f, struct node_nat *ret)
+{
+	const struct nat *t = &n->nat[f];
+	struct nat_votes votes[NAT_SAMPLES_MAX];
+	struct nat_view view;
+
+	_Static_assert((int)NODE_NAT_SEEN_MAX == (int)NAT_SAMPLES_MAX, "");
+	intro_view(n, f, &view);
+	*ret = (struct node_nat){
+		.on = n->has_family[f],
+		.kind = view.kind,
+		.votes = nat_n_samples(t, n->now.mono_ms),
+		.votes_min = NAT_SAMPLES_MIN,
+		.n_seen = nat_count(t, n->now.mono_ms, votes),
+		.lo = view.lo,
+		.hi = view.hi,
+		.step = view.step,
+		.has_unasked = t->has_unasked,
+		.unasked_ms = t->unasked_ms,
+	};
+	for (size_t i = 0; i < ret->n_seen; i++) {
+		ret->seen[i].at = votes[i].seen;
+		ret->seen[i].votes = votes[i].n;
+	}
+}
+
+size_t
+node_candidates(const struct node *n, struct endpoint ret[NODE_CANDIDATES_MAX])
+{
+	_Static_assert(
+	    (int)NODE_CANDIDATES_MAX == (int)CELL_CANDIDATES_MAX, "");
+	return own_candidates(n, ret);
+}

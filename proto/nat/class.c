@@ -552,6 +552,35 @@ nat_look(const struct nat *t, uint64_t now_ms, struct nat_view *ret)
 		classify_hard(t, &v, ret);
 }
 
+static int
+by_votes(const void *a, const void *b)
+{
+	const struct nat_votes *x = a;
+	const struct nat_votes *y = b;
+
+	return (x->n < y->n) - (x->n > y->n);
+}
+
+size_t
+nat_count(
+    const struct nat *t, uint64_t now_ms, struct nat_votes ret[NAT_SAMPLES_MAX])
+{
+	struct voices v = voices_of(t, now_ms);
+	size_t n = 0;
+
+	for (size_t i = 0; i < v.n; i++) {
+		size_t k = 0;
+
+		while (k < n && !endpoint_eq(&ret[k].seen, &v.s[i]->seen))
+			k++;
+		if (k == n)
+			ret[n++] = (struct nat_votes){ v.s[i]->seen, 0 };
+		ret[k].n++;
+	}
+	qsort(ret, n, sizeof(ret[0]), by_votes);
+	return n;
+}
+
 void
 nat_view_for(const struct nat *t, const struct endpoint *to, uint64_t now_ms,
     struct nat_view *view)

@@ -87,6 +87,14 @@ bool nat_lets_in(const struct nat *t, uint64_t now_ms);
 /* How many samples count. */
 size_t nat_n_samples(const struct nat *t, uint64_t now_ms);
 void nat_look(const struct nat *t, uint64_t now_ms, struct nat_view *ret);
+/* Where the samples that count saw us, and how many did there; the most first.
+ * Returns how many places. */
+struct nat_votes {
+	struct endpoint seen;
+	size_t n;
+};
+size_t nat_count(const struct nat *t, uint64_t now_ms,
+    struct nat_votes ret[NAT_SAMPLES_MAX]);
 /* For who is at `to`: of a sequential NAT he gets the port of a flow that we
  * have with him already. */
 void nat_view_for(const struct nat *t, const struct endpoint *to,

@@ -149,6 +149,7 @@ def commands(alice, bob_id):
     check("net dht tells the key for a bootstrap", [
         row[11] for row in rows if row[:2] == ["v4", "yes"]] == [
             "-", alice.call("net.dht")["overlay"][0]["key"]], rows)
+    three_forms(alice, ["net", "nat"], pairs={"nat", "families.votes"})
     three_forms(alice, ["net", "peers"], columns=8)
     why(alice)
     row, = three_forms(alice, ["net", "probe", "bob"], columns=5)

@@ -475,6 +475,10 @@ def the_rest(call, bob):
           "gone")
     e = error(call.rpc, "invite.revoke", id="a" * 26)
     check("revoking nothing is 205", e and e.code == 205, e)
+    nat = call("net.nat")
+    check("net.nat of loopback knows nothing, and names what it has", (
+        nat["nat"], [f["votes"] for f in nat["families"]], nat["mapped"]) ==
+        ("unknown", [0, 0], []) and nat["families"][0]["on"], nat)
     call("net.status"), call("net.dht"), call("session.info")
     call("session.hello", strict=True)
     check("net.peers has the contact",

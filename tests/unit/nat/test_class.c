@@ -352,6 +352,23 @@ any_samples_leave_it_sane(void **state)
 	}
 }
 
+static void
+votes_are_counted_by_place(void **state)
+{
+	static const uint32_t port[] = { 5, 9, 100009, 9, 5, 9, 0 };
+	struct nat_votes v[NAT_SAMPLES_MAX];
+	struct nat t = seen_as(port);
+	struct endpoint most = v4(20, 7, 9);
+
+	(void)state;
+	assert_int_equal(nat_count(&t, T + 20000, v), 3);
+	assert_true(endpoint_eq(&v[0].seen, &most));
+	assert_int_equal(v[0].n, 3);
+	assert_int_equal(v[1].n, 2);
+	assert_int_equal(v[2].n, 1);
+	assert_int_equal(nat_count(&t, T + 20000 + NAT_SAMPLE_MS, v), 0);
+}
+
 int
 main(void)
 {
@@ -364,6 +381,7 @@ main(void)
 		cmocka_unit_test(the_last_port_counts_what_we_took_ourselves),
 		cmocka_unit_test(samples_grow_old),
 		cmocka_unit_test(who_is_visited_unasked_is_open),
+		cmocka_unit_test(votes_are_counted_by_place),
 		cmocka_unit_test(any_samples_leave_it_sane),
 	};
 
