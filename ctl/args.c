@@ -33,6 +33,7 @@ static const struct arg_spec specs[] = {
 	{ 0,   "here",            ARG_FLAG,  false },
 	{ 0,   "in",              ARG_VALUE, false },
 	{ 0,   "label",           ARG_VALUE, false },
+	{ 0,   "level",           ARG_VALUE, false },
 	{ 0,   "list",            ARG_FLAG,  false },
 	{ 'n', "lines",           ARG_VALUE, false },
 	{ 0,   "name",            ARG_VALUE, false },

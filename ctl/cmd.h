@@ -30,6 +30,7 @@ int cmd_conv_export(struct ctl *ctl);
 int cmd_conv_ls(struct ctl *ctl);
 int cmd_conv_set(struct ctl *ctl);
 int cmd_daemon_loglevel(struct ctl *ctl);
+int cmd_daemon_logs(struct ctl *ctl);
 int cmd_daemon_metrics(struct ctl *ctl);
 int cmd_daemon_shutdown(struct ctl *ctl);
 int cmd_help(struct ctl *ctl);

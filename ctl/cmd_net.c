@@ -1,4 +1,4 @@
-/* net, config, daemon: looking at the machinery. */
+/* net, config: looking at the machinery. */
 #include "ctl/cmd.h"
 #include "ctl/print.h"
 #include "ctl/report.h"
@@ -160,36 +160,6 @@ cmd_net_bootstrap(struct ctl *ctl)
 
 	value_add_str(params, "node", args_word(&ctl->args, 0));
 	return cmd_do(ctl, "net.bootstrap", params, "asking that node");
-}
-
-int
-cmd_daemon_shutdown(struct ctl *ctl)
-{
-	return cmd_do(ctl, "daemon.shutdown", NULL, "stopping");
-}
-
-int
-cmd_daemon_loglevel(struct ctl *ctl)
-{
-	const char *level = args_word(&ctl->args, 0);
-	cJSON *params = cJSON_CreateObject();
-
-	if (level != NULL)
-		value_add_str(params, "level", level);
-	return cmd_show(ctl, "daemon.loglevel", params);
-}
-
-/* A format of its own, however else we print. */
-int
-cmd_daemon_metrics(struct ctl *ctl)
-{
-	cJSON *result = NULL;
-	int status = ctl_call(ctl, "daemon.metrics", NULL, &result);
-
-	if (status == CTL_DONE && !print_as_json(ctl, result))
-		(void)fputs(value_str(result, "text"), stdout);
-	cJSON_Delete(result);
-	return status;
 }
 
 int

@@ -2,6 +2,7 @@
 
 #include "daemon/addr.h"
 #include "daemon/journal.h"
+#include "daemon/log_ring.h"
 #include "proto/base/text.h"
 
 #include <assert.h>
@@ -90,6 +91,7 @@ log_event(int level, const char *event, const char *fmt, ...)
 	if (n < 0)
 		line[0] = '\0';
 	make_printable(line);
+	log_ring_add(level, event, line);
 	if (state.journal && journal_send(level, event, line))
 		return;
 	head[0] = '\0';

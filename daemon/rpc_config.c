@@ -1,4 +1,4 @@
-/* config.* and daemon.*: the process itself. */
+/* config.*: how the daemon is set. */
 #include "daemon/rpc_call.h"
 
 #include "daemon/log.h"
@@ -117,25 +117,4 @@ rpc_config_reload(struct rpc_call *c)
 		return;
 	}
 	put_file(rpc_result(c), config);
-}
-
-void
-rpc_daemon_loglevel(struct rpc_call *c)
-{
-	struct span level = rpc_str(c, "level");
-
-	if (level.n > 0) {
-		log_init(log_level_parse((const char *)level.p),
-		    c->d->config.log_addresses);
-		log_event(LOG_NOTICE, "log-level", "level=%s",
-		    log_level_name(log_level()));
-	}
-	json_put_str(rpc_result(c), "level", log_level_name(log_level()));
-}
-
-void
-rpc_daemon_shutdown(struct rpc_call *c)
-{
-	daemon_stop(c->d, DAEMON_EX_OK);
-	(void)rpc_result(c);
 }

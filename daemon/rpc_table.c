@@ -64,6 +64,10 @@ const struct rpc_method rpc_methods[] = {
 	{ "daemon.loglevel", RPC_ADMIN, RPC_ANY,
 	  "level:enum(err|warning|notice|info|debug)?",
 	  rpc_daemon_loglevel },
+	{ "daemon.logs",   RPC_ADMIN, RPC_ANY,
+	  "since:int(0,9007199254740991)? "
+	  "level:enum(err|warning|notice|info|debug)? limit:int(1,512)?",
+	  rpc_daemon_logs },
 	{ "daemon.metrics", RPC_READ, RPC_ANY,  "",
 	  rpc_daemon_metrics },
 	{ "daemon.shutdown", RPC_ADMIN, RPC_ANY, "",

@@ -165,6 +165,13 @@ def commands(alice, bob_id):
     done = alice.ctl("config", "set", "event-days", "--unset")
     check("config set --unset", done.rows() == [["event-days", "30", "now"]])
     three_forms(alice, ["daemon", "loglevel"], pairs={"level"})
+    rows = three_forms(alice, ["daemon", "logs", "-n", "1"], columns=5)
+    check("daemon logs has its columns", len(rows) == 1 and
+          rows[0][0].isdigit() and UTC.match(rows[0][1]) and rows[0][3],
+          rows)
+    done = alice.ctl("daemon", "logs", "--level", "err")
+    check("daemon logs --level leaves out what is not so bad",
+          done.rows() == [], done.out)
     metrics = alice.ctl("daemon", "metrics").out
     check("metrics are the text as it is",
           metrics.endswith("\n# EOF\n") and "btchat_contacts" in metrics)
@@ -207,6 +214,9 @@ def statuses(alice):
         (["config", "set", "sandbox", "off"], 2),
         (["net", "bootstrap", "nonsense"], 2),
         (["daemon", "loglevel", "loud"], 2),
+        (["daemon", "logs", "--level", "loud"], 2),
+        (["daemon", "logs", "-n", "513"], 2),
+        (["daemon", "logs", "-n", "0"], 2),
         (["rpc", "no.such.method"], 1), (["rpc", "status", "a=1"], 2),
         (["id", "create", "--no-passphrase"], 1),
         (["id", "unlock"], 2), (["send", "bob"], 2),

@@ -427,6 +427,35 @@ def waiting(call, bob, ids):
 
 
 
+def logs(call):
+    """What the log says, in pages."""
+    level = call("daemon.loglevel", level="notice")["level"]
+    lines = call("daemon.logs", limit=512)
+    last = lines["items"][-1]
+    check("daemon.logs ends with what was logged last", (
+        last["event"], last["level"], last["text"]) ==
+        ("log-level", "notice", "level=notice"), last)
+    seqs = [i["seq"] for i in lines["items"]]
+    check("in order", seqs == list(range(seqs[0], seqs[-1] + 1)) and
+          lines["next"] == seqs[-1], seqs)
+    check("without a place it is the newest that are told", [
+        i["seq"] for i in call("daemon.logs", limit=2)["items"]] == seqs[-2:])
+    at, got = 0, []
+    while len(got) < len(seqs):
+        page = call("daemon.logs", since=at, limit=1)
+        got += [i["seq"] for i in page["items"]]
+        at = page["next"]
+    check("from a place on all, in pages", got == seqs, got, seqs)
+    check("then there is no more",
+          call("daemon.logs", since=at)["items"] == [])
+    check("one of another life is none", call(
+        "daemon.logs", since=1 << 50, limit=512)["items"] == lines["items"])
+    check("what is not so bad can be left out", {
+        i["level"] for i in call("daemon.logs", level="warning")["items"]} <=
+        {"err", "warning"})
+    call("daemon.loglevel", level=level)
+
+
 def metrics(text):
     """OpenMetrics: each family once, described before its samples."""
     lines = text.split("\n")
@@ -531,6 +560,7 @@ def the_rest(call, bob):
         check("config.set refuses %s = %.12r and says why" % (key, value),
               e and e.code == -32602 and e.data["param"] == param and
               why in e.data["reason"], e and e.data)
+    logs(call)
     metrics(call("daemon.metrics")["text"])
     old = call("daemon.loglevel")["level"]
     check("daemon.loglevel sets it",
