@@ -32,6 +32,7 @@ int cmd_conv_set(struct ctl *ctl);
 int cmd_daemon_loglevel(struct ctl *ctl);
 int cmd_daemon_logs(struct ctl *ctl);
 int cmd_daemon_metrics(struct ctl *ctl);
+int cmd_daemon_selftest(struct ctl *ctl);
 int cmd_daemon_shutdown(struct ctl *ctl);
 int cmd_help(struct ctl *ctl);
 int cmd_id_create(struct ctl *ctl);

@@ -85,3 +85,36 @@ cmd_daemon_logs(struct ctl *ctl)
 	cJSON_Delete(result);
 	return status;
 }
+
+/* ---- selftest ---- */
+
+static void
+add_item(struct table *t, const cJSON *item)
+{
+	table_add(t, value_str(item, "name"));
+	table_add(t, value_true(item, "ok") ? "ok" : "failed");
+	table_add(t, value_str(item, "detail"));
+}
+
+int
+cmd_daemon_selftest(struct ctl *ctl)
+{
+	static const char *const heads[] = { "WHAT", "IS", "" };
+	cJSON *result = NULL;
+	const cJSON *item = NULL;
+	struct table t;
+	int status = ctl_call(ctl, "daemon.selftest", NULL, &result);
+
+	if (status != CTL_DONE)
+		return status;
+	table_init(&t, ctl, heads, 3);
+	cJSON_ArrayForEach(item, value_get(result, "items"))
+	{
+		if (!print_as_json(ctl, item))
+			add_item(&t, item);
+	}
+	table_print(&t);
+	status = value_true(result, "ok") ? CTL_DONE : CTL_FAILED;
+	cJSON_Delete(result);
+	return status;
+}

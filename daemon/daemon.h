@@ -107,6 +107,8 @@ struct daemon {
 	bool words_wait;     /* what the node was told last are words of ours */
 	bool stopping;
 	bool wipe_stack; /* when this pass of the loop is over */
+	bool all_locked; /* memory, out of swap; else keys at rest */
+	bool undumpable; /* no core, nobody traces us */
 	int exit_code;
 	/* Whose effects are being applied, or NULL; borrowed. */
 	const struct command *command;

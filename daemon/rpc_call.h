@@ -151,6 +151,7 @@ void rpc_conv_set(struct rpc_call *c);
 void rpc_daemon_loglevel(struct rpc_call *c);
 void rpc_daemon_logs(struct rpc_call *c);
 void rpc_daemon_metrics(struct rpc_call *c);
+void rpc_daemon_selftest(struct rpc_call *c);
 void rpc_daemon_shutdown(struct rpc_call *c);
 void rpc_events_ack(struct rpc_call *c);
 void rpc_events_consumers(struct rpc_call *c);

@@ -3,6 +3,7 @@
 
 #include "daemon/log.h"
 #include "daemon/log_ring.h"
+#include "daemon/selftest.h"
 
 void
 rpc_daemon_loglevel(struct rpc_call *c)
@@ -71,4 +72,25 @@ rpc_daemon_logs(struct rpc_call *c)
 	    put_line, &l);
 	json_close(o, ']');
 	json_put_uint(o, "next", l.left > 0 ? log_ring_head() : l.last);
+}
+
+void
+rpc_daemon_selftest(struct rpc_call *c)
+{
+	struct json_out *o = rpc_result(c);
+	struct selftest_item item;
+	bool all = true;
+
+	json_put_open(o, "items", '[');
+	for (unsigned i = 0; i < SELFTESTS; i++) {
+		selftest(c->d, (enum selftest_what)i, &item);
+		all = all && item.ok;
+		json_open(o, '{');
+		json_put_str(o, "name", item.name);
+		json_put_bool(o, "ok", item.ok);
+		json_put_str(o, "detail", item.detail);
+		json_close(o, '}');
+	}
+	json_close(o, ']');
+	json_put_bool(o, "ok", all);
 }

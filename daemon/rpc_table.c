@@ -70,6 +70,8 @@ const struct rpc_method rpc_methods[] = {
 	  rpc_daemon_logs },
 	{ "daemon.metrics", RPC_READ, RPC_ANY,  "",
 	  rpc_daemon_metrics },
+	{ "daemon.selftest", RPC_ADMIN, RPC_ANY, "",
+	  rpc_daemon_selftest },
 	{ "daemon.shutdown", RPC_ADMIN, RPC_ANY, "",
 	  rpc_daemon_shutdown },
 	{ "events.ack",    RPC_READ,  RPC_ANY,

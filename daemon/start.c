@@ -373,7 +373,10 @@ start_all(struct daemon *d)
 		log_event(LOG_ERR, "start-failed", "no randomness");
 		return DAEMON_EX_FAILED;
 	}
-	if (!wipe_lock_memory())
+	/* In the sandbox it cannot be asked for. */
+	d->undumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0;
+	d->all_locked = wipe_lock_memory();
+	if (!d->all_locked)
 		log_event(LOG_INFO, "memory",
 		    "keys at rest are kept out of swap; all memory is, if the"
 		    " limit memlock is unlimited");

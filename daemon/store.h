@@ -65,6 +65,10 @@ enum api_error store_error(const struct store *s);
 bool store_is_broken(const struct store *s);
 /* True if something can be read, from the disk and not from a cache. */
 bool store_answers(struct store *s);
+/* Looks through it for pages that are not what was written, if it is small
+ * enough for that to be done between two datagrams (*ret_looked). ERR_MALFORMED
+ * if there is one; ERR_IO. */
+MUST_USE enum err store_look(struct store *s, bool *ret_looked);
 /* False: what can be read may be on no disk, for it could not be made durable
  * when the store was opened. Reading goes on, but nothing may be acknowledged
  * because it is there. Each commit and store_probe try again. */

@@ -11,6 +11,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ enum {
 	RUN_READS = 8,                   /* of RUN_BYTES, with UDP_GRO */
 	RUN_BYTES = 65535,
 	RUN_SEND_BYTES = 65000, /* of one run out: below 65,507 */
+	SELF_MS = 20, /* for the kernel to bring us what we sent to us */
 };
 
 /* A datagram that waits for the commit. */
@@ -350,6 +352,46 @@ udp_extra_works(const struct udp *u, char why[UDP_WHY_SIZE])
 		(void)refuse_extra(why, errno);
 	}
 	return false;
+}
+
+/* Where it hears itself. */
+static struct endpoint
+self_of(const struct sock *s)
+{
+	static const uint8_t any[16];
+	struct endpoint at = s->bound;
+	struct span b = endpoint_addr(&at);
+	bool good;
+
+	if (memcmp(b.p, any, b.n) != 0)
+		return at;
+	good = !addr_parse(
+	    s->family == FAMILY_V4 ? "127.0.0.1:1" : "[::1]:1", &at);
+	assert(good);
+	(void)good;
+	at.port = s->bound.port;
+	return at;
+}
+
+/* On the way to ourselves there is no queue but that of the socket. */
+enum err
+udp_self(const struct udp *u, enum family f, char why[UDP_WHY_SIZE])
+{
+	static const uint8_t nothing[8]; /* neither KRPC nor a packet */
+	const struct sock *s = &u->sock[f];
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+	struct endpoint to = self_of(s);
+	struct sockaddr_storage ss;
+	socklen_t n = addr_to_sockaddr(&to, &ss);
+
+	assert(s->fd >= 0);
+	if (sendto(s->fd, nothing, sizeof(nothing), MSG_DONTWAIT,
+	        (const struct sockaddr *)&ss, n) < 0)
+		return refuse(
+		    why, ERR_IO, "nothing can be sent: %s", strerror(errno));
+	if (poll(&p, 1, SELF_MS) != 1 || !(p.revents & POLLIN))
+		return refuse(why, ERR_IO, "what is sent does not come in");
+	return ERR_OK;
 }
 
 int

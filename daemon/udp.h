@@ -84,6 +84,10 @@ void udp_queue_way(struct udp *u, const struct udp_way *way, struct span data);
  * call again when the socket of *ret_busy is writable. */
 bool udp_flush(struct udp *u, enum family *ret_busy);
 bool udp_is_queued(const struct udp *u);
+/* Sends a few bytes from the family's socket to itself, and looks whether
+ * something is there to be read; it is left there. ERR_IO: why[] says what. */
+MUST_USE enum err
+udp_self(const struct udp *u, enum family f, char why[UDP_WHY_SIZE]);
 void udp_drop_queue(struct udp *u);
 
 struct udp_stats {

@@ -464,6 +464,7 @@ struct node_stats {
 	size_t by_relay;    /* of these, by a contact that we have chosen */
 	bool has_relay;     /* such a one passes to us */
 	bool relays;        /* we pass for contacts who choose us */
+	bool clock_doubted; /* ours: see NODE_CLOCK_SET */
 	struct {
 		bool on;                            /* we are one ourselves */
 		size_t handles, circuits, contacts; /* handles of these */

@@ -115,6 +115,23 @@ def decisions(alice, bob):
     check("and taken back", row[1:] == ["-", "auto", "-", "presence"], row)
 
 
+def selftest(alice):
+    done = alice.ctl("daemon", "selftest", ok=False)
+    rows = done.rows()
+    failed = [row[0] for row in rows if row[1] != "ok"]
+    # A container may forbid the sandbox, a sanitizer wants to trace.
+    check("daemon selftest finds a daemon at work well", len(rows) == 8 and
+          set(failed) <= {"sandbox", "cores"} and
+          all(len(row) == 3 and row[2] for row in rows), done.out)
+    check("its exit status tells of what failed",
+          done.status == bool(failed), done.status, done.out)
+    done = alice.ctl("--json=name,ok", "daemon", "selftest", ok=False)
+    check("daemon selftest as JSON", [v["name"] for v in done.json()] ==
+          [row[0] for row in rows], done.out)
+    done = alice.ctl("--human", "daemon", "selftest", ok=False)
+    check("and for people", "WHAT" in done.out, done.out)
+
+
 def commands(alice, bob_id):
     three_forms(alice, ["status"], pairs={"state", "unread", "dht.nodes"})
     three_forms(alice, ["version"], pairs={"btchatctl", "btchatd"})
@@ -172,6 +189,7 @@ def commands(alice, bob_id):
     done = alice.ctl("daemon", "logs", "--level", "err")
     check("daemon logs --level leaves out what is not so bad",
           done.rows() == [], done.out)
+    selftest(alice)
     metrics = alice.ctl("daemon", "metrics").out
     check("metrics are the text as it is",
           metrics.endswith("\n# EOF\n") and "btchat_contacts" in metrics)

@@ -561,6 +561,13 @@ def the_rest(call, bob):
               e and e.code == -32602 and e.data["param"] == param and
               why in e.data["reason"], e and e.data)
     logs(call)
+    test = call("daemon.selftest")
+    items = {i["name"]: i["ok"] for i in test["items"]}
+    check("daemon.selftest looks at all there is", list(items) == [
+        "clock", "cores", "dht", "disk", "memory", "sandbox", "store", "udp"]
+        and test["ok"] == all(items.values()), test)
+    check("what a test can have is there", all(items[k] for k in (
+        "clock", "disk", "memory", "store", "udp")), test)
     metrics(call("daemon.metrics")["text"])
     old = call("daemon.loglevel")["level"]
     check("daemon.loglevel sets it",
