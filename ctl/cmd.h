@@ -63,6 +63,7 @@ int cmd_net_dht(struct ctl *ctl);
 int cmd_net_nat(struct ctl *ctl);
 int cmd_net_peers(struct ctl *ctl);
 int cmd_net_probe(struct ctl *ctl);
+int cmd_net_rebind(struct ctl *ctl);
 int cmd_net_status(struct ctl *ctl);
 int cmd_rpc(struct ctl *ctl);
 int cmd_search(struct ctl *ctl);

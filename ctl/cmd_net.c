@@ -163,6 +163,12 @@ cmd_net_bootstrap(struct ctl *ctl)
 }
 
 int
+cmd_net_rebind(struct ctl *ctl)
+{
+	return cmd_do(ctl, "net.rebind", NULL, "looking round");
+}
+
+int
 cmd_config_reload(struct ctl *ctl)
 {
 	return cmd_do(

@@ -22,6 +22,7 @@
 enum {
 	SEND_AGAIN_MS = 2,          /* the interface's queue drains by then */
 	ADDRESSES_MS = 15000,       /* own addresses are looked at */
+	REBIND_AGAIN_MS = 10000,    /* not sooner */
 	STATUS_MS = 5000,           /* line for the service manager */
 	UPKEEP_MS = 10 * 60 * 1000, /* old rows are dropped */
 	UPKEEP_FIRST_MS = 60000,
@@ -39,6 +40,7 @@ struct loop {
 	struct event *tick, *recover, *send, *addresses, *status, *watchdog,
 	    *upkeep, *gather;
 	uint64_t watchdog_ms;
+	uint64_t rebind_ms; /* not before */
 	char status_text[160];
 };
 
@@ -128,6 +130,26 @@ look_round(struct daemon *d)
 	portmap_look(d);
 	lan_look(d);
 	set_timer(d->loop->addresses, ADDRESSES_MS);
+}
+
+/* Who is asked for his help anew each time is not to be asked without end. */
+bool
+loop_rebind(struct daemon *d, uint64_t *ret_wait_ms)
+{
+	struct loop *l = d->loop;
+
+	daemon_wake(d);
+	if (d->now.mono_ms < l->rebind_ms) {
+		*ret_wait_ms = l->rebind_ms - d->now.mono_ms;
+		return false;
+	}
+	l->rebind_ms = d->now.mono_ms + REBIND_AGAIN_MS;
+	look_round(d);
+	if (d->node)
+		node_rebind(d->node, d->now);
+	bootstrap_again(d);
+	log_event(LOG_NOTICE, "rebind", "looking round as in another network");
+	return true;
 }
 
 static void

@@ -14,6 +14,10 @@ void loop_run(struct daemon *d);
 
 /* Calls turn_recover after so long. */
 void loop_recover_in(struct daemon *d, uint64_t ms);
+/* Another network, whether addresses show it or not: they are looked at, as are
+ * gateway and local network, and contacts are looked for. *ret_wait_ms: it was
+ * done too short a time ago; false. */
+MUST_USE bool loop_rebind(struct daemon *d, uint64_t *ret_wait_ms);
 /* The kernel took not all datagrams: another turn soon. */
 void loop_send_soon(struct daemon *d);
 

@@ -210,6 +210,7 @@ static const struct {
 	{ API_CLIENT_ID_REUSED, "client_id was used for something else" },
 	{ API_MESSAGE_TOO_LONG, "the text is too long" },
 	{ API_QUOTA, "a limit is reached" },
+	{ API_RATE_LIMITED, "that was done just now; not so soon again" },
 	{ API_OFFLINE, "no network" },
 	{ API_PEER_UNREACHABLE, "the contact is not online" },
 	{ API_TIMEOUT, "the time ran out" },

@@ -189,6 +189,7 @@ void rpc_net_dht(struct rpc_call *c);
 void rpc_net_nat(struct rpc_call *c);
 void rpc_net_peers(struct rpc_call *c);
 void rpc_net_probe(struct rpc_call *c);
+void rpc_net_rebind(struct rpc_call *c);
 void rpc_net_status(struct rpc_call *c);
 void rpc_discover(struct rpc_call *c);
 void rpc_session_hello(struct rpc_call *c);

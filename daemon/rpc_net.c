@@ -2,6 +2,7 @@
 #include "daemon/rpc_call.h"
 
 #include "daemon/addr.h"
+#include "daemon/loop.h"
 #include "daemon/portmap.h"
 #include "daemon/rpc_conn.h"
 
@@ -462,4 +463,19 @@ rpc_net_probe(struct rpc_call *c)
 	w = rpc_wait_new(c, RPC_WAIT_PROBE);
 	if (w)
 		w->contact = id;
+}
+
+void
+rpc_net_rebind(struct rpc_call *c)
+{
+	uint64_t wait_ms = 0;
+	struct json_out *o;
+
+	if (!loop_rebind(c->d, &wait_ms)) {
+		json_put_uint(
+		    rpc_fail(c, API_RATE_LIMITED), "retry_after_ms", wait_ms);
+		return;
+	}
+	o = rpc_result(c);
+	put_local(o, c->d);
 }

@@ -172,6 +172,8 @@ const struct rpc_method rpc_methods[] = {
 	{ "net.probe",     RPC_CHAT,  RPC_OPEN,
 	  "contact:id timeout_ms:int(0,3600000)?",
 	  rpc_net_probe },
+	{ "net.rebind",    RPC_ADMIN, RPC_ANY,  "",
+	  rpc_net_rebind },
 	{ "net.status",    RPC_READ,  RPC_ANY,  "",
 	  rpc_net_status },
 	{ "rpc.discover",  RPC_READ,  RPC_ANY,  "",

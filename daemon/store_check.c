@@ -13,7 +13,7 @@ enum {
 	/* Of a database that is looked through at each start; it takes some
 	 * 10 ms for each MB. */
 	CHECK_BYTES = 8 * 1024 * 1024,
-	/* While others wait; without the indexes, which takes a third. */
+	/* While others wait; without the indexes, in 12 ms. */
 	LOOK_BYTES = 4 * 1024 * 1024,
 };
 

@@ -178,6 +178,24 @@ node_load_outbox(struct node *n, const struct node_message *m, struct now now)
 
 /* ---- network ---- */
 
+/* Another network: who was out of reach may not be. */
+static void
+moved(struct node *n)
+{
+	lan_changed(n);
+	intro_moved(n, true);
+	cross_changed(n);
+	meet_all(n);
+	n->unsettled = true;
+}
+
+void
+node_rebind(struct node *n, struct now now)
+{
+	node_time(n, now);
+	moved(n);
+}
+
 void
 node_set_local(
     struct node *n, const struct endpoint *local, size_t count, struct now now)
@@ -192,11 +210,7 @@ node_set_local(
 		memcpy(n->local, local, count * sizeof(*local));
 	n->n_local = (uint8_t)count;
 	links_set_local(n->links, n->local, n->n_local, n->loopback);
-	lan_changed(n);
-	intro_moved(n, true);
-	cross_changed(n);
-	meet_all(n); /* another network: who was out of reach may not be */
-	n->unsettled = true;
+	moved(n);
 }
 
 void

@@ -121,6 +121,9 @@ void node_key(const struct node *n, enum family f, struct node_key *ret);
 /* Own addresses of all sockets (port included). Replaces the list. */
 void node_set_local(
     struct node *n, const struct endpoint *local, size_t count, struct now now);
+/* Somebody says that the network is another one, although no address shows it:
+ * the same as if one had. */
+void node_rebind(struct node *n, struct now now);
 /* Outer addresses that gateways keep for us; at most one a family. Replaces
  * the list: what is no longer in it is no longer told to contacts. */
 void node_set_mapped(struct node *n, const struct endpoint *mapped,

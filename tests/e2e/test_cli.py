@@ -200,6 +200,12 @@ def commands(alice, bob_id):
     invite = alice.ctl("invite", "ls").rows()[0][0]
     gone = alice.ctl("invite", "revoke", invite)
     check("invite revoke", gone.rows() == [[invite, "revoked"]], gone.out)
+    done = alice.ctl("net", "rebind")
+    check("net rebind tells our addresses", done.rows() == [
+        ["local", alice.call("net.status")["local"][0]]], done.out)
+    done = alice.ctl("net", "rebind", ok=False)
+    check("net rebind is for once in a while", done.status == 1 and
+          "so soon" in done.err, done.err)
     three_forms(alice, ["net", "bootstrap", "127.0.0.1:9"])
     three_forms(alice, ["net", "bootstrap", "%s@127.0.0.1:9" % ("ab" * 32)])
     three_forms(alice, ["rpc", "--list"], lines=1)

@@ -33,6 +33,10 @@ def main():
             got = rpc.call("net.peers")["items"][0]["path"]
             check("by the path in use", rpc.call(
                 "net.probe", contact=to_bob)["path"] == got, got)
+            rpc.call("net.rebind")
+            check("as in another network the session goes on", rpc.call(
+                "net.probe", contact=to_bob)["contact"] == to_bob and
+                alice.came(*alice.write(to_bob, ["from elsewhere"])))
             bob.process.send_signal(signal.SIGSTOP)
             id = rpc.send("net.probe", {"contact": to_bob, "timeout_ms": 300})
             check("who does not answer is told in time",

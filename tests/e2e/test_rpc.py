@@ -524,6 +524,11 @@ def the_rest(call, bob):
         ("PEER_UNREACHABLE", "no_try")), e and e.data)
     e = error(call.rpc, "net.probe", contact="a" * 26)
     check("nor does who is no contact", e and e.code == 200, e)
+    check("net.rebind names our addresses", call("net.rebind")["local"] ==
+          call("net.status")["local"])
+    e = error(call.rpc, "net.rebind")
+    check("and is not done again at once", e and e.name == "RATE_LIMITED" and
+          0 < e.data["retry_after_ms"] <= 10000, e and e.data)
     call("net.bootstrap", node="127.0.0.1:9")
     e = error(call.rpc, "net.bootstrap", node="nonsense")
     check("a node without a port is -32602", e and e.code == -32602, e)
