@@ -36,6 +36,7 @@ FOUND_MS = 5             # to which that is to be known
 IN_MEMORY = "/dev/shm"
 NOTHING_S = 5            # to wait for what need not happen
 RETRIES = 3              # each a round trip
+RETRIES_LOSS = 1 + 2 + 4 # as many, where they wait ever longer
 GOOD, GOOD_BLOCK = 0.95, 0.80
 
 # How a side is reached: the group of the target, and its line in a topology,
@@ -296,7 +297,8 @@ def r_ms(run):
 
 
 def limit_ms(target, run):
-    return target.ms + (target.trips + RETRIES) * r_ms(run)
+    retries = RETRIES_LOSS if run.noise else RETRIES
+    return target.ms + (target.trips + retries) * r_ms(run)
 
 
 def is_heard(runs):
