@@ -117,9 +117,8 @@ json_close(struct json_out *o, char bracket)
 }
 
 void
-json_key(struct json_out *o, const char *key)
+json_key_n(struct json_out *o, const char *key, size_t n)
 {
-	size_t n = strlen(key);
 	char *p = room(o, n + 4);
 
 	if (!p)
@@ -155,26 +154,45 @@ json_bool(struct json_out *o, bool v)
 	put(o, v ? "true" : "false", v ? 4 : 5);
 }
 
+static size_t
+count_digits(uint64_t v)
+{
+	size_t n = 1;
+
+	for (; v >= 10000; v /= 10000)
+		n += 4;
+	return n + (v >= 10) + (v >= 100) + (v >= 1000);
+}
+
+/* In place, from the end, two at once: most are times of thirteen digits. */
 void
 json_int(struct json_out *o, int64_t v)
 {
-	char buf[24]; /* filled from its end */
-	size_t at = sizeof(buf);
-	uint64_t left;
+	static const char pairs[] = "0001020304050607080910111213141516171819"
+	                            "2021222324252627282930313233343536373839"
+	                            "4041424344454647484950515253545556575859"
+	                            "6061626364656667686970717273747576777879"
+	                            "8081828384858687888990919293949596979899";
+	uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	size_t n;
+	char *p;
 
-	if (v > JSON_INT_MAX)
-		v = JSON_INT_MAX;
-	if (v < -JSON_INT_MAX)
-		v = -JSON_INT_MAX;
-	left = (uint64_t)(v < 0 ? -v : v);
-	do {
-		buf[--at] = (char)('0' + left % 10);
-		left /= 10;
-	} while (left > 0);
-	if (v < 0)
-		buf[--at] = '-';
+	if (left > JSON_INT_MAX)
+		left = JSON_INT_MAX;
+	n = count_digits(left) + (v < 0);
 	separate(o);
-	put(o, buf + at, sizeof(buf) - at);
+	p = room(o, n);
+	if (!p)
+		return;
+	o->n += n;
+	if (v < 0)
+		*p = '-';
+	for (p += n; left >= 10; left /= 100) {
+		p -= 2;
+		memcpy(p, pairs + 2 * (left % 100), 2);
+	}
+	if (left > 0 || v == 0)
+		*--p = (char)('0' + left);
 }
 
 void
@@ -187,6 +205,21 @@ void
 json_str(struct json_out *o, const char *s)
 {
 	json_text(o, span_str(s));
+}
+
+void
+json_word_n(struct json_out *o, const char *word, size_t n)
+{
+	char *p;
+
+	separate(o);
+	p = room(o, n + 2);
+	if (!p)
+		return;
+	*p = '"';
+	memcpy(p + 1, word, n);
+	p[n + 1] = '"';
+	o->n += n + 2;
 }
 
 /* Length of the well-formed sequence at p and its code point; 0 if none. */
@@ -258,17 +291,8 @@ is_plain(uint8_t c)
 	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-/* The high bit of each byte that is zero; those above one that is may be set
- * too. */
-static uint64_t
-zeros(uint64_t v)
-{
-	const uint64_t ones = UINT64_MAX / 0xff;
-
-	return (v - ones) & ~v & ones << 7;
-}
-
-/* The same for eight bytes at once. */
+/* The same for eight bytes at once: a high bit is set in each that is not; also
+ * above one, perhaps, by what was borrowed. */
 static bool
 are_plain(const uint8_t *p)
 {
@@ -276,9 +300,9 @@ are_plain(const uint8_t *p)
 	uint64_t v;
 
 	memcpy(&v, p, sizeof(v));
-	return (((v - 0x20 * ones) | v) & ones << 7) == 0 &&
-	       zeros(v ^ '"' * ones) == 0 && zeros(v ^ '\\' * ones) == 0 &&
-	       zeros(v ^ 0x7f * ones) == 0;
+	v |= (v - 0x20 * ones) | ((v ^ '"' * ones) - ones) |
+	     ((v ^ '\\' * ones) - ones) | ((v ^ 0x7f * ones) - ones);
+	return (v & ones << 7) == 0;
 }
 
 /* How many bytes at p stand for themselves. */
@@ -289,6 +313,8 @@ plain_run(const uint8_t *p, size_t n)
 
 	while (n - i >= 8 && are_plain(p + i))
 		i += 8;
+	if (i > 0 && n - i < 8 && are_plain(p + n - 8))
+		return n;
 	while (i < n && is_plain(p[i]))
 		i++;
 	return i;
@@ -363,67 +389,4 @@ json_raw(struct json_out *o, struct span json)
 {
 	separate(o);
 	put(o, json.p, json.n);
-}
-
-void
-json_put_open(struct json_out *o, const char *key, char bracket)
-{
-	json_key(o, key);
-	json_open(o, bracket);
-}
-
-void
-json_put_raw(struct json_out *o, const char *key, struct span json)
-{
-	json_key(o, key);
-	json_raw(o, json);
-}
-
-void
-json_put_null(struct json_out *o, const char *key)
-{
-	json_key(o, key);
-	json_null(o);
-}
-
-void
-json_put_bool(struct json_out *o, const char *key, bool v)
-{
-	json_key(o, key);
-	json_bool(o, v);
-}
-
-void
-json_put_int(struct json_out *o, const char *key, int64_t v)
-{
-	json_key(o, key);
-	json_int(o, v);
-}
-
-void
-json_put_uint(struct json_out *o, const char *key, uint64_t v)
-{
-	json_key(o, key);
-	json_uint(o, v);
-}
-
-void
-json_put_str(struct json_out *o, const char *key, const char *s)
-{
-	json_key(o, key);
-	json_str(o, s);
-}
-
-void
-json_put_text(struct json_out *o, const char *key, struct span text)
-{
-	json_key(o, key);
-	json_text(o, text);
-}
-
-void
-json_put_id(struct json_out *o, const char *key, const uint8_t id[16])
-{
-	json_key(o, key);
-	json_id(o, id);
 }

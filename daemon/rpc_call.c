@@ -120,7 +120,7 @@ reply_begin(struct rpc_call *c)
 	b->bad = false;
 	b->follow = c->follow;
 	json_open(b, '{');
-	json_put_str(b, "jsonrpc", "2.0");
+	json_put_word(b, "jsonrpc", "2.0");
 	if (c->id.n > 0)
 		json_put_raw(b, "id", c->id);
 	else

@@ -200,8 +200,8 @@ rpc_conn_note(struct rpc_conn *c, const char *method)
 	struct json_out *b = &c->out;
 
 	json_open(b, '{');
-	json_put_str(b, "jsonrpc", "2.0");
-	json_put_str(b, "method", method);
+	json_put_word(b, "jsonrpc", "2.0");
+	json_put_word(b, "method", method);
 	json_put_open(b, "params", '{');
 	return b;
 }

@@ -386,7 +386,7 @@ on_row(void *ctx, const struct event_row *e)
 	json_open(o, '{');
 	json_put_int(o, "seq", e->seq);
 	json_put_uint(o, "ts_ms", e->ts_ms);
-	json_put_str(o, "type", events_name(e->type));
+	json_put_word(o, "type", events_name(e->type));
 	view_event(o, e);
 	json_close(o, '}');
 	p->n++;

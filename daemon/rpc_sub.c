@@ -84,7 +84,7 @@ write_event(struct rpc_sub *s, const struct event_row *e)
 	if (e->seq > 0)
 		json_put_int(o, "seq", e->seq);
 	json_put_uint(o, "ts_ms", e->ts_ms);
-	json_put_str(o, "type", events_name(e->type));
+	json_put_word(o, "type", events_name(e->type));
 	view_event(o, e);
 	rpc_conn_note_end(s->conn);
 }

@@ -94,7 +94,7 @@ view_reactions(
 	json_put_open(o, "reactions", '[');
 	for (size_t i = 0; i < n; i++) {
 		json_open(o, '{');
-		json_put_str(o, "direction", direction_of(r[i].ours));
+		json_put_word(o, "direction", direction_of(r[i].ours));
 		json_put_str(o, "text", r[i].text);
 		json_close(o, '}');
 	}
@@ -113,7 +113,7 @@ view_reason(struct json_out *o, enum message_reason r)
 	};
 
 	if (names[r])
-		json_put_str(o, "reason", names[r]);
+		json_put_word(o, "reason", names[r]);
 }
 
 void
@@ -123,9 +123,9 @@ view_message(struct json_out *o, const struct store_message *m)
 
 	json_put_id(o, "id", m->m.id.b);
 	json_put_id(o, "conv", m->m.contact.b);
-	json_put_str(o, "direction", view_direction(m));
-	json_put_str(o, "kind", view_message_kind(m->m.kind));
-	json_put_str(o, "state", view_message_state(m->m.state));
+	json_put_word(o, "direction", view_direction(m));
+	json_put_word(o, "kind", view_message_kind(m->m.kind));
+	json_put_word(o, "state", view_message_state(m->m.state));
 	json_put_int(o, "seq", (int64_t)m->m.seq);
 	json_put_int(o, "sent_ms", (int64_t)m->m.sent_ms);
 	if (!store_message_is_ours(m))
@@ -176,7 +176,7 @@ changed_message(struct json_out *o, const struct event_row *e)
 {
 	json_put_id(o, "id", e->ref.b);
 	json_put_id(o, "conv", e->conv.b);
-	json_put_str(o, "direction", direction_of(e->ours));
+	json_put_word(o, "direction", direction_of(e->ours));
 	if (!e->about) {
 		if (e->type != EVENT_MESSAGE_DELETED)
 			json_put_bool(o, "gone", true);
@@ -193,7 +193,7 @@ message_state(struct json_out *o, const struct event_row *e)
 {
 	json_put_id(o, "id", e->ref.b);
 	json_put_id(o, "conv", e->conv.b);
-	json_put_str(o, "state", view_message_state(e->state));
+	json_put_word(o, "state", view_message_state(e->state));
 	json_put_uint(o, "at_ms", e->ts_ms);
 	view_reason(o, e->reason);
 	if (e->client_id.n > 0)
@@ -243,7 +243,7 @@ view_contact(struct json_out *o, const struct store_contact *c)
 	json_put_str(o, "address", address);
 	json_put_str(o, "name", c->name);
 	json_put_str(o, "profile", c->profile);
-	json_put_str(o, "state", view_contact_state(c->state));
+	json_put_word(o, "state", view_contact_state(c->state));
 	json_put_int(o, "created_ms", (int64_t)c->created_ms);
 	time_or_null(o, "ready_ms", c->ready_ms);
 	time_or_null(o, "last_seen_ms", c->last_seen_ms);
@@ -278,7 +278,7 @@ view_invite(struct json_out *o, const struct store_invite *i)
 		"gone" };
 
 	json_put_id(o, "id", i->id.b);
-	json_put_str(o, "state", states[i->state]);
+	json_put_word(o, "state", states[i->state]);
 	json_put_str(o, "label", i->label);
 	json_put_int(o, "created_ms", (int64_t)i->created_ms);
 	json_put_int(o, "expires_ms", (int64_t)i->expires_ms);

@@ -2,9 +2,11 @@
 #include "daemon/json.h"
 #include "daemon/json_out.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -34,14 +36,17 @@ puts_commas_where_they_belong(void **state)
 	json_str(&o, "x");
 	json_null(&o);
 	json_bool(&o, true);
+	json_word(&o, "y");
 	json_open(&o, '{');
 	json_close(&o, '}');
 	json_close(&o, ']');
+	json_put_word(&o, "w", "");
 	json_put_bool(&o, "d", false);
 	json_put_raw(&o, "e", span_str("[7]"));
 	json_close(&o, '}');
 	json_line(&o);
-	check(&o, "{\"a\":-1,\"b\":[],\"c\":[1,\"x\",null,true,{}],\"d\":false,"
+	check(&o, "{\"a\":-1,\"b\":[],\"c\":[1,\"x\",null,true,\"y\",{}],"
+	          "\"w\":\"\",\"d\":false,"
 	          "\"e\":[7]}\n");
 	json_out_clear(&o);
 }
@@ -60,6 +65,29 @@ writes_integers_within_2_53(void **state)
 	json_close(&o, ']');
 	check(&o, "[9007199254740991,-9007199254740991,9007199254740991,"
 	          "9007199254740991]");
+	json_out_clear(&o);
+}
+
+/* Two digits at once: around each power of ten, with and without a sign. */
+static void
+integers_of_any_length_are_written_whole(void **state)
+{
+	struct json_out o = { .max = 1000 };
+	char want[32];
+
+	(void)state;
+	for (int64_t ten = 1; ten <= 1000000000000000; ten *= 10) {
+		for (int64_t v = ten - 2; v <= ten + 2; v++) {
+			json_out_cut(&o, 0);
+			json_int(&o, v);
+			(void)snprintf(want, sizeof(want), "%" PRId64, v);
+			check(&o, want);
+			json_out_cut(&o, 0);
+			json_int(&o, -v);
+			(void)snprintf(want, sizeof(want), "%" PRId64, -v);
+			check(&o, want);
+		}
+	}
 	json_out_clear(&o);
 }
 
@@ -207,6 +235,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(puts_commas_where_they_belong),
 		cmocka_unit_test(writes_integers_within_2_53),
+		cmocka_unit_test(integers_of_any_length_are_written_whole),
 		cmocka_unit_test(escapes_what_a_terminal_must_not_see_26),
 		cmocka_unit_test(replaces_what_is_not_utf8),
 		cmocka_unit_test(a_byte_is_written_alike_wherever_it_stands),
