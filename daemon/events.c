@@ -369,12 +369,12 @@ static enum err
 give_many(struct page *p, const struct event_row *row, bool *ret_more)
 {
 	struct events_many_reader m;
-	struct event_row e;
+	struct event_row *e;
 	enum err err = events_many_open(row, &m);
 
-	while (!err && *ret_more && events_many_next(&m, &e))
-		if (e.seq > p->last)
-			err = give(p, &e, ret_more);
+	while (!err && *ret_more && (e = events_many_next(&m)))
+		if (e->seq > p->last)
+			err = give(p, e, ret_more);
 	return err == ERR_MALFORMED ? ERR_AUTH : err;
 }
 

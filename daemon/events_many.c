@@ -162,6 +162,7 @@ read_entry(struct reader *r, struct event_row *ret)
 	ret->client_id = rd_span(r, n);
 	ret->has_ref = true;
 	ret->ours = flags & OURS;
+	ret->about = NULL;
 	if (r->bad || type == EVENT_NONE || type > EVENT_DURABLE_MAX ||
 	    (flags >> STATE_AT & MASK) > MESSAGE_READ ||
 	    flags >> REASON_AT > REASON_CANCELLED)
@@ -176,28 +177,23 @@ enum err
 events_many_open(const struct event_row *row, struct events_many_reader *ret)
 {
 	struct events_many_reader r = { .in = rd_init(row->body), .row = *row };
-	struct event_row e;
 	struct reader all;
 
 	if (rd_u8(&r.in) != MANY || !row->has_conv)
 		return ERR_MALFORMED;
 	r.row.body = span_of(NULL, 0);
-	r.seq = row->seq + 1;
-	for (all = r.in; all.n > 0; r.seq--)
-		if (!read_entry(&all, &e))
+	for (all = r.in; all.n > 0; r.row.seq--)
+		if (!read_entry(&all, &r.row))
 			return ERR_MALFORMED;
 	*ret = r;
 	return ERR_OK;
 }
 
-bool
-events_many_next(struct events_many_reader *r, struct event_row *ret)
+struct event_row *
+events_many_next(struct events_many_reader *r)
 {
-	struct event_row e = r->row;
-
-	if (r->in.n == 0 || !read_entry(&r->in, &e))
-		return false;
-	e.seq = r->seq++;
-	*ret = e;
-	return true;
+	if (r->in.n == 0 || !read_entry(&r->in, &r->row))
+		return NULL;
+	r->row.seq++;
+	return &r->row;
 }

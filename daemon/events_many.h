@@ -29,14 +29,14 @@ void events_many_free(struct store *s);
 /* The events of such a row, which stands in *row: its seq is the last one's. */
 struct events_many_reader {
 	struct reader in;
-	struct event_row row;
-	int64_t seq; /* of the next one */
+	struct event_row row; /* the one given last */
 };
 /* ERR_MALFORMED: it is none. */
 MUST_USE enum err
 events_many_open(const struct event_row *row, struct events_many_reader *ret);
-/* False: there are no more. *ret borrows from the body. */
-bool events_many_next(struct events_many_reader *r, struct event_row *ret);
+/* NULL: there are no more. It is borrowed until the next, and borrows from the
+ * body. */
+struct event_row *events_many_next(struct events_many_reader *r);
 
 /* events.c: reads s->event_head, the newest seq ever given, also if its row was
  * dropped since. */
