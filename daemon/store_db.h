@@ -18,7 +18,7 @@ enum {
 	STORE_PAD_MIN = 64, /* sealed plaintexts are 64 * 2^k bytes */
 	/* A text of NODE_TEXT_MAX in an event, all escaped, padded. */
 	STORE_PLAIN_MAX = 1024 * 1024,
-	STORE_ROW_KEY_MAX = 96,
+	STORE_ROW_KEY_MAX = 160,
 };
 
 struct store_keys {
@@ -90,7 +90,7 @@ struct query {
 struct row_key {
 	int64_t k; /* the key that it is sealed under, see store_keys.h */
 	const char *table, *column;
-	uint8_t b[STORE_ROW_KEY_MAX];
+	uint8_t b[STORE_ROW_KEY_MAX]; /* with both */
 	size_t n;
 };
 

@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AAD_MAX = 64 + STORE_ROW_KEY_MAX };
-
 void
 store_buf_clear(struct store_buf *b)
 {
@@ -44,7 +42,13 @@ store_buf_reserve(struct store_buf *b, size_t n)
 struct row_key
 row_key(const char *table, const char *column)
 {
-	return (struct row_key){ .table = table, .column = column };
+	static const char label[] = "btchat/1 row";
+	struct row_key k = { .table = table, .column = column };
+
+	row_key_add(&k, label, strlen(label));
+	row_key_add(&k, table, strlen(table) + 1);
+	row_key_add(&k, column, strlen(column) + 1);
+	return k;
 }
 
 void
@@ -58,26 +62,11 @@ row_key_add(struct row_key *k, const void *p, size_t n)
 void
 row_key_add_u64(struct row_key *k, uint64_t v)
 {
-	uint8_t b[8];
-	struct writer w = wr_init(b, sizeof(b));
+	struct writer w = wr_init(k->b + k->n, sizeof(k->b) - k->n);
 
 	wr_u64le(&w, v);
-	row_key_add(k, b, sizeof(b));
-}
-
-static size_t
-aad_write(const struct row_key *k, uint8_t aad[AAD_MAX])
-{
-	struct writer w = wr_init(aad, AAD_MAX);
-
-	wr_span(&w, span_str("btchat/1 row"));
-	wr_span(&w, span_str(k->table));
-	wr_u8(&w, 0);
-	wr_span(&w, span_str(k->column));
-	wr_u8(&w, 0);
-	wr_bytes(&w, k->b, k->n);
 	assert(!w.bad);
-	return w.n;
+	k->n += w.n;
 }
 
 static size_t
@@ -105,8 +94,6 @@ void
 db_bind_sealed(struct query *q, const struct row_key *key, struct span plain)
 {
 	struct store *s = q->s;
-	uint8_t aad[AAD_MAX];
-	size_t aad_n = aad_write(key, aad);
 	size_t size = padded_size(plain.n);
 	size_t total = STORE_NONCE_SIZE + size + STORE_TAG_SIZE;
 	const uint8_t *seal;
@@ -127,8 +114,25 @@ db_bind_sealed(struct query *q, const struct row_key *key, struct span plain)
 		memcpy(out + STORE_NONCE_SIZE, plain.p, plain.n);
 	out[STORE_NONCE_SIZE + plain.n] = 0x80; /* [ISO 7816-4] */
 	(void)crypto_aead_xchacha20poly1305_ietf_encrypt(out + STORE_NONCE_SIZE,
-	    NULL, out + STORE_NONCE_SIZE, size, aad, aad_n, NULL, out, seal);
+	    NULL, out + STORE_NONCE_SIZE, size, key->b, key->n, NULL, out,
+	    seal);
 	db_bind_blob(q, out, total);
+}
+
+/* How much of it stands before zeros. */
+static size_t
+without_zeros(const uint8_t *p, size_t n)
+{
+	uint64_t eight;
+
+	for (; n >= sizeof(eight); n -= sizeof(eight)) {
+		memcpy(&eight, p + n - sizeof(eight), sizeof(eight));
+		if (eight != 0)
+			break;
+	}
+	while (n > 0 && p[n - 1] == 0)
+		n--;
+	return n;
 }
 
 static enum err
@@ -136,8 +140,6 @@ open_into(const struct store *s, struct span in, const struct row_key *key,
     struct store_buf *buf, struct span *ret)
 {
 	const uint8_t *seal = store_keys_find(s, key->k);
-	uint8_t aad[AAD_MAX];
-	size_t aad_n = aad_write(key, aad);
 	size_t n;
 	enum err err;
 
@@ -149,12 +151,10 @@ open_into(const struct store *s, struct span in, const struct row_key *key,
 	if (err)
 		return err;
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(buf->p, NULL, NULL,
-	        in.p + STORE_NONCE_SIZE, in.n - STORE_NONCE_SIZE, aad, aad_n,
-	        in.p, seal))
+	        in.p + STORE_NONCE_SIZE, in.n - STORE_NONCE_SIZE, key->b,
+	        key->n, in.p, seal))
 		return ERR_AUTH;
-	n = in.n - STORE_NONCE_SIZE - STORE_TAG_SIZE;
-	while (n > 0 && buf->p[n - 1] == 0)
-		n--;
+	n = without_zeros(buf->p, in.n - STORE_NONCE_SIZE - STORE_TAG_SIZE);
 	if (n == 0 || buf->p[n - 1] != 0x80)
 		return ERR_AUTH;
 	*ret = span_of(buf->p, n - 1);

@@ -91,6 +91,26 @@ text_is_stored_as_bytes(void **state)
 	assert_memory_equal(got.m.text.p, text, sizeof(text));
 }
 
+/* What is sealed is padded with zeros. */
+static void
+a_text_of_any_length_keeps_its_last_zeros(void **state)
+{
+	struct store_world *w = *state;
+	struct store_message got;
+	uint8_t text[300] = { 0 };
+
+	for (unsigned n = 0; n < sizeof(text); n++) {
+		struct store_message m = store_world_message(1, 1 + n, "");
+
+		text[0] = (uint8_t)(n % 2 * 0x80);
+		m.m.text = span_of(text, n);
+		assert_int_equal(store_message_add(w->s, &m), ERR_OK);
+		assert_int_equal(
+		    store_message_get(w->s, NULL, &m.m.id, &got), ERR_OK);
+		assert_true(span_eq(got.m.text, m.m.text));
+	}
+}
+
 static void
 the_longest_text_fits(void **state)
 {
@@ -771,6 +791,7 @@ main(void)
 		T(a_message_comes_back_as_it_was_after_a_restart),
 		T(the_first_message_of_an_id_is_kept),
 		T(text_is_stored_as_bytes),
+		T(a_text_of_any_length_keeps_its_last_zeros),
 		T(the_longest_text_fits),
 		T(history_pages_without_gap_or_overlap),
 		T(final_states_stay),
