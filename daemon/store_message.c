@@ -341,38 +341,47 @@ store_last_row(struct store *s, int64_t *ret)
 }
 
 /* Every query that gives messages begins so, with an index between them. */
-#define MESSAGES \
+#define COLUMNS(timer) \
 	"SELECT m.row, id, m.contact, kind, state, seq, sent_ms, received_ms," \
-	" state_ms, flags, body, k, ttl, gone_ms, reason FROM message m"
-#define TIMERS " LEFT JOIN timer t ON t.row = m.row"
+	" state_ms, flags, body, k, " timer ", reason FROM message m"
+#define MESSAGES COLUMNS("ttl, gone_ms")
+#define TIMERS   " LEFT JOIN timer t ON t.row = m.row"
 
-/* ERR_AUTH: does not open. text is borrowed from buf. */
+/* All but id and contact, which are set. ERR_AUTH: does not open. text is
+ * borrowed from buf. */
+static enum err
+read_rest(const struct query *q, struct store_buf *buf, struct store_message *m)
+{
+	int64_t state = db_int(q, 4), reason = db_int(q, 14);
+
+	m->row = db_int(q, 0);
+	m->m.kind = (enum message_kind)db_int(q, 3);
+	if (state < MESSAGE_QUEUED || state > MESSAGE_READ)
+		state = MESSAGE_FAILED;
+	m->m.state = (enum message_state)state;
+	m->m.seq = (uint64_t)db_int(q, 5);
+	m->m.sent_ms = (uint64_t)db_int(q, 6);
+	m->m.received_ms = (uint64_t)db_int(q, 7);
+	m->state_ms = (uint64_t)db_int(q, 8);
+	m->m.flags = (uint32_t)db_int(q, 9);
+	m->block = db_int(q, 11);
+	m->m.ttl_s = (uint32_t)db_int(q, 12);
+	m->gone_ms = (uint64_t)db_int(q, 13);
+	if (reason > 0 && reason <= REASON_CANCELLED)
+		m->m.reason = (enum message_reason)reason;
+	return body_open(q, 10, buf, m);
+}
+
 static enum err
 read_message(
     const struct query *q, struct store_buf *buf, struct store_message *ret)
 {
 	struct store_message m = { 0 };
-	int64_t state = db_int(q, 4);
 	enum err err;
 
-	m.row = db_int(q, 0);
 	db_bytes(q, 1, m.m.id.b, sizeof(m.m.id.b));
 	db_bytes(q, 2, m.m.contact.b, sizeof(m.m.contact.b));
-	m.m.kind = (enum message_kind)db_int(q, 3);
-	if (state < MESSAGE_QUEUED || state > MESSAGE_READ)
-		state = MESSAGE_FAILED;
-	m.m.state = (enum message_state)state;
-	m.m.seq = (uint64_t)db_int(q, 5);
-	m.m.sent_ms = (uint64_t)db_int(q, 6);
-	m.m.received_ms = (uint64_t)db_int(q, 7);
-	m.state_ms = (uint64_t)db_int(q, 8);
-	m.m.flags = (uint32_t)db_int(q, 9);
-	m.block = db_int(q, 11);
-	m.m.ttl_s = (uint32_t)db_int(q, 12);
-	m.gone_ms = (uint64_t)db_int(q, 13);
-	if (db_int(q, 14) > 0 && db_int(q, 14) <= REASON_CANCELLED)
-		m.m.reason = (enum message_reason)db_int(q, 14);
-	err = body_open(q, 10, buf, &m);
+	err = read_rest(q, buf, &m);
 	if (!err)
 		*ret = m;
 	return err;
@@ -429,14 +438,26 @@ is_at(const struct query *q, const struct contact_id *contact,
 	       span_eq(db_blob(q, 2), span_of(contact->b, sizeof(contact->b)));
 }
 
+/* Where no text disappears, no row's timer is looked for. */
+static bool
+any_timers(struct store *s)
+{
+	struct query q = db_query(s, "SELECT 1 FROM timer LIMIT 1");
+	int64_t one;
+
+	return db_one_int(&q, &one) != ERR_NOT_FOUND;
+}
+
 /* The row after the one given last, if it is the one wanted. */
 static bool
 step_to(struct message_walk *w, const struct contact_id *contact,
     const struct message_id *id)
 {
 	if (w->last > 0 && !w->ahead) {
-		w->q = db_query(
-		    w->s, MESSAGES TIMERS " WHERE m.row > ?1 ORDER BY m.row");
+		w->q = db_query(w->s,
+		    any_timers(w->s)
+		        ? MESSAGES TIMERS " WHERE m.row > ?1 ORDER BY m.row"
+		        : COLUMNS("0, 0") " WHERE m.row > ?1 ORDER BY m.row");
 		db_bind_int(&w->q, w->last);
 		w->ahead = true;
 	}
@@ -450,10 +471,15 @@ enum err
 message_walk_get(struct message_walk *w, const struct contact_id *contact,
     const struct message_id *id, struct store_message *ret)
 {
+	struct store_message m = { .m = { .id = *id, .contact = *contact } };
 	enum err err;
 
-	if (step_to(w, contact, id))
-		return read_message(&w->q, &w->s->get_buf, ret);
+	if (step_to(w, contact, id)) {
+		err = read_rest(&w->q, &w->s->get_buf, &m);
+		if (!err)
+			*ret = m;
+		return err;
+	}
 	err = find(w->s, contact, id, ret);
 	if (!err)
 		w->last = ret->row;

@@ -446,6 +446,7 @@ a_row_of_many_that_was_altered_is_left_out(void **state)
 /* ---- what events are about ---- */
 
 enum { TEXTS = 40, ASKED = 400 };
+static bool some_disappear;
 
 /* Its contact, its text and how long it lasts follow from the number; those
  * that 7 divides are not there, those that 11 divides do not open. */
@@ -456,7 +457,7 @@ text_of(unsigned n, char buf[24])
 
 	(void)snprintf(buf, 24, "text %u", n);
 	m = store_world_message(1 + n % 3, n, buf);
-	m.m.ttl_s = n % 5 == 0 ? 60 + n : 0;
+	m.m.ttl_s = some_disappear && n % 5 == 0 ? 60 + n : 0;
 	return m;
 }
 
@@ -492,9 +493,8 @@ take_text(void *ctx, const struct event_row *e)
 }
 
 static void
-an_event_finds_its_text_in_whatever_order(void **state)
+look_for_texts(struct store_world *w)
 {
-	struct store_world *w = *state;
 	int64_t last = 0;
 	unsigned n = 0;
 	char buf[24];
@@ -522,6 +522,20 @@ an_event_finds_its_text_in_whatever_order(void **state)
 	assert_int_equal(n, ASKED);
 }
 
+static void
+an_event_finds_its_text_in_whatever_order(void **state)
+{
+	some_disappear = false;
+	look_for_texts(*state);
+}
+
+static void
+an_event_knows_how_long_its_text_lasts(void **state)
+{
+	some_disappear = true;
+	look_for_texts(*state);
+}
+
 int
 main(void)
 {
@@ -543,6 +557,7 @@ main(void)
 		T(a_removed_history_leaves_no_event),
 		T(a_row_of_many_that_was_altered_is_left_out),
 		T(an_event_finds_its_text_in_whatever_order),
+		T(an_event_knows_how_long_its_text_lasts),
 	};
 
 	log_init(LOG_ERR, false);
