@@ -564,9 +564,15 @@ write_some(struct rpc_conn *c)
 	}
 	if (c->out.n > 0)
 		memmove(c->out.p, c->out.p + sent, c->out.n);
-	else if (c->out.cap > RPC_LAZY_MAX) {
-		json_out_clear(&c->out); /* an idle connection holds little */
-	}
+}
+
+static bool
+has_more(const struct rpc_conn *c)
+{
+	for (const struct rpc_sub *s = c->subs; s; s = s->next)
+		if (rpc_sub_has_more(s))
+			return true;
+	return false;
 }
 
 /* Nothing more will come of it. */
@@ -577,10 +583,7 @@ is_finished(const struct rpc_conn *c)
 		return false;
 	if (c->closing)
 		return true;
-	for (const struct rpc_sub *s = c->subs; s; s = s->next)
-		if (rpc_sub_has_more(s))
-			return false;
-	return c->eof && c->in_n == 0 && c->n_waits == 0;
+	return c->eof && c->in_n == 0 && c->n_waits == 0 && !has_more(c);
 }
 
 bool
@@ -592,6 +595,9 @@ rpc_conn_flush(struct rpc_conn *c)
 	write_some(c);
 	if (c->dead || is_finished(c))
 		return false;
+	/* An idle connection holds little. */
+	if (c->out.n == 0 && c->out.cap > RPC_LAZY_MAX && !has_more(c))
+		json_out_clear(&c->out);
 	if (c->eof)
 		rpc_wake_at(c->rpc, c->rpc->d->now.mono_ms + RPC_SWEEP_MS);
 	wants = !c->eof && !c->closing && !rpc_conn_is_full(c);
