@@ -296,7 +296,6 @@ events_row(const struct query *q, struct store_buf *buf, struct event_row *ret)
 struct reading {
 	struct store_buf buf;
 	struct message_walk walk;
-	struct store_message about;
 	struct store_reaction reaction[2];
 };
 
@@ -320,21 +319,20 @@ read_reaction(struct store *s, struct event_row *e, struct reading *r)
 static enum err
 read_about(struct store *s, struct event_row *e, struct reading *r)
 {
+	const struct store_message *about = NULL;
 	enum err err;
 
 	if (!e->has_ref || e->type == EVENT_MESSAGE_STATE)
 		return ERR_OK;
-	if (e->type == EVENT_MESSAGE_NEW &&
-	    recent_find(s, &e->conv, &e->ref, &r->about)) {
-		e->about = &r->about;
-		return ERR_OK;
-	}
-	err = message_walk_get(&r->walk, &e->conv, &e->ref, &r->about);
+	if (e->type == EVENT_MESSAGE_NEW)
+		about = recent_find(s, &e->conv, &e->ref);
+	err = about ? ERR_OK
+	            : message_walk_get(&r->walk, &e->conv, &e->ref, &about);
 	if (err)
 		return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
-	if (r->about.deleted && e->type != EVENT_MESSAGE_NEW)
+	if (about->deleted && e->type != EVENT_MESSAGE_NEW)
 		return ERR_OK;
-	e->about = &r->about;
+	e->about = about;
 	return read_reaction(s, e, r);
 }
 

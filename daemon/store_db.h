@@ -160,10 +160,12 @@ struct message_walk {
 	int64_t last;   /* row; 0: none */
 	struct query q; /* the rows behind it, if ahead */
 	bool ahead;
+	struct store_message m; /* given last */
 };
+/* *ret is borrowed until the next. */
 MUST_USE enum err
 message_walk_get(struct message_walk *w, const struct contact_id *contact,
-    const struct message_id *id, struct store_message *ret);
+    const struct message_id *id, const struct store_message **ret);
 void message_walk_end(struct message_walk *w);
 /* Writes its body anew, under m->block. */
 MUST_USE enum err
@@ -229,11 +231,11 @@ void fresh_moved(struct store *s, const struct store_message *m);
 void fresh_drop(struct store *s, const struct store_message *m);
 void fresh_clear(struct store *s);
 
-/* store_recent.c: the newest texts, opened. *ret->m.text is borrowed until a
- * text is added or changed. */
+/* store_recent.c: the newest texts, opened. NULL: not there; else borrowed
+ * until a text is added or changed. */
 void recent_put(struct store *s, const struct store_message *m);
-bool recent_find(struct store *s, const struct contact_id *contact,
-    const struct message_id *id, struct store_message *ret);
+const struct store_message *recent_find(struct store *s,
+    const struct contact_id *contact, const struct message_id *id);
 void recent_drop(struct store *s, const struct store_message *m);
 void recent_clear(struct store *s);
 

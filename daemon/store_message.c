@@ -469,20 +469,22 @@ step_to(struct message_walk *w, const struct contact_id *contact,
 
 enum err
 message_walk_get(struct message_walk *w, const struct contact_id *contact,
-    const struct message_id *id, struct store_message *ret)
+    const struct message_id *id, const struct store_message **ret)
 {
-	struct store_message m = { .m = { .id = *id, .contact = *contact } };
+	struct store_message *m = &w->m;
 	enum err err;
 
 	if (step_to(w, contact, id)) {
-		err = read_rest(&w->q, &w->s->get_buf, &m);
+		*m = (struct store_message){ .m = { .id = *id,
+			                         .contact = *contact } };
+		err = read_rest(&w->q, &w->s->get_buf, m);
+	} else {
+		err = find(w->s, contact, id, m);
 		if (!err)
-			*ret = m;
-		return err;
+			w->last = m->row;
 	}
-	err = find(w->s, contact, id, ret);
 	if (!err)
-		w->last = ret->row;
+		*ret = m;
 	return err;
 }
 

@@ -61,21 +61,20 @@ recent_put(struct store *s, const struct store_message *m)
 	r->m.m.text.p = r->text;
 }
 
-bool
+const struct store_message *
 recent_find(struct store *s, const struct contact_id *contact,
-    const struct message_id *id, struct store_message *ret)
+    const struct message_id *id)
 {
 	const struct recent *r;
 
 	if (!s->recent)
-		return false;
+		return NULL;
 	s->recent->unread = 0;
 	r = place(s, id);
 	if (r->m.row == 0 || memcmp(&r->m.m.id, id, sizeof(*id)) != 0 ||
 	    memcmp(&r->m.m.contact, contact, sizeof(*contact)) != 0)
-		return false;
-	*ret = r->m;
-	return true;
+		return NULL;
+	return &r->m;
 }
 
 void

@@ -116,8 +116,10 @@ view_reason(struct json_out *o, enum message_reason r)
 		json_put_word(o, "reason", names[r]);
 }
 
-void
-view_message(struct json_out *o, const struct store_message *m)
+/* In that state, since then. */
+static void
+message_in(struct json_out *o, const struct store_message *m,
+    enum message_state state, uint64_t state_ms, enum message_reason reason)
 {
 	char original[24];
 
@@ -125,13 +127,13 @@ view_message(struct json_out *o, const struct store_message *m)
 	json_put_id(o, "conv", m->m.contact.b);
 	json_put_word(o, "direction", view_direction(m));
 	json_put_word(o, "kind", view_message_kind(m->m.kind));
-	json_put_word(o, "state", view_message_state(m->m.state));
+	json_put_word(o, "state", view_message_state(state));
 	json_put_int(o, "seq", (int64_t)m->m.seq);
 	json_put_int(o, "sent_ms", (int64_t)m->m.sent_ms);
 	if (!store_message_is_ours(m))
 		json_put_int(o, "received_ms", (int64_t)m->m.received_ms);
-	json_put_int(o, "state_ms", (int64_t)m->state_ms);
-	view_reason(o, m->m.reason);
+	json_put_int(o, "state_ms", (int64_t)state_ms);
+	view_reason(o, reason);
 	json_put_text(o, "text", m->m.text);
 	if (m->m.has_ref)
 		json_put_id(o,
@@ -157,18 +159,20 @@ view_message(struct json_out *o, const struct store_message *m)
 	}
 }
 
+void
+view_message(struct json_out *o, const struct store_message *m)
+{
+	message_in(o, m, m->m.state, m->state_ms, m->m.reason);
+}
+
 /* As it was when it came: how far it got since, other events tell. */
 static void
 new_message(struct json_out *o, const struct event_row *e)
 {
-	struct store_message m = *e->about;
-
-	if (store_message_is_ours(&m)) {
-		m.m.state = MESSAGE_QUEUED;
-		m.m.reason = REASON_NONE;
-		m.state_ms = e->ts_ms;
-	}
-	view_message(o, &m);
+	if (store_message_is_ours(e->about))
+		message_in(o, e->about, MESSAGE_QUEUED, e->ts_ms, REASON_NONE);
+	else
+		view_message(o, e->about);
 }
 
 static void
