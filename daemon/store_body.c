@@ -10,7 +10,6 @@ enum {
 	/* version, original clock, prev, length of client_id, client_id, ref,
 	 * when edited, flags, length of the text; text, unsent */
 	BODY_HEAD = 1 + 8 + 32 + 1 + API_CLIENT_ID_MAX + 16 + 8 + 1 + 4,
-	BODY_MAX = BODY_HEAD + 2 * NODE_TEXT_MAX,
 	BODY_REF = 1,
 	BODY_DELETED = 2,
 };
@@ -92,16 +91,23 @@ body_read(struct span body, struct store_message *ret)
 	return rd_done(&r) ? ERR_OK : ERR_MALFORMED;
 }
 
+size_t
+body_size(const struct store_message *m)
+{
+	return BODY_HEAD + m->m.text.n + m->unsent.n;
+}
+
 enum err
 body_bind(struct query *q, const struct store_message *m)
 {
 	struct row_key key = body_key(&m->m, m->block);
-	uint8_t *buf = malloc(BODY_MAX);
+	size_t size = body_size(m);
+	uint8_t *buf = malloc(size); /* not for the longest: it is wiped */
 	struct span body;
 
 	if (!buf)
 		return ERR_NOMEM;
-	body = body_write(m, buf, BODY_MAX);
+	body = body_write(m, buf, size);
 	db_bind_sealed(q, &key, body);
 	sodium_memzero(buf, body.n);
 	free(buf);
@@ -119,10 +125,4 @@ body_open(const struct query *q, int column, struct store_buf *buf,
 	if (!err && body_read(body, m))
 		err = ERR_AUTH;
 	return err;
-}
-
-size_t
-body_size(const struct store_message *m)
-{
-	return BODY_HEAD + m->m.text.n + m->unsent.n;
 }
