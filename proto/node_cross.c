@@ -223,11 +223,8 @@ begin(struct node *n, struct peer *p, bool answers)
 	struct crossing *c = crossing_of(n, p);
 	struct link_info l = { 0 };
 
-	if (c != NULL) {
-		if (c->heavy && c->plan.state != PLAN_HEAVY)
-			p->heavy_ms = 0; /* none of that has left */
+	if (c != NULL)
 		finish(n, c);
-	}
 	for (size_t i = 0; c == NULL && i < CROSSINGS_MAX; i++)
 		if (!n->crossings[i].used)
 			c = &n->crossings[i];
@@ -263,8 +260,8 @@ again_later(struct node *n, struct peer *p)
 
 /* Many packets, or sockets, to one address: once at a time, only while others
  * carry the session, and only to an address at which somebody else sees the
- * contact; else he could aim us at whom he likes. What is not so yet may be by
- * the time that they are due: the session may still be coming up. */
+ * contact; else he could aim us at whom he likes. All of it is so when they are
+ * due: what he says before that may change, and takes nothing from others. */
 static void
 maybe_agree(struct node *n, struct peer *p, struct crossing *c)
 {

@@ -385,8 +385,10 @@ end_round(struct plan *p, uint64_t now_ms)
 	p->round++;
 	if (p->round < p->n_rounds)
 		p->next_ms = p->probe_ms + round_ms[p->n_rounds][p->round];
-	else if (has_heavy(p))
-		p->next_ms = p->probe_ms + PLAN_HEAVY_MS;
+	else if (has_heavy(p)) /* the owner is asked before, however late */
+		p->next_ms = now_ms < p->probe_ms + PLAN_HEAVY_MS
+		                 ? p->probe_ms + PLAN_HEAVY_MS
+		                 : now_ms + 1;
 	else
 		end_in(p, now_ms);
 }
@@ -537,7 +539,10 @@ plan_deadline_ms(const struct plan *p)
 bool
 plan_is_heavy(const struct plan *p)
 {
-	return p->state != PLAN_OVER && has_heavy(p);
+	bool is_next =
+	    p->state == PLAN_PROBING && !p->opening && p->round >= p->n_rounds;
+
+	return (is_next || p->state == PLAN_HEAVY) && has_heavy(p);
 }
 
 void

@@ -106,7 +106,8 @@ plan_answered(struct plan *p, const struct plan_side *theirs, uint64_t now_ms);
  * theirs. They come only if the owner agreed before; he sees to it that a route
  * carries the session meanwhile, that there is one such plan at a time, and
  * that the address is really theirs (plan_outside): somebody else saw them
- * there.
+ * there. It is not so before all probes are sent: until then an answer may tell
+ * of another address, or an offer begin another plan.
  */
 bool plan_is_heavy(const struct plan *p);
 void plan_agree(struct plan *p);

@@ -642,13 +642,42 @@ nothing_heavy_without_consent(void **state)
 	uint64_t at[PLAN_SHOTS_MAX];
 
 	(void)state;
-	assert_true(plan_is_heavy(&p));
 	assert_int_equal(plan_sockets(&p), PLAN_SPREAD_RANDOM);
 	assert_in_range(probe_times(&p, at), 1, PLAN_SHOTS_MAX);
 	assert_false(plan_is_heavy(&p));
 	s.nat.kind = NAT_OPEN;
 	p = plan_of(true, NAT_RANDOM, &s);
-	assert_false(plan_is_heavy(&p)); /* we come in as we are */
+	assert_int_equal(plan_sockets(&p), 0); /* we come in as we are */
+}
+
+/* Not before: who says something else meanwhile must be looked at again. And in
+ * any case before, if we come late to all of it. */
+static void
+consent_is_asked_for_when_probes_are_over(void **state)
+{
+	struct plan_side s = easy_side();
+	struct plan_shot shot;
+
+	(void)state;
+	for (unsigned late = 0; late < 2; late++) {
+		struct plan p = plan_of(false, NAT_RANDOM, &s);
+		uint64_t now = late ? 5000 : 0;
+
+		assert_false(plan_is_heavy(&p));
+		plan_answered(&p, &s, 0);
+		while (!plan_is_heavy(&p)) {
+			assert_true(plan_deadline_ms(&p) <= 5000);
+			if (plan_deadline_ms(&p) > now)
+				now = plan_deadline_ms(&p);
+			while (plan_next(&p, now, &shot))
+				assert_int_equal(shot.socket, 0);
+			assert_int_equal(p.state, PLAN_PROBING);
+		}
+		assert_true(plan_deadline_ms(&p) > now);
+		plan_agree(&p);
+		assert_true(plan_next(&p, plan_deadline_ms(&p), &shot));
+		assert_int_equal(shot.socket, 1);
+	}
 }
 
 int
@@ -672,6 +701,7 @@ main(void)
 		cmocka_unit_test(without_an_answer_it_ends_with_openers),
 		cmocka_unit_test(a_hard_offerer_is_silent_until_the_answer),
 		cmocka_unit_test(nothing_heavy_without_consent),
+		cmocka_unit_test(consent_is_asked_for_when_probes_are_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
