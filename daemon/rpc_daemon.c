@@ -31,7 +31,8 @@ rpc_daemon_shutdown(struct rpc_call *c)
 struct lines {
 	struct rpc_call *c;
 	size_t left;
-	uint64_t last; /* that was looked at */
+	uint64_t last; /* that was put */
+	bool full;     /* there may be more behind it */
 };
 
 static bool
@@ -40,7 +41,8 @@ put_line(void *ctx, const struct log_line *line)
 	struct lines *l = ctx;
 	struct json_out *o = l->c->out;
 
-	if (l->left == 0 || rpc_page_full(l->c))
+	l->full = l->left == 0 || rpc_page_full(l->c);
+	if (l->full)
 		return false;
 	l->left--;
 	l->last = line->seq;
@@ -62,7 +64,7 @@ rpc_daemon_logs(struct rpc_call *c)
 	struct span word = rpc_str(c, "level");
 	int level =
 	    word.n > 0 ? log_level_parse((const char *)word.p) : LOG_DEBUG;
-	struct lines l = { c, rpc_limit(c), 0 };
+	struct lines l = { .c = c, .left = rpc_limit(c) };
 	struct json_out *o = rpc_result(c);
 
 	if (since > log_ring_head())
@@ -71,7 +73,7 @@ rpc_daemon_logs(struct rpc_call *c)
 	log_ring_each(since, level, rpc_has(c, "since") ? SIZE_MAX : l.left,
 	    put_line, &l);
 	json_close(o, ']');
-	json_put_uint(o, "next", l.left > 0 ? log_ring_head() : l.last);
+	json_put_uint(o, "next", l.full ? l.last : log_ring_head());
 }
 
 void

@@ -456,6 +456,28 @@ def logs(call):
     call("daemon.loglevel", level=level)
 
 
+def long_logs(call, state):
+    """More than fits into a page: the rest is on the next one."""
+    path = os.path.join(state, "settings.conf")
+    with open(path, "w") as f:
+        f.write("upnp = %s\n" % ('"' * 900))
+    os.chmod(path, 0o600)
+    at = call("daemon.logs")["next"]
+    for _ in range(512):
+        e = error(call.rpc, "config.reload")
+    check("config.reload says what is wrong", e and
+          "settings.conf:1: " in e.data["reason"], e)
+    os.unlink(path)
+    call("config.reload")
+    got, pages, more = [], 0, True
+    while more:
+        page = call("daemon.logs", since=at, limit=512)
+        got += [i["seq"] for i in page["items"]]
+        more, at, pages = page["items"], page["next"], pages + 1
+    check("no line is left out between pages", pages > 2 and
+          got == list(range(got[0], got[0] + 512)), pages, got)
+
+
 def metrics(text):
     """OpenMetrics: each family once, described before its samples."""
     lines = text.split("\n")
@@ -659,6 +681,7 @@ def main():
             history(call, contact, sent)
             large_pages(call, contact)
             the_rest(call, contact)
+            long_logs(call, d.state)
             in_one_write(call, contact)
             changes(call, contact)
             waiting(call, contact, clearing(call, contact))
@@ -666,8 +689,7 @@ def main():
             left = set(schema.results) - call.called
             check("every method was called but those of other tests",
                   left == {"backup.create", "backup.restore", "backup.verify",
-                           "config.reload", "events.forget",
-                           "identity.delete",
+                           "events.forget", "identity.delete",
                            "identity.export", "identity.import",
                            "identity.lock", "identity.passphrase",
                            "daemon.shutdown", "events.ack", "message.wait",
