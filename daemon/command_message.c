@@ -1,6 +1,8 @@
 /* Messages: words to contacts, and what is forgotten here alone. */
 #include "daemon/command_int.h"
 
+#include <assert.h>
+
 /* As command_begin, but words that follow others leave them where they are: the
  * node keeps them until somebody else comes or the turn ends, and all are
  * applied at once. The datagrams that they leave in are fuller for it, too. */
@@ -152,6 +154,28 @@ command_message_cancel(struct daemon *d, const struct contact_id *conv,
 	return command_apply(d, &none);
 }
 
+/* Who has the text all the same may have it as it was before we edited it. */
+static enum err
+edit_again(
+    struct daemon *d, const struct contact_id *conv, struct node_words words)
+{
+	struct message_id edit;
+	bool gone;
+	enum err err;
+
+	words.kind = MESSAGE_EDIT;
+	words.ref = words.again;
+	words.again = NULL;
+	words.ttl_s = 0;
+	words.note = span_of(NULL, 0);
+	err = node_message_send(d->node, conv, &words, &edit, d->now);
+	if (err) { /* both or none */
+		gone = !node_message_cancel(d->node, conv, words.ref, d->now);
+		assert(gone);
+	}
+	return err;
+}
+
 enum api_error
 command_message_retry(struct daemon *d, const struct contact_id *conv,
     const struct message_id *id)
@@ -178,6 +202,8 @@ command_message_retry(struct daemon *d, const struct contact_id *conv,
 	err = node_message_send(d->node, conv, &words, &same, d->now);
 	if (err == ERR_STATE)
 		return API_BLOCKED;
+	if (!err && m.edited_ms > 0)
+		err = edit_again(d, conv, words);
 	return err ? send_error(err) : command_apply(d, &none);
 }
 

@@ -5,6 +5,7 @@ failed is sent once more; over kills at random moments, too.
 """
 import os
 import random
+import signal
 import sys
 import time
 
@@ -143,6 +144,30 @@ def blocked(alice, bob, to_bob, to_alice):
     check("what is there", alice.came(gone))
 
 
+def edited_meanwhile(alice, bob, to_bob, to_alice):
+    """The text came, its edit did not, and alice knows of neither."""
+    bob.process.send_signal(signal.SIGSTOP)
+    sent, = alice.write(to_bob, ["said first"])
+    alice.came(sent, state="sent")
+    alice.kill()
+    alice.start()
+    alice.call("message.edit", id=sent, text="said then")
+    alice.call("contact.block", contact=to_bob)
+    bob.process.send_signal(signal.SIGCONT)
+    bob.wait_event("message.new", id=sent)
+    alice.call("contact.unblock", contact=to_bob)
+    check("what was edited goes on its way again", alice.call(
+        "message.retry", id=sent)["state"] in ("queued", "sent"))
+    check("and comes", alice.came(sent))
+    bob.wait_event("message.edited", id=sent)
+    for daemon, conv in ((alice, to_bob), (bob, to_alice)):
+        shown = daemon.call("message.get", id=sent)
+        check("both have what it says now", shown["text"] == "said then" and
+              shown["edited_ms"], shown)
+    check("once", texts(bob, to_alice).count("said then") == 1 and
+          "said first" not in texts(bob, to_alice))
+
+
 def held(alice, bob, to_bob, to_alice):
     """What they do not take for now has left."""
     bob.stop()
@@ -246,6 +271,7 @@ def main():
         not_taken_back(alice, bob, to_bob, to_alice, first)
         sent_again(alice, bob, to_bob, to_alice, gone)
         blocked(alice, bob, to_bob, to_alice)
+        edited_meanwhile(alice, bob, to_bob, to_alice)
         held(alice, bob, to_bob, to_alice)
         command_line(alice, bob, to_bob, to_alice)
         gone_contact(net, alice)
