@@ -97,7 +97,8 @@ store_message_number(struct store *s, const struct contact_id *contact,
 		err = store_message_get(s, contact, id, &m);
 	if (err)
 		return err == ERR_AUTH ? ERR_NOT_FOUND : err;
-	assert(store_message_is_ours(&m));
+	if (!store_message_is_ours(&m)) /* somebody was at the file */
+		return ERR_NOT_FOUND;
 	m.m.seq = seq;
 	memcpy(m.m.prev, prev, sizeof(m.m.prev));
 	q = db_query(s, "UPDATE message SET seq = ?1 WHERE row = ?2");

@@ -305,6 +305,7 @@ what_never_left_is_numbered_anew(void **state)
 	static const uint8_t prev[32] = { 7 };
 	struct contact_id c = store_world_contact(1);
 	struct store_message ours = store_world_message(1, 2, "fisrt");
+	struct store_message theirs = store_world_message(1, 3, "theirs");
 	struct store_message m;
 	struct message_id none;
 
@@ -317,6 +318,10 @@ what_never_left_is_numbered_anew(void **state)
 	    store_message_number(w->s, &c, &ours.m.id, 1, prev), ERR_OK);
 	assert_int_equal(
 	    store_message_number(w->s, &c, &none, 1, prev), ERR_NOT_FOUND);
+	/* The node knows it as ours: its row is not what it was. */
+	assert_int_equal(store_message_add(w->s, &theirs), ERR_OK);
+	assert_int_equal(store_message_number(w->s, &c, &theirs.m.id, 2, prev),
+	    ERR_NOT_FOUND);
 	assert_int_equal(store_commit(w->s), ERR_OK);
 	store_world_reopen(w);
 	get(w->s, 2, &m);
