@@ -158,6 +158,7 @@ conn_new(struct links *l, const struct endpoint *path, struct now now)
 	mtu_init(&c->mtu, path, MTU_BASE, true);
 	c->heard_ms = now.mono_ms;
 	c->sent_ms = now.mono_ms;
+	c->offer_copy_ms = NEVER;
 	c->waiting_ms = NEVER;
 	c->pace_ms = NEVER;
 	c->renew_by_ms = NEVER;
@@ -381,7 +382,9 @@ start_over(struct links *l, struct peer *p, struct session *s)
 	streams_begin(c);
 	c->rescue = false;
 	c->offer_due = false;
+	c->offer_copy_ms = NEVER;
 	c->has_offered = false;
+	c->offered_ms = 0; /* nothing was heard under this one */
 	p->writable = false;
 	p->bulk_writable = false;
 	c->rekeys = 0;
@@ -739,6 +742,7 @@ up_deadline_ms(const struct links *l, const struct peer *p)
 	at = earlier(at, path_deadline_ms(p));
 	if (c->has_offered)
 		at = earlier(at, c->offered_ms);
+	at = earlier(at, c->offer_copy_ms);
 	return at;
 }
 

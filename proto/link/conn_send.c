@@ -169,9 +169,13 @@ put_ack(struct conn *c, struct packet *k, struct now now)
 	c->acked |= s == c->cur;
 }
 
-/* Stays due where it does not fit: the next packet has less before it. */
+/*
+ * Stays due where it does not fit: the next packet has less before it. A copy
+ * follows, unlike those that follow a loss before the other's probes begin: who
+ * is behind a router that lets strangers in must have opened it by then.
+ */
 static void
-put_offer(struct conn *c, struct packet *k)
+put_offer(struct conn *c, struct packet *k, struct now now)
 {
 	uint8_t body[FRAME_CANDIDATES_SIZE];
 	size_t n = candidates_encode(&c->offer, body);
@@ -181,6 +185,9 @@ put_offer(struct conn *c, struct packet *k)
 	frame_write_candidates(&k->w, span_of(body, n));
 	k->sent.carried |= SENT_OFFER;
 	c->offer_due = false;
+	if (c->offer_copy)
+		c->offer_copy_ms = now.mono_ms + LINK_OFFER_COPY_MS;
+	c->offer_copy = false;
 	k->eliciting = true;
 }
 
@@ -192,7 +199,7 @@ observed_due(const struct conn *c)
 }
 
 static void
-put_control(struct links *l, struct peer *p, struct packet *k)
+put_control(struct links *l, struct peer *p, struct packet *k, struct now now)
 {
 	struct conn *c = p->conn;
 
@@ -223,7 +230,7 @@ put_control(struct links *l, struct peer *p, struct packet *k)
 		k->eliciting = true;
 	}
 	if (c->offer_due)
-		put_offer(c, k);
+		put_offer(c, k, now);
 	assert(!k->w.bad);
 }
 
@@ -320,9 +327,9 @@ send_full(struct links *l, struct peer *p, struct session *s, bool bulk,
 		put_hello(l, p, &k, now);
 	put_ack(p->conn, &k, now);
 	if (c->up && s == c->cur)
-		put_control(l, p, &k);
+		put_control(l, p, &k, now);
 	else if (c->offer_due && s == conn_carrier(c))
-		put_offer(c, &k);
+		put_offer(c, &k, now);
 	if (s == conn_carrier(c))
 		put_streams(l, p, &k, bulk, now);
 	if (c->ping_due || (s->initiator && !s->confirmed)) {

@@ -55,8 +55,9 @@ enum {
 	LINK_ADV_S = 3600,
 	LINK_TS_AHEAD_MS = 60000,
 	LINK_RECOVER_MS = 10000,
-	LINK_PAIRED_MS = 60000, /* a pairing session stays */
-	LINK_OFFER_MS = 1000,   /* between two CANDIDATES that are taken */
+	LINK_PAIRED_MS = 60000,  /* a pairing session stays */
+	LINK_OFFER_MS = 1000,    /* between two CANDIDATES that are taken */
+	LINK_OFFER_COPY_MS = 20, /* after the first of two that are sent */
 };
 
 /* An output in the queue: it is part of one of these. */
@@ -181,7 +182,8 @@ struct conn {
 	struct recovery recovery;
 	struct mtu mtu;
 	bool max_data_due, max_stream_due, max_bulk_due, observed_due, ping_due;
-	bool offer_due;
+	bool offer_due, offer_copy; /* a copy is to follow */
+	uint64_t offer_copy_ms;     /* then it leaves, or NEVER */
 	struct link_candidates offer;
 	bool has_offered; /* one of the peer's waits until offered_ms */
 	struct link_candidates offered;

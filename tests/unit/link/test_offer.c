@@ -163,6 +163,43 @@ the_newest_offer_arrives_whatever_is_lost(void **state)
 	}
 }
 
+static bool
+has_offer(const struct wire *w)
+{
+	return w->node[1].offers[0] > 0;
+}
+
+/* Long before a loss is noticed; and its owner hears of it once. */
+static void
+a_copy_makes_good_for_a_loss(void **state)
+{
+	static struct wire w;
+	uint64_t sooner;
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		struct link_candidates c = some(3);
+
+		befriend_up(&w, i);
+		offer(&w, 0, &c);
+		assert_true(wire_until(&w, has_offer, 5000));
+		wire_run(&w, 5000);
+		assert_int_equal(w.node[1].offers[0], 1);
+		c.lo++;
+		w.node[1].offers[0] = 0;
+		w.loss = 100;
+		offer(&w, 0, &c);
+		w.loss = 0;
+		sooner = w.now.mono_ms;
+		assert_true(wire_until(&w, has_offer, 5000));
+		assert_in_range(
+		    w.now.mono_ms - sooner, 0, 20 + w.delay_ms + w.jitter_ms);
+		wire_run(&w, 5000);
+		assert_int_equal(w.node[1].offers[0], 1);
+		wire_clear(&w);
+	}
+}
+
 static void
 an_offer_needs_a_link(void **state)
 {
@@ -286,6 +323,7 @@ main(void)
 		cmocka_unit_test(fields_stand_where_the_page_says),
 		cmocka_unit_test(what_is_unknown_is_skipped),
 		cmocka_unit_test(the_newest_offer_arrives_whatever_is_lost),
+		cmocka_unit_test(a_copy_makes_good_for_a_loss),
 		cmocka_unit_test(an_offer_needs_a_link),
 		cmocka_unit_test(
 		    a_flood_of_offers_moves_the_owner_once_a_second),
