@@ -27,15 +27,13 @@ do_to_message(
 {
 	cJSON *result = NULL;
 	int status = ctl_call(ctl, method, params, &result);
-	char id[PRINT_ID_SIZE];
 
 	if (status != CTL_DONE || print_as_json(ctl, result)) {
 		cJSON_Delete(result);
 		return status;
 	}
 	if (ctl->mode == MODE_HUMAN) {
-		print_short(value_str(result, "message"), id);
-		print_human("%s %s", what, id);
+		print_human("%s %s", what, value_str(result, "message"));
 	} else if (value_has_str(result, "id")) {
 		print_fields(ctl, value_str(result, "message"),
 		    value_str(result, "id"), value_str(result, "state"), NULL);
@@ -118,12 +116,10 @@ change_way(struct ctl *ctl, const char *method, const char *said)
 {
 	cJSON *result = NULL;
 	int status = ctl_call(ctl, method, params_of(ctl), &result);
-	char id[PRINT_ID_SIZE];
 
 	if (status == CTL_DONE && !print_as_json(ctl, result)) {
-		print_short(value_str(result, "id"), id);
 		if (ctl->mode == MODE_HUMAN)
-			print_human("%s: %s", said, id);
+			print_human("%s: %s", said, value_str(result, "id"));
 		else
 			print_fields(ctl, value_str(result, "id"),
 			    value_str(result, "state"), NULL);
@@ -141,7 +137,7 @@ cmd_msg_cancel(struct ctl *ctl)
 int
 cmd_msg_retry(struct ctl *ctl)
 {
-	return change_way(ctl, "message.retry", "is sent");
+	return change_way(ctl, "message.retry", "is queued again");
 }
 
 int

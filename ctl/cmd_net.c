@@ -219,22 +219,36 @@ setting_text(const cJSON *v)
 	return text;
 }
 
+/* What it will be after a restart, or "". */
+static char *
+next_text(const cJSON *item)
+{
+	const cJSON *next = value_get(item, "next");
+
+	return next == NULL || cJSON_IsNull(next) ? value_strdup("")
+	                                          : setting_text(next);
+}
+
 static void
 add_setting(struct table *t, const cJSON *item)
 {
 	char *value = setting_text(value_get(item, "value"));
+	char *next = next_text(item);
 
 	table_add(t, value_str(item, "key"));
 	table_add(t, value);
 	table_add(t, value_str(item, "source"));
+	table_add(t, next);
+	free(next);
 	free(value);
 }
 
 int
 cmd_config_ls(struct ctl *ctl)
 {
-	static const char *const heads[] = { "KEY", "VALUE", "SOURCE" };
-	static const struct cmd_list list = { "config.list", heads, 3, 3,
+	static const char *const heads[] = { "KEY", "VALUE", "SOURCE",
+		"AFTER A RESTART" };
+	static const struct cmd_list list = { "config.list", heads, 4, 4,
 		add_setting, false };
 
 	return cmd_list(ctl, &list, NULL);
@@ -250,11 +264,15 @@ cmd_config_get(struct ctl *ctl)
 
 	if (status == CTL_DONE && !print_as_json(ctl, result)) {
 		char *value = setting_text(value_get(result, "value"));
+		char *next = next_text(result);
 
-		if (ctl->mode == MODE_HUMAN)
-			print_human("%s", value);
-		else
+		if (ctl->mode != MODE_HUMAN)
 			print_fields(ctl, value, NULL);
+		else if (next[0] != '\0')
+			print_human("%s, and %s after a restart", value, next);
+		else
+			print_human("%s", value);
+		free(next);
 		free(value);
 	}
 	cJSON_Delete(result);

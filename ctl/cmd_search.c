@@ -25,7 +25,7 @@ from_of(const cJSON *hit)
 static void
 print_hit(struct ctl *ctl, const cJSON *hit)
 {
-	char when[WHEN_SIZE], id[PRINT_ID_SIZE];
+	char when[WHEN_SIZE];
 	uint64_t sent_ms = value_u64(hit, "sent_ms");
 	char *safe;
 
@@ -39,10 +39,9 @@ print_hit(struct ctl *ctl, const cJSON *hit)
 		return;
 	}
 	when_day(sent_ms, when);
-	print_short(value_str(hit, "id"), id);
 	safe = escape_terminal(value_str(hit, "snippet"), true);
-	(void)printf("%s%s  %s%s  %s\n", print_style(ctl, PRINT_DIM), when, id,
-	    print_style(ctl, PRINT_RESET), safe);
+	(void)printf("%s%s  %s%s  %s\n", print_style(ctl, PRINT_DIM), when,
+	    value_str(hit, "id"), print_style(ctl, PRINT_RESET), safe);
 	free(safe);
 }
 

@@ -110,14 +110,13 @@ struct fate {
 static void
 print_fate(const struct ctl *ctl, const struct fate *f)
 {
-	char when[WHEN_SIZE], id[PRINT_ID_SIZE];
+	char when[WHEN_SIZE];
 	/* Queued is all that was asked for. */
 	const char *mark =
 	    message_sign(strcmp(f->state, "queued") == 0 ? "sent" : f->state);
 
 	if (ctl->mode == MODE_HUMAN) {
-		print_short(f->id, id);
-		print_human("%s %s to %s (%s)", mark, f->state, f->name, id);
+		print_human("%s %s to %s (%s)", mark, f->state, f->name, f->id);
 		return;
 	}
 	if (f->at_ms == 0) {

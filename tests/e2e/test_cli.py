@@ -172,7 +172,7 @@ def commands(alice, bob_id):
     row, = three_forms(alice, ["net", "probe", "bob"], columns=5)
     check("net probe measures", row[0] == bob_id and row[1].isdigit() and
           row[3:] == ["direct", alice.ctl("net", "peers").rows()[0][2]], row)
-    three_forms(alice, ["config", "ls"], columns=3, lines=5)
+    three_forms(alice, ["config", "ls"], columns=4, lines=5)
     three_forms(alice, ["config", "get", "state"], columns=1)
     row, = three_forms(alice, ["config", "set", "event-days", "31"], columns=3)
     check("config set says that it is so", row == ["event-days", "31", "now"])

@@ -326,7 +326,7 @@ def settings(net):
     daemon.ctl("config", "set", "read-receipts", "no")
     daemon.kill()
     daemon.start()
-    shown = {row[0]: row[1:] for row in daemon.ctl("config", "ls").rows()}
+    shown = {row[0]: row[1:3] for row in daemon.ctl("config", "ls").rows()}
     check("all of them outlive a kill", [
         shown[key] for key in ("log-level", "reachable", "read-receipts")] ==
         [["debug", "setting"], ["yes", "setting"], ["no", "setting"]], shown)
