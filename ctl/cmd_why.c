@@ -183,6 +183,9 @@ print_step(const struct ctl *ctl, const cJSON *s)
 	}
 	describe(s, line);
 	when_ago(ago_ms < now_ms ? now_ms - ago_ms : 1, now_ms, ago);
+	if (ago_ms < 60 * 1000) /* what came before what is the question */
+		(void)snprintf(
+		    ago, sizeof(ago), "%" PRIu64 " s ago", ago_ms / 1000);
 	if (value_u64(s, "times") > 1)
 		(void)snprintf(times, sizeof(times), " (%" PRIu64 " times)",
 		    value_u64(s, "times"));
