@@ -117,6 +117,10 @@ enum err
 map_put(struct map *m, const void *key, void *value)
 {
 	assert(m->key_n > 0 && key && value);
+	if (map_get(m, key)) { /* whoever replaces needs no memory */
+		insert(m, key, value);
+		return ERR_OK;
+	}
 	/* At most three quarters full: probes stay short. */
 	if (4 * (m->n + 1) > 3 * m->cap) {
 		enum err err = grow(m);

@@ -26,7 +26,8 @@ struct map {
 void map_init(struct map *m, size_t key_n, const struct rng *rng);
 void map_clear(struct map *m); /* frees the table, not the values */
 void *map_get(const struct map *m, const void *key); /* or NULL */
-/* Replaces. value is not NULL. ERR_NOMEM leaves the map as it was. */
+/* Replaces, and that never fails. value is not NULL. ERR_NOMEM leaves the map
+ * as it was. */
 MUST_USE enum err map_put(struct map *m, const void *key, void *value);
 void *map_del(struct map *m, const void *key); /* the value, or NULL */
 /* Walks all entries: start with *at = 0; NULL at the end. No changes meanwhile.

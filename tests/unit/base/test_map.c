@@ -47,6 +47,29 @@ it_holds_what_was_put_and_nothing_else(void **state)
 }
 
 static void
+replacing_takes_no_room(void **state)
+{
+	struct test_rng t;
+	struct map m;
+	int old, new;
+
+	(void)state;
+	test_rng_init(&t, test_seed(23));
+	map_init(&m, sizeof(uint32_t), &t.rng);
+	for (uint32_t k = 0; k < KEYS; k++) {
+		size_t cap;
+
+		assert_int_equal(map_put(&m, &k, &old), ERR_OK);
+		cap = m.cap;
+		assert_int_equal(map_put(&m, &k, &new), ERR_OK);
+		assert_int_equal(m.cap, cap);
+		assert_int_equal(m.n, k + 1);
+		assert_ptr_equal(map_get(&m, &k), &new);
+	}
+	map_clear(&m);
+}
+
+static void
 a_walk_meets_every_entry_once(void **state)
 {
 	struct test_rng t;
@@ -113,6 +136,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_holds_what_was_put_and_nothing_else),
+		cmocka_unit_test(replacing_takes_no_room),
 		cmocka_unit_test(a_walk_meets_every_entry_once),
 		cmocka_unit_test(an_empty_map_answers_and_can_be_cleared),
 		cmocka_unit_test(keys_are_compared_to_their_last_byte),
