@@ -5,6 +5,7 @@
 #include "daemon/json_out.h"
 #include "daemon/log.h"
 #include "daemon/view.h"
+#include "daemon/waiting.h"
 #include "proto/base/text.h"
 
 #include <assert.h>
@@ -273,7 +274,7 @@ state_event(struct daemon *d, const struct store_message *m)
 		.reason = m->m.reason,
 		.client_id = span_str(m->client_id) };
 
-	turn_message_moved(d, &m->m.id, m->m.state);
+	waiting_message_moved(d, &m->m.id, m->m.state);
 	return daemon_event(d, &e) ? ERR_OK : ERR_IO;
 }
 
@@ -359,7 +360,7 @@ apply_read(struct daemon *d, const struct change *c)
 
 	if (err)
 		return err == ERR_NOT_FOUND ? ERR_OK : err;
-	turn_message_moved(d, NULL, MESSAGE_READ);
+	waiting_message_moved(d, NULL, MESSAGE_READ);
 	o = new_body();
 	json_put_id(&o, "conv", c->contact.b);
 	json_put_id(&o, "up_to", up_to.b);
@@ -569,7 +570,7 @@ apply_event(struct daemon *d, const struct effect *e)
 		typing(d, e);
 		return ERR_OK;
 	case NODE_PONG:
-		turn_pong(d, &e->contact, e->rtt_ms);
+		waiting_pong(d, &e->contact, e->rtt_ms);
 		return ERR_OK;
 	}
 	return ERR_OK;

@@ -112,7 +112,11 @@ struct daemon {
 	int exit_code;
 	/* Whose effects are being applied, or NULL; borrowed. */
 	const struct command *command;
-	struct turn *turn;   /* owned; what waits for the commit */
+	struct turn *turn; /* owned */
+	struct waiting_list {
+		struct waiting *first, **end; /* owned */
+		size_t n;
+	} waiting;           /* for the commit; waiting.h */
 	uint64_t tampered;   /* rows that did not open, told of so far */
 	uint64_t turns_lost; /* commits that failed */
 };

@@ -9,6 +9,7 @@
 #include "daemon/portmap.h"
 #include "daemon/search.h"
 #include "daemon/sockets.h"
+#include "daemon/waiting.h"
 #include "daemon/wipe.h"
 
 #include <assert.h>
@@ -17,7 +18,6 @@
 #include <string.h>
 
 enum {
-	WAITING_MAX = 4096, /* ephemeral events of a turn; more are dropped */
 	RECOVER_FIRST_MS = 1000,
 	RECOVER_MAX_MS = 30000,
 	TAMPERED_AGAIN_MS = 3600 * 1000,
@@ -25,22 +25,7 @@ enum {
 	ROOM_MARGIN = 8, /* of the reserve more makes a low disk good again */
 };
 
-/* Told after the commit, in order. */
-struct waiting {
-	struct waiting *next;
-	enum { EPHEMERAL = 0, MOVE, PONG } kind;
-	bool any; /* MOVE: of many messages */
-	struct message_id id;
-	enum message_state state;
-	struct contact_id contact; /* PONG */
-	uint64_t rtt_ms;
-	struct event_row event;
-	uint8_t body[]; /* of the event */
-};
-
 struct turn {
-	struct waiting *first, **end;
-	size_t n;
 	uint64_t retry_ms;         /* pause before the next turn_recover */
 	uint64_t tell_tampered_ms; /* not again before */
 	bool events_moved;         /* a commit may have brought events */
@@ -55,24 +40,11 @@ turn_new(struct daemon *d)
 
 	if (!t)
 		return ERR_NOMEM;
-	t->end = &t->first;
 	t->retry_ms = RECOVER_FIRST_MS;
 	t->events_moved = true;
 	d->turn = t;
+	waiting_init(&d->waiting);
 	return ERR_OK;
-}
-
-static void
-drop_waiting(struct turn *t)
-{
-	while (t->first) {
-		struct waiting *w = t->first;
-
-		t->first = w->next;
-		free(w);
-	}
-	t->end = &t->first;
-	t->n = 0;
 }
 
 void
@@ -80,70 +52,9 @@ turn_free(struct daemon *d)
 {
 	if (!d->turn)
 		return;
-	drop_waiting(d->turn);
+	waiting_drop(&d->waiting);
 	free(d->turn);
 	d->turn = NULL;
-}
-
-static struct waiting *
-add_waiting(struct turn *t, size_t body_n)
-{
-	struct waiting *w;
-
-	if (t->n >= WAITING_MAX)
-		return NULL;
-	w = calloc(1, sizeof(*w) + body_n);
-	if (!w)
-		return NULL;
-	*t->end = w;
-	t->end = &w->next;
-	t->n++;
-	return w;
-}
-
-void
-turn_message_moved(
-    struct daemon *d, const struct message_id *id, enum message_state state)
-{
-	struct waiting *w = add_waiting(d->turn, 0);
-
-	if (!w) /* who waits finds it in the store when his time is out */
-		return;
-	w->kind = MOVE;
-	w->any = id == NULL;
-	if (id)
-		w->id = *id;
-	w->state = state;
-}
-
-void
-turn_pong(struct daemon *d, const struct contact_id *contact, uint64_t rtt_ms)
-{
-	struct waiting *w = add_waiting(d->turn, 0);
-
-	if (!w) /* who waits may ask again */
-		return;
-	w->kind = PONG;
-	w->contact = *contact;
-	w->rtt_ms = rtt_ms;
-}
-
-void
-daemon_ephemeral(struct daemon *d, enum event_type type,
-    const struct contact_id *conv, struct span body)
-{
-	struct waiting *w = add_waiting(d->turn, body.n);
-
-	assert(type > EVENT_DURABLE_MAX);
-	if (!w)
-		return;
-	memcpy(w->body, body.p, body.n);
-	w->event.ts_ms = d->now.wall_ms;
-	w->event.type = type;
-	w->event.has_conv = conv != NULL;
-	if (conv)
-		w->event.conv = *conv;
-	w->event.body = span_of(w->body, body.n);
 }
 
 /* ---- applying ---- */
@@ -411,7 +322,7 @@ lose_turn(struct daemon *d, enum api_error code)
 	    "code=%s: the turn is lost; starting again from what is stored",
 	    api_error_name(code));
 	d->turns_lost++;
-	drop_waiting(d->turn);
+	waiting_drop(&d->waiting);
 	udp_drop_queue(d->udp);
 	drop_node(d);
 	d->turn_failed = false;
@@ -506,45 +417,6 @@ commit(struct daemon *d)
 }
 
 static void
-tell(struct daemon *d, const struct waiting *w)
-{
-	const struct daemon_hooks *h = &d->hooks;
-
-	switch (w->kind) {
-	case EPHEMERAL:
-		if (h->ephemeral)
-			h->ephemeral(d, &w->event);
-		return;
-	case MOVE:
-		if (h->message_moved)
-			h->message_moved(d, w->any ? NULL : &w->id, w->state);
-		return;
-	case PONG:
-		if (h->pong)
-			h->pong(d, &w->contact, w->rtt_ms);
-		return;
-	}
-}
-
-static void
-tell_waiting(struct daemon *d)
-{
-	struct turn *t = d->turn;
-	struct waiting *list = t->first;
-
-	t->first = NULL;
-	t->end = &t->first;
-	t->n = 0;
-	while (list) {
-		struct waiting *w = list;
-
-		list = w->next;
-		tell(d, w);
-		free(w);
-	}
-}
-
-static void
 tell_events(struct daemon *d)
 {
 	struct events_log log;
@@ -571,7 +443,7 @@ send_queued(struct daemon *d)
 bool
 daemon_has_work(const struct daemon *d)
 {
-	return d->turn_failed || d->turn->first || store_dirty(d->store) ||
+	return d->turn_failed || d->waiting.first || store_dirty(d->store) ||
 	       udp_is_queued(d->udp) ||
 	       store_tampered(d->store) != d->tampered ||
 	       (d->node && node_deadline_ms(d->node) <= d->now.mono_ms);
@@ -608,7 +480,7 @@ daemon_drain(struct daemon *d)
 	if (d->hooks.after_commit)
 		d->hooks.after_commit(d, code);
 	if (!code) {
-		tell_waiting(d);
+		waiting_tell(d);
 		tell_events(d);
 	}
 }
@@ -619,7 +491,7 @@ static void
 forget_keys(struct daemon *d, void (*forget)(struct keyring *k))
 {
 	drop_node(d);
-	drop_waiting(d->turn);
+	waiting_drop(&d->waiting);
 	search_free(d->search);
 	d->search = NULL;
 	store_forget_key(d->store);
