@@ -138,6 +138,8 @@ bool config_agree(
     const struct config *a, const struct config *b, enum config_key key);
 /* CONFIG_KEYS if there is none of that name. */
 unsigned config_find(const char *name);
+/* Without blanks around it, as in a line of the file. */
+struct span config_trim(struct span s);
 /* Is it left to the file and the command line? Who could set these while we run
  * could open the sandbox for the next start, or lock people out. */
 bool config_is_fixed(enum config_key key);

@@ -78,17 +78,26 @@ check_file(const struct lines *l, int fd)
 	return ERR_OK;
 }
 
+struct span
+config_trim(struct span s)
+{
+	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
+		s.p++;
+		s.n--;
+	}
+	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t' ||
+	                      s.p[s.n - 1] == '\r'))
+		s.n--;
+	return s;
+}
+
 static char *
 trim(char *s)
 {
-	size_t n;
+	struct span in = span_str(s), out = config_trim(in);
 
-	while (*s == ' ' || *s == '\t')
-		s++;
-	n = strlen(s);
-	while (
-	    n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t' || s[n - 1] == '\r'))
-		s[--n] = '\0';
+	s += out.p - in.p;
+	s[out.n] = '\0';
 	return s;
 }
 

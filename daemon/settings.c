@@ -18,24 +18,6 @@ static const char head[] =
 
 /* ---- lines ---- */
 
-static bool
-is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
-static struct span
-trim(struct span s)
-{
-	while (s.n > 0 && is_blank(s.p[0])) {
-		s.p++;
-		s.n--;
-	}
-	while (s.n > 0 && is_blank(s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
-
 /* The first line, without its LF; s goes behind it. */
 static struct span
 take_line(struct span *s)
@@ -57,8 +39,8 @@ sets(struct span line, const char *name)
 
 	if (!equals)
 		return false;
-	return span_eq(
-	    trim(span_of(line.p, (size_t)(equals - line.p))), span_str(name));
+	return span_eq(config_trim(span_of(line.p, (size_t)(equals - line.p))),
+	    span_str(name));
 }
 
 static void
@@ -76,7 +58,7 @@ put_values(struct writer *w, const char *name, const char *values)
 	while (left.n > 0) {
 		wr_span(w, span_str(name));
 		wr_span(w, span_str(" = "));
-		put_line(w, trim(take_line(&left)));
+		put_line(w, config_trim(take_line(&left)));
 	}
 }
 
@@ -246,7 +228,7 @@ check_each(struct config *scratch, const char *name, struct span values,
 	char one[CONFIG_VALUE_MAX + 1];
 
 	while (values.n > 0) {
-		struct span line = trim(take_line(&values));
+		struct span line = config_trim(take_line(&values));
 
 		(void)snprintf(one, sizeof(one), "%.*s", (int)line.n,
 		    (const char *)line.p);
