@@ -50,6 +50,25 @@ cmd_do(struct ctl *ctl, const char *method, cJSON *params, const char *word)
 }
 
 int
+cmd_change(struct ctl *ctl, const char *method, cJSON *params, const char *whom,
+    const char *said)
+{
+	cJSON *result = NULL;
+	int status = ctl_call(ctl, method, params, &result);
+
+	if (status == CTL_DONE && !print_as_json(ctl, result)) {
+		const char *id = value_str(result, "id");
+
+		if (ctl->mode == MODE_HUMAN)
+			print_human("%s: %s", whom != NULL ? whom : id, said);
+		else
+			print_fields(ctl, id, value_str(result, "state"), NULL);
+	}
+	cJSON_Delete(result);
+	return status;
+}
+
+int
 cmd_agree(struct ctl *ctl, const char *before, const char *after,
     int (*act)(struct ctl *ctl, const cJSON *contact))
 {

@@ -85,6 +85,11 @@ int cmd_show(struct ctl *ctl, const char *method, cJSON *params);
 int
 cmd_do(struct ctl *ctl, const char *method, cJSON *params, const char *word);
 
+/* A call that gives an id and a state: people are told what became of whom (of
+ * the id, if that is NULL). params: owned by the call. */
+int cmd_change(struct ctl *ctl, const char *method, cJSON *params,
+    const char *whom, const char *said);
+
 /* Asks whether to do something with the contact of the first word, whose name
  * stands between the two parts of the question, and calls act then. */
 int cmd_agree(struct ctl *ctl, const char *before, const char *after,

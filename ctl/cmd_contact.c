@@ -301,7 +301,7 @@ cmd_contact_verify(struct ctl *ctl)
 static int
 block(struct ctl *ctl, const char *method, const char *said)
 {
-	cJSON *contact = NULL, *params, *result = NULL;
+	cJSON *contact = NULL, *params;
 	char buf[128];
 	int status = resolve_contact(ctl, args_word(&ctl->args, 0), &contact);
 
@@ -309,15 +309,8 @@ block(struct ctl *ctl, const char *method, const char *said)
 		return status;
 	params = cJSON_CreateObject();
 	value_add_str(params, "contact", value_str(contact, "id"));
-	status = ctl_call(ctl, method, params, &result);
-	if (status == CTL_DONE && !print_as_json(ctl, result)) {
-		if (ctl->mode == MODE_HUMAN)
-			print_human("%s: %s", resolve_name(contact, buf), said);
-		else
-			print_fields(ctl, value_str(result, "id"),
-			    value_str(result, "state"), NULL);
-	}
-	cJSON_Delete(result);
+	status =
+	    cmd_change(ctl, method, params, resolve_name(contact, buf), said);
 	cJSON_Delete(contact);
 	return status;
 }

@@ -110,34 +110,18 @@ cmd_msg_react(struct ctl *ctl)
 	    word != NULL ? "reacted to" : "no reaction any more to");
 }
 
-/* Whether it is sent, and what it is then. */
-static int
-change_way(struct ctl *ctl, const char *method, const char *said)
-{
-	cJSON *result = NULL;
-	int status = ctl_call(ctl, method, params_of(ctl), &result);
-
-	if (status == CTL_DONE && !print_as_json(ctl, result)) {
-		if (ctl->mode == MODE_HUMAN)
-			print_human("%s: %s", said, value_str(result, "id"));
-		else
-			print_fields(ctl, value_str(result, "id"),
-			    value_str(result, "state"), NULL);
-	}
-	cJSON_Delete(result);
-	return status;
-}
-
 int
 cmd_msg_cancel(struct ctl *ctl)
 {
-	return change_way(ctl, "message.cancel", "is not sent");
+	return cmd_change(
+	    ctl, "message.cancel", params_of(ctl), NULL, "not sent");
 }
 
 int
 cmd_msg_retry(struct ctl *ctl)
 {
-	return change_way(ctl, "message.retry", "is queued again");
+	return cmd_change(
+	    ctl, "message.retry", params_of(ctl), NULL, "queued again");
 }
 
 int
