@@ -11,7 +11,7 @@ from net import Net, need_build  # noqa: E402
 from rpc import Closed  # noqa: E402
 from test_backup import with_pass  # noqa: E402
 from test_lock import (derived, is_wiped, may_look,  # noqa: E402
-                       sanitized, secrets_of)
+                       open_book, sanitized)
 
 KILLS = 100 if LONG else 8
 FILES = ("identity.key", "store.keys", "btchat.db")
@@ -219,11 +219,7 @@ def main():
         locked(net)
         cut_off(net)
         killed(net)
-        net.dht(3)
-        alice = net.add("alice", bootstrap=net.entry[:3]).start()
-        alice.address = alice.call(
-            "identity.create", name="OWN-NAME-OF-ALICE")["address"]
-        seed, store = secrets_of(alice)
+        alice, seed, store = open_book(net)
         bob = net.person("bob")
         to_bob, to_alice = net.pair(alice, bob)
         refusals(net, alice)

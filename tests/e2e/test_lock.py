@@ -50,6 +50,15 @@ def secrets_of(daemon):
     return data[len(head):len(head) + 32], data[len(head) + 32:len(head) + 64]
 
 
+def open_book(net):
+    """Somebody in a DHT, with seed and store key."""
+    net.dht(3)
+    alice = net.add("alice", bootstrap=net.entry[:3]).start()
+    alice.address = alice.call(
+        "identity.create", name="OWN-NAME-OF-ALICE")["address"]
+    return alice, *secrets_of(alice)
+
+
 # ---- the passphrase ----
 
 def passphrases(net):
@@ -318,11 +327,7 @@ def main():
     with Net() as net:
         passphrases(net)
         made_with_a_file(net)
-        net.dht(3)
-        alice = net.add("alice", bootstrap=net.entry[:3]).start()
-        alice.address = alice.call(
-            "identity.create", name="OWN-NAME-OF-ALICE")["address"]
-        seed, store = secrets_of(alice)
+        alice, seed, store = open_book(net)
         alice.call("identity.passphrase", passphrase=PASS)
         bob = net.person("bob")
         to_bob, to_alice = net.pair(alice, bob)
