@@ -235,6 +235,7 @@ node_receive(struct node *n, const struct endpoint *from, struct span datagram,
     struct now now)
 {
 	node_time(n, now);
+	node_clock_watch(n);
 	n->udp_in++;
 	n->udp_bytes_in += datagram.n;
 	if (endpoint_is_route(from, NULL))

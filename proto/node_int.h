@@ -566,6 +566,8 @@ void contact_on_link(struct node *n, const struct link_out *out);
 /* node_clock.c */
 /* Every call from outside begins here: sets n->now. */
 void node_time(struct node *n, struct now now);
+/* Before a link can come up, for one that is there vouches for the clock of
+ * before. */
 void node_clock_watch(struct node *n);
 void self_keep_fresh(struct node *n);
 

@@ -229,6 +229,7 @@ node_receive_socket(struct node *n, unsigned socket,
 	bool known = false;
 
 	node_time(n, now);
+	node_clock_watch(n);
 	if (!socket_is_open(n, socket) || endpoint_is_route(from, NULL))
 		return;
 	n->udp_in++;
