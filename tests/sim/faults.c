@@ -195,8 +195,9 @@ set_clock(struct sim *s, struct fault *f)
 	if (f->mask & 1)
 		by_s = -by_s;
 	n->wall_offset_ms += by_s * 1000;
-	if (n->wall_offset_ms > WRONG_CLOCK_MS ||
-	    n->wall_offset_ms < -WRONG_CLOCK_MS)
+	/* Also one that sets right what another did, as that is undone, too. */
+	if (llabs(n->wall_offset_ms) > WRONG_CLOCK_MS ||
+	    llabs(by_s * 1000) > WRONG_CLOCK_MS)
 		f->wrong_ms = by_s * 1000;
 	sim_trace(
 	    s, "the clock of p%u jumps by %lld s", f->who, (long long)by_s);
