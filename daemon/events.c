@@ -370,10 +370,12 @@ give_many(struct page *p, const struct event_row *row, bool *ret_more)
 	struct event_row *e;
 	enum err err = events_many_open(row, &m);
 
+	if (err)
+		return err == ERR_MALFORMED ? ERR_AUTH : err;
 	while (!err && *ret_more && (e = events_many_next(&m)))
 		if (e->seq > p->last)
 			err = give(p, e, ret_more);
-	return err == ERR_MALFORMED ? ERR_AUTH : err;
+	return err;
 }
 
 static enum err

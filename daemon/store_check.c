@@ -95,7 +95,7 @@ store_check(struct store *s)
 		db_damaged(s,
 		    "a page or an index cannot be read, or is not what it was");
 	db_end(&q);
-	return err == ERR_MALFORMED ? ERR_OK : err; /* what can be, is read */
+	return s->damaged ? ERR_OK : err; /* what can be, is read */
 }
 
 enum err

@@ -48,7 +48,7 @@ db_fail(struct store *s, int rc)
 		return ERR_NOMEM;
 	if ((rc & 0xff) == SQLITE_FULL)
 		return ERR_LIMIT;
-	if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB)
+	if ((rc & 0xff) == SQLITE_NOTADB)
 		return ERR_MALFORMED;
 	return ERR_IO;
 }

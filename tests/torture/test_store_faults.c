@@ -11,17 +11,55 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-enum { SAMPLES = 16 };
+enum { SAMPLES = 16, CPUS_MAX = 64 };
 
 static struct test_rng dice;
 
+/* The work is done by so many processes, if all places are tried. */
+struct share {
+	unsigned me, n;
+};
+
+/* Each process does its share; one that fails ends by a signal. */
+static void
+in_shares(
+    void (*work)(struct share mine, struct play_fault f), struct play_fault f)
+{
+	unsigned n = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+	pid_t pids[CPUS_MAX];
+
+	if (!getenv("BTCHAT_LONG")) {
+		work((struct share){ 0, 1 }, f);
+		return;
+	}
+	n = n < CPUS_MAX ? n : CPUS_MAX;
+	for (unsigned i = 0; i < n; i++) {
+		(void)fflush(NULL);
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] == 0) {
+			(void)setenv("CMOCKA_TEST_ABORT", "1", 1);
+			work((struct share){ i, n }, f);
+			(void)fflush(NULL);
+			_exit(0);
+		}
+	}
+	for (unsigned i = 0; i < n; i++) {
+		int status = 1;
+
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+}
+
 /* Tries the fault at each of n places, or at some. */
 static void
-everywhere(const struct story *t, struct play_fault f)
+everywhere(const struct story *t, struct share mine, struct play_fault f)
 {
 	static const int errors[] = { EIO, ENOSPC, EROFS, EDQUOT };
 	struct play *p = play_new(t);
@@ -29,22 +67,29 @@ everywhere(const struct story *t, struct play_fault f)
 	bool all = getenv("BTCHAT_LONG") || n < SAMPLES;
 	unsigned tries = all ? n : (unsigned)SAMPLES;
 
-	for (unsigned i = 0; i < tries; i++) {
+	for (unsigned i = mine.me; i < tries; i += mine.n) {
 		f.at = all ? i + 1 : 1 + rng_below(&dice.rng, n);
 		f.error = errors[rng_below(&dice.rng, 4)];
 		f.reopens = rng_below(&dice.rng, 2);
 		play_fault(p, &f, &dice.rng);
 	}
-	print_message("%u of %u places\n", tries, n);
+	if (mine.me == 0)
+		print_message("%u of %u places\n", tries, n);
 	play_free(p);
+}
+
+static void
+each_story(struct share mine, struct play_fault f)
+{
+	everywhere(&story_life, mine, f);
+	everywhere(&story_upgrade[0], mine, f);
+	everywhere(&story_upgrade[1], mine, f);
 }
 
 static void
 in_all_stories(struct play_fault f)
 {
-	everywhere(&story_life, f);
-	everywhere(&story_upgrade[0], f);
-	everywhere(&story_upgrade[1], f);
+	in_shares(each_story, f);
 }
 
 /* Hostile input 52. */
@@ -108,21 +153,28 @@ no_memory_any_more_loses_nothing(void **state)
 	    .keeps = DISK_KEEPS_SOME });
 }
 
+/* Disk and memory, once and for ever. Of the disk, always all. */
+static void
+look_everywhere(struct share mine, struct play_fault f)
+{
+	struct play *p = play_new(&story_life);
+	bool all = getenv("BTCHAT_LONG") || !f.memory;
+	unsigned n = 1 + mine.me;
+
+	while (play_look(p, f.memory, f.for_ever, n))
+		n += all ? mine.n : 1 + rng_below(&dice.rng, 60);
+	print_message("to place %u\n", n);
+	play_free(p);
+}
+
 static void
 what_is_read_while_calls_fail_is_right_or_an_error(void **state)
 {
-	struct play *p = play_new(&story_life);
-	unsigned step = getenv("BTCHAT_LONG") ? 1 : 0;
-
 	(void)state;
-	for (int how = 0; how < 4; how++) {
-		unsigned n = 1;
-
-		while (play_look(p, how & 1, how & 2, n))
-			n += step ? step : 1 + rng_below(&dice.rng, 60);
-		print_message("to place %u\n", n);
-	}
-	play_free(p);
+	for (int how = 0; how < 4; how++)
+		in_shares(
+		    look_everywhere, (struct play_fault){ .memory = how & 1,
+		                         .for_ever = how & 2 });
 }
 
 int
