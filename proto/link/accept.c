@@ -181,15 +181,20 @@ ts_ok(struct call *k)
 }
 
 /* Both at once: the lower ID's message is the one that counts, if it went
- * where the peer is. */
+ * where the peer is. But one who does not answer may be unable to: a thief of
+ * his keys has called him with our name and a clock that is ahead. */
 static bool
 yields(const struct call *k)
 {
-	const struct peer *p = k->peer;
+	struct peer *p = k->peer;
 
 	if (p->cfg.role != LINK_CONTACT || !peer_we_are_lower(k->l, p))
 		return true;
-	return !attempt_knocks_at(p->attempt, k->from, k->now.mono_ms);
+	if (!attempt_knocks_at(p->attempt, k->from, k->now.mono_ms) ||
+	    p->n_ignored == LINK_IGNORED_MAX)
+		return true;
+	p->n_ignored++;
+	return false;
 }
 
 static bool

@@ -410,6 +410,7 @@ tell_up(struct links *l, struct peer *p, struct out *up, struct out *down,
 	c->out_down = down;
 	c->up = true;
 	c->early = false;
+	p->n_ignored = 0;
 	l->n_up++;
 }
 

@@ -55,6 +55,7 @@ enum {
 	LINK_ADV_S = 3600,
 	LINK_TS_AHEAD_MS = 60000,
 	LINK_RECOVER_MS = 10000,
+	LINK_IGNORED_MAX = 4,
 	LINK_PAIRED_MS = 60000,  /* a pairing session stays */
 	LINK_OFFER_MS = 1000,    /* between two CANDIDATES that are taken */
 	LINK_OFFER_COPY_MS = 20, /* after the first of two that are sent */
@@ -218,7 +219,8 @@ struct peer {
 	struct conn *conn;                     /* owned, or NULL */
 	struct endpoint routes[LINK_ROUTES_MAX];
 	uint8_t n_routes;
-	uint64_t recover_ms;       /* last RECOVER that was taken */
+	uint8_t n_ignored;   /* calls, since a link came up, for our own */
+	uint64_t recover_ms; /* last RECOVER that was taken */
 	uint64_t shunned_until_ms; /* nothing before */
 	struct heap_node timer;
 	struct peer *next_dirty, *next_ready;

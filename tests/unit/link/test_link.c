@@ -149,6 +149,31 @@ hostile_14_both_at_once_make_one_link(void **state)
 	}
 }
 
+/* A thief of somebody's keys has called him in the friend's name, with a clock
+ * that is ahead: the friend's own calls are old for a day. That both call in
+ * the same seconds, once a minute, must not keep them apart. */
+static void
+a_thief_of_keys_keeps_nobody_away(void **state)
+{
+	(void)state;
+	for (unsigned who = 0; who < 2; who++) {
+		struct wire w;
+		struct link_peer cfg;
+
+		start(&w, seed_of(1));
+		cfg = wire_contact(&w, who, 1 - who);
+		cfg.last_ts_ms = w.now.wall_ms + 23 * UINT64_C(3600000);
+		wire_set_peer(&w, who, 1 - who, &cfg);
+		for (unsigned i = 0; i < 5 && !wire_both_up(&w); i++) {
+			wire_connect(&w, 0, 1);
+			wire_connect(&w, 1, 0);
+			wire_run(&w, 62000);
+		}
+		assert_true(wire_both_up(&w));
+		wire_clear(&w);
+	}
+}
+
 /* After a crossing both must keep the same key: old ones go after 60 s. */
 static void
 crossed_handshakes_live_on(void **state)
@@ -720,6 +745,7 @@ main(void)
 		cmocka_unit_test(higher_id_may_start_too),
 		cmocka_unit_test(a_bad_wire_delivers_everything),
 		cmocka_unit_test(hostile_14_both_at_once_make_one_link),
+		cmocka_unit_test(a_thief_of_keys_keeps_nobody_away),
 		cmocka_unit_test(crossed_handshakes_live_on),
 		cmocka_unit_test(keys_are_renewed_under_traffic),
 		cmocka_unit_test(an_idle_link_costs_little_and_stays),
