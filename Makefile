@@ -131,8 +131,8 @@ $(TORTURE): LIBS = $(call pc,$(PKGS) cmocka)
 LOST := malloc calloc realloc strdup sodium_malloc crypto_pwhash
 $(TORTURE): LDFLAGS += $(LOST:%=-Wl,--wrap=%)
 # What the simulator puts in the place of others' functions.
-WRAP := crypto_sign_verify_detached crypto_sign_seed_keypair noise_seal \
-  malloc calloc realloc
+WRAP := crypto_sign_verify_detached crypto_sign_seed_keypair \
+  crypto_scalarmult crypto_scalarmult_base noise_seal malloc calloc realloc
 $(SIM): $(B)/%: $(B)/%.o $(WRAPPERS) $(B)/libsim.a $(B)/libtest.a \
   $(B)/libproto.a
 $(SIM): LIBS = $(call pc,libsodium cmocka)

@@ -334,14 +334,16 @@ uint64_t
 dht_deadline_ms(const struct dht *d)
 {
 	uint64_t at_ms = care_deadline_ms(d);
+	unsigned left = d->n_ops;
 
 	assert(d->n_ops <= OPS_ALL);
 
 	if (d->rpc_due_ms < at_ms)
 		at_ms = d->rpc_due_ms;
-	for (unsigned i = 0; i < OPS_ALL && d->n_ops > 0; i++) {
+	for (unsigned i = 0; i < OPS_ALL && left > 0; i++) {
 		const struct op *op = op_at(d, i);
 
+		left -= op != NULL;
 		if (op && op->state != OP_OVER && op->deadline_ms < at_ms)
 			at_ms = op->deadline_ms;
 	}
@@ -579,6 +581,8 @@ place_event(struct dht *d, struct dht_event *ret)
 bool
 dht_next_event(struct dht *d, struct dht_event *ret)
 {
+	unsigned left = d->n_ops;
+
 	*ret = (struct dht_event){ .op = 0 };
 	if (d->tell_ready) {
 		d->tell_ready = false;
@@ -587,9 +591,13 @@ dht_next_event(struct dht *d, struct dht_event *ret)
 	}
 	if (place_event(d, ret) || (d->ways && ways_event(d, ret)))
 		return true;
-	for (unsigned i = 0; i < DHT_OPS_MAX && d->n_ops > 0; i++)
-		if (op_at(d, i) && op_event(d, d->op[i], ret))
+	for (unsigned i = 0; i < DHT_OPS_MAX && left > 0; i++) {
+		if (!op_at(d, i))
+			continue;
+		if (op_event(d, d->op[i], ret))
 			return true;
+		left--;
+	}
 	return false;
 }
 

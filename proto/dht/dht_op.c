@@ -82,16 +82,6 @@ op_sweep(struct dht *d)
 }
 
 struct op *
-op_at(const struct dht *d, unsigned i)
-{
-	struct op *op;
-
-	assert(i < OPS_ALL);
-	op = d->op[i];
-	return op && op->kind != OP_NONE ? op : NULL;
-}
-
-struct op *
 op_of(struct dht *d, const struct rpc *rpc)
 {
 	struct op *op;

@@ -367,7 +367,11 @@ struct op *op_new(struct dht *d, enum op_kind kind);
 void op_free(struct dht *d, struct op *op);
 void op_sweep(struct dht *d);
 /* The one at a place, or NULL. */
-struct op *op_at(const struct dht *d, unsigned i);
+static inline struct op *
+op_at(const struct dht *d, unsigned i)
+{
+	return d->op[i] && d->op[i]->kind != OP_NONE ? d->op[i] : NULL;
+}
 void op_start(
     struct dht *d, struct op *op, const struct target *goal, uint64_t now_ms);
 void op_step(struct dht *d, struct op *op, uint64_t now_ms);

@@ -493,17 +493,27 @@ static void
 a_secret_in_a_datagram_is_caught(void **state)
 {
 	static struct wire wire;
-	uint8_t b[1052];
-	uint8_t id[32];
+	uint8_t b[1052], with[1052];
+	uint8_t id[32], text[WIRE_PATTERN_MIN];
 
 	(void)state;
 	randombytes_buf(b, sizeof(b));
 	b[0] = 'x';
 	randombytes_buf(id, sizeof(id));
+	randombytes_buf(text, sizeof(text));
 	wire_forbid(&wire, span_of(id, sizeof(id)));
+	wire_forbid(&wire, span_of(text, sizeof(text)));
 	assert_null(wire_check(&wire, span_of(b, sizeof(b))));
-	memcpy(b + sizeof(b) - sizeof(id), id, sizeof(id));
-	assert_non_null(wire_check(&wire, span_of(b, sizeof(b))));
+	for (size_t at = 1; at <= sizeof(b) - sizeof(text); at++) {
+		memcpy(with, b, sizeof(b));
+		memcpy(with + at, text, sizeof(text));
+		assert_non_null(wire_check(&wire, span_of(with, sizeof(b))));
+		if (at > sizeof(b) - sizeof(id))
+			continue;
+		memcpy(with, b, sizeof(b));
+		memcpy(with + at, id, sizeof(id));
+		assert_non_null(wire_check(&wire, span_of(with, sizeof(b))));
+	}
 }
 
 static void

@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-enum { WORD = 8, TRANSPORT_HEAD = 28, PATH_MIN = 1200, PATH_MAX = 1472 };
+/* In each place where a pattern stands one of its first STEP words begins at a
+ * multiple of STEP: only there is looked. */
+enum { WORD = 8, STEP = WIRE_PATTERN_MIN - WORD + 1 };
+enum { TRANSPORT_HEAD = 28, PATH_MIN = 1200, PATH_MAX = 1472 };
 
 static uint32_t
 bit_of(const uint8_t p[WORD])
@@ -13,22 +16,24 @@ bit_of(const uint8_t p[WORD])
 
 	memcpy(&x, p, sizeof(x));
 	x *= UINT64_C(0x9e3779b97f4a7c15);
-	return (uint32_t)(x >> 48) % WIRE_FILTER;
+	return (uint32_t)(x >> 44) % WIRE_FILTER;
 }
 
 void
 wire_forbid(struct wire *w, struct span secret)
 {
 	struct wire_pattern *p = &w->patterns[w->n];
-	uint32_t bit;
 
 	if (secret.n < WIRE_PATTERN_MIN || w->n == WIRE_PATTERNS_MAX)
 		return;
 	p->n = (uint8_t)(secret.n < WIRE_PATTERN_MAX ? secret.n
 	                                             : WIRE_PATTERN_MAX);
 	memcpy(p->b, secret.p, p->n);
-	bit = bit_of(p->b);
-	w->filter[bit / 8] |= (uint8_t)(1U << (bit % 8));
+	for (size_t k = 0; k < STEP; k++) {
+		uint32_t bit = bit_of(p->b + k);
+
+		w->filter[bit / 8] |= (uint8_t)(1U << (bit % 8));
+	}
 	w->n++;
 }
 
@@ -47,12 +52,14 @@ matches(const struct wire *w, const uint8_t *at, size_t left)
 static bool
 leaks(const struct wire *w, struct span in)
 {
-	for (size_t i = 0; i + WORD <= in.n; i++) {
+	for (size_t i = 0; i + WORD <= in.n; i += STEP) {
 		uint32_t bit = bit_of(in.p + i);
 
-		if ((w->filter[bit / 8] >> (bit % 8) & 1) &&
-		    matches(w, in.p + i, in.n - i))
-			return true;
+		if (!(w->filter[bit / 8] >> (bit % 8) & 1))
+			continue;
+		for (size_t k = 0; k < STEP && k <= i; k++)
+			if (matches(w, in.p + i - k, in.n - i + k))
+				return true;
 	}
 	return false;
 }

@@ -13,7 +13,7 @@ enum {
 	WIRE_PATTERN_MAX = 32,
 	WIRE_PATTERNS_MAX = 8192,
 	WIRE_PATTERN_MIN = 12, /* shorter texts might stand there by chance */
-	WIRE_FILTER = 65536,   /* bits */
+	WIRE_FILTER = 1 << 20, /* bits */
 };
 
 struct wire_pattern {
@@ -24,7 +24,7 @@ struct wire_pattern {
 struct wire {
 	struct wire_pattern patterns[WIRE_PATTERNS_MAX];
 	size_t n;
-	uint8_t filter[WIRE_FILTER / 8]; /* of the first 8 bytes */
+	uint8_t filter[WIRE_FILTER / 8]; /* of the first words */
 	struct bencode doc;              /* scratch */
 	bool sealed;   /* there is an overlay: its sizes are allowed */
 	bool no_plain; /* and nothing else: no KRPC [SPEC §8.4] */
