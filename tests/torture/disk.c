@@ -18,7 +18,7 @@ enum { SECTOR = 512, INODES_MAX = 512, NAMES_MAX = 64, FDS_MAX = 1024 };
 
 struct bytes {
 	uint8_t *p; /* owned */
-	size_t n;
+	size_t n, cap;
 };
 
 struct inode {
@@ -169,8 +169,11 @@ disk_name(int dir_fd, const char *path, char ret[DISK_NAME_MAX])
 static void
 put_bytes(struct bytes *b, size_t at, const uint8_t *p, size_t n)
 {
+	if (at + n > b->cap) {
+		b->cap = at + n > 2 * b->cap ? at + n : 2 * b->cap;
+		b->p = grow(b->p, b->cap);
+	}
 	if (at + n > b->n) {
-		b->p = grow(b->p, at + n);
 		memset(b->p + b->n, 0, at + n - b->n);
 		b->n = at + n;
 	}
@@ -622,6 +625,7 @@ note_one(const char *path, const struct stat *st, int type, struct FTW *at)
 	}
 	if (!i->is_dir)
 		i->synced.p = file_get(path, &i->synced.n);
+	i->synced.cap = i->synced.n;
 	i->size = i->synced.n;
 	return 0;
 }
