@@ -204,7 +204,7 @@ static const struct {
 	{ API_INVITE_NOT_FOUND, "no such invitation" },
 	{ API_IDENTITY_NOT_FOUND, "there is no identity yet" },
 	{ API_SUBSCRIPTION_NOT_FOUND, "no such subscription" },
-	{ API_ALREADY_EXISTS, "it is there already" },
+	{ API_ALREADY_EXISTS, "there is an identity already" },
 	{ API_BLOCKED, "the contact is blocked" },
 	{ API_INVALID_STATE, "not possible in the present state" },
 	{ API_CLIENT_ID_REUSED, "client_id was used for something else" },

@@ -186,7 +186,9 @@ added(struct rpc_call *c, enum api_error code, const struct contact_id *id,
 		                 "not a valid address: %s", why),
 		    "why", why);
 	} else if (code == API_ALREADY_EXISTS) {
-		json_put_id(rpc_fail(c, code), "contact", id->b);
+		json_put_id(
+		    rpc_error(c, (int)code, "the contact is there already"),
+		    "contact", id->b);
 	} else if (code == API_INVALID_PARAMS) {
 		rpc_fail_param(c, "name", why ? why : "not a name");
 	} else if (code) {

@@ -296,6 +296,13 @@ rpc_events_unsubscribe(struct rpc_call *c)
 	(void)rpc_result(c);
 }
 
+static void
+no_consumer(struct rpc_call *c)
+{
+	(void)rpc_error(
+	    c, API_SUBSCRIPTION_NOT_FOUND, "no consumer of that name");
+}
+
 void
 rpc_events_ack(struct rpc_call *c)
 {
@@ -307,7 +314,7 @@ rpc_events_ack(struct rpc_call *c)
 		return;
 	err = events_consumer_ack(c->d->store, name, seq, c->d->now.wall_ms);
 	if (err == ERR_NOT_FOUND)
-		rpc_fail_param(c, "consumer", "no such consumer");
+		no_consumer(c);
 	else if (err == ERR_LIMIT)
 		rpc_fail_param(c, "seq", "beyond the newest event");
 	else if (err)
@@ -326,7 +333,7 @@ rpc_events_forget(struct rpc_call *c)
 		return;
 	err = events_consumer_remove(c->d->store, name);
 	if (err == ERR_NOT_FOUND)
-		rpc_fail_param(c, "consumer", "no such consumer");
+		no_consumer(c);
 	else if (err)
 		rpc_fail_store(c, err);
 	else

@@ -403,7 +403,7 @@ def asking(alice, bob):
     alice.ctl("consumer", "rm", "bridge")
     check("consumer rm", alice.ctl("consumer", "ls").rows() == [])
     check("consumer rm of none fails", alice.ctl(
-        "consumer", "rm", "bridge", ok=False).status == 2)
+        "consumer", "rm", "bridge", ok=False).status == 5)
     check("rpc --schema METHOD", alice.ctl(
         "rpc", "--schema", "message.send").json()[0]["name"] == "message.send")
     check("rpc --schema", len(alice.ctl("rpc", "--schema").json()[0][
