@@ -23,7 +23,6 @@ struct call {
 	struct span datagram;
 	struct now now;
 	const struct own_guard *own;
-	bool has_cookie;              /* mac2 proves that it came from there */
 	struct handshake_request req; /* secret */
 	struct peer *peer;
 	struct ratchet_key base; /* secret */
@@ -72,9 +71,8 @@ admit(struct call *k)
 {
 	struct links *l = k->l;
 
-	k->has_cookie =
-	    load_mac2_ok(&l->load, k->from, k->datagram, k->now.mono_ms);
-	if (k->has_cookie || !load_is_high(&l->load, l->n_half, k->now.mono_ms))
+	if (!load_is_high(&l->load, l->n_half, k->now.mono_ms) ||
+	    load_mac2_ok(&l->load, k->from, k->datagram, k->now.mono_ms))
 		return true;
 	send_cookie(k);
 	return false;
@@ -160,24 +158,10 @@ last_ts_of(const struct call *k)
 }
 
 static bool
-ts_ok(struct call *k)
+ts_ok(const struct call *k)
 {
-	struct peer *p = k->peer;
-	uint64_t last = last_ts_of(k);
-	uint64_t mono_ms = k->now.mono_ms;
-	enum err err;
-
-	err = handshake_ts_check(k->req.payload.ts_ms, last, k->now.wall_ms);
-	if (err != ERR_REPLAY)
-		return err == ERR_OK;
-	if (p->callers) /* there is no pair yet that could be recovered */
-		return false;
-	if (!(k->req.payload.flags & HANDSHAKE_RECOVER) || !k->has_cookie)
-		return false;
-	if (p->recover_ms != 0 && mono_ms - p->recover_ms < LINK_RECOVER_MS)
-		return false;
-	p->recover_ms = mono_ms;
-	return true;
+	return handshake_ts_check(k->req.payload.ts_ms, last_ts_of(k),
+	           k->now.wall_ms) == ERR_OK;
 }
 
 /* Both at once: the lower ID's message is the one that counts, if it went
@@ -278,8 +262,7 @@ seal_answer(
 	enum err err;
 
 	in.payload.key_used = (uint8_t)k->used;
-	in.payload.flags = (uint8_t)(k->req.payload.flags &
-	                             (HANDSHAKE_INVITE | HANDSHAKE_RECOVER));
+	in.payload.flags = (uint8_t)(k->req.payload.flags & HANDSHAKE_INVITE);
 	if (k->adv)
 		in.payload.flags |= HANDSHAKE_ADV;
 	in.payload.udp_max = LINK_UDP_MAX;
@@ -348,7 +331,6 @@ is_answered(const struct call *k)
 
 	return s != NULL && !s->answered_again &&
 	       k->now.mono_ms - s->born_ms < SESSION_SAME_MS &&
-	       !(k->req.payload.flags & HANDSHAKE_RECOVER) &&
 	       s->adv == k->adv && s->fallback == (k->used == KEY_FALLBACK) &&
 	       memcmp(s->s.b, k->req.s.b, sizeof(s->s.b)) == 0 &&
 	       memcmp(s->own_s.b, k->l->self.s[k->own->s].pk.b,

@@ -30,9 +30,8 @@ enum {
 
 /* Bits of payload 1; payload 2 says which are granted. Others are ignored. */
 enum {
-	HANDSHAKE_ADV = 1,     /* this handshake advances the ratchet */
-	HANDSHAKE_INVITE = 2,  /* ID_i is not known: psk2 with zeros */
-	HANDSHAKE_RECOVER = 4, /* ts may be old, a cookie proves the path */
+	HANDSHAKE_ADV = 1,    /* this handshake advances the ratchet */
+	HANDSHAKE_INVITE = 2, /* ID_i is not known: psk2 with zeros */
 };
 
 /* What guards one (R, S, day) of a responder. Secret. */
@@ -125,7 +124,7 @@ void handshake_attempt_wipe(struct handshake_attempt *a);
 
 /* The cheap check that everything else waits for; any length is taken. */
 bool handshake_mac1_ok(const struct handshake_guard *g, struct span message_1);
-/* Under load, or with RECOVER: is mac2 that of this cookie? */
+/* Under load: is mac2 that of this cookie? */
 bool handshake_mac2_ok(
     const uint8_t cookie[HANDSHAKE_COOKIE_SIZE], struct span message_1);
 /* The cookie of an address under a secret that is renewed every 120 s. */
@@ -151,7 +150,7 @@ struct handshake_request {
 MUST_USE enum err handshake_1_open(const struct handshake_guard *g,
     const struct handshake_static *own, struct span datagram,
     struct handshake_request *ret);
-/* Replay rule of message 1 without RECOVER: ERR_EXPIRED (more than a day
+/* Replay rule of message 1: ERR_EXPIRED (more than a day
  * ahead of us), ERR_REPLAY (not above the last one). */
 MUST_USE enum err
 handshake_ts_check(uint64_t ts_ms, uint64_t last_ts_ms, uint64_t wall_ms);

@@ -54,7 +54,6 @@ enum {
 	LINK_REKEY_LATER_MS = 1000, /* after a move, of the higher ID */
 	LINK_ADV_S = 3600,
 	LINK_TS_AHEAD_MS = 60000,
-	LINK_RECOVER_MS = 10000,
 	LINK_IGNORED_MAX = 4,
 	LINK_PAIRED_MS = 60000,  /* a pairing session stays */
 	LINK_OFFER_MS = 1000,    /* between two CANDIDATES that are taken */
@@ -219,8 +218,7 @@ struct peer {
 	struct conn *conn;                     /* owned, or NULL */
 	struct endpoint routes[LINK_ROUTES_MAX];
 	uint8_t n_routes;
-	uint8_t n_ignored;   /* calls, since a link came up, for our own */
-	uint64_t recover_ms; /* last RECOVER that was taken */
+	uint8_t n_ignored; /* calls, since a link came up, for our own */
 	uint64_t shunned_until_ms; /* nothing before */
 	struct heap_node timer;
 	struct peer *next_dirty, *next_ready;
