@@ -107,6 +107,17 @@ addr_split(const char *text, char host[ADDR_HOST_MAX + 1], uint16_t *port)
 }
 
 enum err
+addr_bound(int fd, struct endpoint *ret)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t n = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &n))
+		return ERR_IO;
+	return addr_from_sockaddr((struct sockaddr *)&ss, n, ret);
+}
+
+enum err
 addr_key(const char **text, struct node_key *ret)
 {
 	const char *at = strchr(*text, '@');

@@ -27,6 +27,9 @@ addr_to_sockaddr(const struct endpoint *e, struct sockaddr_storage *ret);
 MUST_USE enum err addr_from_sockaddr(
     const struct sockaddr *sa, socklen_t n, struct endpoint *ret);
 
+/* Where a socket is bound. ERR_IO, ERR_UNSUPPORTED: as above. */
+MUST_USE enum err addr_bound(int fd, struct endpoint *ret);
+
 /* "64 hex digits@": takes them from the front of *text; without, *ret is zero.
  * ERR_MALFORMED: an @ behind something else. */
 MUST_USE enum err addr_key(const char **text, struct node_key *ret);

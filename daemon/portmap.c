@@ -233,9 +233,7 @@ open_from(const struct endpoint *from, const struct endpoint *to,
 	}
 	if (connect(fd, (struct sockaddr *)&ss, n))
 		goto fail;
-	n = sizeof(ss);
-	if (getsockname(fd, (struct sockaddr *)&ss, &n) ||
-	    addr_from_sockaddr((struct sockaddr *)&ss, n, ret_local))
+	if (addr_bound(fd, ret_local))
 		goto fail;
 	return fd;
 fail:

@@ -6,9 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <linux/sock_diag.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
@@ -134,18 +132,6 @@ udp_free(struct udp *u)
 
 /* ---- sockets ---- */
 
-/* Where the socket is bound really. */
-static enum err
-bound_to(int fd, struct endpoint *ret)
-{
-	struct sockaddr_storage ss = { 0 };
-	socklen_t n = sizeof(ss);
-
-	if (getsockname(fd, (struct sockaddr *)&ss, &n))
-		return ERR_IO;
-	return addr_from_sockaddr((struct sockaddr *)&ss, n, ret);
-}
-
 static void
 set_option(int fd, int level, int name, int value)
 {
@@ -227,7 +213,7 @@ udp_adopt(struct udp *u, int fd, char why[UDP_WHY_SIZE])
 	    type != SOCK_DGRAM || flags < 0)
 		return refuse(why, ERR_UNSUPPORTED,
 		    "inherited descriptor %d is not a UDP socket", fd);
-	if (bound_to(fd, &at) || at.port == 0)
+	if (addr_bound(fd, &at) || at.port == 0)
 		return refuse(why, ERR_UNSUPPORTED,
 		    "inherited descriptor %d is not bound to a port", fd);
 	f = endpoint_family(&at);
@@ -263,7 +249,7 @@ open_beside(const struct sock *s, struct endpoint *ret)
 		return -1;
 	if (s->family == FAMILY_V6)
 		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	if (bind(fd, (struct sockaddr *)&ss, n) || bound_to(fd, ret)) {
+	if (bind(fd, (struct sockaddr *)&ss, n) || addr_bound(fd, ret)) {
 		errnum = errno;
 		(void)close(fd);
 		errno = errnum;
@@ -422,90 +408,6 @@ udp_is_loopback(const struct udp *u)
 			return false;
 	}
 	return any;
-}
-
-/* ---- own addresses ---- */
-
-static bool
-is_wildcard(const struct endpoint *e)
-{
-	static const uint8_t zero[16];
-	struct span a = endpoint_addr(e);
-
-	return memcmp(a.p, zero, a.n) == 0;
-}
-
-/* A sandbox without netlink cannot list interfaces; but a connected socket
- * knows from which address it would send. Not a byte leaves. */
-static size_t
-add_outgoing(
-    const struct udp *u, enum family f, struct endpoint *ret, size_t max)
-{
-	/* Documentation addresses: only the default route leads there. */
-	static const uint8_t v4[4] = { 192, 0, 2, 1 };
-	static const struct endpoint v6 = {
-		.addr = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 }, .port = 9
-	};
-	struct endpoint to = f == FAMILY_V4 ? endpoint_v4(v4, 9) : v6;
-	struct sockaddr_storage ss;
-	socklen_t n = addr_to_sockaddr(&to, &ss);
-	int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool found;
-
-	assert(max > 0);
-	if (fd < 0)
-		return 0;
-	found = connect(fd, (struct sockaddr *)&ss, n) == 0 &&
-	        bound_to(fd, &ret[0]) == ERR_OK &&
-	        endpoint_scope(&ret[0]) >= SCOPE_PRIVATE;
-	(void)close(fd);
-	ret[0].port = u->sock[f].bound.port;
-	return found ? 1 : 0;
-}
-
-/* Adds the interfaces' addresses of a family; those of the link are of no
- * use to others. */
-static size_t
-add_interfaces(
-    const struct udp *u, enum family f, struct endpoint *ret, size_t max)
-{
-	struct ifaddrs *list = NULL;
-	size_t n = 0;
-
-	if (getifaddrs(&list))
-		return add_outgoing(u, f, ret, max);
-	for (const struct ifaddrs *i = list; i && n < max; i = i->ifa_next) {
-		struct endpoint e;
-
-		if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) ||
-		    addr_from_sockaddr(
-		        i->ifa_addr, sizeof(struct sockaddr_in6), &e) ||
-		    endpoint_family(&e) != f)
-			continue;
-		if (endpoint_scope(&e) < SCOPE_PRIVATE)
-			continue;
-		e.port = u->sock[f].bound.port;
-		ret[n++] = e;
-	}
-	freeifaddrs(list);
-	return n;
-}
-
-size_t
-udp_local(const struct udp *u, struct endpoint *ret, size_t max)
-{
-	size_t n = 0;
-
-	for (unsigned f = 0; f < FAMILY_COUNT && n < max; f++) {
-		if (u->sock[f].fd < 0)
-			continue;
-		if (is_wildcard(&u->sock[f].bound))
-			n +=
-			    add_interfaces(u, (enum family)f, ret + n, max - n);
-		else
-			ret[n++] = u->sock[f].bound;
-	}
-	return n;
 }
 
 /* ---- receiving ---- */

@@ -29,18 +29,14 @@ void conn_drop_session(struct links *l, struct peer *p, struct session *s);
 struct session *conn_carrier(const struct conn *c);
 /* s was answered, and its link is new: lets words leave with our HELLO. */
 void conn_early(struct links *l, struct peer *p, const struct session *s);
-/* The peer's HELLO under s is good; how the link goes on. ERR_NOMEM: nothing
- * happened, HELLO will come again. */
-MUST_USE enum err conn_greeted(struct links *l, struct peer *p,
-    struct session *s, const struct link_hello *hello,
-    const uint8_t instance[HELLO_INSTANCE_SIZE], struct now now);
+/* The other process is not the one that we had the link with: what is new
+ * begins with s alone. */
+void conn_start_over(struct links *l, struct peer *p, struct session *s);
 /* Ends it without a word to the peer; LINK_OUT_DOWN if it was up. */
 void conn_down(struct links *l, struct peer *p, enum err err);
 /* Tells the peer, then ends it. */
 void conn_close(struct links *l, struct peer *p, struct session *s,
     enum frame_close code, enum err err, struct now now);
-/* The path is another one, or the first. proven: it takes MTU_BASE. */
-void conn_new_mtu(struct conn *c, bool proven);
 
 /* After a flush: the memory of large streams goes back some time. */
 void conn_rest_later(struct conn *c, struct now now);
@@ -63,6 +59,16 @@ uint64_t conn_bulk_credit(const struct conn *c);
 void conn_read(struct links *l, struct peer *p, size_t n, bool bulk);
 /* From now on the peer may send bulk. */
 void conn_bulk_open(struct links *l, struct peer *p);
+
+/* ---- conn_greet.c ---- */
+
+/* The peer's HELLO under s is good; how the link goes on. ERR_NOMEM: nothing
+ * happened, HELLO will come again. */
+MUST_USE enum err conn_greeted(struct links *l, struct peer *p,
+    struct session *s, const struct link_hello *hello,
+    const uint8_t instance[HELLO_INSTANCE_SIZE], struct now now);
+/* The path is another one, or the first. proven: it takes MTU_BASE. */
+void conn_new_mtu(struct conn *c, bool proven);
 
 /* ---- conn_send.c ---- */
 

@@ -1,0 +1,166 @@
+/*
+ * HELLO came: a session carries the link from now on, and the link is up, or
+ * the pair has met.
+ */
+#include "proto/link/attempt.h"
+#include "proto/link/conn.h"
+#include "proto/link/out.h"
+#include "proto/link/path.h"
+#include "proto/link/peer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+conn_new_mtu(struct conn *c, bool proven)
+{
+	mtu_init(&c->mtu, &c->path, c->cur->udp_max, proven);
+	recovery_set_datagram(&c->recovery, c->mtu.size);
+}
+
+/* Where the handshake of the session in use went: there a link comes up; one
+ * that is up has a path already. */
+static void
+come_from(
+    struct links *l, struct peer *p, const struct session *s, struct now now)
+{
+	struct conn *c = p->conn;
+
+	address_answered(p, &s->from, now.mono_ms);
+	if (c->up) {
+		path_on_handshake(l, p, &s->from, now);
+		return;
+	}
+	path_begin(l, c, &s->from, now);
+	conn_new_mtu(c, true);
+}
+
+/* s carries the link from now on, unless a newer one does. */
+static void
+make_current(struct links *l, struct peer *p, struct session *s, struct now now)
+{
+	struct conn *c = p->conn;
+	struct session *old = c->cur;
+
+	assert(s->hello_seen && s != old);
+	s->state = SESSION_LIVE;
+	s->deadline_ms = NEVER;
+	if (old && old->rank > s->rank) {
+		old = s;
+	} else {
+		c->cur = s;
+		c->renew_by_ms = NEVER;
+		c->observed_due = true;
+		come_from(l, p, s, now);
+		c->rescue = false;
+	}
+	if (!old)
+		return;
+	old->state = SESSION_OLD;
+	old->deadline_ms = now.mono_ms + SESSION_OLD_MS;
+	c->rekeys++;
+}
+
+static void
+tell_up(struct links *l, struct peer *p, struct out *up, struct out *down,
+    const struct link_hello *hello)
+{
+	struct conn *c = p->conn;
+
+	assert(!c->up && !c->out_down);
+	up->o.endpoint = c->path;
+	up->o.hello = *hello;
+	up->o.early = c->early;
+	out_push(l, up);
+	c->out_down = down;
+	c->up = true;
+	c->early = false;
+	p->n_ignored = 0;
+	l->n_up++;
+}
+
+static enum err
+greeted_contact(struct links *l, struct peer *p, struct session *s,
+    const struct link_hello *hello, const uint8_t instance[HELLO_INSTANCE_SIZE],
+    struct now now)
+{
+	struct conn *c = p->conn;
+	bool same =
+	    c->up && memcmp(c->instance, instance, HELLO_INSTANCE_SIZE) == 0;
+	struct out *up = NULL, *down = NULL;
+
+	up = out_new(same ? LINK_OUT_HELLO : LINK_OUT_UP, p->number);
+	if (!same)
+		down = out_new(LINK_OUT_DOWN, p->number);
+	if (!up || (!same && !down)) {
+		free(up);
+		free(down);
+		return ERR_NOMEM;
+	}
+	if (!same && c->up)
+		conn_start_over(l, p, s);
+	s->hello_seen = true;
+	make_current(l, p, s, now);
+	if (!same)
+		path_upgrade(l, p, now);
+	attempt_free(l, p); /* whatever it was for: we have met */
+	if (same) {
+		up->o.hello = *hello;
+		out_push(l, up);
+		return ERR_OK;
+	}
+	memcpy(c->instance, instance, HELLO_INSTANCE_SIZE);
+	c->up_ms = now.mono_ms;
+	tell_up(l, p, up, down, hello);
+	return ERR_OK;
+}
+
+/* The only thing that a pairing session carries was said. */
+static enum err
+greeted_pairing(struct links *l, struct peer *p, struct session *s,
+    const struct link_hello *hello, struct now now)
+{
+	struct conn *c = p->conn;
+	struct out *o = out_new(LINK_OUT_PAIRED, p->number);
+
+	if (!o)
+		return ERR_NOMEM;
+	o->o.endpoint = s->from;
+	o->o.root = s->keys.root_next;
+	o->o.hello = *hello;
+	if (p->cfg.role == LINK_INVITER && p->cfg.n_s == 0) {
+		/* Nobody else is taken from now on. */
+		p->cfg.s[0] = s->s;
+		p->cfg.n_s = 1;
+	}
+	out_push(l, o);
+	s->hello_seen = true;
+	s->deadline_ms = now.mono_ms + LINK_PAIRED_MS;
+	c->paired = true;
+	/* A second answer, to another message 1 of ours, would give the
+	 * inviter a root that we do not take any more. */
+	if (p->cfg.role == LINK_INVITED)
+		attempt_free(l, p);
+	return ERR_OK;
+}
+
+enum err
+conn_greeted(struct links *l, struct peer *p, struct session *s,
+    const struct link_hello *hello, const uint8_t instance[HELLO_INSTANCE_SIZE],
+    struct now now)
+{
+	enum err err;
+
+	assert(s->state == SESSION_OPEN && !s->hello_seen && s->confirmed);
+	if (p->cfg.role == LINK_CONTACT)
+		err = greeted_contact(l, p, s, hello, instance, now);
+	else
+		err = greeted_pairing(l, p, s, hello, now);
+	if (err)
+		return err;
+	if (!s->initiator && !s->hello_acked)
+		s->hello_due = true;
+	peer_touch(l, p);
+	return ERR_OK;
+}
