@@ -234,10 +234,13 @@ command_invite_revoke(struct daemon *d, const struct message_id *id)
 	if (code)
 		return code;
 	err = node_invite_revoke(d->node, id, d->now);
-	if (err == ERR_NOT_FOUND && !store_invite_get(d->store, id, &i))
-		return API_INVALID_STATE; /* used or gone already */
-	if (err == ERR_NOT_FOUND)
-		return API_INVITE_NOT_FOUND;
+	if (err == ERR_NOT_FOUND) { /* used or gone already? */
+		err = store_invite_get(d->store, id, &i);
+		if (!err)
+			return API_INVALID_STATE;
+		return err == ERR_NOT_FOUND ? API_INVITE_NOT_FOUND
+		                            : API_STORAGE_ERROR;
+	}
 	if (err)
 		return err == ERR_STATE ? API_INVALID_STATE : API_INTERNAL;
 	return command_apply(d, &c);

@@ -42,12 +42,18 @@ tell_read(struct daemon *d, const struct contact_id *conv, int64_t row)
 	uint64_t seq = 0;
 	enum err err = store_contact_get(d->store, conv, &c);
 
-	if (err || !tells_read(d, &c.conv))
+	if (!err && !tells_read(d, &c.conv))
 		return API_OK;
-	err = store_conv_number(d->store, conv, row, &seq);
 	if (!err)
-		err = node_read(d->node, conv, seq, d->now);
-	return err ? API_OK : command_apply(d, &none);
+		err = store_conv_number(d->store, conv, row, &seq);
+	/* What is read now is told now, or it is not read. */
+	if (err)
+		return err == ERR_NOT_FOUND || err == ERR_AUTH
+		           ? API_OK
+		           : command_lost(d);
+	if (node_read(d->node, conv, seq, d->now))
+		return API_OK;
+	return command_apply(d, &none);
 }
 
 enum api_error

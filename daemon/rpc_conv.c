@@ -183,22 +183,36 @@ receipts_of(struct span name)
 	return STORE_RECEIPTS_DEFAULT;
 }
 
+/* Not found is CONVERSATION_NOT_FOUND; other errors are the store's. */
+static bool
+get_conv(struct rpc_call *c, const struct contact_id *conv,
+    struct store_contact *ret)
+{
+	enum err err = store_contact_get(c->d->store, conv, ret);
+
+	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+		(void)rpc_fail(c, API_CONVERSATION_NOT_FOUND);
+	else if (err)
+		rpc_fail_store(c, err);
+	return !err;
+}
+
 /* The conversation as it is now. */
 static void
 show_conv(struct rpc_call *c, const struct contact_id *conv)
 {
 	struct store_contact k;
 	struct json_out *o;
+	enum err err;
 
-	if (store_contact_get(c->d->store, conv, &k)) {
-		(void)rpc_fail(c, API_CONVERSATION_NOT_FOUND);
+	if (!get_conv(c, conv, &k))
 		return;
-	}
 	o = rpc_result(c);
 	json_put_id(o, "conv", conv->b);
 	view_conv(o, &k.conv);
-	if (put_draft(c, &k))
-		rpc_fail_store(c, ERR_IO);
+	err = put_draft(c, &k);
+	if (err)
+		rpc_fail_store(c, err);
 }
 
 void
@@ -208,21 +222,21 @@ rpc_conv_set(struct rpc_call *c)
 		.has_timer = rpc_has(c, "timer_ms"),
 		.draft = rpc_str(c, "draft"),
 		.ttl_s = rpc_seconds(c, "timer_ms") };
-	enum api_error code = API_CONVERSATION_NOT_FOUND;
 	struct contact_id conv;
 	struct store_contact k;
+	enum api_error code;
 
 	(void)rpc_id(c, "conv", conv.b);
-	if (!store_contact_get(c->d->store, &conv, &k)) {
-		k.conv.muted = rpc_bool(c, "muted", k.conv.muted);
-		k.conv.pinned = rpc_bool(c, "pinned", k.conv.pinned);
-		if (rpc_has(c, "receipts"))
-			k.conv.receipts = receipts_of(rpc_str(c, "receipts"));
-		if (rpc_has(c, "muted") || rpc_has(c, "pinned") ||
-		    rpc_has(c, "receipts"))
-			what.kept = &k.conv;
-		code = command_conv_set(c->d, &conv, &what);
-	}
+	if (!get_conv(c, &conv, &k))
+		return;
+	k.conv.muted = rpc_bool(c, "muted", k.conv.muted);
+	k.conv.pinned = rpc_bool(c, "pinned", k.conv.pinned);
+	if (rpc_has(c, "receipts"))
+		k.conv.receipts = receipts_of(rpc_str(c, "receipts"));
+	if (rpc_has(c, "muted") || rpc_has(c, "pinned") ||
+	    rpc_has(c, "receipts"))
+		what.kept = &k.conv;
+	code = command_conv_set(c->d, &conv, &what);
 	if (code)
 		fail_conv(c, code);
 	else

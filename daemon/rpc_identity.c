@@ -9,7 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static void
+/* Where it was never set, or does not open, there is none. */
+static bool
+is_none(enum err err)
+{
+	return err == ERR_NOT_FOUND || err == ERR_AUTH;
+}
+
+static enum err
 put_identity(struct json_out *o, struct daemon *d, const struct id_pk *id)
 {
 	char address[ADDRESS_SIZE], uri[ADDRESS_SIZE + 8] = "btchat:";
@@ -18,29 +25,36 @@ put_identity(struct json_out *o, struct daemon *d, const struct id_pk *id)
 	uint64_t created_ms = 0;
 	enum err err = store_profile_get(d->store, name, &created_ms);
 
+	if (!err || is_none(err))
+		err = store_told_get(d->store, profile);
+	if (err && !is_none(err))
+		return err;
 	address_encode(id, address);
 	memcpy(uri + strlen(uri), address, sizeof(address));
 	hex_encode(span_of(id->b, sizeof(id->b)), hex);
 	json_put_str(o, "address", address);
 	json_put_str(o, "uri", uri);
 	json_put_str(o, "fingerprint", hex);
-	json_put_str(o, "name", err ? "" : name);
-	if (store_told_get(d->store, profile))
-		profile[0] = '\0';
+	json_put_str(o, "name", name);
 	json_put_str(o, "profile", profile);
-	json_put_uint(o, "created_ms", err ? 0 : created_ms);
+	json_put_uint(o, "created_ms", created_ms);
 	json_put_bool(o, "sealed", keyring_sealed(d->keyring));
+	return ERR_OK;
 }
 
 static void
 show(struct rpc_call *c)
 {
 	struct id_pk id;
+	enum err err;
 
-	if (!c->d->node || !node_id(c->d->node, &id))
+	if (!c->d->node || !node_id(c->d->node, &id)) {
 		(void)rpc_fail(c, store_error(c->d->store));
-	else
-		put_identity(rpc_result(c), c->d, &id);
+		return;
+	}
+	err = put_identity(rpc_result(c), c->d, &id);
+	if (err)
+		rpc_fail_store(c, err);
 }
 
 void
@@ -54,6 +68,7 @@ void
 rpc_identity_list(struct rpc_call *c)
 {
 	enum api_error code = daemon_ready(c->d);
+	enum err err = ERR_OK;
 	struct json_out *o;
 	struct id_pk id;
 
@@ -65,10 +80,12 @@ rpc_identity_list(struct rpc_call *c)
 	json_put_open(o, "items", '[');
 	if (!code && node_id(c->d->node, &id)) {
 		json_open(o, '{');
-		put_identity(o, c->d, &id);
+		err = put_identity(o, c->d, &id);
 		json_close(o, '}');
 	}
 	json_close(o, ']');
+	if (err)
+		rpc_fail_store(c, err);
 }
 
 void

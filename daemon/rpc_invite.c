@@ -55,13 +55,18 @@ rpc_invite_list(struct rpc_call *c)
 		rpc_fail_store(c, err);
 }
 
-static const char *
-state_of(struct rpc_call *c, const struct message_id *id)
+static void
+fail_over(struct rpc_call *c, const struct message_id *id)
 {
-	struct store_invite i;
+	struct store_invite i = { .state = STORE_INVITE_GONE };
 	enum err err = store_invite_get(c->d->store, id, &i);
 
-	return !err && i.state == STORE_INVITE_USED ? "used" : "gone";
+	if (err && err != ERR_NOT_FOUND)
+		rpc_fail_store(c, err);
+	else
+		json_put_str(rpc_error(c, API_INVALID_STATE,
+		                 "the invitation is not live any more"),
+		    "state", i.state == STORE_INVITE_USED ? "used" : "gone");
 }
 
 void
@@ -73,9 +78,7 @@ rpc_invite_revoke(struct rpc_call *c)
 	(void)rpc_id(c, "id", id.b);
 	code = command_invite_revoke(c->d, &id);
 	if (code == API_INVALID_STATE)
-		json_put_str(rpc_error(c, API_INVALID_STATE,
-		                 "the invitation is not live any more"),
-		    "state", state_of(c, &id));
+		fail_over(c, &id);
 	else if (code)
 		(void)rpc_fail(c, code);
 	else

@@ -28,12 +28,15 @@ rpc_message_get(struct rpc_call *c)
 {
 	struct store_message m;
 	struct message_id id;
+	enum err err;
 
 	(void)rpc_id(c, "id", id.b);
 	if (!get_message(c, NULL, &id, &m))
 		return;
 	view_message(rpc_result(c), &m);
-	view_reactions(c->out, c->d->store, &m);
+	err = view_reactions(c->out, c->d->store, &m);
+	if (err)
+		rpc_fail_store(c, err);
 }
 
 /* id, conv, state, recipients: the same in status and wait. */
@@ -144,16 +147,19 @@ fail_send(
 }
 
 /* The state is looked up only for what was sent long ago. */
-static const char *
+static enum err
 state_of(struct rpc_call *c, const struct command_send *in,
-    const struct message_id *id)
+    const struct message_id *id, const char **ret)
 {
 	struct store_message m;
+	enum err err;
 
 	daemon_settle(c->d);
-	if (store_message_get(c->d->store, &in->to, id, &m))
-		return view_message_state(MESSAGE_QUEUED);
-	return view_message_state(m.m.state);
+	err = store_message_get(c->d->store, &in->to, id, &m);
+	if (err)
+		return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
+	*ret = view_message_state(m.m.state);
+	return ERR_OK;
 }
 
 /* Sends it, and begins the reply. NULL: an error reply. */
@@ -165,13 +171,18 @@ send(struct rpc_call *c, const struct command_send *in)
 	bool duplicate = false;
 	struct json_out *o;
 	enum api_error code = command_message_send(c->d, in, &id, &duplicate);
+	enum err err = ERR_OK;
 
 	if (code) {
 		fail_send(c, in, code);
 		return NULL;
 	}
 	if (duplicate)
-		state = state_of(c, in, &id);
+		err = state_of(c, in, &id, &state);
+	if (err) {
+		rpc_fail_store(c, err);
+		return NULL;
+	}
 	o = rpc_result(c);
 	json_put_id(o, "id", id.b);
 	json_put_id(o, "conv", in->to.b);
@@ -337,7 +348,8 @@ struct page {
 	size_t n, limit;
 	size_t end[PAGE_MAX]; /* of each, in text */
 	struct message_id id[PAGE_MAX];
-	bool more; /* there is another in this direction */
+	bool more;    /* there is another in this direction */
+	enum err err; /* of on_message, which cannot return it */
 };
 
 static struct page *
@@ -375,7 +387,7 @@ on_message(void *ctx, const struct store_message *m)
 	p->text.follow = false;
 	json_open(&p->text, '{');
 	view_message(&p->text, m);
-	view_reactions(&p->text, p->store, m);
+	p->err = view_reactions(&p->text, p->store, m);
 	json_close(&p->text, '}');
 	if (p->n > 0 && p->text.n > API_OUTPUT_MAX / 4) {
 		json_out_cut(&p->text, from); /* it begins the next page */
@@ -385,7 +397,7 @@ on_message(void *ctx, const struct store_message *m)
 	p->id[p->n] = m->m.id;
 	p->end[p->n] = p->text.n;
 	p->n++;
-	return !p->text.bad;
+	return !p->err && !p->text.bad;
 }
 
 static enum err
@@ -396,6 +408,8 @@ page_read(struct page *p, struct store_history *q)
 	p->limit = q->limit;
 	q->limit++; /* to know whether there is one more */
 	err = store_history(p->store, q, on_message, p);
+	if (!err)
+		err = p->err;
 	return !err && p->text.bad ? ERR_NOMEM : err;
 }
 

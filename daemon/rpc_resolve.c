@@ -127,7 +127,9 @@ look_for(struct rpc_call *c, struct resolving *r)
 	return err ? err : r->err;
 }
 
-static void
+/* A contact that is left out for want of memory would leave another one as the
+ * only one that fits. */
+static enum err
 put_found(struct rpc_call *c, const struct resolving *r)
 {
 	static const char *const names[] = {
@@ -139,11 +141,13 @@ put_found(struct rpc_call *c, const struct resolving *r)
 	};
 	struct json_out *o = rpc_result(c);
 	struct store_contact k;
+	enum err err = ERR_OK;
 
 	json_put_open(o, "items", '[');
-	for (size_t i = 0; i < r->n; i++) {
-		if (store_contact_get(c->d->store, &r->found[i], &k))
-			continue;
+	for (size_t i = 0; i < r->n && !err; i++) {
+		err = store_contact_get(c->d->store, &r->found[i], &k);
+		if (err)
+			break;
 		json_open(o, '{');
 		rpc_contact_put(o, c->d, &k);
 		json_put_str(o, "match", names[r->best]);
@@ -151,6 +155,7 @@ put_found(struct rpc_call *c, const struct resolving *r)
 	}
 	json_close(o, ']');
 	json_put_bool(o, "more", r->more);
+	return err;
 }
 
 void
@@ -159,10 +164,10 @@ rpc_contact_resolve(struct rpc_call *c)
 	struct resolving r = { .text = bare(rpc_str(c, "text")) };
 	enum err err = look_for(c, &r);
 
+	if (!err)
+		err = put_found(c, &r);
 	if (err)
 		rpc_fail_store(c, err);
-	else
-		put_found(c, &r);
 	fold_clear(&r.want);
 	fold_clear(&r.name);
 }

@@ -81,16 +81,19 @@ view_message_kind(enum message_kind k)
 	return "unknown";
 }
 
-void
+enum err
 view_reactions(
     struct json_out *o, struct store *s, const struct store_message *m)
 {
 	struct store_reaction r[2];
 	size_t n = 0;
+	enum err err;
 
-	if (m->m.kind != MESSAGE_TEXT || m->deleted ||
-	    store_reactions(s, &m->m.contact, &m->m.id, r, &n) || n == 0)
-		return;
+	if (m->m.kind != MESSAGE_TEXT || m->deleted)
+		return ERR_OK;
+	err = store_reactions(s, &m->m.contact, &m->m.id, r, &n);
+	if (err || n == 0)
+		return err;
 	json_put_open(o, "reactions", '[');
 	for (size_t i = 0; i < n; i++) {
 		json_open(o, '{');
@@ -99,6 +102,7 @@ view_reactions(
 		json_close(o, '}');
 	}
 	json_close(o, ']');
+	return ERR_OK;
 }
 
 void

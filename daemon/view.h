@@ -16,7 +16,7 @@ void view_message(struct json_out *o, const struct store_message *m);
 const char *view_direction(const struct store_message *m); /* "in", "out" */
 const char *view_message_kind(enum message_kind k);        /* "text"... */
 /* Beside it: what was thought of it. */
-void view_reactions(
+MUST_USE enum err view_reactions(
     struct json_out *o, struct store *s, const struct store_message *m);
 /* Nothing for REASON_NONE. */
 void view_reason(struct json_out *o, enum message_reason r);
