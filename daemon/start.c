@@ -178,19 +178,24 @@ open_store(struct daemon *d)
 
 /* ---- sockets ---- */
 
-/* The port of earlier starts; 0: none yet. */
-static uint16_t
-kept_port(struct daemon *d)
+/* The port of earlier starts; 0: none yet. One that cannot be read is no reason
+ * to draw another one in its place. */
+static enum err
+kept_port(struct daemon *d, uint16_t *ret)
 {
 	uint8_t b[2];
 	size_t n = 0;
 	struct reader r;
+	enum err err = store_meta_get(d->store, "port", b, sizeof(b), &n);
 
-	if (store_meta_get(d->store, "port", b, sizeof(b), &n) ||
-	    n != sizeof(b))
-		return 0;
+	*ret = 0;
+	if (err == ERR_NOT_FOUND || err == ERR_TOO_LONG)
+		return ERR_OK;
+	if (err || n != sizeof(b))
+		return err;
 	r = rd_init(span_of(b, sizeof(b)));
-	return rd_u16be(&r);
+	*ret = rd_u16be(&r);
+	return ERR_OK;
 }
 
 static int
@@ -248,11 +253,16 @@ static int
 listen_somewhere(struct daemon *d, const struct endpoint *list, size_t n)
 {
 	bool wants = wants_port(list, n);
-	uint16_t port = wants ? kept_port(d) : 0;
-	bool fresh = wants && port == 0;
+	uint16_t port = 0;
 	char why[UDP_WHY_SIZE] = "";
 	enum err err = ERR_EXISTS;
+	bool fresh;
 
+	if (wants && kept_port(d, &port)) {
+		log_event(LOG_ERR, "store-refused", "the port cannot be read");
+		return DAEMON_EX_FAILED;
+	}
+	fresh = wants && port == 0;
 	for (int i = 0; i < PORT_TRIES && err == ERR_EXISTS; i++) {
 		if (fresh)
 			port = (uint16_t)(PORT_FIRST +

@@ -227,6 +227,63 @@ a_daemon_survives_a_disk_that_fails(void **state)
 	in_both((struct fault){ .for_ever = true });
 }
 
+/* ---- what contacts know ---- */
+
+static uint16_t
+port_of(struct daemon_world *w)
+{
+	uint8_t b[2] = { 0 };
+	size_t n = 0;
+
+	assert_int_equal(
+	    store_meta_get(w->d.store, "port", b, sizeof(b), &n), ERR_OK);
+	assert_int_equal(n, sizeof(b));
+	return (uint16_t)(b[0] << 8 | b[1]);
+}
+
+/* A start that fails there; false: there are not so many allocations. */
+static bool
+start_apart(struct daemon_world *w, unsigned at)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		memory_fail_at(at, false);
+		if (daemon_world_start(w)) {
+			daemon_world_stop(w);
+			_exit(memory_hit() ? DAEMON_EX_OK : 99);
+		}
+		_exit(DAEMON_EX_FAILED);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status) != 99;
+}
+
+/* Nobody finds us at another one. */
+static void
+a_port_that_cannot_be_read_is_kept(void **state)
+{
+	struct daemon_world *w;
+	unsigned at = 1;
+	uint16_t port;
+	void *it;
+
+	(void)state;
+	(void)daemon_world_begin(&it);
+	w = it;
+	port = port_of(w);
+	daemon_world_stop(w);
+	while (start_apart(w, at))
+		at += getenv("BTCHAT_LONG") ? 1 : 1 + rng_below(&dice.rng, 9);
+	print_message("to place %u\n", at);
+	assert_true(daemon_world_start(w));
+	assert_int_equal(port_of(w), port);
+	(void)daemon_world_end(&it);
+}
+
 int
 main(void)
 {
@@ -234,6 +291,7 @@ main(void)
 		cmocka_unit_test(a_daemon_survives_an_allocation_that_fails),
 		cmocka_unit_test(a_daemon_without_memory_ends_in_order),
 		cmocka_unit_test(a_daemon_survives_a_disk_that_fails),
+		cmocka_unit_test(a_port_that_cannot_be_read_is_kept),
 	};
 
 	log_init(LOG_CRIT, false);
