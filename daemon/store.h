@@ -32,8 +32,8 @@ struct store;
 
 /*
  * Opens or makes dir/btchat.db and brings its schema up to date.
- * ERR_UNSUPPORTED: made by a newer btchatd; ERR_MALFORMED: not ours or
- * damaged; ERR_LIMIT: disk full; ERR_IO. why[] is for the operator.
+ * ERR_UNSUPPORTED: made by a newer btchatd; ERR_MALFORMED: not ours;
+ * ERR_LIMIT: disk full; ERR_IO, or damaged. why[] is for the operator.
  */
 MUST_USE enum err
 store_open(const char *dir, struct store **ret, char why[STORE_WHY_SIZE]);

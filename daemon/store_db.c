@@ -38,7 +38,7 @@ db_fail(struct store *s, int rc)
 	s->last_rc = rc;
 	if (is_broken(rc))
 		s->broken = true;
-	if ((rc & 0xff) == SQLITE_CORRUPT)
+	if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB)
 		db_damaged(s, "a page cannot be read, or is not what it was");
 	/* After some errors, also of a read, SQLite has rolled back by itself:
 	 * what is written then would be committed piece by piece. */
@@ -48,8 +48,6 @@ db_fail(struct store *s, int rc)
 		return ERR_NOMEM;
 	if ((rc & 0xff) == SQLITE_FULL)
 		return ERR_LIMIT;
-	if ((rc & 0xff) == SQLITE_NOTADB)
-		return ERR_MALFORMED;
 	return ERR_IO;
 }
 
@@ -447,6 +445,8 @@ store_open(const char *dir, struct store **ret, char why[STORE_WHY_SIZE])
 	}
 	(void)sqlite3_extended_result_codes(s->db, 1);
 	err = store_schema_apply(s, why);
+	if (err == ERR_IO && (s->last_rc & 0xff) == SQLITE_NOTADB)
+		err = ERR_MALFORMED;
 	if (err)
 		goto out;
 	if (store_keep(s))

@@ -127,7 +127,7 @@ MUST_USE enum err db_open_sealed(const struct query *q, int column,
 
 /* Runs SQL without parameters or rows. Notes failures. */
 MUST_USE enum err db_exec(struct store *s, const char *sql);
-/* Notes a failure of SQLite and gives its err: never ERR_MALFORMED for a page
+/* Notes a failure of SQLite and gives its err: never ERR_MALFORMED for a file
  * that is damaged, which callers have for what they were given. */
 enum err db_fail(struct store *s, int rc);
 /* Tells of it, once. */

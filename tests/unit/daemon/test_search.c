@@ -156,6 +156,31 @@ words_are_found_by_how_they_begin(void **state)
 	search_free(s);
 }
 
+/* The query is not to blame. */
+static void
+a_file_that_is_no_database_any_more_is_no_bad_query(void **state)
+{
+	struct store_world *w = *state;
+	const struct search_query q = { .text = span_str("tea"), .limit = 10 };
+	struct search *s;
+	int64_t next;
+	FILE *f;
+
+	(void)say(w, 1, 1, "Tea at five?");
+	assert_int_equal(store_commit(w->s), ERR_OK);
+	store_world_reopen(w); /* nothing is in the log then */
+	s = search_new(w->s);
+	assert_non_null(s);
+	f = fopen(tempdir_file(&w->dir, STORE_FILE), "r+e");
+	assert_non_null(f);
+	assert_int_equal(fputs("no database is this", f) >= 0, 1);
+	assert_int_equal(fclose(f), 0);
+	assert_false(store_answers(w->s)); /* drops what was read */
+	assert_int_equal(search_run(s, &q, take, NULL, &next), ERR_IO);
+	assert_true(store_tampered(w->s) > 0);
+	search_free(s);
+}
+
 static void
 what_was_edited_or_deleted_is_found_as_it_is_now(void **state)
 {
@@ -280,6 +305,7 @@ main(void)
 		cmocka_unit_test(case_marks_and_forms_count_for_nothing),
 		cmocka_unit_test(a_point_knows_where_it_comes_from),
 		T(words_are_found_by_how_they_begin),
+		T(a_file_that_is_no_database_any_more_is_no_bad_query),
 		T(what_was_edited_or_deleted_is_found_as_it_is_now),
 		T(gathering_ends_and_goes_on_with_what_is_new),
 		T(nothing_is_missed),
