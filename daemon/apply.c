@@ -206,8 +206,10 @@ apply_timer(struct daemon *d, const struct store_message *m)
 
 	if (!err)
 		err = store_contact_get(d->store, &m->m.contact, &c);
-	if (err) /* later words count; or it is gone */
-		return err == ERR_EXISTS || err == ERR_NOT_FOUND ? ERR_OK : err;
+	if (err == ERR_EXISTS || err == ERR_NOT_FOUND || err == ERR_AUTH)
+		return ERR_OK; /* later words count; or it is gone */
+	if (err)
+		return err;
 	o = new_body();
 	json_put_id(&o, "conv", m->m.contact.b);
 	view_conv(&o, &c.conv);
@@ -224,7 +226,7 @@ apply_profile(struct daemon *d, const struct store_message *m)
 	    utf8_is_line(m->m.text) ? m->m.text : none);
 
 	if (err)
-		return err == ERR_NOT_FOUND ? ERR_OK : err;
+		return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
 	return contact_event(d, EVENT_CONTACT_CHANGED, &m->m.contact);
 }
 

@@ -1,5 +1,6 @@
 /* The turn: nothing leaves before it is durable; a lost turn is a crash that
  * everybody survives. */
+#include "daemon/apply.h"
 #include "daemon/store_db.h"
 #include "daemon/turn.h"
 #include "tests/support/daemon_world.h"
@@ -273,6 +274,42 @@ a_disk_is_low_below_the_reserve(void **state)
 	assert_true(turn_is_low(&fs, 64, false));
 }
 
+/* Who is damaged in the store may say what they like, and be asked for: it
+ * costs no turn, for they would say it again and again. */
+static void
+a_contact_that_does_not_open_costs_no_turn(void **state)
+{
+	static const char *const damages[] = {
+		"UPDATE contact SET id_pk = zeroblob(104)",
+		"UPDATE contact SET k = 999999",
+	};
+	struct daemon_world *w = *state;
+	struct contact_id id = daemon_world_add(w, 1);
+	struct change c = { .kind = CHANGE_MESSAGE, .contact = id };
+	enum api_error code;
+
+	daemon_drain(&w->d);
+	c.message.contact = id;
+	c.message.state = MESSAGE_RECEIVED;
+	c.message.text = span_str("my name");
+	for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
+		assert_int_equal(
+		    sqlite3_exec(w->d.store->db, damages[i], NULL, NULL, NULL),
+		    SQLITE_OK);
+		c.message.kind = MESSAGE_TIMER;
+		c.message.ttl_s = 60;
+		c.message.sent_ms = w->d.now.wall_ms + i;
+		assert_int_equal(apply_change(&w->d, &c), ERR_OK);
+		c.message.kind = MESSAGE_PROFILE;
+		assert_int_equal(apply_change(&w->d, &c), ERR_OK);
+		code = command_contact_rename(&w->d, &id, span_str("x"));
+		assert_true(code == (i ? API_CONTACT_NOT_FOUND : API_OK));
+		assert_false(w->d.turn_failed);
+		daemon_drain(&w->d);
+		assert_int_equal(w->d.turns_lost, 0);
+	}
+}
+
 int
 main(void)
 {
@@ -285,6 +322,7 @@ main(void)
 		T(a_request_of_a_lost_turn_may_be_repeated),
 		T(a_restart_finds_everything_again),
 		T(a_second_daemon_is_refused_and_a_taken_port_too),
+		T(a_contact_that_does_not_open_costs_no_turn),
 		cmocka_unit_test(a_disk_is_low_below_the_reserve),
 	};
 
