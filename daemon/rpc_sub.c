@@ -120,6 +120,7 @@ rpc_sub_pull(struct rpc_sub *s)
 	struct daemon *d = s->conn->rpc->d;
 	struct events_ask ask = { s->cursor, RPC_EVENT_ROWS, s->filter.types };
 	int64_t last = s->cursor;
+	enum err err;
 
 	/* Its reply must be out first; sealed rows need the key. */
 	if (s->fresh || s->conn->dead || rpc_conn_is_full(s->conn))
@@ -127,10 +128,14 @@ rpc_sub_pull(struct rpc_sub *s)
 	if (s->cursor < d->event_head) {
 		if (!store_has_key(d->store))
 			return false;
-		if (events_read_types(d->store, &ask, on_row, s, &last))
-			return false;
+		err = events_read_types(d->store, &ask, on_row, s, &last);
 		/* No row above the cursor: those up to the head are gone. */
-		s->cursor = last > s->cursor ? last : d->event_head;
+		if (last > s->cursor)
+			s->cursor = last;
+		else if (!err)
+			s->cursor = d->event_head;
+		if (err) /* what was told is not told again */
+			return false;
 	}
 	if (s->cursor < d->event_head)
 		return true;

@@ -148,6 +148,16 @@ struct fault {
 	unsigned at; /* 0: none */
 };
 
+/* Puts what was asked; NULL: what there is to tell a subscriber. */
+static void
+serve(struct rpc_conn *c, const char *line)
+{
+	if (line)
+		rpc_conn_serve(c);
+	else
+		(void)rpc_sub_pull(c->subs);
+}
+
 static void __attribute__((noreturn))
 ask_apart(const char *line, struct fault f)
 {
@@ -155,16 +165,20 @@ ask_apart(const char *line, struct fault f)
 	sqlite3 *db = world->d.store->db;
 	int before = sqlite3_total_changes(db);
 
-	c->in_n = strlen(line);
-	memcpy(c->in, line, c->in_n);
+	c->in_n = line ? strlen(line) : 0;
+	if (line)
+		memcpy(c->in, line, c->in_n);
 	/* What it reads comes from the disk. */
 	(void)sqlite3_db_release_memory(db);
 	if (f.at && f.memory)
 		memory_fail_at(f.at, false);
 	else if (f.at)
 		disk_fail_at(DISK_ONCE, f.at, EIO);
-	rpc_conn_serve(c);
+	serve(c, line);
 	shared->hit = f.memory ? memory_hit() : disk_hit();
+	memory_fail_at(0, false);
+	if (!line) /* and goes on */
+		serve(c, line);
 	shared->changes = sqlite3_total_changes(db) - before;
 	shared->lost =
 	    world->d.turn_failed || world->d.store->failed || c->dead;
@@ -225,10 +239,11 @@ fail_everywhere(const char *line, bool memory)
 		    (strcmp(shared->text, good.text) == 0 &&
 		        shared->changes == good.changes))
 			continue;
-		fail_msg("memory=%d at=%u\n%s%d: %s%d: %s", memory, f.at, line,
-		    good.changes, good.text, shared->changes, shared->text);
+		fail_msg("memory=%d at=%u\n%s%d: %s%d: %s", memory, f.at,
+		    line ? line : "", good.changes, good.text, shared->changes,
+		    shared->text);
 	}
-	print_message("to place %u: %s", f.at, line);
+	print_message("to place %u: %s", f.at, line ? line : "events\n");
 }
 
 static void
@@ -279,6 +294,26 @@ answers_are_right_or_blame_the_store(void **state)
 	}
 }
 
+/* Without gap or overlap. */
+static void
+a_subscriber_hears_each_event_once(void **state)
+{
+	static const char subscribe[] =
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events.subscribe\","
+	    "\"params\":{\"since\":\"oldest\",\"ephemeral\":false}}\n";
+	struct rpc_conn *c = world->d.rpc->conns;
+
+	(void)state;
+	c->in_n = strlen(subscribe);
+	memcpy(c->in, subscribe, c->in_n);
+	rpc_conn_serve(c);
+	assert_non_null(c->subs);
+	daemon_drain(&world->d);
+	rpc_conn_forget(c);
+	fail_everywhere(NULL, false);
+	fail_everywhere(NULL, true);
+}
+
 static int
 setup(void **state)
 {
@@ -316,6 +351,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    answers_are_right_or_blame_the_store, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_subscriber_hears_each_event_once, setup, teardown),
 	};
 
 	log_init(LOG_CRIT, false);
