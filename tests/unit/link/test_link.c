@@ -174,6 +174,30 @@ a_thief_of_keys_keeps_nobody_away(void **state)
 	}
 }
 
+/* With the keys of one he may deceive both; it ends with the ts that he named,
+ * which is a day ahead at most. */
+static void
+two_that_were_deceived_meet_when_it_is_over(void **state)
+{
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	for (unsigned who = 0; who < 2; who++) {
+		struct link_peer cfg = wire_contact(&w, who, 1 - who);
+
+		cfg.last_ts_ms = w.now.wall_ms + 3600000;
+		wire_set_peer(&w, who, 1 - who, &cfg);
+	}
+	for (unsigned i = 0; i < 65 && !wire_both_up(&w); i++) {
+		wire_connect(&w, 0, 1);
+		wire_connect(&w, 1, 0);
+		wire_run(&w, 62000);
+	}
+	assert_true(wire_both_up(&w));
+	wire_clear(&w);
+}
+
 /* After a crossing both must keep the same key: old ones go after 60 s. */
 static void
 crossed_handshakes_live_on(void **state)
@@ -746,6 +770,7 @@ main(void)
 		cmocka_unit_test(a_bad_wire_delivers_everything),
 		cmocka_unit_test(hostile_14_both_at_once_make_one_link),
 		cmocka_unit_test(a_thief_of_keys_keeps_nobody_away),
+		cmocka_unit_test(two_that_were_deceived_meet_when_it_is_over),
 		cmocka_unit_test(crossed_handshakes_live_on),
 		cmocka_unit_test(keys_are_renewed_under_traffic),
 		cmocka_unit_test(an_idle_link_costs_little_and_stays),
