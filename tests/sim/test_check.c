@@ -489,6 +489,25 @@ a_crash_loses_the_transaction_and_nothing_else(void **state)
 	teardown(&p);
 }
 
+/* A long life has many. */
+static void
+the_last_of_many_secrets_is_caught(void **state)
+{
+	static struct wire wire;
+	uint8_t b[1052], text[WIRE_PATTERN_MAX];
+
+	(void)state;
+	randombytes_buf(b, sizeof(b));
+	b[0] = 'x';
+	for (size_t i = 0; i < WIRE_PATTERNS_MAX; i++) {
+		randombytes_buf(text, sizeof(text));
+		wire_forbid(&wire, span_of(text, sizeof(text)));
+	}
+	assert_null(wire_check(&wire, span_of(b, sizeof(b))));
+	memcpy(b + 7, text, sizeof(text));
+	assert_non_null(wire_check(&wire, span_of(b, sizeof(b))));
+}
+
 static void
 a_secret_in_a_datagram_is_caught(void **state)
 {
@@ -565,6 +584,7 @@ main(void)
 		cmocka_unit_test(
 		    a_crash_loses_the_transaction_and_nothing_else),
 		cmocka_unit_test(a_secret_in_a_datagram_is_caught),
+		cmocka_unit_test(the_last_of_many_secrets_is_caught),
 		cmocka_unit_test(sizes_and_krpc_are_judged),
 	};
 

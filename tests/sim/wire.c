@@ -2,6 +2,7 @@
 
 #include "proto/dht/overlay.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* In each place where a pattern stands one of its first STEP words begins at a
@@ -23,9 +24,11 @@ void
 wire_forbid(struct wire *w, struct span secret)
 {
 	struct wire_pattern *p = &w->patterns[w->n];
+	uint16_t *chain;
 
-	if (secret.n < WIRE_PATTERN_MIN || w->n == WIRE_PATTERNS_MAX)
+	if (secret.n < WIRE_PATTERN_MIN)
 		return;
+	assert(w->n < WIRE_PATTERNS_MAX);
 	p->n = (uint8_t)(secret.n < WIRE_PATTERN_MAX ? secret.n
 	                                             : WIRE_PATTERN_MAX);
 	memcpy(p->b, secret.p, p->n);
@@ -34,14 +37,17 @@ wire_forbid(struct wire *w, struct span secret)
 
 		w->filter[bit / 8] |= (uint8_t)(1U << (bit % 8));
 	}
-	w->n++;
+	chain = &w->chain[bit_of(p->b) % WIRE_CHAINS];
+	p->next = *chain;
+	*chain = (uint16_t)++w->n;
 }
 
 static bool
 matches(const struct wire *w, const uint8_t *at, size_t left)
 {
-	for (size_t i = 0; i < w->n; i++) {
-		const struct wire_pattern *p = &w->patterns[i];
+	for (size_t i = w->chain[bit_of(at) % WIRE_CHAINS]; i > 0;
+	     i = w->patterns[i - 1].next) {
+		const struct wire_pattern *p = &w->patterns[i - 1];
 
 		if (p->n <= left && memcmp(p->b, at, p->n) == 0)
 			return true;

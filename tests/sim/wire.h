@@ -11,20 +11,23 @@
 
 enum {
 	WIRE_PATTERN_MAX = 32,
-	WIRE_PATTERNS_MAX = 8192,
+	WIRE_PATTERNS_MAX = UINT16_MAX, /* more than any world has */
 	WIRE_PATTERN_MIN = 12, /* shorter texts might stand there by chance */
 	WIRE_FILTER = 1 << 20, /* bits */
+	WIRE_CHAINS = 1 << 16,
 };
 
 struct wire_pattern {
 	uint8_t n;
 	uint8_t b[WIRE_PATTERN_MAX];
+	uint16_t next; /* in its chain, as there */
 };
 
 struct wire {
 	struct wire_pattern patterns[WIRE_PATTERNS_MAX];
 	size_t n;
 	uint8_t filter[WIRE_FILTER / 8]; /* of the first words */
+	uint16_t chain[WIRE_CHAINS];     /* by first word: place + 1, or 0 */
 	struct bencode doc;              /* scratch */
 	bool sealed;   /* there is an overlay: its sizes are allowed */
 	bool no_plain; /* and nothing else: no KRPC [SPEC §8.4] */
