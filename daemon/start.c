@@ -178,8 +178,7 @@ open_store(struct daemon *d)
 
 /* ---- sockets ---- */
 
-/* The port of earlier starts; 0: none yet. One that cannot be read is no reason
- * to draw another one in its place. */
+/* The port of earlier starts; 0: none yet. */
 static enum err
 kept_port(struct daemon *d, uint16_t *ret)
 {
@@ -248,7 +247,8 @@ wants_port(const struct endpoint *list, size_t n)
 }
 
 /* A new port is drawn until one is free; a kept one is the only one, for
- * contacts know it. */
+ * contacts know it. Where it cannot be read, another does until the next start,
+ * and does not take its place. */
 static int
 listen_somewhere(struct daemon *d, const struct endpoint *list, size_t n)
 {
@@ -256,13 +256,13 @@ listen_somewhere(struct daemon *d, const struct endpoint *list, size_t n)
 	uint16_t port = 0;
 	char why[UDP_WHY_SIZE] = "";
 	enum err err = ERR_EXISTS;
-	bool fresh;
+	enum err kept = wants ? kept_port(d, &port) : ERR_OK;
+	bool fresh = wants && port == 0;
 
-	if (wants && kept_port(d, &port)) {
-		log_event(LOG_ERR, "store-refused", "the port cannot be read");
-		return DAEMON_EX_FAILED;
-	}
-	fresh = wants && port == 0;
+	if (kept)
+		log_event(LOG_WARNING, "port-not-read",
+		    "the port that contacts know cannot be read: another one"
+		    " until the next start");
 	for (int i = 0; i < PORT_TRIES && err == ERR_EXISTS; i++) {
 		if (fresh)
 			port = (uint16_t)(PORT_FIRST +
@@ -283,7 +283,7 @@ listen_somewhere(struct daemon *d, const struct endpoint *list, size_t n)
 		    why);
 		return DAEMON_EX_FAILED;
 	}
-	return fresh ? keep_port(d, port) : DAEMON_EX_OK;
+	return fresh && !kept ? keep_port(d, port) : DAEMON_EX_OK;
 }
 
 static int
