@@ -44,6 +44,7 @@ make_current(struct links *l, struct peer *p, struct session *s, struct now now)
 	struct session *old = c->cur;
 
 	assert(s->hello_seen && s != old);
+	p->n_ignored = 0;
 	s->state = SESSION_LIVE;
 	s->deadline_ms = NEVER;
 	if (old && old->rank > s->rank) {
@@ -76,7 +77,6 @@ tell_up(struct links *l, struct peer *p, struct out *up, struct out *down,
 	c->out_down = down;
 	c->up = true;
 	c->early = false;
-	p->n_ignored = 0;
 	l->n_up++;
 }
 

@@ -218,7 +218,7 @@ struct peer {
 	struct conn *conn;                     /* owned, or NULL */
 	struct endpoint routes[LINK_ROUTES_MAX];
 	uint8_t n_routes;
-	uint8_t n_ignored; /* calls, since a link came up, for our own */
+	uint8_t n_ignored; /* calls, since a session began, for our own */
 	uint64_t shunned_until_ms; /* nothing before */
 	struct heap_node timer;
 	struct peer *next_dirty, *next_ready;

@@ -277,7 +277,7 @@ a_port_that_cannot_be_read_is_kept(void **state)
 	port = port_of(w);
 	daemon_world_stop(w);
 	while (start_apart(w, at))
-		at += getenv("BTCHAT_LONG") ? 1 : 1 + rng_below(&dice.rng, 9);
+		at += getenv("BTCHAT_LONG") ? 1 : 1 + rng_below(&dice.rng, 40);
 	print_message("to place %u\n", at);
 	assert_true(daemon_world_start(w));
 	assert_int_equal(port_of(w), port);
