@@ -21,7 +21,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -60,16 +59,10 @@ fill_random(void *ctx, void *buf, size_t n)
 
 /* ---- keys and store ---- */
 
-/* An empty database beside a key means that somebody cut it: making a new one
- * over it would hide the loss. */
 static int
-check_not_cut(struct daemon *d)
+check_not_cut(const struct daemon *d)
 {
-	struct stat st;
-
-	if (keyring_state(d->keyring) == KEYRING_NONE ||
-	    fstatat(d->state_dir_fd, STORE_FILE, &st, AT_SYMLINK_NOFOLLOW) ||
-	    st.st_size > 0)
+	if (!turn_store_is_cut(d))
 		return DAEMON_EX_OK;
 	log_event(LOG_ERR, "store-empty",
 	    "%s/%s is empty, but there is a key; repair: put back a copy, or"

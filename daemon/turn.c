@@ -14,8 +14,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
 	RECOVER_FIRST_MS = 1000,
@@ -243,13 +245,25 @@ daemon_close_store(struct daemon *d)
 	d->store = NULL;
 }
 
+bool
+turn_store_is_cut(const struct daemon *d)
+{
+	struct stat st;
+
+	return keyring_state(d->keyring) != KEYRING_NONE &&
+	       !fstatat(
+	           d->state_dir_fd, STORE_FILE, &st, AT_SYMLINK_NOFOLLOW) &&
+	       st.st_size == 0;
+}
+
 void
 turn_open_store(struct daemon *d)
 {
-	char why[STORE_WHY_SIZE];
+	char why[STORE_WHY_SIZE] = STORE_FILE " is empty, but there is a key";
 
 	assert(!d->store);
-	if (store_open(d->config.state, &d->store, why)) {
+	if (turn_store_is_cut(d) ||
+	    store_open(d->config.state, &d->store, why)) {
 		/* Nothing works without it. A crash is what all of this is
 		 * made for; whoever started us starts us again. */
 		log_event(LOG_ERR, "store-broken", "%s; stopping", why);

@@ -22,6 +22,8 @@ void turn_lock(struct daemon *d);
 /* The same for good: the keys are none, the store is closed, d->store is NULL,
  * and no node runs. */
 void turn_forget(struct daemon *d);
+/* The database is empty, and there is a key: it was cut. */
+bool turn_store_is_cut(const struct daemon *d);
 /* Opens what stands in the place of a store that was closed, or ends the
  * process, to be started again. */
 void turn_open_store(struct daemon *d);

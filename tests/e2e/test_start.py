@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from check import TOP, check, finish  # noqa: E402
 from net import Net, need_build, net_daemon  # noqa: E402
-from rpc import Rpc, RpcError  # noqa: E402
+from rpc import Closed, Rpc, RpcError  # noqa: E402
 
 BAD_CONFIG = 78
 LIMIT_S = 60
@@ -106,6 +106,23 @@ def refused(daemon, name, words=()):
         text = log.read()
     check(name, status not in (0, -6, -11) and
           all(w in text for w in words), status, text[-800:])
+
+
+def cut_database(net):
+    """While it runs: it does not go on with a new one, and hide the loss."""
+    daemon = net.person("cut")
+    daemon.stop()
+    daemon.start()
+    for name in os.listdir(daemon.state):
+        if name.startswith("btchat.db"):
+            os.truncate(os.path.join(daemon.state, name), 0)
+    try:
+        daemon.call("daemon.selftest")  # it reads the database
+    except Closed:
+        pass
+    check("the daemon ends, to be started again",
+          daemon.process.wait(30) == 75, daemon.tail())
+    refused(daemon, "and is not, beside the key", ["store-empty"])
 
 
 def key_file(net):
@@ -385,6 +402,7 @@ def main():
     with Net() as net:
         bad_config(net)
         key_file(net)
+        cut_database(net)
         two_daemons(net)
         socket_path(net)
         manager(net)
