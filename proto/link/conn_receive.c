@@ -118,7 +118,7 @@ take_hello(struct intake *k, const struct frame *f)
 
 /* ---- the others ---- */
 
-/* Something later than all before was acknowledged: is it what was asked? */
+/* Something was acknowledged: is it what was asked? */
 static void
 tell_answer(struct intake *k)
 {
@@ -136,7 +136,8 @@ static void
 take_ack(struct intake *k, const struct frame *f)
 {
 	struct conn *c = k->p->conn;
-	uint64_t delay_us = RECOVERY_ACK_DELAY_US, before_ms;
+	uint64_t delay_us = RECOVERY_ACK_DELAY_US;
+	bool news;
 
 	if (!session_ack_honest(k->s, &f->ack)) {
 		refuse(k, CLOSE_OPTIMISTIC_ACK, ERR_CONFLICT);
@@ -144,11 +145,10 @@ take_ack(struct intake *k, const struct frame *f)
 	}
 	if (f->delay < RECOVERY_ACK_DELAY_US / 8)
 		delay_us = f->delay * 8;
-	before_ms = c->recovery.acked_sent_ms;
-	recovery_on_ack(
+	news = recovery_on_ack(
 	    &c->recovery, k->s->key, &f->ack, delay_us, k->now.mono_ms);
 	conn_settle(k->l, k->p);
-	if (c->recovery.acked_sent_ms != before_ms)
+	if (news)
 		tell_answer(k);
 }
 

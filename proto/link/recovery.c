@@ -456,7 +456,7 @@ update_yield(struct recovery *r, uint64_t acked, uint64_t rtt_us,
 	ledbat_acked(&r->yield, acked, rtt_us, r->smoothed_us / 1000, now_ms);
 }
 
-void
+bool
 recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
     uint64_t delay_us, uint64_t now_ms)
 {
@@ -493,7 +493,7 @@ recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
 		newest = i;
 	}
 	if (newest == UINT32_MAX)
-		return;
+		return false;
 	overtake_others(r, newest);
 	r->pto_count = 0;
 	r->acked_ms = now_ms;
@@ -504,6 +504,7 @@ recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
 	if (r->yields)
 		update_yield(r, acked, rtt_us, delay_us, now_ms);
 	check(r);
+	return true;
 }
 
 void

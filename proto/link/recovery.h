@@ -115,8 +115,8 @@ bool recovery_has_room(struct recovery *r);
 void recovery_sent(struct recovery *r, const struct sent *s);
 
 /* An ACK of numbers of `key` came. delay_us: as the peer says. The caller has
- * checked that the numbers were sent. */
-void recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
+ * checked that the numbers were sent. True: it tells of something new. */
+bool recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
     uint64_t delay_us, uint64_t now_ms);
 /* The loss timer ran out. */
 void recovery_on_loss_timer(struct recovery *r, uint64_t now_ms);

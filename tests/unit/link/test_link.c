@@ -705,6 +705,30 @@ who_is_asked_answers_at_once(void **state)
 	wire_clear(&w);
 }
 
+static bool
+heard_again(const struct wire *w)
+{
+	return w->node[0].pongs[1] > 1;
+}
+
+/* Where a round trip takes no time two questions leave in one millisecond. */
+static void
+the_next_question_is_answered_as_well(void **state)
+{
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	assert_true(meet(&w, 1));
+	wire_run(&w, 5000);
+	w.delay_ms = 0;
+	assert_int_equal(ask(&w, 0), ERR_OK);
+	assert_true(wire_until(&w, first_heard, 100));
+	assert_int_equal(ask(&w, 0), ERR_OK);
+	assert_true(wire_until(&w, heard_again, 100));
+	wire_clear(&w);
+}
+
 /* What is lost is asked again; who goes on talking has asked as well. */
 static void
 a_lost_question_is_repeated(void **state)
@@ -763,6 +787,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_asked_answers_at_once),
+		cmocka_unit_test(the_next_question_is_answered_as_well),
 		cmocka_unit_test(a_lost_question_is_repeated),
 		cmocka_unit_test(no_answer_comes_of_a_link_that_ended),
 		cmocka_unit_test(two_contacts_meet_and_talk),
