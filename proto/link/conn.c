@@ -300,9 +300,13 @@ conn_down(struct links *l, struct peer *p, enum err err)
 	if (was_up)
 		tell_down(l, c, err);
 	conn_free(l, p);
-	/* Once bytes may have flowed, a new link must not pass for this one. */
-	if (was_up || was_early)
+	/* Once bytes may have flowed, a new link must not pass for this one;
+	 * and what comes late under a handshake of before was said to this one.
+	 */
+	if (was_up || was_early) {
 		peer_new_instance(l, p);
+		conn_half_free(l, p);
+	}
 	if (p->attempt && p->attempt->persist)
 		attempt_free(l, p);
 }
