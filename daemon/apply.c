@@ -59,7 +59,7 @@ contact_event(
 	struct json_out o;
 	enum err err = store_contact_get(d->store, id, &c);
 
-	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+	if (store_is_gone(err))
 		return ERR_OK;
 	if (err)
 		return err;
@@ -206,7 +206,7 @@ apply_timer(struct daemon *d, const struct store_message *m)
 
 	if (!err)
 		err = store_contact_get(d->store, &m->m.contact, &c);
-	if (err == ERR_EXISTS || err == ERR_NOT_FOUND || err == ERR_AUTH)
+	if (err == ERR_EXISTS || store_is_gone(err))
 		return ERR_OK; /* later words count; or it is gone */
 	if (err)
 		return err;
@@ -226,7 +226,7 @@ apply_profile(struct daemon *d, const struct store_message *m)
 	    utf8_is_line(m->m.text) ? m->m.text : none);
 
 	if (err)
-		return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
+		return store_is_gone(err) ? ERR_OK : err;
 	return contact_event(d, EVENT_CONTACT_CHANGED, &m->m.contact);
 }
 

@@ -124,7 +124,7 @@ command_contact_rename(
 	if (!command_is_line(name, STORE_NAME_MAX))
 		return API_INVALID_PARAMS;
 	err = store_contact_rename(d->store, id, name);
-	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+	if (store_is_gone(err))
 		return API_CONTACT_NOT_FOUND;
 	if (err)
 		return command_lost(d);

@@ -48,9 +48,7 @@ tell_read(struct daemon *d, const struct contact_id *conv, int64_t row)
 		err = store_conv_number(d->store, conv, row, &seq);
 	/* What is read now is told now, or it is not read. */
 	if (err)
-		return err == ERR_NOT_FOUND || err == ERR_AUTH
-		           ? API_OK
-		           : command_lost(d);
+		return store_is_gone(err) ? API_OK : command_lost(d);
 	if (node_read(d->node, conv, seq, d->now))
 		return API_OK;
 	return command_apply(d, &none);
@@ -98,7 +96,7 @@ check_conv(struct daemon *d, const struct contact_id *conv)
 	struct store_contact c;
 	enum err err = store_contact_get(d->store, conv, &c);
 
-	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+	if (store_is_gone(err))
 		return API_CONVERSATION_NOT_FOUND;
 	return err ? API_STORAGE_ERROR : API_OK;
 }

@@ -127,7 +127,7 @@ get_ours(struct daemon *d, const struct contact_id *conv,
 	if (code)
 		return code;
 	err = store_message_get(d->store, conv, id, ret);
-	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+	if (store_is_gone(err))
 		return API_MESSAGE_NOT_FOUND;
 	if (err)
 		return API_STORAGE_ERROR;
@@ -228,9 +228,8 @@ command_message_forget(struct daemon *d, const struct contact_id *conv,
 	if (!err)
 		err = store_message_delete(d->store, conv, id);
 	if (err)
-		return err == ERR_NOT_FOUND || err == ERR_AUTH
-		           ? API_MESSAGE_NOT_FOUND
-		           : command_lost(d);
+		return store_is_gone(err) ? API_MESSAGE_NOT_FOUND
+		                          : command_lost(d);
 	e.ours = store_message_is_ours(&m);
 	return daemon_event(d, &e) ? API_OK : command_lost(d);
 }

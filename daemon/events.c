@@ -329,7 +329,7 @@ read_about(struct store *s, struct event_row *e, struct reading *r)
 	err = about ? ERR_OK
 	            : message_walk_get(&r->walk, &e->conv, &e->ref, &about);
 	if (err)
-		return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
+		return store_is_gone(err) ? ERR_OK : err;
 	if (about->deleted && e->type != EVENT_MESSAGE_NEW)
 		return ERR_OK;
 	e->about = about;

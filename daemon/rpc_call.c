@@ -264,6 +264,16 @@ rpc_fail_store(struct rpc_call *c, enum err err)
 		(void)rpc_fail(c, API_STORAGE_ERROR);
 }
 
+bool
+rpc_found(struct rpc_call *c, enum err err, enum api_error absent)
+{
+	if (store_is_gone(err))
+		(void)rpc_fail(c, absent);
+	else if (err)
+		rpc_fail_store(c, err);
+	return !err;
+}
+
 struct node_stats
 rpc_node_stats(const struct daemon *d)
 {

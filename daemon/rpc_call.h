@@ -91,6 +91,9 @@ struct json_out *
 rpc_fail_param(struct rpc_call *c, const char *param, const char *reason);
 /* For errors of the store in reading calls. */
 void rpc_fail_store(struct rpc_call *c, enum err err);
+/* True if what was looked for in the store is there; else an error reply:
+ * absent if it is gone. */
+bool rpc_found(struct rpc_call *c, enum err err, enum api_error absent);
 
 /* The node's figures; zeros while there is no node. */
 struct node_stats rpc_node_stats(const struct daemon *d);

@@ -99,13 +99,8 @@ static bool
 get_contact(
     struct rpc_call *c, const struct contact_id *id, struct store_contact *ret)
 {
-	enum err err = store_contact_get(c->d->store, id, ret);
-
-	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
-		(void)rpc_fail(c, API_CONTACT_NOT_FOUND);
-	else if (err)
-		rpc_fail_store(c, err);
-	return !err;
+	return rpc_found(
+	    c, store_contact_get(c->d->store, id, ret), API_CONTACT_NOT_FOUND);
 }
 
 static void

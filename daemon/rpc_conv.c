@@ -188,13 +188,8 @@ static bool
 get_conv(struct rpc_call *c, const struct contact_id *conv,
     struct store_contact *ret)
 {
-	enum err err = store_contact_get(c->d->store, conv, ret);
-
-	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
-		(void)rpc_fail(c, API_CONVERSATION_NOT_FOUND);
-	else if (err)
-		rpc_fail_store(c, err);
-	return !err;
+	return rpc_found(c, store_contact_get(c->d->store, conv, ret),
+	    API_CONVERSATION_NOT_FOUND);
 }
 
 /* The conversation as it is now. */

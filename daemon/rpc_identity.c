@@ -9,13 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Where it was never set, or does not open, there is none. */
-static bool
-is_none(enum err err)
-{
-	return err == ERR_NOT_FOUND || err == ERR_AUTH;
-}
-
 static enum err
 put_identity(struct json_out *o, struct daemon *d, const struct id_pk *id)
 {
@@ -25,9 +18,9 @@ put_identity(struct json_out *o, struct daemon *d, const struct id_pk *id)
 	uint64_t created_ms = 0;
 	enum err err = store_profile_get(d->store, name, &created_ms);
 
-	if (!err || is_none(err))
+	if (!err || store_is_gone(err))
 		err = store_told_get(d->store, profile);
-	if (err && !is_none(err))
+	if (err && !store_is_gone(err))
 		return err;
 	address_encode(id, address);
 	memcpy(uri + strlen(uri), address, sizeof(address));

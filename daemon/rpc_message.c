@@ -16,11 +16,7 @@ get_message(struct rpc_call *c, const struct contact_id *conv,
 
 	if (!err && !rpc_may_see(c->conn, &ret->m.contact))
 		err = ERR_NOT_FOUND;
-	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
-		(void)rpc_fail(c, API_MESSAGE_NOT_FOUND);
-	else if (err)
-		rpc_fail_store(c, err);
-	return !err;
+	return rpc_found(c, err, API_MESSAGE_NOT_FOUND);
 }
 
 void
@@ -157,7 +153,7 @@ state_of(struct rpc_call *c, const struct command_send *in,
 	daemon_settle(c->d);
 	err = store_message_get(c->d->store, &in->to, id, &m);
 	if (err)
-		return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
+		return store_is_gone(err) ? ERR_OK : err;
 	*ret = view_message_state(m.m.state);
 	return ERR_OK;
 }
@@ -497,7 +493,7 @@ find_row(struct rpc_call *c, const struct contact_id *conv, const char *name,
 	if (!rpc_id(c, name, id.b))
 		return true;
 	err = store_message_get(c->d->store, conv, &id, &m);
-	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
+	if (store_is_gone(err))
 		json_put_str(rpc_fail(c, API_MESSAGE_NOT_FOUND), "param", name);
 	else if (err)
 		rpc_fail_store(c, err);
@@ -536,13 +532,8 @@ static bool
 has_conv(struct rpc_call *c, const struct contact_id *conv)
 {
 	struct store_contact k;
-	enum err err = store_contact_get(c->d->store, conv, &k);
-
-	if (err == ERR_NOT_FOUND || err == ERR_AUTH)
-		(void)rpc_fail(c, API_CONVERSATION_NOT_FOUND);
-	else if (err)
-		rpc_fail_store(c, err);
-	return !err;
+	return rpc_found(c, store_contact_get(c->d->store, conv, &k),
+	    API_CONVERSATION_NOT_FOUND);
 }
 
 void

@@ -144,7 +144,7 @@ put_found(struct rpc_call *c, const struct resolving *r)
 	enum err err = ERR_OK;
 
 	json_put_open(o, "items", '[');
-	for (size_t i = 0; i < r->n && !err; i++) {
+	for (size_t i = 0; i < r->n; i++) {
 		err = store_contact_get(c->d->store, &r->found[i], &k);
 		if (err)
 			break;

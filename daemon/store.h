@@ -30,6 +30,14 @@ enum {
 
 struct store;
 
+/* What was looked for is not there, or does not open any more. Other errors are
+ * of the disk or the memory, and say nothing of it. */
+static inline bool
+store_is_gone(enum err err)
+{
+	return err == ERR_NOT_FOUND || err == ERR_AUTH;
+}
+
 /*
  * Opens or makes dir/btchat.db and brings its schema up to date.
  * ERR_UNSUPPORTED: made by a newer btchatd; ERR_MALFORMED: not ours;

@@ -518,7 +518,7 @@ each_message(struct query *q, size_t limit,
 	}
 	db_end(q);
 	store_buf_clear(&buf);
-	return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
+	return store_is_gone(err) ? ERR_OK : err;
 }
 
 enum err

@@ -117,7 +117,7 @@ store_reactions(struct store *s, const struct contact_id *contact,
 	}
 	db_end(&q);
 	store_buf_clear(&buf);
-	return err == ERR_NOT_FOUND || err == ERR_AUTH ? ERR_OK : err;
+	return store_is_gone(err) ? ERR_OK : err;
 }
 
 enum err
