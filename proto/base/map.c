@@ -117,12 +117,9 @@ enum err
 map_put(struct map *m, const void *key, void *value)
 {
 	assert(m->key_n > 0 && key && value);
-	if (map_get(m, key)) { /* whoever replaces needs no memory */
-		insert(m, key, value);
-		return ERR_OK;
-	}
-	/* At most three quarters full: probes stay short. */
-	if (4 * (m->n + 1) > 3 * m->cap) {
+	/* At most three quarters full: probes stay short. Whoever replaces
+	 * needs no room. */
+	if (4 * (m->n + 1) > 3 * m->cap && !map_get(m, key)) {
 		enum err err = grow(m);
 
 		if (err)
