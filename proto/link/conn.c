@@ -347,6 +347,13 @@ conn_start_over(struct links *l, struct peer *p, struct session *s)
 	s->hello_due = !s->hello_acked;
 }
 
+void
+conn_new_mtu(struct conn *c, bool proven)
+{
+	mtu_init(&c->mtu, &c->path, c->cur->udp_max, proven);
+	recovery_set_datagram(&c->recovery, c->mtu.size);
+}
+
 /* ---- what became of packets ---- */
 
 static struct session *

@@ -37,6 +37,8 @@ void conn_down(struct links *l, struct peer *p, enum err err);
 /* Tells the peer, then ends it. */
 void conn_close(struct links *l, struct peer *p, struct session *s,
     enum frame_close code, enum err err, struct now now);
+/* The path is another one, or the first. proven: it takes MTU_BASE. */
+void conn_new_mtu(struct conn *c, bool proven);
 
 /* After a flush: the memory of large streams goes back some time. */
 void conn_rest_later(struct conn *c, struct now now);
@@ -67,8 +69,6 @@ void conn_bulk_open(struct links *l, struct peer *p);
 MUST_USE enum err conn_greeted(struct links *l, struct peer *p,
     struct session *s, const struct link_hello *hello,
     const uint8_t instance[HELLO_INSTANCE_SIZE], struct now now);
-/* The path is another one, or the first. proven: it takes MTU_BASE. */
-void conn_new_mtu(struct conn *c, bool proven);
 
 /* ---- conn_send.c ---- */
 

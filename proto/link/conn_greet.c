@@ -12,13 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void
-conn_new_mtu(struct conn *c, bool proven)
-{
-	mtu_init(&c->mtu, &c->path, c->cur->udp_max, proven);
-	recovery_set_datagram(&c->recovery, c->mtu.size);
-}
-
 /* Where the handshake of the session in use went: there a link comes up; one
  * that is up has a path already. */
 static void

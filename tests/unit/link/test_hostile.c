@@ -736,6 +736,54 @@ hostile_71_two_at_once_make_one_contact(void **state)
 	stop(&w, &two);
 }
 
+/* A session that is not in use. */
+struct side {
+	struct handshake_keys keys;
+	uint64_t next;
+};
+
+static void
+swap_keys(struct raw *r, struct side *other)
+{
+	struct side now = { r->keys, r->next };
+
+	r->keys = other->keys;
+	r->next = other->next;
+	*other = now;
+}
+
+/* What comes late under a handshake from before the end of a link was said to
+ * that link: it is no new one, or bytes of two streams would meet in it. */
+static void
+a_handshake_ends_with_the_link_beside_it(void **state)
+{
+	static struct side other; /* large */
+	uint8_t buf[1024];
+	struct writer bye = wr_init(buf, sizeof(buf)), hello;
+	struct wire w;
+	struct raw r;
+
+	(void)state;
+	start(&w, &r);
+	other = (struct side){ r.keys, r.next };
+	assert_true(raw_shake(&r));
+	assert_int_equal(w.node[VICTIM].ups[ENEMY], 1);
+	frame_write_close(&bye, CLOSE_NONE);
+	swap_keys(&r, &other);
+	raw_send(&r, wr_span_of(&bye));
+	assert_int_equal(w.node[VICTIM].downs[ENEMY], 1);
+	swap_keys(&r, &other);
+	hello = wr_init(buf, sizeof(buf));
+	raw_hello(&r, &hello);
+	raw_send(&r, wr_span_of(&hello));
+	assert_int_equal(w.node[VICTIM].ups[ENEMY], 1);
+	assert_int_equal(r.n_in, 0);
+	/* Who begins anew is heard. */
+	assert_true(raw_up(&r));
+	assert_int_equal(w.node[VICTIM].ups[ENEMY], 2);
+	stop(&w, &r);
+}
+
 int
 main(void)
 {
@@ -766,6 +814,7 @@ main(void)
 		cmocka_unit_test(a_longer_hello_is_taken),
 		cmocka_unit_test(an_instance_names_a_link),
 		cmocka_unit_test(hostile_71_two_at_once_make_one_contact),
+		cmocka_unit_test(a_handshake_ends_with_the_link_beside_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

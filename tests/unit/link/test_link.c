@@ -149,27 +149,39 @@ hostile_14_both_at_once_make_one_link(void **state)
 	}
 }
 
-/* A thief of somebody's keys has called him in the friend's name, with a clock
- * that is ahead: the friend's own calls are old for a day. That both call in
- * the same seconds, once a minute, must not keep them apart. */
+/* A thief of his keys has called him in the friend's name, with a clock that is
+ * ahead: the friend's own calls are old until then. */
+static void
+deceive(struct wire *w, unsigned who, uint64_t ahead_ms)
+{
+	struct link_peer cfg = wire_contact(w, who, 1 - who);
+
+	cfg.last_ts_ms = w->now.wall_ms + ahead_ms;
+	wire_set_peer(w, who, 1 - who, &cfg);
+}
+
+/* Both call in the same seconds, once a minute. */
+static bool
+meet_in_step(struct wire *w, unsigned minutes)
+{
+	for (unsigned i = 0; i < minutes && !wire_both_up(w); i++) {
+		wire_connect(w, 0, 1);
+		wire_connect(w, 1, 0);
+		wire_run(w, 62000);
+	}
+	return wire_both_up(w);
+}
+
 static void
 a_thief_of_keys_keeps_nobody_away(void **state)
 {
 	(void)state;
 	for (unsigned who = 0; who < 2; who++) {
 		struct wire w;
-		struct link_peer cfg;
 
 		start(&w, seed_of(1));
-		cfg = wire_contact(&w, who, 1 - who);
-		cfg.last_ts_ms = w.now.wall_ms + 23 * UINT64_C(3600000);
-		wire_set_peer(&w, who, 1 - who, &cfg);
-		for (unsigned i = 0; i < 5 && !wire_both_up(&w); i++) {
-			wire_connect(&w, 0, 1);
-			wire_connect(&w, 1, 0);
-			wire_run(&w, 62000);
-		}
-		assert_true(wire_both_up(&w));
+		deceive(&w, who, 23 * UINT64_C(3600000));
+		assert_true(meet_in_step(&w, 5));
 		wire_clear(&w);
 	}
 }
@@ -183,18 +195,9 @@ two_that_were_deceived_meet_when_it_is_over(void **state)
 
 	(void)state;
 	start(&w, seed_of(1));
-	for (unsigned who = 0; who < 2; who++) {
-		struct link_peer cfg = wire_contact(&w, who, 1 - who);
-
-		cfg.last_ts_ms = w.now.wall_ms + 3600000;
-		wire_set_peer(&w, who, 1 - who, &cfg);
-	}
-	for (unsigned i = 0; i < 65 && !wire_both_up(&w); i++) {
-		wire_connect(&w, 0, 1);
-		wire_connect(&w, 1, 0);
-		wire_run(&w, 62000);
-	}
-	assert_true(wire_both_up(&w));
+	deceive(&w, 0, 3600000);
+	deceive(&w, 1, 3600000);
+	assert_true(meet_in_step(&w, 65));
 	wire_clear(&w);
 }
 
