@@ -1,9 +1,9 @@
 /*
  * What time it is. The wall clock is believed, unless it was set by more than
- * a day while contacts are online: mac1, epochs and certificates have agreed
- * with theirs, so the clock of before was right to a day. It goes on by
- * itself until the last link has ended; so no link ends because a clock was
- * set. Everything in the node goes by n->now.
+ * a day while a contact is online whose own agreed with it: then the clock of
+ * before was right to a day. It goes on by itself until the last such link has
+ * ended; so no link ends because a clock was set. Everything in the node goes
+ * by n->now.
  */
 #include "proto/node_int.h"
 
@@ -16,20 +16,29 @@ distance(uint64_t a, uint64_t b)
 }
 
 static bool
-has_link(const struct node *n)
+is_vouched_for(const struct node *n)
 {
-	struct link_stats s;
+	for (size_t i = 0; i < n->peers_cap; i++) {
+		const struct peer *p = n->peers[i];
 
-	links_stats(n->links, &s);
-	return s.n_up > 0;
+		if (p != NULL && p->online && p->vouches)
+			return true;
+	}
+	return false;
+}
+
+void
+clock_heard(struct node *n, struct peer *p, uint64_t time_ms)
+{
+	p->vouches = distance(time_ms, n->now.wall_ms) <= NODE_CLOCK_DOUBT_MS;
 }
 
 void
 node_time(struct node *n, struct now now)
 {
 	uint64_t at = now.wall_ms - now.mono_ms;
-	bool doubted =
-	    distance(at, n->clock_ms) > NODE_CLOCK_DOUBT_MS && has_link(n);
+	bool doubted = distance(at, n->clock_ms) > NODE_CLOCK_DOUBT_MS &&
+	               is_vouched_for(n);
 
 	if (doubted && !n->clock_doubted)
 		effect_event(n, NODE_CLOCK_SET, NULL, NULL, ERR_OK);

@@ -347,7 +347,6 @@ learn_node(struct node *n, struct peer *p)
 static void
 on_up(struct node *n, struct peer *p, const struct link_out *out)
 {
-	const uint64_t day_ms = 86400 * UINT64_C(1000);
 	const struct link_hello *h = &out->hello;
 	enum err err = learn_hello(n, p, h);
 
@@ -376,8 +375,8 @@ on_up(struct node *n, struct peer *p, const struct link_out *out)
 	}
 	effect_event(n, NODE_ONLINE, p, &out->endpoint, ERR_OK);
 	presence_settle(n, p);
-	if (h->time_ms > n->now.wall_ms + day_ms ||
-	    n->now.wall_ms > h->time_ms + day_ms)
+	clock_heard(n, p, h->time_ms);
+	if (!p->vouches)
 		effect_event(n, NODE_CLOCK, p, NULL, ERR_OK);
 	meet_stop(n, p);
 	cross_on_up(n, p);
@@ -387,6 +386,7 @@ on_up(struct node *n, struct peer *p, const struct link_out *out)
 static void
 on_hello(struct node *n, struct peer *p, const struct link_hello *h)
 {
+	clock_heard(n, p, h->time_ms);
 	if (p->online && relay_on_hello(n, p, h))
 		learn_node(n, p);
 }

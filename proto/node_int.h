@@ -150,8 +150,9 @@ struct peer {
 	bool dirty;                          /* its record is to be stored */
 	bool work; /* something may be written to its stream */
 	bool online, ack_due;
-	bool early;  /* not online yet, but words may leave */
-	bool astray; /* their numbers are not ours: no text in this link */
+	bool vouches; /* for our clock: theirs agrees to a day */
+	bool early;   /* not online yet, but words may leave */
+	bool astray;  /* their numbers are not ours: no text in this link */
 	/* node_receipt.c; ours, theirs. 0: not. */
 	uint64_t read_ms;  /* what was read is told then */
 	uint64_t typed_ms; /* when they heard that somebody is typing */
@@ -569,6 +570,8 @@ void node_time(struct node *n, struct now now);
 /* Before a link can come up, for one that is there vouches for the clock of
  * before. */
 void node_clock_watch(struct node *n);
+/* A contact says what time it is. */
+void clock_heard(struct node *n, struct peer *p, uint64_t time_ms);
 void self_keep_fresh(struct node *n);
 
 /* node_invite.c */

@@ -119,6 +119,29 @@ hostile_56_no_session_ends_because_a_clock_is_set(void **state)
 	}
 }
 
+/* Whose clock is a day off says nothing for ours: a wrong one is set right
+ * beside its link. */
+static void
+a_wrong_clock_is_not_vouched_for(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct sim *s = begin(seed, 2);
+
+		sim_crash(s, 1);
+		sim_run(s, s->now_ms + 200000, NULL);
+		s->nodes[0].wall_offset_ms += 28 * 3600 * 1000;
+		sim_run(s, s->now_ms + 200000, NULL);
+		sim_start(s, 1);
+		want_done(
+		    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online));
+		s->nodes[0].wall_offset_ms = 0;
+		talk(s);
+		assert_int_equal(s->nodes[0].n_doubts, 0);
+		sim_free(s);
+	}
+}
+
 /* What nobody contradicts is believed: of a wrong clock, set right, the
  * cells of the day are written at once. */
 static void
@@ -228,6 +251,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    hostile_56_no_session_ends_because_a_clock_is_set),
+		cmocka_unit_test(a_wrong_clock_is_not_vouched_for),
 		cmocka_unit_test(a_clock_is_believed_when_nobody_is_there),
 		cmocka_unit_test(
 		    hostile_58_a_contact_two_years_ahead_is_not_locked_out),
