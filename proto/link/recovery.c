@@ -456,16 +456,20 @@ update_yield(struct recovery *r, uint64_t acked, uint64_t rtt_us,
 	ledbat_acked(&r->yield, acked, rtt_us, r->smoothed_us / 1000, now_ms);
 }
 
-bool
-recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
+/* What an ACK of the peer's tells of what was sent under one key. */
+struct told {
+	uint64_t acked; /* bytes, that were not so before */
+	uint64_t rtt_us;
+	uint32_t newest; /* of them, as an index; UINT32_MAX: none */
+};
+
+static struct told
+read_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
     uint64_t delay_us, uint64_t now_ms)
 {
-	uint64_t largest, newest_ms = 0, rtt_us = 0, acked = 0;
-	uint32_t newest = UINT32_MAX;
+	struct told ret = { .newest = UINT32_MAX };
+	uint64_t largest = ack->r[ack->n - 1].hi - 1;
 
-	assert(ack->n > 0 && ack->n <= RANGES_MAX);
-	largest = ack->r[ack->n - 1].hi - 1;
-	check(r);
 	for (uint32_t i = 0; i < r->n; i++) {
 		struct sent *s = record(r, i);
 
@@ -483,26 +487,39 @@ recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
 		}
 		if (s->number == largest && s->at_ms >= r->path_ms) {
 			sample(r, (now_ms - s->at_ms) * 1000, delay_us);
-			rtt_us = r->latest_us;
+			ret.rtt_us = r->latest_us;
 		}
 		late(r, i);
 		bbr_acked(&r->bbr, &s->stamp, s->at_ms, s->bytes, now_ms);
 		settle(r, i, ACKED);
-		acked += s->bytes;
-		newest_ms = s->at_ms;
-		newest = i;
+		ret.acked += s->bytes;
+		ret.newest = i;
 	}
-	if (newest == UINT32_MAX)
+	return ret;
+}
+
+bool
+recovery_on_ack(struct recovery *r, uint32_t key, const struct ranges *ack,
+    uint64_t delay_us, uint64_t now_ms)
+{
+	struct told told;
+	uint64_t sent_ms;
+
+	assert(ack->n > 0 && ack->n <= RANGES_MAX);
+	check(r);
+	told = read_ack(r, key, ack, delay_us, now_ms);
+	if (told.newest == UINT32_MAX)
 		return false;
-	overtake_others(r, newest);
+	sent_ms = record(r, told.newest)->at_ms;
+	overtake_others(r, told.newest);
 	r->pto_count = 0;
 	r->acked_ms = now_ms;
 	detect(r, now_ms);
-	if (newest_ms > r->acked_sent_ms)
-		r->acked_sent_ms = newest_ms;
-	bbr_update(&r->bbr, r->in_flight, rtt_us, now_ms);
+	if (sent_ms > r->acked_sent_ms)
+		r->acked_sent_ms = sent_ms;
+	bbr_update(&r->bbr, r->in_flight, told.rtt_us, now_ms);
 	if (r->yields)
-		update_yield(r, acked, rtt_us, delay_us, now_ms);
+		update_yield(r, told.acked, told.rtt_us, delay_us, now_ms);
 	check(r);
 	return true;
 }

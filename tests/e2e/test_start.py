@@ -117,8 +117,11 @@ def cut_database(net):
         if name.startswith("btchat.db"):
             os.truncate(os.path.join(daemon.state, name), 0)
     try:
-        daemon.call("daemon.selftest")  # it reads the database
-    except Closed:
+        said = daemon.call("daemon.selftest")
+        check("a cut database is told", not said["ok"], said)
+        daemon.call("invite.create")  # nothing of it could be kept
+        check("and nothing is written into it", False)
+    except (Closed, RpcError):
         pass
     check("the daemon ends, to be started again",
           daemon.process.wait(30) == 75, daemon.tail())
