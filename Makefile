@@ -321,12 +321,16 @@ cppcheck:
 NOTOX := $(shell pkg-config --exists toxcore || echo tests/bench/tox.c)
 TIDY := $(patsubst %.c,$(B)/tidy/%.ok,$(filter-out $(NOTOX),$(filter \
   %.c,$(CFILES))))
+# How far the analyzer follows each function: TIDY_DEPTH=50000 takes a third of
+# the time of its own 225,000.
+TIDY_DEPTH ?= 225000
+ANALYZER := $(foreach w,-analyzer-config max-nodes=$(TIDY_DEPTH),-Xclang $(w))
 tidy: $(TIDY)
 tidy-product: $(filter-out $(B)/tidy/tests/%,$(TIDY))
 $(B)/tidy/proto/%.ok: STD := -std=c11
 $(TIDY): $(B)/tidy/%.ok: %.c $(B)/%.o .clang-tidy
 	@mkdir -p $(@D)
-	@clang-tidy --quiet $< -- $(STD) -I. $(INCS) >$@.log 2>&1 || \
+	@clang-tidy --quiet $< -- $(STD) -I. $(INCS) $(ANALYZER) >$@.log 2>&1 || \
 	  { grep -A2 'error:' $@.log; echo "whole story: $@.log"; exit 1; }
 	@touch $@
 

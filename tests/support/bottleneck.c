@@ -306,12 +306,12 @@ step(struct bottleneck *b, struct bottleneck_flow *f)
 void
 bottleneck_run(struct bottleneck *b, uint64_t ms)
 {
-	uint64_t end_us = b->now_us + ms * 1000;
+	uint64_t at_us, end_us = b->now_us + ms * 1000;
 
 	for (unsigned i = 0; i < b->n_flows; i++)
 		pump(b, b->flow[i]);
-	while (next_us(b) <= end_us) {
-		b->now_us = next_us(b);
+	while ((at_us = next_us(b)) <= end_us) {
+		b->now_us = at_us;
 		for (unsigned i = 0; i < b->n_flows; i++)
 			step(b, b->flow[i]);
 	}
