@@ -40,6 +40,7 @@ node_new(const struct node_config *cfg, struct now now)
 	n->receipt_ms = NEVER;
 	n->clock_ms = now.wall_ms - now.mono_ms;
 	n->clock_set_ms = now.mono_ms;
+	n->doubt_end_ms = NEVER;
 	map_init(&n->by_id, sizeof(struct contact_id), &n->rng);
 	map_init(&n->by_pk, sizeof(struct id_pk), &n->rng);
 	n->links = links_new(&n->rng, now);

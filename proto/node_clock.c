@@ -2,8 +2,10 @@
  * What time it is. The wall clock is believed, unless it was set by more than
  * a day while a contact is online whose own agreed with it: then the clock of
  * before was right to a day. It goes on by itself until the last such link has
- * ended; so no link ends because a clock was set. Everything in the node goes
- * by n->now.
+ * ended, so that no link ends because a clock was set; but for an hour at the
+ * most: two whose clocks stood still together vouch for each other, a contact
+ * may say what we like to hear, and all others are kept away meanwhile.
+ * Everything in the node goes by n->now.
  */
 #include "proto/node_int.h"
 
@@ -27,6 +29,15 @@ is_vouched_for(const struct node *n)
 	return false;
 }
 
+/* It was another clock that theirs agreed with. */
+static void
+forget_vouchers(struct node *n)
+{
+	for (size_t i = 0; i < n->peers_cap; i++)
+		if (n->peers[i] != NULL)
+			n->peers[i]->vouches = false;
+}
+
 void
 clock_heard(struct node *n, struct peer *p, uint64_t time_ms)
 {
@@ -37,14 +48,18 @@ void
 node_time(struct node *n, struct now now)
 {
 	uint64_t at = now.wall_ms - now.mono_ms;
-	bool doubted = distance(at, n->clock_ms) > NODE_CLOCK_DOUBT_MS &&
-	               is_vouched_for(n);
 
-	if (doubted && !n->clock_doubted)
+	if (distance(at, n->clock_ms) <= NODE_CLOCK_DOUBT_MS ||
+	    !is_vouched_for(n)) {
+		n->doubt_end_ms = NEVER;
+	} else if (n->doubt_end_ms == NEVER) {
 		effect_event(n, NODE_CLOCK_SET, NULL, NULL, ERR_OK);
-	n->clock_doubted = doubted;
+		n->doubt_end_ms = now.mono_ms + NODE_CLOCK_DOUBT_MAX_MS;
+	}
+	n->clock_doubted =
+	    n->doubt_end_ms != NEVER && now.mono_ms < n->doubt_end_ms;
 	n->now = now;
-	if (doubted)
+	if (n->clock_doubted)
 		n->now.wall_ms = now.mono_ms + n->clock_ms;
 }
 
@@ -70,6 +85,8 @@ node_clock_watch(struct node *n)
 	assert(!n->clock_doubted || at == n->clock_ms);
 	if (distance(at, n->clock_ms) < NODE_CLOCK_SET_MS)
 		return;
+	if (distance(at, n->clock_ms) > NODE_CLOCK_DOUBT_MS)
+		forget_vouchers(n);
 	n->clock_ms = at;
 	/* Who was knocked at took the ts for one of another time. */
 	links_network_back(n->links, n->clock_set_ms, n->now);

@@ -28,7 +28,8 @@ enum {
 	NODE_AWAY_MIN_MS = 20000, /* without an answer: two whole lookups */
 	NODE_AWAY_MS = 5000,      /* between looks while no DHT node answers */
 	NODE_CLOCK_SET_MS = 5 * 60 * 1000,  /* more: the wall clock was set */
-	NODE_CLOCK_DOUBT_MS = 86400 * 1000, /* more: links say otherwise */
+	NODE_CLOCK_DOUBT_MS = 86400 * 1000, /* more: links say otherwise, */
+	NODE_CLOCK_DOUBT_MAX_MS = 3600 * 1000, /* for so long */
 	NODE_WAKE_MS = 10000, /* links that died in a suspend end by then */
 	/* Who is not to see us does for so long after our last words came: what
 	 * waits at his side comes, too. */
@@ -317,6 +318,7 @@ struct node {
 	uint64_t receipt_ms; /* node_receipt.c has something to do, or NEVER */
 	uint64_t clock_ms;   /* wall clock at mono 0, modulo 2^64 */
 	uint64_t clock_set_ms; /* mono, when that changed; first: the start */
+	uint64_t doubt_end_ms; /* mono; NEVER: it agrees with the system's */
 	bool clock_doubted;    /* the system's is another one */
 	uint64_t woke_ms;      /* from the last suspend, or 0 */
 	/* Whether nodes answered the last lookup, in each DHT. With none at

@@ -18,6 +18,7 @@ enum {
 	CROWD = 8,
 	SETTLED_MS = 30000,
 	PATIENCE_MS = 30 * 60 * 1000,
+	DOUBT_MS = 3600 * 1000, /* a clock that was set is believed then */
 	STEP_MS = 30 * 1000,
 	STEPS = 30, /* of a quarter of an hour: five renewals or six */
 	FRIENDS = SIM_PEOPLE_MAX - 1,
@@ -142,6 +143,63 @@ a_wrong_clock_is_not_vouched_for(void **state)
 	}
 }
 
+/* Two stood still for two days, meet, and are set right beside their link: each
+ * vouches for the clock of before of the other, and so might who wants us for
+ * himself; but not for ever, for it keeps all others away. */
+static void
+who_shares_a_wrong_clock_does_not_keep_others_away(void **state)
+{
+	const int64_t stood_ms = 2 * 86400 * INT64_C(1000);
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct sim *s = begin(seed, 3);
+
+		for (uint32_t i = 0; i < 3; i++)
+			sim_crash(s, i);
+		s->nodes[2].wall_offset_ms += stood_ms;
+		sim_start(s, 0);
+		sim_start(s, 1);
+		want_done(
+		    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online));
+		s->nodes[0].wall_offset_ms += stood_ms;
+		s->nodes[1].wall_offset_ms += stood_ms;
+		talk(s);
+		assert_int_equal(s->nodes[0].n_doubts, 1);
+		sim_start(s, 2);
+		want_done(s,
+		    sim_run(s, s->now_ms + DOUBT_MS + PATIENCE_MS, all_online));
+		talk(s);
+		assert_int_equal(s->nodes[0].n_doubts, 1);
+		sim_free(s);
+	}
+}
+
+/* Whom we did not believe in the end does not vouch for what we did believe. */
+static void
+a_clock_that_was_believed_late_is_set_right_at_once(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct sim *s = begin(seed, 2);
+
+		s->nodes[0].wall_offset_ms += 3 * YEAR_MS;
+		/* New keys shortly before the hour. */
+		sim_run(s, s->now_ms + DOUBT_MS - 200000, NULL);
+		assert_true(sim_write(s, 0, 1, 50));
+		sim_run(s, s->now_ms + 240000, NULL);
+		assert_int_equal(s->nodes[0].n_doubts, 1);
+		want_done(s, sim_pair_online(s)); /* by the keys of before */
+		s->nodes[0].wall_offset_ms = 0;
+		sim_run(s, s->now_ms + 300000, NULL);
+		want_done(
+		    s, sim_run(s, s->now_ms + PATIENCE_MS, sim_pair_online));
+		talk(s);
+		assert_int_equal(s->nodes[0].n_doubts, 1);
+		sim_free(s);
+	}
+}
+
 /* What nobody contradicts is believed: of a wrong clock, set right, the
  * cells of the day are written at once. */
 static void
@@ -252,6 +310,10 @@ main(void)
 		cmocka_unit_test(
 		    hostile_56_no_session_ends_because_a_clock_is_set),
 		cmocka_unit_test(a_wrong_clock_is_not_vouched_for),
+		cmocka_unit_test(
+		    who_shares_a_wrong_clock_does_not_keep_others_away),
+		cmocka_unit_test(
+		    a_clock_that_was_believed_late_is_set_right_at_once),
 		cmocka_unit_test(a_clock_is_believed_when_nobody_is_there),
 		cmocka_unit_test(
 		    hostile_58_a_contact_two_years_ahead_is_not_locked_out),
