@@ -366,12 +366,28 @@ session_of_key(const struct conn *c, uint32_t key)
 	return NULL;
 }
 
+/* Whoever took first words and has not said who he is may be another one than
+ * who says so in another session. They are said again to him who did; not at
+ * once, or who acknowledges and never says it would make us say them for ever.
+ */
+static void
+unclaimed(struct conn *c, const struct sent *sent)
+{
+	if (c->up)
+		stream_send_lost(&c->send, sent->stream);
+	else if (sent->stream.hi > sent->stream.lo)
+		c->unclaimed = true;
+}
+
 static void
 on_acked(struct conn *c, struct session *s, const struct sent *sent)
 {
 	if (mtu_acked(&c->mtu, sent->bytes, sent->carried & SENT_MTU))
 		recovery_set_datagram(&c->recovery, c->mtu.size);
-	stream_send_acked(&c->send, sent->stream);
+	if (!s || s->hello_seen)
+		stream_send_acked(&c->send, sent->stream);
+	else
+		unclaimed(c, sent);
 	stream_send_acked(&c->bulk_send, sent->bulk);
 	if (!s)
 		return;

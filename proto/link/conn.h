@@ -65,7 +65,8 @@ void conn_bulk_open(struct links *l, struct peer *p);
 /* ---- conn_greet.c ---- */
 
 /* The peer's HELLO under s is good; how the link goes on. ERR_NOMEM: nothing
- * happened, HELLO will come again. */
+ * happened, HELLO will come again; ERR_EXPIRED: it came too late to count;
+ * ERR_CONFLICT: the link is to be closed. */
 MUST_USE enum err conn_greeted(struct links *l, struct peer *p,
     struct session *s, const struct link_hello *hello,
     const uint8_t instance[HELLO_INSTANCE_SIZE], struct now now);

@@ -56,6 +56,23 @@ make_current(struct links *l, struct peer *p, struct session *s, struct now now)
 	c->rekeys++;
 }
 
+/* First words left under another session than the one that comes up: if
+ * somebody else took them, he is sure to say so, or to give up, until then.
+ * What was acknowledged by who had not said who he is goes out again. */
+static void
+settle_words(struct conn *c, const struct session *s, struct now now)
+{
+	c->stray |= c->words && c->words_key != s->key;
+	c->stray_ms =
+	    c->stray ? now.mono_ms + LINK_DEAD_MS + SESSION_HALF_MS : 0;
+	c->stray = false;
+	c->words = false;
+	if (c->unclaimed)
+		stream_send_lost(
+		    &c->send, (struct range){ c->send.una, c->send.next });
+	c->unclaimed = false;
+}
+
 static void
 tell_up(struct links *l, struct peer *p, struct out *up, struct out *down,
     const struct link_hello *hello)
@@ -73,6 +90,20 @@ tell_up(struct links *l, struct peer *p, struct out *up, struct out *down,
 	l->n_up++;
 }
 
+/* Another instance under s than that of the link. It was said late, by a
+ * process that is no more, if the link has a younger session: who is there
+ * would go on with streams that we had begun anew. And if he may have taken our
+ * first words already, none can begin at 0 under the instance that we named. */
+static enum err
+may_start_over(const struct conn *c, struct session *s, struct now now)
+{
+	if (s->born_ms < c->cur->born_ms) {
+		s->deadline_ms = now.mono_ms;
+		return ERR_EXPIRED;
+	}
+	return now.mono_ms < c->stray_ms ? ERR_CONFLICT : ERR_OK;
+}
+
 static enum err
 greeted_contact(struct links *l, struct peer *p, struct session *s,
     const struct link_hello *hello, const uint8_t instance[HELLO_INSTANCE_SIZE],
@@ -83,6 +114,12 @@ greeted_contact(struct links *l, struct peer *p, struct session *s,
 	    c->up && memcmp(c->instance, instance, HELLO_INSTANCE_SIZE) == 0;
 	struct out *up = NULL, *down = NULL;
 
+	if (!same && c->up) {
+		enum err err = may_start_over(c, s, now);
+
+		if (err)
+			return err;
+	}
 	up = out_new(same ? LINK_OUT_HELLO : LINK_OUT_UP, p->number);
 	if (!same)
 		down = out_new(LINK_OUT_DOWN, p->number);
@@ -105,6 +142,7 @@ greeted_contact(struct links *l, struct peer *p, struct session *s,
 	}
 	memcpy(c->instance, instance, HELLO_INSTANCE_SIZE);
 	c->up_ms = now.mono_ms;
+	settle_words(c, s, now);
 	tell_up(l, p, up, down, hello);
 	return ERR_OK;
 }

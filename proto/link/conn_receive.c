@@ -110,9 +110,15 @@ take_hello(struct intake *k, const struct frame *f)
 		refuse(k, CLOSE_HELLO, err);
 		return;
 	}
-	if (learn_static(k) ||
-	    conn_greeted(k->l, k->p, k->s, &h, instance, k->now))
+	err = learn_static(k);
+	if (!err)
+		err = conn_greeted(k->l, k->p, k->s, &h, instance, k->now);
+	if (err == ERR_CONFLICT) {
+		conn_close(k->l, k->p, k->s, CLOSE_NONE, ERR_STATE, k->now);
+		k->gone = true;
+	} else if (err) {
 		k->drop = true;
+	}
 	sodium_memzero(&h, sizeof(h));
 }
 

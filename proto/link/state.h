@@ -169,8 +169,14 @@ struct conn {
 	uint8_t n_s;
 	struct session *cur; /* the newest LIVE one, or NULL */
 	bool up;
-	bool early;  /* not up, and words may leave already; see conn_carrier */
-	bool paired; /* a pairing session that has done its work */
+	bool early; /* not up, and words may leave already; see conn_carrier */
+	uint32_t words_key; /* of the session that such words left under, */
+	bool words;         /* if some did */
+	bool stray;         /* or of several */
+	bool unclaimed;     /* some were taken by who has not said who he is */
+	uint64_t stray_ms; /* until then the peer may have taken them for a link
+	                    * of another process; see conn_greeted */
+	bool paired;       /* a pairing session that has done its work */
 	uint8_t instance[HELLO_INSTANCE_SIZE]; /* the peer's */
 	struct endpoint path;
 	struct ways ways;

@@ -250,7 +250,8 @@ append(struct wire *w, unsigned a, unsigned b, size_t n)
 		if (links_room(x->links, b) < m)
 			break;
 		for (size_t i = 0; i < m; i++)
-			buf[i] = pattern(a, x->written[b] + i);
+			buf[i] = (uint8_t)(pattern(a, x->written[b] + i) +
+			                   x->stream_out[b]);
 		if (links_write(x->links, b, span_of(buf, m)))
 			abort();
 		x->written[b] += m;
@@ -303,8 +304,11 @@ read_data(
     const struct wire *w, struct wire_node *n, unsigned b, struct span data)
 {
 	assert(n->up[b] && data.n > 0);
+	if (n->read[b] == 0)
+		n->stream_in[b] = (uint8_t)(data.p[0] - pattern(b, 0));
 	for (size_t i = 0; i < data.n && !w->any_data; i++)
-		assert(data.p[i] == pattern(b, n->read[b] + i));
+		assert(data.p[i] ==
+		       (uint8_t)(pattern(b, n->read[b] + i) + n->stream_in[b]));
 	n->read[b] += data.n;
 }
 
@@ -362,6 +366,14 @@ on_send(struct wire *w, struct wire_node *n, const struct link_out *o)
 	}
 }
 
+/* Its bytes are others than those of the one before. */
+static void
+stream_begin(struct wire_node *n, unsigned b)
+{
+	n->written[b] = 0;
+	n->stream_out[b]++;
+}
+
 static void
 on_up(struct wire *w, struct wire_node *n, const struct link_out *o)
 {
@@ -372,7 +384,7 @@ on_up(struct wire *w, struct wire_node *n, const struct link_out *o)
 	n->ups[b]++;
 	n->read[b] = 0;
 	if (!o->early)
-		n->written[b] = 0;
+		stream_begin(n, b);
 	n->bulk_read[b] = 0;
 	n->bulk_written[b] = 0;
 	n->up_at_ms[b] = w->now.mono_ms;
@@ -406,7 +418,7 @@ on_early(struct wire *w, struct wire_node *n, unsigned b)
 	unsigned a = (unsigned)(n - w->node);
 
 	n->earlies[b]++;
-	n->written[b] = 0;
+	stream_begin(n, b);
 	append(w, a, b, w->early);
 	links_flush(n->links, wire_now(w, a));
 }
@@ -525,6 +537,12 @@ through_ms(struct wire *w, const struct endpoint *from, size_t n)
 	return (*free_us + 999) / 1000;
 }
 
+static bool
+chance(struct wire *w, uint32_t percent)
+{
+	return percent > 0 && rng_below(&w->rng.rng, 100) < percent;
+}
+
 static void
 enqueue(struct wire *w, const struct endpoint *from, const struct endpoint *to,
     struct span b)
@@ -553,6 +571,8 @@ enqueue(struct wire *w, const struct endpoint *from, const struct endpoint *to,
 	}
 	if (w->jitter_ms > 0)
 		d->at_ms += rng_below(&w->rng.rng, (uint32_t)w->jitter_ms);
+	if (chance(w, w->late))
+		d->at_ms += rng_below(&w->rng.rng, w->late_ms);
 	d->order = w->order++;
 	d->from = *from;
 	d->to = *to;
@@ -560,12 +580,6 @@ enqueue(struct wire *w, const struct endpoint *from, const struct endpoint *to,
 	if (b.n > 0)
 		memcpy(d->b, b.p, b.n);
 	w->n_queue++;
-}
-
-static bool
-chance(struct wire *w, uint32_t percent)
-{
-	return percent > 0 && rng_below(&w->rng.rng, 100) < percent;
 }
 
 void

@@ -3,8 +3,9 @@
  * and reorders on virtual time. Everything follows from one seed. A node has
  * what its owner would keep on disk, so it can crash and come back.
  *
- * The oracle is built in: byte o of every link is a function of o and of who
- * sends, so a byte that is lost, doubled or out of order fails at once.
+ * The oracle is built in: byte o of every link is a function of o, of who sends
+ * and of the number of his stream, so a byte that is lost, doubled, out of
+ * order or of another link fails at once.
  */
 #ifndef TESTS_SUPPORT_LINK_WIRE_H
 #define TESTS_SUPPORT_LINK_WIRE_H
@@ -41,6 +42,8 @@ struct wire_node {
 	/* By peer: counts of outputs, and the streams of the present link. */
 	unsigned ups[WIRE_NODES_MAX], downs[WIRE_NODES_MAX];
 	uint8_t earlies[WIRE_NODES_MAX];
+	/* Which of the streams one after the other that is. */
+	uint8_t stream_in[WIRE_NODES_MAX], stream_out[WIRE_NODES_MAX];
 	unsigned paired[WIRE_NODES_MAX], fallbacks[WIRE_NODES_MAX];
 	unsigned denied[WIRE_NODES_MAX], proven[WIRE_NODES_MAX];
 	unsigned refused[WIRE_NODES_MAX], paths[WIRE_NODES_MAX];
@@ -83,7 +86,8 @@ struct wire {
 	struct now now;
 	struct wire_node node[WIRE_NODES_MAX];
 	unsigned n_nodes;
-	uint32_t loss, copy; /* percent of datagrams */
+	uint32_t loss, copy;    /* percent of datagrams */
+	uint32_t late, late_ms; /* percent of them come up to so much later */
 	uint64_t delay_ms, jitter_ms;
 	uint64_t rate;      /* bytes a second each way; 0: any */
 	uint64_t buffer_ms; /* that may wait for it */

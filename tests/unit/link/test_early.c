@@ -171,6 +171,199 @@ nothing_is_lost_or_doubled(void **state)
 	assert_true(early >= rounds);
 }
 
+/* ---- what was said to another ---- */
+
+/* Both call or one; time passes, and perhaps one forgets all of it. */
+static void
+meet_and_crash(struct wire *w, uint32_t ms)
+{
+	unsigned a = rng_below(&w->rng.rng, 2);
+
+	wire_connect(w, a, 1 - a);
+	if (rng_below(&w->rng.rng, 2) == 0)
+		wire_connect(w, 1 - a, a);
+	wire_run(w, rng_below(&w->rng.rng, ms));
+	if (rng_below(&w->rng.rng, 2) == 0)
+		return;
+	a = rng_below(&w->rng.rng, 2);
+	wire_crash(w, a);
+	wire_restart(w, a);
+}
+
+static bool
+talk(struct wire *w)
+{
+	for (unsigned k = 0; k < 3 && !wire_both_up(w); k++) {
+		wire_run(w, 600000); /* budget of an address */
+		wire_connect(w, 0, 1);
+		(void)wire_until(w, wire_both_up, 6000);
+	}
+	if (!wire_both_up(w))
+		return false;
+	wire_write(w, 0, 1, 2 * WORDS);
+	wire_write(w, 1, 0, 2 * WORDS);
+	return wire_until(w, wire_all_read, 60000);
+}
+
+/* Datagrams that come seconds late, among crashes: what was said to a link or
+ * by a process that is no more is not taken for what is said in this one. */
+static void
+nothing_late_meets_another_link(void **state)
+{
+	unsigned rounds = test_rounds(1200);
+
+	(void)state;
+	for (unsigned i = 0; i < rounds; i++) {
+		struct wire w;
+
+		start(&w, seed_of(1) + i);
+		w.delay_ms = 1 + i % ONE_WAY_MS;
+		w.loss = i % 13;
+		w.late = 20;
+		w.late_ms = 9500;
+		for (unsigned k = 0; k < 6; k++)
+			meet_and_crash(
+			    &w, k % 2 ? 2000 : (uint32_t)(6 * w.delay_ms));
+		w.late = 0;
+		w.loss = 0;
+		wire_run(&w, 90000);
+		if (!talk(&w))
+			fail_msg("round %u", i);
+		wire_clear(&w);
+	}
+}
+
+/* What is longer than a handshake and a bare ACK, of node 1: held back. */
+struct hold {
+	bool on;
+	struct wire_datagram first;
+};
+
+static bool
+tap_hold(struct wire *w, struct wire_datagram *d)
+{
+	struct hold *h = w->tap_ctx;
+
+	if (!h->on || !endpoint_eq(&d->from, &w->node[1].at) ||
+	    d->n <= PACKET_MESSAGE_1_SIZE)
+		return true;
+	if (h->first.n == 0)
+		h->first = *d;
+	return false;
+}
+
+static void
+start_holding(struct wire *w, struct hold *h)
+{
+	*h = (struct hold){ .on = true };
+	start(w, seed_of(1));
+	w->tap = tap_hold;
+	w->tap_ctx = h;
+}
+
+static void
+crash_and_restart(struct wire *w)
+{
+	wire_crash(w, 1);
+	wire_restart(w, 1);
+}
+
+static void
+let_it_come(struct wire *w, const struct hold *h)
+{
+	assert_true(h->first.n > 0);
+	wire_inject(w, 0, &h->first.from, span_of(h->first.b, h->first.n));
+}
+
+/* The first words of a process that has died come after its next one has made
+ * a link, which goes on. */
+static void
+a_late_hello_ends_no_younger_link(void **state)
+{
+	static struct hold h;
+	struct wire w;
+
+	(void)state;
+	start_holding(&w, &h);
+	wire_connect(&w, 1, 0);
+	wire_run(&w, 40);
+	crash_and_restart(&w);
+	h.on = false;
+	wire_connect(&w, 0, 1);
+	assert_true(wire_until(&w, wire_both_up, 2000));
+	assert_true(talk(&w));
+	let_it_come(&w, &h);
+	assert_true(talk(&w));
+	assert_int_equal(w.node[0].ups[1], 1);
+	assert_int_equal(w.node[0].downs[1], 0);
+	wire_clear(&w);
+}
+
+/* A process takes the first words and acknowledges them, and dies before we
+ * hear its HELLO: the next one must get them, too. */
+static void
+words_that_a_dead_process_took_are_said_again(void **state)
+{
+	static struct hold h;
+	struct wire w;
+
+	(void)state;
+	start_holding(&w, &h);
+	w.early = 4 * WORDS;
+	wire_connect(&w, 0, 1);
+	wire_run(&w, 70);
+	assert_int_equal(w.node[1].read[0], 4 * WORDS);
+	assert_false(w.node[0].up[1]);
+	crash_and_restart(&w);
+	h.on = false;
+	wire_connect(&w, 1, 0);
+	assert_true(wire_until(&w, wire_both_up, 2000));
+	assert_true(talk(&w));
+	wire_clear(&w);
+}
+
+/* Who acknowledges words and never says who he is gets them once or twice. */
+static void
+words_are_not_repeated_to_who_hides(void **state)
+{
+	static struct hold h;
+	struct wire w;
+
+	(void)state;
+	start_holding(&w, &h);
+	w.early = 100 * WORDS;
+	wire_connect(&w, 0, 1);
+	wire_run(&w, 9000);
+	assert_int_equal(w.node[1].read[0], 100 * WORDS);
+	assert_false(w.node[0].up[1]);
+	assert_true(w.node[0].sent_bytes < 3 * 100 * WORDS);
+	wire_clear(&w);
+}
+
+/* First words are on their way to one process when the HELLO of the one before
+ * comes: a link is up, but the words are not its own. */
+static void
+a_late_hello_mixes_no_words(void **state)
+{
+	static struct hold h;
+	struct wire w;
+
+	(void)state;
+	start_holding(&w, &h);
+	wire_connect(&w, 1, 0);
+	wire_run(&w, 40);
+	crash_and_restart(&w);
+	wire_connect(&w, 0, 1);
+	assert_true(wire_until(&w, words_are_there, 2000));
+	assert_false(w.node[0].up[1]);
+	let_it_come(&w, &h);
+	assert_int_equal(w.node[0].ups[1], 1);
+	h.on = false;
+	wire_run(&w, 5000);
+	assert_true(talk(&w));
+	wire_clear(&w);
+}
+
 /* Whoever it is that answers, words go only to him whose S we know. */
 static void
 words_need_a_known_key(void **state)
@@ -435,6 +628,11 @@ main(void)
 		cmocka_unit_test(an_answer_that_was_lost_comes_again),
 		cmocka_unit_test(a_caller_who_starts_again_gets_another_answer),
 		cmocka_unit_test(nothing_is_lost_or_doubled),
+		cmocka_unit_test(nothing_late_meets_another_link),
+		cmocka_unit_test(a_late_hello_ends_no_younger_link),
+		cmocka_unit_test(words_that_a_dead_process_took_are_said_again),
+		cmocka_unit_test(words_are_not_repeated_to_who_hides),
+		cmocka_unit_test(a_late_hello_mixes_no_words),
 		cmocka_unit_test(words_need_a_known_key),
 		cmocka_unit_test(no_words_under_a_fallback),
 		cmocka_unit_test(early_is_for_words),

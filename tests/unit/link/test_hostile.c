@@ -758,7 +758,7 @@ static void
 a_handshake_ends_with_the_link_beside_it(void **state)
 {
 	static struct side other; /* large */
-	uint8_t buf[1024];
+	uint8_t buf[512];
 	struct writer bye = wr_init(buf, sizeof(buf)), hello;
 	struct wire w;
 	struct raw r;
