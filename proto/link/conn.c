@@ -399,6 +399,16 @@ on_acked(struct conn *c, struct session *s, const struct sent *sent)
 		session_ack_told(s, sent->ack_hi);
 }
 
+/* What is acknowledged under the keys in use says that packets pass: if nobody
+ * answers under others he has lost them. */
+static bool
+may_repeat_hello(const struct conn *c, const struct session *s)
+{
+	const struct session *used = conn_carrier(c);
+
+	return !used || s == used || s->n_hello < SESSION_HELLO_MAX;
+}
+
 /* Marks what a packet carried to be sent again. */
 static void
 on_lost(struct conn *c, struct session *s, const struct sent *sent)
@@ -416,7 +426,7 @@ on_lost(struct conn *c, struct session *s, const struct sent *sent)
 	if (sent->carried & SENT_OFFER)
 		c->offer_due = true; /* the newest, if there is one by now */
 	if (s && (sent->carried & SENT_HELLO) && !s->hello_acked)
-		s->hello_due = true;
+		s->hello_due = may_repeat_hello(c, s);
 }
 
 void

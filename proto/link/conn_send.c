@@ -147,6 +147,8 @@ put_hello(struct links *l, struct peer *p, struct packet *k, struct now now)
 	assert(!k->w.bad);
 	sodium_memzero(body, sizeof(body));
 	k->s->hello_due = false;
+	if (k->s->n_hello < SESSION_HELLO_MAX)
+		k->s->n_hello++;
 	k->sent.carried |= SENT_HELLO;
 	k->eliciting = true;
 }

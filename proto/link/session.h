@@ -31,6 +31,7 @@ enum {
 	SESSION_OLD_MS = 60000,     /* a replaced key receives so long */
 	SESSION_DATA_MS = 120000,   /* renewed so long after data */
 	SESSION_IDLE_MS = 3600000,  /* renewed in any case */
+	SESSION_HELLO_MAX = 8,      /* while another session is answered */
 	SESSION_OVERDUE_MS = 60000, /* and dead if it was not, after this */
 };
 
@@ -94,6 +95,7 @@ struct session {
 	bool hello_seen;      /* the peer's */
 	bool hello_acked;     /* ours */
 	bool hello_due;       /* ours is to be sent (again) */
+	uint8_t n_hello;      /* how often it was, up to SESSION_HELLO_MAX */
 };
 
 /* Takes over the keys; the caller fills what the handshake says. */

@@ -364,6 +364,30 @@ a_late_hello_mixes_no_words(void **state)
 	wire_clear(&w);
 }
 
+/* Under the keys of a process that has died nobody answers, beside a link that
+ * lives: they cost little, and no word waits for that. */
+static void
+a_session_of_the_dead_costs_the_living_nothing(void **state)
+{
+	uint64_t sent, at_ms;
+	struct wire w;
+
+	(void)state;
+	start(&w, seed_of(1));
+	wire_connect(&w, 0, 1);
+	wire_run(&w, 25); /* message 2 has come, HELLO is on its way */
+	crash_and_restart(&w);
+	wire_connect(&w, 1, 0);
+	assert_true(wire_until(&w, wire_both_up, 3000));
+	sent = w.node[0].sent;
+	wire_run(&w, 8000);
+	assert_true(w.node[0].sent - sent < 60);
+	at_ms = w.now.mono_ms;
+	assert_true(talk(&w));
+	assert_true(w.now.mono_ms - at_ms < 1000);
+	wire_clear(&w);
+}
+
 /* Whoever it is that answers, words go only to him whose S we know. */
 static void
 words_need_a_known_key(void **state)
@@ -633,6 +657,8 @@ main(void)
 		cmocka_unit_test(words_that_a_dead_process_took_are_said_again),
 		cmocka_unit_test(words_are_not_repeated_to_who_hides),
 		cmocka_unit_test(a_late_hello_mixes_no_words),
+		cmocka_unit_test(
+		    a_session_of_the_dead_costs_the_living_nothing),
 		cmocka_unit_test(words_need_a_known_key),
 		cmocka_unit_test(no_words_under_a_fallback),
 		cmocka_unit_test(early_is_for_words),
