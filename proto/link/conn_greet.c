@@ -40,7 +40,7 @@ make_current(struct links *l, struct peer *p, struct session *s, struct now now)
 	p->n_ignored = 0;
 	s->state = SESSION_LIVE;
 	s->deadline_ms = NEVER;
-	if (old && old->rank > s->rank) {
+	if (old && !session_is_newer(s, old)) {
 		old = s;
 	} else {
 		c->cur = s;

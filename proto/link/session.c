@@ -47,6 +47,18 @@ session_wipe(struct session *s)
 }
 
 bool
+session_is_newer(const struct session *s, const struct session *used)
+{
+	uint64_t apart =
+	    s->rank > used->rank ? s->rank - used->rank : used->rank - s->rank;
+
+	/* Or no key would follow one that a clock far ahead has ranked. */
+	if (apart > SESSION_CLOCK_MS)
+		return s->born_ms >= used->born_ms;
+	return s->rank >= used->rank;
+}
+
+bool
 session_may_send(const struct session *s)
 {
 	return s->next + 1 < SESSION_PACKETS_MAX;

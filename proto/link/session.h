@@ -33,6 +33,8 @@ enum {
 	SESSION_IDLE_MS = 3600000,  /* renewed in any case */
 	SESSION_HELLO_MAX = 8,      /* while another session is answered */
 	SESSION_OVERDUE_MS = 60000, /* and dead if it was not, after this */
+	/* Ranks further apart: a clock was set; keys are renewed far sooner. */
+	SESSION_CLOCK_MS = 12 * 3600 * 1000,
 };
 
 enum session_state {
@@ -65,7 +67,7 @@ struct session {
 	struct static_pk s, own_s;
 	bool initiator, adv, fallback;
 	uint16_t udp_max;     /* of the peer */
-	uint64_t rank;        /* the lower ID's clock: the higher is newer */
+	uint64_t rank;        /* the lower ID's clock: see session_is_newer */
 	struct endpoint from; /* where the handshake came from */
 	/* A route besides that, by which the first words go, too: port 0 is
 	 * none; and how many more may. */
@@ -103,6 +105,9 @@ void session_init(struct session *s, const struct handshake_keys *keys,
     const struct rng *rng, uint64_t now_ms);
 void session_wipe(struct session *s);
 
+/* Does s, whose HELLO has come, take the place of the one in use? Both sides
+ * say the same, however handshakes crossed. */
+bool session_is_newer(const struct session *s, const struct session *used);
 /* True while its key may still seal. */
 bool session_may_send(const struct session *s);
 /* True once so much did not open that its key must not stay. */

@@ -785,10 +785,36 @@ no_answer_comes_of_a_link_that_ended(void **state)
 	wire_clear(&w);
 }
 
+/* A clock that was ahead ranked a session; it was set right, and sessions that
+ * rank lower must follow all the same. */
+static void
+a_clock_set_back_ends_no_link(void **state)
+{
+	(void)state;
+	for (unsigned who = 0; who < 2; who++) {
+		struct wire w;
+
+		start(&w, seed_of(1));
+		w.node[who].clock_ms = 24 * INT64_C(3600000) + 60000;
+		wire_connect(&w, 1 - who, who);
+		assert_true(wire_until(&w, wire_both_up, 5000));
+		w.node[who].clock_ms = 0;
+		for (unsigned i = 0; i < 20; i++) {
+			wire_write(&w, i % 2, 1 - i % 2, 100);
+			wire_run(&w, 30000);
+		}
+		assert_true(wire_both_up(&w));
+		assert_int_equal(w.node[0].downs[1], 0);
+		assert_int_equal(w.node[1].downs[0], 0);
+		wire_clear(&w);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_clock_set_back_ends_no_link),
 		cmocka_unit_test(who_is_asked_answers_at_once),
 		cmocka_unit_test(the_next_question_is_answered_as_well),
 		cmocka_unit_test(a_lost_question_is_repeated),
