@@ -84,7 +84,9 @@ bool
 attempt_knocks_at(
     const struct attempt *a, const struct endpoint *e, uint64_t now_ms)
 {
-	if (!a || a->seq == 0 || now_ms - a->start_ms >= LINK_OPEN_MS)
+	/* Who calls after he has answered us has forgotten it. */
+	if (!a || a->seq == 0 || a->accepted != 0 ||
+	    now_ms - a->start_ms >= LINK_OPEN_MS)
 		return false;
 	for (uint8_t i = 0; i < a->n_to; i++) {
 		if (a->to[i].sent && endpoint_eq(&a->to[i].at, e))

@@ -16,7 +16,7 @@ void attempt_revive(struct links *l, struct peer *p, struct now now);
 void attempt_free(struct links *l, struct peer *p); /* none is fine */
 void attempt_tick(struct links *l, struct peer *p, struct now now);
 uint64_t attempt_deadline_ms(const struct attempt *a); /* NULL is fine */
-/* True if a message 1 went there within LINK_OPEN_MS. */
+/* True if a message 1 went there within LINK_OPEN_MS, and none was answered. */
 bool attempt_knocks_at(
     const struct attempt *a, const struct endpoint *e, uint64_t now_ms);
 

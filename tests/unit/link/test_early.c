@@ -638,6 +638,26 @@ a_shy_call_goes_all_the_way_in_the_end(void **state)
 	}
 }
 
+/* Who has died after he answered, and calls again at once, is heard, also by
+ * the lower ID, which called him a moment ago. */
+static void
+who_answered_and_forgot_it_is_heard_at_once(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		struct wire w;
+
+		start(&w, seed_of(1) + i);
+		wire_connect(&w, 0, 1);
+		wire_run(&w, 25); /* message 2 has come */
+		crash_and_restart(&w);
+		wire_connect(&w, 1, 0);
+		assert_true(wire_until(&w, wire_both_up, 100));
+		assert_true(talk(&w));
+		wire_clear(&w);
+	}
+}
+
 int
 main(void)
 {
@@ -655,6 +675,7 @@ main(void)
 		cmocka_unit_test(nothing_late_meets_another_link),
 		cmocka_unit_test(a_late_hello_ends_no_younger_link),
 		cmocka_unit_test(words_that_a_dead_process_took_are_said_again),
+		cmocka_unit_test(who_answered_and_forgot_it_is_heard_at_once),
 		cmocka_unit_test(words_are_not_repeated_to_who_hides),
 		cmocka_unit_test(a_late_hello_mixes_no_words),
 		cmocka_unit_test(
