@@ -392,12 +392,16 @@ on_hello(struct node *n, struct peer *p, const struct link_hello *h)
 }
 
 static void
-on_down(struct node *n, struct peer *p)
+on_down(struct node *n, struct peer *p, enum err why)
 {
+	bool said_goodbye = p->online && why == ERR_OK;
+
 	if (p->online)
 		note(n, p, WHY_DOWN, 0);
 	session_over(n, p);
-	if (n->woke_ms != 0 && n->now.mono_ms - n->woke_ms < NODE_WAKE_MS)
+	if (said_goodbye)
+		meet_start_later(n, p);
+	else if (n->woke_ms != 0 && n->now.mono_ms - n->woke_ms < NODE_WAKE_MS)
 		meet_start_with_others(n, p); /* all have died at once */
 	else
 		meet_start(n, p);
@@ -469,7 +473,7 @@ contact_on_link(struct node *n, const struct link_out *out)
 		on_hello(n, p, &out->hello);
 		break;
 	case LINK_OUT_DOWN:
-		on_down(n, p);
+		on_down(n, p, out->err);
 		break;
 	case LINK_OUT_DATA:
 		chat_on_data(n, p, out->data);

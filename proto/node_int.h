@@ -30,7 +30,8 @@ enum {
 	NODE_CLOCK_SET_MS = 5 * 60 * 1000,  /* more: the wall clock was set */
 	NODE_CLOCK_DOUBT_MS = 86400 * 1000, /* more: links say otherwise, */
 	NODE_CLOCK_DOUBT_MAX_MS = 3600 * 1000, /* for so long */
-	NODE_WAKE_MS = 10000, /* links that died in a suspend end by then */
+	NODE_GOODBYE_MS = 2000, /* who ended a link comes back by himself */
+	NODE_WAKE_MS = 10000,   /* links that died in a suspend end by then */
 	/* Who is not to see us does for so long after our last words came: what
 	 * waits at his side comes, too. */
 	NODE_QUIET_MS = 60 * 1000,
@@ -713,6 +714,9 @@ dummies_on_get_done(struct node *n, struct op *op, const struct dht_event *e);
 void meet_start(struct node *n, struct peer *p);
 /* The same for one of many: when is left to chance. */
 void meet_start_with_others(struct node *n, struct peer *p);
+/* He has ended the link: if he only begins anew he calls at once, and two calls
+ * at the same time would wait for each other. */
+void meet_start_later(struct node *n, struct peer *p);
 void meet_stop(struct node *n, struct peer *p);
 /* A cell of theirs, from wherever it came. */
 void meet_take_cell(struct node *n, struct peer *p, const struct cell *cell);

@@ -74,6 +74,14 @@ meet_start_with_others(struct node *n, struct peer *p)
 }
 
 void
+meet_start_later(struct node *n, struct peer *p)
+{
+	start(n, p, 0);
+	rendezvous_wait(&p->meet, NODE_GOODBYE_MS, n->now);
+	meet_retime(n, p);
+}
+
+void
 meet_stop(struct node *n, struct peer *p)
 {
 	rendezvous_stop(&p->meet);

@@ -50,6 +50,17 @@ rendezvous_join(struct rendezvous *r, const struct rng *rng, struct now now)
 	r->publish_at_ms = now.mono_ms + rng_below(rng, PUBLISH_EVERY_MS);
 }
 
+void
+rendezvous_wait(struct rendezvous *r, uint32_t ms, struct now now)
+{
+	uint64_t at = now.mono_ms + ms;
+
+	if (r->look_at_ms < at)
+		r->look_at_ms = at;
+	if (r->publish_at_ms < at)
+		r->publish_at_ms = at;
+}
+
 /* Nodes may have a cell of the time that was claimed last. */
 static bool
 is_taken(const struct rendezvous *r)

@@ -67,6 +67,8 @@ void rendezvous_start(struct rendezvous *r, const struct rng *rng,
  * the rhythm of those. */
 void
 rendezvous_join(struct rendezvous *r, const struct rng *rng, struct now now);
+/* Neither of it before so long from now. */
+void rendezvous_wait(struct rendezvous *r, uint32_t ms, struct now now);
 /* What we would publish has changed. */
 void rendezvous_changed(struct rendezvous *r, struct now now);
 /* The next put goes to another place: no gap is due. */

@@ -33,6 +33,27 @@ they_meet_at_all(void **state)
 	node_pair_end(&w);
 }
 
+/* Who ends a link comes back by himself, or not at all: a call of ours would
+ * only cross with his. */
+static void
+who_says_goodbye_is_called_two_seconds_later(void **state)
+{
+	struct node_pair w;
+
+	(void)state;
+	node_pair_begin_online(&w);
+	node_pair_run(&w, 1000);
+	node_stop(w.n[1], w.now);
+	node_pair_run(&w, 100);
+	assert_int_equal(w.events[0][NODE_OFFLINE], 1);
+	w.victim = w.at[1];
+	node_pair_run(&w, NODE_GOODBYE_MS - 200);
+	assert_int_equal(w.n_victim, 0);
+	node_pair_run(&w, 200);
+	assert_true(w.n_victim > 0);
+	node_pair_end(&w);
+}
+
 /* A certificate that does not hold, shown again and again: each refusal is
  * durable, so there must be few. [hostile 28] */
 static void
@@ -221,6 +242,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(they_meet_at_all),
+		cmocka_unit_test(who_says_goodbye_is_called_two_seconds_later),
 		cmocka_unit_test(who_is_refused_is_left_alone_for_a_minute),
 		cmocka_unit_test(a_victim_gets_no_more_for_a_breach),
 		cmocka_unit_test(news_do_not_end_the_minute),
