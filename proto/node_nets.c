@@ -165,8 +165,7 @@ nets_renew(struct node *n, bool has_moved)
 		if (net_carrier(i) == DHT_OVERLAY &&
 		    dht_introduce(d, DHT_INTRODUCES_NOBODY, n->now))
 			n->failed = true;
-		if (dht_renew(d, has_moved, n->now))
-			n->failed = true;
+		dht_renew(d, has_moved, n->now);
 	}
 	if (has_moved) /* others have to say it anew */
 		memset(n->has_address, 0, sizeof(n->has_address));

@@ -93,25 +93,20 @@ dht_free(struct dht *d)
 }
 
 /* What others may have left with us. */
-static enum err
+static void
 forget_others(struct dht *d)
 {
-	items_clear(&d->items);
+	items_forget(&d->items, d->cfg.rng);
 	peers_clear(&d->peers);
 	others_init(d);
-	return items_init(&d->items, d->cfg.rng);
 }
 
-enum err
+void
 dht_renew(struct dht *d, bool has_moved, struct now now)
 {
-	enum err err;
-
 	assert(d && !d->call);
 	touch(d, now);
-	err = forget_others(d);
-	if (err)
-		return err;
+	forget_others(d);
 	if (has_moved)
 		address_init(&d->address, d->cfg.loopback, now.mono_ms);
 	if (d->carrier) {
@@ -120,7 +115,6 @@ dht_renew(struct dht *d, bool has_moved, struct now now)
 		ways_renew(d);
 	}
 	care_rename(d, d->address.known ? &d->address.own : NULL, now.mono_ms);
-	return ERR_OK;
 }
 
 void

@@ -81,8 +81,8 @@ void dht_candidate_key(struct dht *d, const struct endpoint *to,
  * have put there to know us again: what is stored for others, tokens, whom we
  * have blocked. The nodes that we know stay. OVERLAY: handles of ours must have
  * been unregistered before, and nothing passed for others (dht_introduce).
- * has_moved: our address is not known, either. ERR_NOMEM: throw it away. */
-MUST_USE enum err dht_renew(struct dht *d, bool has_moved, struct now now);
+ * has_moved: our address is not known, either. */
+void dht_renew(struct dht *d, bool has_moved, struct now now);
 struct dht_node {
 	struct endpoint at;
 	struct node_key n; /* zero on MAINLINE */

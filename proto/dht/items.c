@@ -21,6 +21,17 @@ items_init(struct items *s, const struct rng *rng)
 }
 
 void
+items_forget(struct items *s, const struct rng *rng)
+{
+	for (size_t n = 0; n < ITEMS_MAX; n++)
+		if (s->item[n].used)
+			memset(&s->item[n], 0, sizeof(s->item[n]));
+	map_clear(&s->index);
+	map_init(&s->index, NODEID_SIZE, rng);
+	s->expire_ms = NEVER;
+}
+
+void
 items_clear(struct items *s)
 {
 	map_clear(&s->index);

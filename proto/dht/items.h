@@ -39,6 +39,8 @@ struct items {
 /* ERR_NOMEM */
 MUST_USE enum err items_init(struct items *s, const struct rng *rng);
 void items_clear(struct items *s);
+/* All of it goes; as after items_init. */
+void items_forget(struct items *s, const struct rng *rng);
 
 /* Where a put belongs: SHA1(k || salt) or SHA1(v). [BEP 44] */
 void items_target(const struct krpc *put, struct target *ret);
