@@ -23,7 +23,8 @@ from net import Net, need_build  # noqa: E402
 
 SEED = int(os.environ.get("BTCHAT_SEED", "1"), 0)
 N_HONEST = 24
-TABLE = 16  # nodes that a daemon knows before it is told of its contact
+TABLE = 8  # nodes that a daemon knows before it is told of its contact; of
+           # those who answer late, on a busy machine, it knows none yet
 WAIT_S = 60
 
 
