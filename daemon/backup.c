@@ -510,7 +510,7 @@ revive(const struct content *t)
 		err = ERR_MALFORMED;
 	store_close(s); /* all of it is in one file then */
 	/* It was whole before it was sealed. */
-	return err == ERR_AUTH || err == ERR_NOT_FOUND ? ERR_MALFORMED : err;
+	return store_is_gone(err) ? ERR_MALFORMED : err;
 }
 
 static enum err

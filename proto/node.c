@@ -401,7 +401,7 @@ node_get_stats(const struct node *n, struct node_stats *ret)
 	}
 	for (size_t i = 0; i < NODE_INVITES_MAX; i++)
 		ret->invites += n->hosts[i].live && !n->hosts[i].invite.used;
-	ret->clock_doubted = n->clock_doubted;
+	ret->clock_doubted = clock_is_doubted(n);
 	ret->sockets = n->n_sockets;
 	ret->sockets_max = n->sockets_max;
 	ret->udp_in = n->udp_in;

@@ -38,6 +38,12 @@ forget_vouchers(struct node *n)
 			n->peers[i]->vouches = false;
 }
 
+bool
+clock_is_doubted(const struct node *n)
+{
+	return n->doubt_end_ms != NEVER && n->now.mono_ms < n->doubt_end_ms;
+}
+
 void
 clock_heard(struct node *n, struct peer *p, uint64_t time_ms)
 {
@@ -56,10 +62,8 @@ node_time(struct node *n, struct now now)
 		effect_event(n, NODE_CLOCK_SET, NULL, NULL, ERR_OK);
 		n->doubt_end_ms = now.mono_ms + NODE_CLOCK_DOUBT_MAX_MS;
 	}
-	n->clock_doubted =
-	    n->doubt_end_ms != NEVER && now.mono_ms < n->doubt_end_ms;
 	n->now = now;
-	if (n->clock_doubted)
+	if (clock_is_doubted(n))
 		n->now.wall_ms = now.mono_ms + n->clock_ms;
 }
 
@@ -82,7 +86,7 @@ node_clock_watch(struct node *n)
 {
 	uint64_t at = n->now.wall_ms - n->now.mono_ms;
 
-	assert(!n->clock_doubted || at == n->clock_ms);
+	assert(!clock_is_doubted(n) || at == n->clock_ms);
 	if (distance(at, n->clock_ms) < NODE_CLOCK_SET_MS)
 		return;
 	if (distance(at, n->clock_ms) > NODE_CLOCK_DOUBT_MS)

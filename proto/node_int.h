@@ -320,7 +320,6 @@ struct node {
 	uint64_t clock_ms;   /* wall clock at mono 0, modulo 2^64 */
 	uint64_t clock_set_ms; /* mono, when that changed; first: the start */
 	uint64_t doubt_end_ms; /* mono; NEVER: it agrees with the system's */
-	bool clock_doubted;    /* the system's is another one */
 	uint64_t woke_ms;      /* from the last suspend, or 0 */
 	/* Whether nodes answered the last lookup, in each DHT. With none at
 	 * all the network is away; one contact goes on looking quickly. */
@@ -573,6 +572,8 @@ void node_time(struct node *n, struct now now);
 /* Before a link can come up, for one that is there vouches for the clock of
  * before. */
 void node_clock_watch(struct node *n);
+/* The system's clock is another one than ours. */
+bool clock_is_doubted(const struct node *n);
 /* A contact says what time it is. */
 void clock_heard(struct node *n, struct peer *p, uint64_t time_ms);
 void self_keep_fresh(struct node *n);

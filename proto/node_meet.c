@@ -44,10 +44,11 @@ meet_retime(struct node *n, struct peer *p)
 }
 
 static void
-start(struct node *n, struct peer *p, uint32_t spread_ms)
+start(struct node *n, struct peer *p, uint32_t spread_ms, uint32_t wait_ms)
 {
 	assert(!peer_is_shut(p));
 	rendezvous_start(&p->meet, &n->rng, spread_ms, n->now);
+	rendezvous_wait(&p->meet, wait_ms, n->now);
 	if (p->c.invited)
 		p->meet.publish_at_ms = NEVER; /* the inviter does not look */
 	meet_retime(n, p);
@@ -64,21 +65,19 @@ spread_ms(const struct node *n)
 void
 meet_start(struct node *n, struct peer *p)
 {
-	start(n, p, 0);
+	start(n, p, 0, 0);
 }
 
 void
 meet_start_with_others(struct node *n, struct peer *p)
 {
-	start(n, p, p->outbox.n > 0 ? 0 : spread_ms(n));
+	start(n, p, p->outbox.n > 0 ? 0 : spread_ms(n), 0);
 }
 
 void
 meet_start_later(struct node *n, struct peer *p)
 {
-	start(n, p, 0);
-	rendezvous_wait(&p->meet, NODE_GOODBYE_MS, n->now);
-	meet_retime(n, p);
+	start(n, p, 0, NODE_GOODBYE_MS);
 }
 
 void

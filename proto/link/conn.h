@@ -40,14 +40,16 @@ void conn_close(struct links *l, struct peer *p, struct session *s,
 /* The path is another one, or the first. proven: it takes MTU_BASE. */
 void conn_new_mtu(struct conn *c, bool proven);
 
-/* After a flush: the memory of large streams goes back some time. */
-void conn_rest_later(struct conn *c, struct now now);
-void conn_tick(struct links *l, struct peer *p, struct now now);
-uint64_t conn_deadline_ms(const struct links *l, const struct peer *p);
 /* What must hold between any two calls. */
 void conn_check(const struct peer *p);
 /* Takes what recovery decided over packets. */
 void conn_settle(struct links *l, struct peer *p);
+/* Nothing was acknowledged for so long that the oldest packets are sent again.
+ */
+void conn_probe(struct peer *p, struct now now);
+/* Words leave under s before the link is up, or it comes up with s after some
+ * did: notes whether that is one session. */
+void conn_first_words(struct conn *c, const struct session *s);
 /* Numbers of the chat streams, of the bulk streams. [SPEC §7.3] */
 uint64_t conn_stream_out(const struct links *l, const struct peer *p);
 uint64_t conn_stream_in(const struct links *l, const struct peer *p);
@@ -61,6 +63,13 @@ uint64_t conn_bulk_credit(const struct conn *c);
 void conn_read(struct links *l, struct peer *p, size_t n, bool bulk);
 /* From now on the peer may send bulk. */
 void conn_bulk_open(struct links *l, struct peer *p);
+
+/* ---- conn_time.c ---- */
+
+/* After a flush: the memory of large streams goes back some time. */
+void conn_rest_later(struct conn *c, struct now now);
+void conn_tick(struct links *l, struct peer *p, struct now now);
+uint64_t conn_deadline_ms(const struct links *l, const struct peer *p);
 
 /* ---- conn_greet.c ---- */
 

@@ -62,7 +62,8 @@ make_current(struct links *l, struct peer *p, struct session *s, struct now now)
 static void
 settle_words(struct conn *c, const struct session *s, struct now now)
 {
-	c->stray |= c->words && c->words_key != s->key;
+	if (c->words)
+		conn_first_words(c, s);
 	c->stray_ms =
 	    c->stray ? now.mono_ms + LINK_DEAD_MS + SESSION_HALF_MS : 0;
 	c->stray = false;
@@ -95,12 +96,10 @@ tell_up(struct links *l, struct peer *p, struct out *up, struct out *down,
  * would go on with streams that we had begun anew. And if he may have taken our
  * first words already, none can begin at 0 under the instance that we named. */
 static enum err
-may_start_over(const struct conn *c, struct session *s, struct now now)
+may_start_over(const struct conn *c, const struct session *s, struct now now)
 {
-	if (s->born_ms < c->cur->born_ms) {
-		s->deadline_ms = now.mono_ms;
+	if (s->born_ms < c->cur->born_ms)
 		return ERR_EXPIRED;
-	}
 	return now.mono_ms < c->stray_ms ? ERR_CONFLICT : ERR_OK;
 }
 
@@ -117,6 +116,8 @@ greeted_contact(struct links *l, struct peer *p, struct session *s,
 	if (!same && c->up) {
 		enum err err = may_start_over(c, s, now);
 
+		if (err == ERR_EXPIRED)
+			s->deadline_ms = now.mono_ms; /* nobody is there */
 		if (err)
 			return err;
 	}

@@ -259,15 +259,6 @@ put_piece(
 	return r;
 }
 
-/* Who takes these words has not said yet who he is. */
-static void
-note_words(struct conn *c, const struct session *s)
-{
-	c->stray |= c->words && c->words_key != s->key;
-	c->words_key = s->key;
-	c->words = true;
-}
-
 /* Words first; what room they leave is for bulk. */
 static void
 put_streams(struct links *l, struct peer *p, struct packet *k, bool bulk,
@@ -281,7 +272,7 @@ put_streams(struct links *l, struct peer *p, struct packet *k, bool bulk,
 	k->sent.stream =
 	    put_piece(k, &c->send, conn_stream_out(l, p), conn_chat_credit(c));
 	if (!c->up && k->eliciting)
-		note_words(c, k->s);
+		conn_first_words(c, k->s);
 	if (bulk && path_has_room(c))
 		k->sent.bulk = put_piece(
 		    k, &c->bulk_send, conn_bulk_out(l, p), conn_bulk_credit(c));

@@ -31,8 +31,8 @@ enum {
 	SESSION_OLD_MS = 60000,     /* a replaced key receives so long */
 	SESSION_DATA_MS = 120000,   /* renewed so long after data */
 	SESSION_IDLE_MS = 3600000,  /* renewed in any case */
-	SESSION_HELLO_MAX = 8,      /* while another session is answered */
 	SESSION_OVERDUE_MS = 60000, /* and dead if it was not, after this */
+	SESSION_HELLO_MAX = 8,      /* while another session is answered */
 	/* Ranks further apart: a clock was set; keys are renewed far sooner. */
 	SESSION_CLOCK_MS = 12 * 3600 * 1000,
 };

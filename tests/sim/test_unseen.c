@@ -8,7 +8,6 @@
  * and is always right where nobody was blocked, or where the node stays the
  * same. BTCHAT_SEEDS chooses how many, SIM_TRACE=1 prints what happens.
  */
-#include "daemon/sanitizer.h"
 #include "tests/sim/again.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/spy.h"
@@ -274,21 +273,11 @@ guesses(enum how how)
 	assert_true(16 * over * over <= 25 * of);
 }
 
-/* Nothing that a sanitizer would see here and nowhere else, and it takes five
- * times as long. */
-static void
-skip_if_slow(void)
-{
-#ifdef UNDER_SANITIZER
-	skip();
-#endif
-}
-
 static void
 who_is_blocked_can_only_guess_whether_we_are_there(void **state)
 {
 	(void)state;
-	skip_if_slow();
+	want_plain_build();
 	guesses(BLOCKED);
 }
 
@@ -296,7 +285,7 @@ static void
 who_is_not_to_see_us_can_only_guess(void **state)
 {
 	(void)state;
-	skip_if_slow();
+	want_plain_build();
 	if (!getenv("BTCHAT_LONG"))
 		skip(); /* the same as for who is blocked */
 	guesses(HIDDEN);
@@ -308,7 +297,7 @@ a_contact_knows(void **state)
 	size_t of, n;
 
 	(void)state;
-	skip_if_slow();
+	want_plain_build();
 	n = trial(KNOWN, SEEDS_SURE, &of);
 	assert_int_equal(n, of);
 }
@@ -319,7 +308,7 @@ a_node_that_stays_the_same_is_found(void **state)
 	size_t of, n;
 
 	(void)state;
-	skip_if_slow();
+	want_plain_build();
 	n = trial(SAME_NODE, SEEDS_SURE, &of);
 	assert_int_equal(n, of);
 }

@@ -1,5 +1,7 @@
 #include "tests/sim/want.h"
 
+#include "daemon/sanitizer.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,4 +22,12 @@ void
 want_done(const struct sim *s, bool is_done)
 {
 	want(s, is_done, "not done in time");
+}
+
+void
+want_plain_build(void)
+{
+#ifdef UNDER_SANITIZER
+	skip();
+#endif
 }

@@ -275,6 +275,17 @@ let_it_come(struct wire *w, const struct hold *h)
 	wire_inject(w, 0, &h->first.from, span_of(h->first.b, h->first.n));
 }
 
+/* Node 1 is another process now, and nothing is held back: `who` calls. */
+static void
+meet_the_next_process(struct wire *w, struct hold *h, unsigned who)
+{
+	crash_and_restart(w);
+	h->on = false;
+	wire_connect(w, who, 1 - who);
+	assert_true(wire_until(w, wire_both_up, 2000));
+	assert_true(talk(w));
+}
+
 /* The first words of a process that has died come after its next one has made
  * a link, which goes on. */
 static void
@@ -287,11 +298,7 @@ a_late_hello_ends_no_younger_link(void **state)
 	start_holding(&w, &h);
 	wire_connect(&w, 1, 0);
 	wire_run(&w, 40);
-	crash_and_restart(&w);
-	h.on = false;
-	wire_connect(&w, 0, 1);
-	assert_true(wire_until(&w, wire_both_up, 2000));
-	assert_true(talk(&w));
+	meet_the_next_process(&w, &h, 0);
 	let_it_come(&w, &h);
 	assert_true(talk(&w));
 	assert_int_equal(w.node[0].ups[1], 1);
@@ -314,11 +321,7 @@ words_that_a_dead_process_took_are_said_again(void **state)
 	wire_run(&w, 70);
 	assert_int_equal(w.node[1].read[0], 4 * WORDS);
 	assert_false(w.node[0].up[1]);
-	crash_and_restart(&w);
-	h.on = false;
-	wire_connect(&w, 1, 0);
-	assert_true(wire_until(&w, wire_both_up, 2000));
-	assert_true(talk(&w));
+	meet_the_next_process(&w, &h, 1);
 	wire_clear(&w);
 }
 
